@@ -1,0 +1,34 @@
+# make demo   build in release and index a real tree (TREE=/path for another than /usr/include)
+# make test   everything that must hold: tests, races, format, walls, documentation
+# make soak   the same campaigns for longer (SOAK=20 for twenty times as long)
+
+TREE ?= /usr/include
+SOAK ?= 10
+STORE ?= $(or $(TMPDIR),/tmp)/handlestore-demo
+
+.PHONY: demo test soak lint bench docs packages clean
+
+demo: packages
+	@TREE="$(TREE)" STORE="$(STORE)" Scripts/demo
+
+test: packages
+	@Scripts/test
+
+soak: packages
+	@HANDLESTORE_SOAK="$(SOAK)" Scripts/test
+
+lint:
+	@Scripts/lint
+
+bench: packages
+	@swift build -c release --product handlebench
+	@.build/release/handlebench run
+
+docs:
+	@swift package generate-documentation --target HandleStore --warnings-as-errors
+
+packages:
+	@Scripts/packages
+
+clean:
+	@rm -rf .build .build-tsan

@@ -1,0 +1,65 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+/// Tests call C freely.
+let testing: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "HandleStore",
+  products: [
+    .library(name: "HandleStore", targets: ["HandleStore"]),
+    .executable(name: "handlestore", targets: ["HandleTool"]),
+    .executable(name: "handlebench", targets: ["HandleBench"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.3"),
+  ],
+  targets: [
+    .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+    .target(name: "CHandleSys"),
+    .target(
+      name: "HandleStore", dependencies: ["CLMDB", "CHandleSys", system], swiftSettings: strict),
+    .executableTarget(
+      name: "HandleTool", dependencies: ["HandleStore", arguments, system], swiftSettings: strict),
+    .target(name: "CYardstick", dependencies: ["CLMDB"], path: "Sources/HandleBench/Yardstick"),
+    .executableTarget(
+      name: "HandleBench",
+      dependencies: [
+        "HandleStore", "CYardstick", arguments, system,
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+      ],
+      exclude: ["Yardstick"], swiftSettings: strict),
+    .target(name: "CTestSupport", path: "Tests/CTestSupport"),
+    .target(
+      name: "TestSupport", dependencies: ["CTestSupport", "HandleStore", system],
+      path: "Tests/TestSupport", swiftSettings: testing),
+    .executableTarget(
+      name: "storeworker", dependencies: ["CTestSupport", "HandleStore", system],
+      path: "Tests/StoreWorker", swiftSettings: testing),
+    .testTarget(
+      name: "HandleStoreTests",
+      dependencies: ["HandleStore", "TestSupport", "storeworker", system], swiftSettings: testing),
+    .testTarget(
+      name: "InspectionTests", dependencies: ["HandleStore", "TestSupport", system],
+      swiftSettings: testing),
+    .testTarget(
+      name: "HandleToolTests", dependencies: ["HandleStore", "TestSupport", "HandleTool", system],
+      swiftSettings: testing),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,234 @@
+#define _GNU_SOURCE
+#include "handlesys.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/btrfs.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#ifndef AT_HANDLE_CONNECTABLE
+#define AT_HANDLE_CONNECTABLE 0x002
+#endif
+
+struct hs_uuid {
+    uint8_t length;
+    uint8_t bytes[16];
+};
+#define HS_FS_IOC_GETFSUUID _IOR(0x15, 0, struct hs_uuid)
+
+/* struct file_handle with room for the largest handle. */
+struct hs_kernel_handle {
+    uint32_t length;
+    int32_t type;
+    uint64_t words[HS_HANDLE_BYTES / 8];
+};
+
+static int result(long value) { return value < 0 ? -errno : (int)value; }
+
+static int at_flags(const char *name, int follow)
+{
+    if (name[0] == '\0')
+        return AT_EMPTY_PATH;
+    return follow ? AT_SYMLINK_FOLLOW : 0;
+}
+
+int hs_handle_of(int dirfd, const char *name, int connectable, int follow, struct hs_handle *out,
+                 int *mount_id)
+{
+    struct hs_kernel_handle handle = {.length = HS_HANDLE_BYTES};
+    int unused;
+    int flags = at_flags(name, follow) | (connectable ? AT_HANDLE_CONNECTABLE : 0);
+    if (syscall(SYS_name_to_handle_at, dirfd, name, &handle, mount_id ? mount_id : &unused, flags))
+        return -errno;
+    out->type = handle.type;
+    out->length = handle.length;
+    memcpy(out->words, handle.words, sizeof handle.words);
+    return 0;
+}
+
+int hs_open_handle(int mount_fd, int32_t type, uint32_t length, const uint64_t *words, int flags)
+{
+    struct hs_kernel_handle handle = {.length = length, .type = type};
+    memcpy(handle.words, words, length <= HS_HANDLE_BYTES ? length : HS_HANDLE_BYTES);
+    return result(syscall(SYS_open_by_handle_at, mount_fd, &handle, flags | O_CLOEXEC));
+}
+
+int hs_status_of(int dirfd, const char *name, int follow, struct hs_status *out)
+{
+    struct statx x;
+    int flags = name[0] == '\0' ? AT_EMPTY_PATH : (follow ? 0 : AT_SYMLINK_NOFOLLOW);
+    if (statx(dirfd, name, flags | AT_STATX_SYNC_AS_STAT, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &x))
+        return -errno;
+    *out = (struct hs_status){
+        .inode = x.stx_ino,
+        .device = makedev(x.stx_dev_major, x.stx_dev_minor),
+        .mount_id = x.stx_mnt_id,
+        .size = x.stx_size,
+        .birth_seconds = x.stx_mask & STATX_BTIME ? x.stx_btime.tv_sec : 0,
+        .birth_nanoseconds = x.stx_mask & STATX_BTIME ? x.stx_btime.tv_nsec : 0,
+        .mode = x.stx_mode,
+        .links = x.stx_nlink,
+        .uid = x.stx_uid,
+        .gid = x.stx_gid,
+        .raw_device_major = x.stx_rdev_major,
+        .raw_device_minor = x.stx_rdev_minor,
+    };
+    return 0;
+}
+
+int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid, uint64_t *free_bytes)
+{
+    struct statfs s;
+    if (fstatfs(fd, &s))
+        return -errno;
+    *magic = (uint64_t)s.f_type & 0xffffffffu;
+    memcpy(fsid, &s.f_fsid, sizeof *fsid);
+    *free_bytes = (uint64_t)s.f_bavail * (uint64_t)s.f_bsize;
+    return 0;
+}
+
+int hs_filesystem_uuid(int fd, uint8_t out[16])
+{
+    struct hs_uuid uuid = {0};
+    if (ioctl(fd, HS_FS_IOC_GETFSUUID, &uuid))
+        return -errno;
+    if (uuid.length == 0 || uuid.length > 16)
+        return -ENOTTY;
+    memcpy(out, uuid.bytes, 16);
+    return uuid.length;
+}
+
+int hs_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices)
+{
+    struct btrfs_ioctl_fs_info_args info = {0};
+    if (ioctl(fd, BTRFS_IOC_FS_INFO, &info))
+        return -errno;
+    memcpy(fsid, info.fsid, 16);
+    *devices = info.num_devices;
+    return 0;
+}
+
+int hs_open(int dirfd, const char *name, int flags, unsigned mode)
+{
+    return result(openat(dirfd, name, flags | O_CLOEXEC, mode));
+}
+
+int hs_close(int fd) { return result(close(fd)); }
+
+long hs_read_directory(int fd, void *buffer, size_t length)
+{
+    return result(syscall(SYS_getdents64, fd, buffer, length));
+}
+
+long hs_path_of(int fd, char *buffer, size_t length)
+{
+    char link[32];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    long n = readlink(link, buffer, length - 1);
+    if (n < 0)
+        return -errno;
+    buffer[n] = '\0';
+    return n;
+}
+
+int hs_allocate(int fd, int64_t length, int unshare)
+{
+    return result(fallocate(fd, unshare ? FALLOC_FL_UNSHARE_RANGE : 0, 0, length));
+}
+
+int hs_lock(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return result(fcntl(fd, F_OFD_SETLK, &lock));
+}
+
+int hs_disable_copy_on_write(int fd)
+{
+    int flags;
+    if (ioctl(fd, FS_IOC_GETFLAGS, &flags))
+        return -errno;
+    flags |= FS_NOCOW_FL;
+    return result(ioctl(fd, FS_IOC_SETFLAGS, &flags));
+}
+
+static atomic_uint fork_count;
+static void count_fork(void) { atomic_fetch_add(&fork_count, 1); }
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+
+uint32_t hs_fork_count(void) { return atomic_load_explicit(&fork_count, memory_order_relaxed); }
+
+uint32_t hs_checksum(const void *bytes, size_t length, uint64_t seed)
+{
+    return (uint32_t)XXH3_64bits_withSeed(bytes, length, seed);
+}
+
+uint64_t hs_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint32_t hs_epoch_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME_COARSE, &t);
+    return (uint32_t)t.tv_sec;
+}
+
+uint32_t hs_thread_number(void)
+{
+    static atomic_uint next;
+    static _Thread_local uint32_t mine;
+    if (mine == 0)
+        mine = 1 + atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
+    return mine - 1;
+}
+
+struct hs_event {
+    _Atomic uint32_t state; /* 0 not set, 1 set, 2 not set and somebody sleeps */
+};
+
+struct hs_event *hs_event_create(void) { return calloc(1, sizeof(struct hs_event)); }
+void hs_event_destroy(struct hs_event *event) { free(event); }
+
+void hs_event_set(struct hs_event *event)
+{
+    if (atomic_exchange_explicit(&event->state, 1, memory_order_release) == 2)
+        syscall(SYS_futex, &event->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* A commit takes about as long as the kernel takes to put a thread to sleep and wake it, so look
+ * for a little while before sleeping. */
+void hs_event_wait(struct hs_event *event)
+{
+    for (int i = 0; i < 200; i++) {
+        if (atomic_load_explicit(&event->state, memory_order_acquire) == 1)
+            return;
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+    uint32_t unset = 0;
+    atomic_compare_exchange_strong(&event->state, &unset, 2);
+    while (atomic_load_explicit(&event->state, memory_order_acquire) != 1)
+        syscall(SYS_futex, &event->state, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+}

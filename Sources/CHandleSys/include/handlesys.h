@@ -1,0 +1,103 @@
+/* The system calls of which glibc or Swift has no usable form.
+ *
+ * Every function returns 0 (or a descriptor, or a count) on success and -errno on failure; none
+ * touches errno for the caller. EINTR is returned, never retried here.
+ */
+#ifndef HANDLESYS_H
+#define HANDLESYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "HandleStore's on-disk format is little-endian and so are the hosts it runs on"
+#endif
+
+/* MAX_HANDLE_SZ of <linux/exportfs.h>. */
+#define HS_HANDLE_BYTES 128
+
+/* O_PATH, which Swift's import of <fcntl.h> leaves out. */
+#define HS_O_PATH 010000000
+
+struct hs_handle {
+    int32_t type;
+    uint32_t length;
+    uint64_t words[HS_HANDLE_BYTES / 8];
+};
+
+/* name_to_handle_at(2). An empty name means the descriptor itself. `connectable` asks for
+ * AT_HANDLE_CONNECTABLE (Linux 6.13). `mount_id` may be NULL. */
+int hs_handle_of(int dirfd, const char *name, int connectable, int follow, struct hs_handle *out,
+                 int *mount_id);
+
+/* open_by_handle_at(2), always with O_CLOEXEC. */
+int hs_open_handle(int mount_fd, int32_t type, uint32_t length, const uint64_t *words, int flags);
+
+struct hs_status {
+    uint64_t inode;
+    uint64_t device;      /* makedev(major, minor), as in st_dev */
+    uint64_t mount_id;
+    uint64_t size;
+    int64_t birth_seconds; /* 0 where the filesystem keeps no birth time */
+    uint32_t birth_nanoseconds;
+    uint32_t mode;
+    uint32_t links;
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t raw_device_major;
+    uint32_t raw_device_minor;
+};
+
+/* statx(2) without following a last symbolic link; an empty name means the descriptor itself. */
+int hs_status_of(int dirfd, const char *name, int follow, struct hs_status *out);
+
+/* fstatfs(2): the magic number, the 64-bit filesystem id and the free bytes for the caller. */
+int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid, uint64_t *free_bytes);
+
+/* FS_IOC_GETFSUUID (Linux 6.9). Returns the UUID's length, 1...16. */
+int hs_filesystem_uuid(int fd, uint8_t out[16]);
+
+/* BTRFS_IOC_FS_INFO: the filesystem's id and how many devices it has. */
+int hs_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices);
+
+/* openat(2), always with O_CLOEXEC. */
+int hs_open(int dirfd, const char *name, int flags, unsigned mode);
+int hs_close(int fd);
+
+/* getdents64(2). Returns the number of bytes filled, 0 at the end. */
+long hs_read_directory(int fd, void *buffer, size_t length);
+
+/* readlink("/proc/self/fd/N"), terminated. Returns the length. */
+long hs_path_of(int fd, char *buffer, size_t length);
+
+/* fallocate(2) of [0, length), with FALLOC_FL_UNSHARE_RANGE where `unshare` is set. */
+int hs_allocate(int fd, int64_t length, int unshare);
+
+/* F_OFD_SETLK with F_WRLCK on the whole file. -EAGAIN when another description holds it. */
+int hs_lock(int fd);
+
+/* FS_NOCOW_FL on an empty file (chattr +C). */
+int hs_disable_copy_on_write(int fd);
+
+/* A number that changes in the child of each fork(2). */
+uint32_t hs_fork_count(void);
+
+/* XXH3 of `length` bytes under `seed`, cut to 32 bits. */
+uint32_t hs_checksum(const void *bytes, size_t length, uint64_t seed);
+
+/* CLOCK_MONOTONIC in nanoseconds; CLOCK_REALTIME in seconds. */
+uint64_t hs_now(void);
+uint32_t hs_epoch_seconds(void);
+
+/* A small number that differs between threads that run at the same time. */
+uint32_t hs_thread_number(void);
+
+/* An event that one thread waits for and another sets, once. */
+struct hs_event;
+struct hs_event *hs_event_create(void);
+void hs_event_destroy(struct hs_event *event);
+void hs_event_set(struct hs_event *event);
+void hs_event_wait(struct hs_event *event);
+
+#endif

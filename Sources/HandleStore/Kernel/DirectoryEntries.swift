@@ -1,0 +1,51 @@
+internal import CHandleSys
+public import SystemPackage
+
+/// The entries of an open directory, `.` and `..` left out (`getdents64(2)`).
+public struct DirectoryEntries {
+  /// A name and what the directory says of it.
+  public struct Entry {
+    /// One component, byte for byte as it is on the filesystem.
+    public let name: FilePath
+    /// The inode number, `d_ino`.
+    public let inode: UInt64
+    /// The type, `d_type`; raw value 0 where the filesystem does not say.
+    public let type: FileType
+  }
+
+  private let descriptor: FileDescriptor
+  private var buffer = [UInt8](repeating: 0, count: 32 << 10)
+  private var filled = 0
+  private var offset = 0
+
+  /// Reads from where `descriptor`, an open directory, stands; it is not closed.
+  public init(of descriptor: FileDescriptor) { self.descriptor = descriptor }
+
+  /// The next entry, or `nil` at the end.
+  ///
+  /// - Throws: what `getdents64(2)` gives: `ENOTDIR`, `EBADF`, `EIO`.
+  /// - Complexity: O(1) and a system call for each 32 KiB.
+  public mutating func next() throws(Errno) -> Entry? {
+    while true {
+      if offset == filled {
+        offset = 0
+        filled = Int(
+          try checked(unsafe hs_read_directory(descriptor.rawValue, &buffer, buffer.count)))
+        if filled == 0 { return nil }
+      }
+      let entry = current()
+      if entry.name != "." && entry.name != ".." { return entry }
+    }
+  }
+
+  /// The `struct linux_dirent64` at the offset, stepping over it.
+  private mutating func current() -> Entry {
+    var inode: UInt64 = 0
+    for i in (0..<8).reversed() { inode = inode << 8 | UInt64(buffer[offset + i]) }
+    let length = Int(buffer[offset + 16]) | Int(buffer[offset + 17]) << 8
+    let type = FileType(rawValue: CInterop.Mode(buffer[offset + 18]) << 12)
+    let name = buffer[(offset + 19)..<(offset + length)].map { CChar(bitPattern: $0) }
+    offset += length
+    return Entry(name: FilePath(platformString: name), inode: inode, type: type)
+  }
+}

@@ -1,0 +1,28 @@
+public import SystemPackage
+
+/// The part of a file's status (`statx(2)`) that the store needs to register it.
+public struct FileStatus: Hashable, Sendable {
+  /// The inode's number, `st_ino`.
+  public var inode: UInt64
+  /// The type and permission bits, `st_mode`.
+  public var mode: UInt32
+  /// The number of names, `st_nlink`.
+  public var links: UInt32
+  /// The size in bytes, `st_size`.
+  public var size: UInt64
+  /// The device number, `st_dev`. Never persisted: it is another one after a remount.
+  public var device: UInt64
+
+  /// A status from a server's own `stat`.
+  public init(inode: UInt64, mode: UInt32, links: UInt32 = 1, size: UInt64 = 0, device: UInt64 = 0)
+  {
+    self.inode = inode
+    self.mode = mode
+    self.links = links
+    self.size = size
+    self.device = device
+  }
+
+  /// The type in ``mode``.
+  public var type: FileType { FileMode(rawValue: mode).type }
+}

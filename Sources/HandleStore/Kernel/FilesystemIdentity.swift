@@ -1,0 +1,126 @@
+internal import SystemPackage
+
+/// What tells a filesystem from all others, after a remount and a reboot too.
+///
+/// Its UUID does (or where it has none, the id of `statfs(2)`), but a copied image or an LVM
+/// snapshot has the same. So two more things are kept: the handle of the root directory, and the
+/// volume: what the system calls the device that the filesystem is on. Either may be unknown, and
+/// then tells nothing.
+struct FilesystemIdentity: Equatable {
+  var magic: FilesystemMagic
+  /// 16 bytes of a UUID, or 8 of an fsid.
+  var uuid: [UInt8]
+  var root: KernelFileHandle?
+  var volume: String
+
+  /// Whether both may be the same filesystem: nothing that is known of both differs.
+  func matches(_ other: FilesystemIdentity) -> Bool {
+    guard magic == other.magic && uuid == other.uuid else { return false }
+    if let root, let otherRoot = other.root, root != otherRoot { return false }
+    return volume.isEmpty || other.volume.isEmpty || volume == other.volume
+  }
+}
+
+extension FilesystemIdentity {
+  /// The filesystem that a file is on, and the device number of its superblock.
+  static func of(
+    _ descriptor: FileDescriptor
+  ) throws(Errno) -> (identity: FilesystemIdentity, superblock: String) {
+    let status = try FilesystemStatus(of: descriptor)
+    let mountID = try KernelFileHandle.make(descriptor, "").mount
+    let table = try MountTable()
+    guard let mount = table[Int(mountID)] else { throw .noSuchFileOrDirectory }
+    let named = name(descriptor, status)
+    let identity = FilesystemIdentity(
+      magic: status.magic, uuid: named.uuid, root: root(mount, table),
+      volume: named.isUUID
+        ? Volume.name(of: mount, descriptor) : "source:\(mount.type):\(mount.source)")
+    return (identity, mount.device)
+  }
+
+  private static func name(
+    _ descriptor: FileDescriptor, _ status: FilesystemStatus
+  ) -> (uuid: [UInt8], isUUID: Bool) {
+    if let uuid = try? SystemCalls.uuid(of: descriptor), uuid.contains(where: { $0 != 0 }) {
+      return (uuid, true)
+    }
+    if status.magic == .btrfs, let btrfs = try? SystemCalls.btrfs(descriptor) {
+      return (btrfs.uuid, true)
+    }
+    return ((0..<8).map { UInt8(truncatingIfNeeded: status.fsid >> UInt64($0 * 8)) }, false)
+  }
+
+  /// The handle of the filesystem's root directory, where a mount shows it.
+  private static func root(_ mount: Mount, _ table: MountTable) -> KernelFileHandle? {
+    for candidate in [mount] + table.mounts
+    where candidate.device == mount.device && candidate.root == "/" {
+      guard
+        let fd = try? OwnedDescriptor(SystemCalls.open(candidate.point, flags: SystemCalls.path)),
+        let made = try? KernelFileHandle.make(fd.descriptor, ""), made.mount == CInt(candidate.id)
+      else { continue }
+      return made.handle
+    }
+    return nil
+  }
+}
+
+/// The name of the device that a filesystem is on, as far as it outlives a reboot.
+enum Volume {
+  /// Empty where nothing is known.
+  static func name(of mount: Mount, _ descriptor: FileDescriptor) -> String {
+    if let name = name(ofDevice: mount.device) { return name }
+    // Btrfs has a device number of its own; with one device, the mount names it.
+    guard mount.type == "btrfs", let btrfs = try? SystemCalls.btrfs(descriptor),
+      btrfs.devices == 1,
+      let fd = try? OwnedDescriptor(
+        SystemCalls.open(FilePath(mount.source), flags: SystemCalls.path)),
+      let status = try? FullStatus(fd.descriptor, "")
+    else { return "" }
+    return name(ofDevice: status.standsFor) ?? ""
+  }
+
+  private static func name(ofDevice device: String) -> String? {
+    let directory = FilePath("/sys/dev/block/\(device)")
+    if let backing = attribute(directory, "loop/backing_file") { return loop(FilePath(backing)) }
+    if let uuid = attribute(directory, "dm/uuid") { return "dm:\(uuid)" }
+    if let uuid = attribute(directory, "md/uuid") { return "md:\(uuid)" }
+    if let uevent = attribute(directory, "uevent"), let uuid = field("PARTUUID", uevent) {
+      return "partition:\(uuid)"
+    }
+    if let number = attribute(directory, "partition") {
+      return disk(directory.appending("..")).map { "\($0):\(number)" }
+    }
+    return disk(directory)
+  }
+
+  /// The image behind a loop device: a copy of it has another inode or another time of birth.
+  private static func loop(_ image: FilePath) -> String? {
+    guard let fd = try? OwnedDescriptor(SystemCalls.open(image, flags: SystemCalls.path)),
+      let status = try? FullStatus(fd.descriptor, "")
+    else { return nil }
+    return "loop:\(status.inode):\(status.birth)"
+  }
+
+  private static func disk(_ directory: FilePath) -> String? {
+    for name in ["wwid", "device/wwid", "serial", "device/serial"] {
+      if let value = attribute(directory, name) { return "disk:\(value)" }
+    }
+    return nil
+  }
+
+  private static func attribute(_ directory: FilePath, _ name: String) -> String? {
+    guard
+      let file = try? OwnedDescriptor(
+        SystemCalls.open(directory.appending(name), flags: SystemCalls.readOnly)),
+      let bytes = try? SystemCalls.readAll(file.descriptor)
+    else { return nil }
+    let text = String(decoding: bytes, as: UTF8.self)
+    let end = text.lastIndex { !$0.isWhitespace }
+    return end.map { String(text[...$0]) }
+  }
+
+  private static func field(_ name: String, _ uevent: String) -> String? {
+    uevent.split(separator: "\n").first { $0.hasPrefix(name + "=") }
+      .map { String($0.dropFirst(name.count + 1)) }
+  }
+}

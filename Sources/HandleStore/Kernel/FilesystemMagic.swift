@@ -1,0 +1,32 @@
+/// A filesystem's kind, by the number that `statfs(2)` gives in `f_type`.
+public struct FilesystemMagic: RawRepresentable, Hashable, Sendable {
+  /// The number of `<linux/magic.h>`.
+  public let rawValue: UInt32
+
+  /// The kind of a number.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  static let ext = FilesystemMagic(rawValue: 0xEF53)
+  static let f2fs = FilesystemMagic(rawValue: 0xF2F5_2010)
+  static let tmpfs = FilesystemMagic(rawValue: 0x0102_1994)
+  static let xfs = FilesystemMagic(rawValue: 0x5846_5342)
+  static let btrfs = FilesystemMagic(rawValue: 0x9123_683E)
+  static let overlay = FilesystemMagic(rawValue: 0x794C_7630)
+  static let fuse = FilesystemMagic(rawValue: 0x6573_5546)
+}
+
+extension FilesystemMagic: CustomStringConvertible {
+  /// The filesystem's usual name, or its number in hexadecimal.
+  public var description: String {
+    switch self {
+    case .ext: "ext4"
+    case .f2fs: "f2fs"
+    case .tmpfs: "tmpfs"
+    case .xfs: "xfs"
+    case .btrfs: "btrfs"
+    case .overlay: "overlay"
+    case .fuse: "fuse"
+    default: "0x" + String(rawValue, radix: 16)
+    }
+  }
+}

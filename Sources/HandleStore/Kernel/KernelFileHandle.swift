@@ -1,0 +1,74 @@
+/// A kernel file handle: a type and 1…128 bytes that name one generation of one inode on one
+/// filesystem (`struct file_handle`, `name_to_handle_at(2)`).
+///
+/// A value of fixed size with no storage of its own, so that copying one never allocates.
+public struct KernelFileHandle: Sendable {
+  /// The most bytes a handle has: `MAX_HANDLE_SZ` of `<linux/exportfs.h>`.
+  public static let maximumLength = 128
+
+  /// How the bytes are laid out. Flag bits are cleared.
+  public let type: HandleType
+  /// The number of bytes, 1…128.
+  public let length: Int
+  /// The bytes, little-endian, zero from ``length`` on.
+  var words: InlineArray<16, UInt64>
+
+  /// A handle from its parts.
+  ///
+  /// - Parameters:
+  ///   - type: the type; flag bits (0x10000 up) are cleared.
+  ///   - bytes: what the kernel or a client gave.
+  /// - Returns: `nil` where there are no bytes or more than 128.
+  /// - Complexity: O(bytes)
+  public init?(type: HandleType, bytes: some Collection<UInt8>) {
+    guard (1...Self.maximumLength).contains(bytes.count) else { return nil }
+    var words = InlineArray<16, UInt64>(repeating: 0)
+    for (i, byte) in bytes.enumerated() {
+      words[i >> 3] |= UInt64(byte) << UInt64((i & 7) * 8)
+    }
+    self.init(type: type, length: bytes.count, words: words)
+  }
+
+  /// A handle of words that are already zero behind `length`.
+  init(type: HandleType, length: Int, words: InlineArray<16, UInt64>) {
+    self.type = type.withoutFlags
+    self.length = length
+    self.words = words
+  }
+
+  /// The byte at `index`, 0 ≤ `index` < ``length``.
+  public subscript(index: Int) -> UInt8 {
+    precondition(index >= 0 && index < length, "a handle has no byte there")
+    return UInt8(truncatingIfNeeded: words[index >> 3] >> UInt64((index & 7) * 8))
+  }
+
+  /// The bytes, copied out.
+  public var bytes: [UInt8] { (0..<length).map { self[$0] } }
+
+  /// How many words hold bytes.
+  var wordCount: Int { (length + 7) / 8 }
+}
+
+extension KernelFileHandle: Hashable {
+  /// Whether type and bytes are the same. Two forms of one file's handle are not equal.
+  public static func == (a: KernelFileHandle, b: KernelFileHandle) -> Bool {
+    guard a.type == b.type && a.length == b.length else { return false }
+    for i in 0..<a.wordCount where a.words[i] != b.words[i] { return false }
+    return true
+  }
+
+  /// Over type and bytes.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(type)
+    hasher.combine(length)
+    for i in 0..<wordCount { hasher.combine(words[i]) }
+  }
+}
+
+extension KernelFileHandle: CustomStringConvertible {
+  /// The bytes in hexadecimal, two digits a byte, with nothing between.
+  public var hexadecimal: String { Hexadecimal.string(bytes) }
+
+  /// The type's name and the bytes in hexadecimal.
+  public var description: String { "\(type):\(hexadecimal)" }
+}

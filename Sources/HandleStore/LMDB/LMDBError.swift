@@ -1,0 +1,25 @@
+internal import CLMDB
+
+/// A return code of LMDB other than success: one of its own, or an errno.
+struct LMDBError: Error, Equatable {
+  let code: CInt
+
+  static let keyExists = LMDBError(code: MDB_KEYEXIST)
+  static let notFound = LMDBError(code: MDB_NOTFOUND)
+  static let mapFull = LMDBError(code: MDB_MAP_FULL)
+  static let mapResized = LMDBError(code: MDB_MAP_RESIZED)
+  static let readersFull = LMDBError(code: MDB_READERS_FULL)
+  static let invalid = LMDBError(code: MDB_INVALID)
+  static let versionMismatch = LMDBError(code: MDB_VERSION_MISMATCH)
+
+  /// Whether this is an errno rather than a code of LMDB's.
+  var isErrno: Bool { code > 0 }
+
+  /// LMDB's own words.
+  var text: String { unsafe String(cString: mdb_strerror(code)) }
+}
+
+/// Throws unless `code` is `MDB_SUCCESS`.
+func lmdb(_ code: CInt) throws(LMDBError) {
+  guard code == MDB_SUCCESS else { throw LMDBError(code: code) }
+}

@@ -1,0 +1,96 @@
+internal import SystemPackage
+
+/// A change to the store: applied in a transaction, alone or with others, and again in a new
+/// transaction where the first could not be committed. So it changes nothing but the transaction.
+protocol Change: Sendable {
+  associatedtype Output: Sendable
+
+  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Output
+}
+
+/// What the changes of one transaction share.
+struct Turn {
+  let tables: Tables
+  let now: UInt32
+  /// The kinds of the store's filesystems.
+  let magics: [FilesystemID: FilesystemMagic]
+  var ids: IDAllocator
+  /// Nodes whose record is another one now, or gone.
+  var changed: [(NodeID, Record?)] = []
+  /// Nodes that did not exist before.
+  var added: [(NodeID, Record)] = []
+
+  func magic(of filesystem: FilesystemID) throws -> FilesystemMagic {
+    guard let magic = magics[filesystem] else { throw StoreError.unknownFilesystem(filesystem) }
+    return magic
+  }
+}
+
+extension Turn {
+  /// Makes a live node stale and takes it out of the index.
+  mutating func retire(
+    _ id: NodeID, _ record: inout Record, _ transaction: borrowing WriteTransaction
+  ) throws {
+    try unindex(id, record, transaction)
+    record.enter(.stale, at: now)
+    try transaction.putRecord(&record, id, tables)
+    changed.append((id, record))
+  }
+
+  /// Takes a live node's entries out of the index, those of them that name it.
+  private func unindex(
+    _ id: NodeID, _ record: Record, _ transaction: borrowing WriteTransaction
+  ) throws {
+    let handle = try transaction.handle(of: record, id, tables)
+    let entry = IndexEntry(
+      handle, on: record.filesystem, magic: try magic(of: record.filesystem))
+    guard let value = try transaction.indexed(entry.key, tables), value.node == id else { return }
+    try transaction.removeIndex(entry.key, tables)
+    guard case .opaque = entry else { return }
+    let inode = IndexKey(opaqueInode: value.inode, on: record.filesystem)
+    if try transaction.indexed(inode, tables)?.node == id {
+      try transaction.removeIndex(inode, tables)
+    }
+  }
+
+  /// Takes a node out of the store altogether.
+  mutating func drop(
+    _ id: NodeID, _ record: Record, _ transaction: borrowing WriteTransaction
+  ) throws {
+    if record.state == .live { try unindex(id, record, transaction) }
+    try transaction.removeNode(id, tables)
+    changed.append((id, nil))
+  }
+}
+
+/// Makes a node stale; says whether it was live.
+struct Retiring: Change {
+  let id: NodeID
+
+  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Bool {
+    guard var record = try transaction.record(id, turn.tables) else {
+      throw StoreError.unknownNode(id)
+    }
+    guard record.state == .live else { return false }
+    try turn.retire(id, &record, transaction)
+    return true
+  }
+}
+
+/// Drops nodes where a retention allows it; says how many.
+struct Dropping: Change {
+  let ids: [NodeID]
+  let allows: @Sendable (Record, UInt32) -> Bool
+
+  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Int {
+    var dropped = 0
+    for id in ids {
+      guard let record = try transaction.record(id, turn.tables), allows(record, turn.now) else {
+        continue
+      }
+      try turn.drop(id, record, transaction)
+      dropped += 1
+    }
+    return dropped
+  }
+}

@@ -1,0 +1,75 @@
+internal import SystemPackage
+
+/// A filesystem as the table `filesystems` holds it: a word of checksum, and the identity as lines of
+/// text (Docs/Format.md).
+enum FilesystemRecord {
+  static let maximumSize = 4096
+  private static let seed: UInt64 = 0x4653_0000_0000_0000
+
+  static func encode(_ identity: FilesystemIdentity, _ id: FilesystemID) -> PackedBytes {
+    let root = identity.root.map { "\($0.type.rawValue) \($0.hexadecimal)" } ?? ""
+    let text = """
+      magic \(String(identity.magic.rawValue, radix: 16))
+      uuid \(Hexadecimal.string(identity.uuid))
+      root \(root)
+      volume \(identity.volume)
+      """
+    let body = Array(text.utf8.prefix(maximumSize - 8))
+    return PackedBytes(header: checksum(body, id), body: body)
+  }
+
+  private static func checksum(_ body: [UInt8], _ id: FilesystemID) -> UInt64 {
+    UInt64(Checksum.of(body, seed: seed | UInt64(id.rawValue)))
+  }
+
+  /// The identity, if these are whole bytes of this filesystem's.
+  static func decode(_ packed: PackedBytes, _ id: FilesystemID) -> FilesystemIdentity? {
+    guard packed.size > 8 && packed.size <= maximumSize else { return nil }
+    let body = packed.body
+    guard packed.words[0] == checksum(body, id) else { return nil }
+    var fields: [Substring: Substring] = [:]
+    for line in String(decoding: body, as: UTF8.self).split(separator: "\n") {
+      let parts = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
+      fields[parts[0]] = parts.count > 1 ? parts[1] : ""
+    }
+    guard
+      let magic = fields["magic"].flatMap({ UInt32($0, radix: 16) }),
+      let uuid = fields["uuid"].flatMap({ Hexadecimal.bytes($0) }), let root = fields["root"],
+      let volume = fields["volume"]
+    else { return nil }
+    return FilesystemIdentity(
+      magic: FilesystemMagic(rawValue: magic), uuid: uuid, root: handle(root),
+      volume: String(volume))
+  }
+
+  private static func handle(_ text: Substring) -> KernelFileHandle? {
+    let parts = text.split(separator: " ")
+    guard parts.count == 2, let type = Int32(parts[0]), let bytes = Hexadecimal.bytes(parts[1])
+    else { return nil }
+    return KernelFileHandle(type: HandleType(rawValue: type), bytes: bytes)
+  }
+}
+
+/// A word and bytes behind it, as words.
+struct PackedBytes {
+  var words: [UInt64]
+  /// In bytes, with the first word.
+  var size: Int
+
+  /// Room for `size` bytes.
+  init(size: Int) {
+    words = Array(repeating: 0, count: (size + 7) / 8)
+    self.size = size
+  }
+
+  init(header: UInt64, body: [UInt8]) {
+    self.init(size: 8 + body.count)
+    words[0] = header
+    for (i, byte) in body.enumerated() { words[1 + i / 8] |= UInt64(byte) << UInt64(i % 8 * 8) }
+  }
+
+  /// The bytes behind the first word.
+  var body: [UInt8] {
+    (0..<(size - 8)).map { UInt8(truncatingIfNeeded: words[1 + $0 / 8] >> UInt64($0 % 8 * 8)) }
+  }
+}

@@ -1,0 +1,101 @@
+internal import Synchronization
+internal import SystemPackage
+
+/// The filesystems of a store: which there are, and through what those that are attached are
+/// reached.
+final class FilesystemTable: Sendable {
+  struct Attachment {
+    let mount: OwnedDescriptor
+    /// Of the mounted superblock: another one at the same time is another filesystem.
+    let superblock: String
+  }
+
+  private struct State {
+    var known: [FilesystemID: FilesystemIdentity] = [:]
+    var attached: [FilesystemID: Attachment] = [:]
+  }
+
+  private let state = Mutex(State())
+
+  func load(_ id: FilesystemID, _ identity: FilesystemIdentity) {
+    state.withLock { $0.known[id] = identity }
+  }
+
+  func attach(_ id: FilesystemID, _ attachment: Attachment) {
+    state.withLock { $0.attached[id] = attachment }
+  }
+
+  func detach(_ id: FilesystemID) { state.withLock { $0.attached[id] = nil } }
+  func detachAll() { state.withLock { $0.attached = [:] } }
+
+  /// All ids with their identities, in order.
+  var all: [(FilesystemID, FilesystemIdentity, isAttached: Bool)] {
+    state.withLock { state in
+      state.known.sorted { $0.key < $1.key }.map {
+        ($0.key, $0.value, state.attached[$0.key] != nil)
+      }
+    }
+  }
+
+  func magic(_ id: FilesystemID) throws -> FilesystemMagic {
+    guard let identity = state.withLock({ $0.known[id] }) else {
+      throw StoreError.unknownFilesystem(id)
+    }
+    return identity.magic
+  }
+
+  /// Through what a filesystem's files are opened.
+  func mount(_ id: FilesystemID) throws -> (OwnedDescriptor, FilesystemMagic) {
+    try state.withLock { state in
+      guard let identity = state.known[id] else { throw StoreError.unknownFilesystem(id) }
+      guard let attachment = state.attached[id] else { throw StoreError.notAttached(id) }
+      return (attachment.mount, identity.magic)
+    }
+  }
+
+  /// The filesystem with an identity, or `nil` where there is none yet.
+  ///
+  /// - Throws: ``StoreError/ambiguousFilesystem(_:)`` where it may be one of several, or where the one
+  ///   it may be is attached with another superblock, so that they are two of which nothing else
+  ///   tells.
+  func find(_ identity: FilesystemIdentity, superblock: String) throws -> FilesystemID? {
+    try state.withLock { state in
+      let matching = state.known.filter { $0.value.matches(identity) }.keys.sorted()
+      if let same = matching.first(where: { state.attached[$0]?.superblock == superblock }) {
+        return same
+      }
+      if let twin = matching.first(where: { state.attached[$0] != nil }) {
+        throw StoreError.ambiguousFilesystem(
+          "it has the UUID of filesystem \(twin), which is mounted too, and nothing tells their "
+            + "devices apart; give one of them a new UUID (tune2fs -U, xfs_admin -U, btrfstune -u)")
+      }
+      guard matching.count <= 1 else {
+        throw StoreError.ambiguousFilesystem(
+          "it may be any of filesystems \(matching); give it a new UUID")
+      }
+      return matching.first
+    }
+  }
+
+  /// The lowest id that is not in use.
+  func unused() throws -> FilesystemID {
+    let last = state.withLock { $0.known.keys.max()?.rawValue ?? 0 }
+    guard last < FilesystemID.maximum else {
+      throw StoreError.ambiguousFilesystem("the store has 32,767 filesystems already")
+    }
+    return FilesystemID(rawValue: last + 1)
+  }
+}
+
+/// Puts a filesystem into the store.
+struct AddingFilesystem: Change {
+  let id: FilesystemID
+  let identity: FilesystemIdentity
+
+  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws {
+    let key: InlineArray<1, UInt64> = [UInt64(id.rawValue)]
+    let value = FilesystemRecord.encode(identity, id)
+    try transaction.put(
+      turn.tables.filesystems, key.span, 8, value.words.span, value.size)
+  }
+}

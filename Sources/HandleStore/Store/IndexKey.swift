@@ -1,0 +1,91 @@
+/// A key of the table `inodes`: the filesystem's number in two bytes, big-endian, and words of
+/// eight bytes (Docs/Format.md).
+///
+/// | key | words | value |
+/// | --- | --- | --- |
+/// | inode of a known handle type | the ``InodeKey``, big-endian | node id |
+/// | inode of an opaque handle | `st_ino`, big-endian; filesystem + 0x8000 | node id |
+/// | opaque handle | length and type, then the bytes; filesystem + 0x8000 | node id, `st_ino` |
+struct IndexKey: Equatable {
+  static let opaqueBit: UInt16 = 0x8000
+  static let maximumSize = 2 + 8 + KernelFileHandle.maximumLength
+
+  var words = InlineArray<18, UInt64>(repeating: 0)
+  private(set) var size = 2
+
+  private init(prefix: UInt16) { words[0] = UInt64(prefix.byteSwapped) }
+
+  /// The key of an inode that a known handle type names.
+  init(_ inode: InodeKey, on filesystem: FilesystemID) {
+    self.init(prefix: filesystem.rawValue)
+    for i in 0..<inode.count { append(bigEndian: inode.words[i]) }
+  }
+
+  /// The key of an inode of which the handles are opaque.
+  init(opaqueInode inode: UInt64, on filesystem: FilesystemID) {
+    self.init(prefix: filesystem.rawValue | Self.opaqueBit)
+    append(bigEndian: inode)
+  }
+
+  /// The key of a whole opaque handle.
+  init(opaque handle: KernelFileHandle, on filesystem: FilesystemID) {
+    self.init(prefix: filesystem.rawValue | Self.opaqueBit)
+    append(
+      bigEndian: UInt64(handle.length) << 32 | UInt64(UInt32(bitPattern: handle.type.rawValue)))
+    for i in 0..<handle.wordCount { append(handle.words[i]) }
+  }
+
+  private mutating func append(bigEndian word: UInt64) { append(word.byteSwapped) }
+
+  /// Appends eight bytes, behind the two of the prefix.
+  private mutating func append(_ word: UInt64) {
+    let at = size / 8
+    words[at] |= word << 16
+    words[at + 1] = word >> 48
+    size += 8
+  }
+
+  static func == (a: IndexKey, b: IndexKey) -> Bool {
+    guard a.size == b.size else { return false }
+    for i in 0...(a.size / 8) where a.words[i] != b.words[i] { return false }
+    return true
+  }
+}
+
+/// A value of the table `inodes`: a node, and for an opaque handle its `st_ino`.
+struct IndexValue {
+  var words = InlineArray<2, UInt64>(repeating: 0)
+
+  init() {}
+
+  init(_ node: NodeID, inode: UInt64 = 0) {
+    words[0] = node.rawValue
+    words[1] = inode
+  }
+
+  var node: NodeID { NodeID(rawValue: words[0]) }
+  var inode: UInt64 { words[1] }
+}
+
+/// How a handle is found in the index, and what tells whether two handles are of one file.
+enum IndexEntry {
+  /// By its inode; the generation tells.
+  case known(IndexKey, InodeIdentity)
+  /// By the whole handle, and beside it by `st_ino`.
+  case opaque(IndexKey)
+
+  init(_ handle: KernelFileHandle, on filesystem: FilesystemID, magic: FilesystemMagic) {
+    if let identity = handle.identity(on: magic) {
+      self = .known(IndexKey(identity.inode, on: filesystem), identity)
+    } else {
+      self = .opaque(IndexKey(opaque: handle, on: filesystem))
+    }
+  }
+
+  var key: IndexKey {
+    switch self {
+    case .known(let key, _): key
+    case .opaque(let key): key
+    }
+  }
+}

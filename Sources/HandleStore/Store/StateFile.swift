@@ -1,0 +1,145 @@
+internal import SystemPackage
+
+/// The small text file `state` beside the data: what must survive a power cut even where the data
+/// need not. It is replaced whole, by a rename after an fsync.
+///
+/// The bound of the ids that may have been handed out stands here and not in LMDB, because without
+/// fsync a power cut can take LMDB's newest commits, and with them the knowledge of their ids.
+struct StateFile: Equatable {
+  /// What the process that holds the store for writing does, or did last.
+  enum Session: String {
+    /// The tables are being made.
+    case creating
+    /// It writes, or was killed.
+    case running
+    /// It closed the store.
+    case closed
+  }
+
+  static let formatVersion = 1
+
+  /// Random, the same in the data file.
+  var store: UInt64
+  /// The generation that goes on the wire with each node id: another one for another store.
+  var incarnation: UInt32
+  /// No id at or above this has been handed out.
+  var idBound: UInt64
+  var session: Session
+  var durability: Durability
+  /// Of the boot in which ``session`` was written.
+  var boot: String
+
+  /// Whether a power cut may have torn the data: the last writer did not flush its commits, did not
+  /// close, and its kernel is gone.
+  func mayBeTorn(now boot: String) -> Bool {
+    isUnflushed && self.boot != boot
+  }
+
+  /// Whether the last writer may have left commits in the page cache.
+  var isUnflushed: Bool { session == .running && durability == .process }
+}
+
+extension StateFile {
+  private static let name: FilePath.Component = "state"
+
+  /// The state of the store in a directory, or `nil` where it has none.
+  static func read(in directory: FilePath) throws(StoreError) -> StateFile? {
+    let path = directory.appending(name)
+    let text: String
+    do throws(Errno) {
+      text = try SmallFile.read(path)
+    } catch .noSuchFileOrDirectory, .notDirectory {
+      return nil
+    } catch {
+      throw StoreError(error, "reading \(path)")
+    }
+    return try parse(text, path: directory)
+  }
+
+  func write(in directory: FilePath) throws(StoreError) {
+    let path = directory.appending(Self.name)
+    do throws(Errno) {
+      try SmallFile.replace(path, with: text)
+    } catch .noSpace {
+      throw .diskFull(path: directory)
+    } catch {
+      throw StoreError(error, "writing \(path)")
+    }
+  }
+
+  var text: String {
+    let body = """
+      handlestore \(Self.formatVersion)
+      store \(String(store, radix: 16))
+      incarnation \(incarnation)
+      ids \(idBound)
+      session \(session.rawValue)
+      durability \(durability.rawValue)
+      boot \(boot)
+
+      """
+    return body + "checksum \(String(Self.checksum(body), radix: 16))\n"
+  }
+
+  private static func checksum(_ body: String) -> UInt32 {
+    Checksum.of(Array(body.utf8), seed: 0)
+  }
+
+  static func parse(_ text: String, path: FilePath) throws(StoreError) -> StateFile {
+    let lines = text.split(separator: "\n").map { $0.split(separator: " ", maxSplits: 1) }
+    guard lines.first?.first == "handlestore", let version = lines[0].last.flatMap({ Int($0) })
+    else { throw .notAStore(path: path, reason: "its file `state` is something else") }
+    guard version == formatVersion else {
+      throw .unsupportedVersion(found: version, supported: formatVersion)
+    }
+    var fields: [Substring: Substring] = [:]
+    for line in lines where line.count == 2 { fields[line[0]] = line[1] }
+    guard
+      let store = fields["store"].flatMap({ UInt64($0, radix: 16) }),
+      let incarnation = fields["incarnation"].flatMap({ UInt32($0) }),
+      let ids = fields["ids"].flatMap({ UInt64($0) }),
+      let session = fields["session"].flatMap({ Session(rawValue: String($0)) }),
+      let durability = fields["durability"].flatMap({ Durability(rawValue: String($0)) }),
+      let boot = fields["boot"]
+    else { throw .damaged("its file `state` lacks a line") }
+    let state = StateFile(
+      store: store, incarnation: incarnation, idBound: ids, session: session,
+      durability: durability, boot: String(boot))
+    guard state.text == text else { throw .damaged("its file `state` has a wrong checksum") }
+    return state
+  }
+}
+
+/// Files of a few hundred bytes.
+enum SmallFile {
+  static func read(_ path: FilePath) throws(Errno) -> String {
+    let file = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.readOnly))
+    return String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self)
+  }
+
+  /// Puts new contents in place of the old ones so that a power cut leaves the one or the other.
+  static func replace(_ path: FilePath, with text: String) throws(Errno) {
+    let new = path.removingLastComponent().appending("\(path.lastComponent?.string ?? "").new")
+    let file = OwnedDescriptor(
+      try SystemCalls.open(new, flags: SystemCalls.createEmpty, mode: 0o600))
+    try SystemCalls.writeAll(file.descriptor, Array(text.utf8))
+    try SystemCalls.sync(file.descriptor)
+    try SystemCalls.rename(new, to: path)
+    try syncDirectory(path.removingLastComponent())
+  }
+
+  static func syncDirectory(_ path: FilePath) throws(Errno) {
+    let path: FilePath = path.isEmpty ? "." : path
+    let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
+    try SystemCalls.sync(directory.descriptor)
+  }
+
+  /// The id of this boot of the kernel.
+  static func bootID() throws(StoreError) -> String {
+    do throws(Errno) {
+      return try String(read("/proc/sys/kernel/random/boot_id").prefix { !$0.isNewline })
+    } catch {
+      throw StoreError(error, "reading /proc/sys/kernel/random/boot_id")
+    }
+  }
+}

@@ -1,0 +1,102 @@
+internal import Synchronization
+
+/// What a store has done since it was opened. Counts are of calls, times in nanoseconds.
+public struct Statistics: Sendable, Hashable {
+  /// How long something took, or how much it held: how many values fell into each power of two.
+  public struct Histogram: Sendable, Hashable {
+    /// Values of 2ⁿ…2ⁿ⁺¹−1 stand at index n; 0 stands with 1.
+    public let buckets: [UInt64]
+
+    /// How many values there are.
+    public var count: UInt64 { buckets.reduce(0, +) }
+
+    /// A value that at least `share` (0…1) of the values do not exceed: the upper end of its power of
+    /// two. 0 where there are no values.
+    public func quantile(_ share: Double) -> UInt64 {
+      let wanted = Double(count) * share
+      var seen: UInt64 = 0
+      for (power, n) in buckets.enumerated() {
+        seen += n
+        if n > 0 && Double(seen) >= wanted { return power >= 63 ? .max : (2 << UInt64(power)) - 1 }
+      }
+      return 0
+    }
+  }
+
+  /// Registrations by what they found.
+  public let created, existing, replaced: UInt64
+  /// Nodes that were retired, by a call or because opening them found them stale.
+  public let retired: UInt64
+  /// Nodes that were dropped.
+  public let dropped: UInt64
+  /// Records asked for by id, and how many of them the cache had.
+  public let gets, cacheHits: UInt64
+  /// Nodes opened, and refused as stale.
+  public let opened, stale: UInt64
+  /// Handles made again after an open and compared, because the kernel does not check generation 0.
+  public let compared: UInt64
+  /// Calls that failed for another reason than a stale or unknown node.
+  public let failed: UInt64
+  /// How many changes each commit carried.
+  public let commitSizes: Histogram
+  /// How long each commit took, from the beginning of its transaction.
+  public let commitTimes: Histogram
+  /// How long each registering call took.
+  public let registerTimes: Histogram
+  /// How long each open took.
+  public let openTimes: Histogram
+}
+
+/// The counters behind ``Statistics``.
+final class StatisticsCounters: Sendable {
+  enum Counter: Int, CaseIterable {
+    case created, existing, replaced, retired, dropped, gets, opened, stale, compared, failed
+  }
+
+  /// Values by their power of two.
+  final class HistogramCounters: Sendable {
+    private let buckets = (0..<64).map { _ in AtomicCounter() }
+
+    func record(_ value: UInt64) { buckets[63 - (value | 1).leadingZeroBitCount].add(1) }
+
+    var histogram: Statistics.Histogram { .init(buckets: buckets.map(\.value)) }
+  }
+
+  final class AtomicCounter: Sendable {
+    private let atomic = Atomic<UInt64>(0)
+    func add(_ n: UInt64) { atomic.wrappingAdd(n, ordering: .relaxed) }
+    var value: UInt64 { atomic.load(ordering: .relaxed) }
+  }
+
+  private let counters = Counter.allCases.map { _ in AtomicCounter() }
+  private let commitSizes = HistogramCounters()
+  private let commitTimes = HistogramCounters()
+  let registerTimes = HistogramCounters()
+  let openTimes = HistogramCounters()
+
+  func count(_ counter: Counter, _ n: UInt64 = 1) { counters[counter.rawValue].add(n) }
+
+  func committed(changes: Int, nanoseconds: UInt64) {
+    commitSizes.record(UInt64(changes))
+    commitTimes.record(nanoseconds)
+  }
+
+  func registered(_ outcome: Registration.Outcome) {
+    switch outcome {
+    case .created: count(.created)
+    case .existing: count(.existing)
+    case .replaced: count(.replaced)
+    }
+  }
+
+  func snapshot(cacheHits: UInt64) -> Statistics {
+    func value(_ counter: Counter) -> UInt64 { counters[counter.rawValue].value }
+    return Statistics(
+      created: value(.created), existing: value(.existing), replaced: value(.replaced),
+      retired: value(.retired), dropped: value(.dropped), gets: value(.gets) + cacheHits,
+      cacheHits: cacheHits, opened: value(.opened), stale: value(.stale),
+      compared: value(.compared), failed: value(.failed),
+      commitSizes: commitSizes.histogram, commitTimes: commitTimes.histogram,
+      registerTimes: registerTimes.histogram, openTimes: openTimes.histogram)
+  }
+}

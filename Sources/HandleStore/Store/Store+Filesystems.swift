@@ -1,0 +1,138 @@
+internal import Synchronization
+public import SystemPackage
+
+/// A filesystem that a store knows.
+public struct Filesystem: Hashable, Sendable {
+  /// The store's number for it.
+  public let id: FilesystemID
+  /// Its kind.
+  public let magic: FilesystemMagic
+  /// Its UUID, or where it has none the id of `statfs(2)`; in hexadecimal.
+  public let uuid: String
+  /// The handle of its root directory, where that is known.
+  public let root: KernelFileHandle?
+  /// The device it is on, as far as that has a name that outlives a reboot; else empty.
+  public let volume: String
+  /// Whether files on it can be opened through this store now.
+  public let isAttached: Bool
+}
+
+extension Store {
+  /// Introduces the filesystem that a file is on, or finds it again, and attaches it: from here on
+  /// its files can be registered and opened.
+  ///
+  /// A filesystem is known by its UUID, the handle of its root directory and the device it is on; a
+  /// mount point, mount id and `st_dev` may be others each time. A copy or snapshot with the same UUID
+  /// is another filesystem where its device tells, and refused where nothing tells.
+  ///
+  /// - Parameter descriptor: a directory on the filesystem, or a regular file; `O_PATH` too. It stays
+  ///   the caller's. The store keeps a descriptor of its own, so the filesystem stays busy until
+  ///   ``detach(_:)`` or ``close()``.
+  /// - Throws: ``StoreError/noHandles(_:)``, ``StoreError/ambiguousFilesystem(_:)``,
+  ///   ``StoreError/unknownFilesystem(_:)`` with id 0 where it is new and the store read-only, and
+  ///   what a registration throws.
+  /// - Complexity: O(mounts); for a new filesystem a commit.
+  @discardableResult
+  public func attach(_ descriptor: FileDescriptor) throws(StoreError) -> FilesystemID {
+    try guarded {
+      let (identity, superblock) = try identify(descriptor)
+      return try attaching.withLock { _ in
+        let found = try filesystems.find(identity, superblock: superblock)
+        let id = try found ?? introduce(identity)
+        let mount = OwnedDescriptor(try reopen(descriptor))
+        filesystems.attach(id, .init(mount: mount, superblock: superblock))
+        return id
+      }
+    }
+  }
+
+  private func identify(
+    _ descriptor: FileDescriptor
+  ) throws -> (identity: FilesystemIdentity, superblock: String) {
+    do throws(Errno) {
+      return try FilesystemIdentity.of(descriptor)
+    } catch .notSupported {
+      throw try StoreError.noHandles(FilesystemStatus(of: descriptor).magic)
+    } catch {
+      throw StoreError(error, "identifying the filesystem")
+    }
+  }
+
+  private func introduce(_ identity: FilesystemIdentity) throws -> FilesystemID {
+    guard let writer else { throw StoreError.unknownFilesystem(FilesystemID(rawValue: 0)) }
+    let id = try filesystems.unused()
+    try writer.perform(AddingFilesystem(id: id, identity: identity))
+    filesystems.load(id, identity)
+    writer.know(id, identity.magic)
+    return id
+  }
+
+  /// `open_by_handle_at(2)` takes no `O_PATH` descriptor for the mount.
+  private func reopen(_ descriptor: FileDescriptor) throws -> FileDescriptor {
+    let type = try FileStatus(of: descriptor).type
+    switch type {
+    case .directory:
+      return try SystemCalls.open(".", in: descriptor, flags: SystemCalls.directory)
+    case .regular:
+      return try SystemCalls.open(
+        FilePath("/proc/self/fd/\(descriptor.rawValue)"), flags: SystemCalls.readOnly)
+    default: throw StoreError.system(.notDirectory, "attaching by a file that is not a directory")
+    }
+  }
+
+  /// Attaches every filesystem of the store that is mounted where this process sees it.
+  ///
+  /// - Returns: the filesystems that are attached then.
+  /// - Complexity: O(mounts)
+  @discardableResult
+  public func attachMounted() throws(StoreError) -> [FilesystemID] {
+    try guarded {
+      let kinds = Set(filesystems.all.map { $0.1.magic })
+      for mount in try MountTable().mounts {
+        guard
+          let fd = try? OwnedDescriptor(
+            SystemCalls.open(mount.point, flags: SystemCalls.directory)),
+          let magic = try? FilesystemStatus(of: fd.descriptor).magic, kinds.contains(magic),
+          let (identity, superblock) = try? FilesystemIdentity.of(fd.descriptor),
+          superblock == mount.device,
+          let id = try? filesystems.find(identity, superblock: superblock)
+        else { continue }
+        filesystems.attach(id, .init(mount: fd, superblock: superblock))
+      }
+      return filesystems.all.filter(\.isAttached).map(\.0)
+    }
+  }
+
+  /// Lets go of a filesystem, so that it can be unmounted. Its nodes stay, and cannot be opened until
+  /// it is attached again.
+  public func detach(_ filesystem: FilesystemID) { filesystems.detach(filesystem) }
+
+  /// The filesystems that the store knows, by id.
+  public func knownFilesystems() -> [Filesystem] {
+    filesystems.all.map { id, identity, isAttached in
+      Filesystem(
+        id: id, magic: identity.magic, uuid: Hexadecimal.string(identity.uuid),
+        root: identity.root, volume: identity.volume, isAttached: isAttached)
+    }
+  }
+
+  /// Takes up the filesystems that are on record.
+  func loadFilesystems() throws {
+    let transaction = try read()
+    var cursor = try transaction.cursor(tables.filesystems)
+    while try cursor.next() {
+      var key: InlineArray<1, UInt64> = [0]
+      var keyWords = key.mutableSpan
+      _ = cursor.copyKey(into: &keyWords)
+      let id = FilesystemID(rawValue: UInt16(truncatingIfNeeded: key[0]))
+      var value = PackedBytes(size: FilesystemRecord.maximumSize)
+      var words = value.words.mutableSpan
+      value.size = cursor.copyValue(into: &words)
+      guard let identity = FilesystemRecord.decode(value, id) else {
+        throw StoreError.damaged("the record of filesystem \(id) has a wrong checksum")
+      }
+      filesystems.load(id, identity)
+      writer?.know(id, identity.magic)
+    }
+  }
+}

@@ -1,0 +1,114 @@
+internal import SystemPackage
+
+extension Store {
+  /// What the store knows of a node, live or stale.
+  ///
+  /// - Returns: `nil` where no node has the id.
+  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
+  /// - Complexity: O(1) from the cache, O(log nodes) from LMDB.
+  public func node(_ id: NodeID) throws(StoreError) -> Node? {
+    try guarded {
+      guard let cache else { return try load(id) }
+      let (cached, ticket) = cache.find(id)
+      if let cached {
+        if let handle = cached.inlineHandle { return Node(id, cached, handle) }
+        return try load(id)
+      }
+      return try load(id) { cache.insert(id, $0, ticket) }
+    }
+  }
+
+  private func load(_ id: NodeID, seen: (Record) -> Void = { _ in }) throws -> Node? {
+    counters.count(.gets)
+    let transaction = try read()
+    guard let record = try transaction.record(id, tables) else { return nil }
+    seen(record)
+    return Node(id, record, try transaction.handle(of: record, id, tables))
+  }
+
+  /// The live node of the file that a handle names.
+  ///
+  /// - Returns: `nil` where the store has none, or one of another generation.
+  /// - Throws: ``StoreError/unknownFilesystem(_:)``, ``StoreError/damaged(_:)``,
+  ///   ``StoreError/closed``, ``StoreError/forked``.
+  /// - Complexity: O(log nodes)
+  public func node(
+    of handle: KernelFileHandle, on filesystem: FilesystemID
+  ) throws(StoreError) -> Node? {
+    try guarded {
+      let magic = try filesystems.magic(filesystem)
+      let entry = IndexEntry(handle, on: filesystem, magic: magic)
+      let transaction = try read()
+      guard let id = try transaction.indexed(entry.key, tables)?.node else { return nil }
+      guard let record = try transaction.record(id, tables) else {
+        throw StoreError.damaged("the index names node \(id), which does not exist")
+      }
+      guard
+        try transaction.isSameFile(handle, entry, as: record, id, tables, magic: magic)
+      else { return nil }
+      return Node(id, record, try transaction.handle(of: record, id, tables))
+    }
+  }
+
+  /// Up to `limit` nodes in the order of their ids, from one snapshot.
+  ///
+  /// To go through a whole store, ask again from behind the last id. Each call is a snapshot of its
+  /// own: a node that is minted meanwhile comes later, for its id is above all others.
+  ///
+  /// - Parameters:
+  ///   - start: the lowest id to consider.
+  ///   - limit: how many nodes to return at the most, 1 or more.
+  ///   - filesystem: only nodes on this one.
+  ///   - state: only nodes in this state.
+  /// - Returns: the nodes, and from where to go on; `nil` at the end. There may be fewer than `limit`
+  ///   nodes, or none, before the end: a call looks at 16 × `limit` nodes at the most.
+  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
+  /// - Complexity: O(`limit` + log nodes)
+  public func nodes(
+    from start: NodeID = .root, limit: Int = 1024, on filesystem: FilesystemID? = nil,
+    in state: NodeState? = nil
+  ) throws(StoreError) -> (nodes: [Node], next: NodeID?) {
+    precondition(limit > 0, "a page has at least one node")
+    return try guarded {
+      var found: [Node] = []
+      let transaction = try read()
+      var cursor = try transaction.cursor(tables.nodes)
+      let first: InlineArray<1, UInt64> = [start.rawValue]
+      var more = try cursor.seek(first.span, 8)
+      var looked = 0
+      while more {
+        let (id, record) = try cursor.node()
+        if found.count == limit || looked == 16 * limit { return (found, id) }
+        looked += 1
+        if filesystem ?? record.filesystem == record.filesystem
+          && state ?? record.state == record.state
+        {
+          found.append(Node(id, record, try transaction.handle(of: record, id, tables)))
+        }
+        more = try cursor.next()
+      }
+      return (found, nil)
+    }
+  }
+
+  /// What the store has done since it was opened.
+  ///
+  /// - Complexity: O(1)
+  public var statistics: Statistics { counters.snapshot(cacheHits: cache?.hits ?? 0) }
+}
+
+extension Cursor {
+  /// The entry of the table `nodes` that the cursor stands at.
+  func node() throws -> (NodeID, Record) {
+    var key: InlineArray<1, UInt64> = [0]
+    var keyWords = key.mutableSpan
+    _ = copyKey(into: &keyWords)
+    let id = NodeID(rawValue: key[0])
+    var record = Record()
+    var words = record.words.mutableSpan
+    guard copyValue(into: &words) == Record.size, record.isIntact(for: id) else {
+      throw StoreError.damaged("the record of node \(id) has a wrong checksum")
+    }
+    return (id, record)
+  }
+}

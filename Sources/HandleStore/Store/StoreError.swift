@@ -1,0 +1,148 @@
+public import SystemPackage
+
+/// Why the store did not do what it was asked. Each case's ``description`` says what happened, why,
+/// and what to do.
+public enum StoreError: Error, Equatable, Sendable {
+  // About a node, a handle or a filesystem.
+
+  /// The file is gone, or its inode now belongs to another file (`ESTALE`).
+  case stale(NodeID)
+  /// No node has this id: it was never minted, or it was dropped.
+  case unknownNode(NodeID)
+  /// No filesystem of the store has this id.
+  case unknownFilesystem(FilesystemID)
+  /// The filesystem is not attached, so nothing on it can be opened.
+  case notAttached(FilesystemID)
+  /// The filesystem cannot be told apart from another one of the store.
+  case ambiguousFilesystem(String)
+  /// The filesystem makes no handles, or none that can be opened.
+  case noHandles(FilesystemMagic)
+  /// The node is a file of a type that is only opened as a path.
+  case notOpenable(NodeID, FileType)
+
+  // About the store.
+
+  /// A process has the store open for writing; `nil` where its id is not known.
+  case inUse(path: FilePath, pid: Int32?)
+  /// This process has the store open already.
+  case alreadyOpen(path: FilePath)
+  /// The store was opened for reading only.
+  case readOnly
+  /// The store was closed.
+  case closed
+  /// The store was opened before a `fork(2)` by the parent.
+  case forked
+  /// There is no store at this path.
+  case noStore(path: FilePath)
+  /// What is there is not a store.
+  case notAStore(path: FilePath, reason: String)
+  /// The store's format is of another version.
+  case unsupportedVersion(found: Int, supported: Int)
+  /// A part of the store cannot be read.
+  case damaged(String)
+  /// A power cut interrupted a session with ``Durability/process``, and the check found damage.
+  case torn(String)
+
+  // About what the store stands on.
+
+  /// The disk is full; nothing that was acknowledged is lost.
+  case diskFull(path: FilePath)
+  /// The process or the system has no descriptors left (`EMFILE`, `ENFILE`).
+  case tooManyOpenFiles
+  /// All 1,000 reader slots are taken.
+  case tooManyReaders
+  /// The process lacks a capability.
+  case notPermitted(String)
+  /// A system call failed in a way that has no case of its own.
+  case system(Errno, String)
+}
+
+extension StoreError: CustomStringConvertible {
+  /// What happened, why, and what to do.
+  public var description: String { nodeDescription ?? storeDescription ?? systemDescription }
+
+  private var nodeDescription: String? {
+    switch self {
+    case .stale(let node):
+      "node \(node) is stale: its file is gone or its inode belongs to another file now; look the "
+        + "file up again by its name"
+    case .unknownNode(let node):
+      "there is no node \(node): it was never handed out, or it was dropped; look the file up again"
+    case .unknownFilesystem(let id):
+      "the store has no filesystem \(id); attach it by a directory in it"
+    case .notAttached(let id):
+      "filesystem \(id) is not attached; mount it and attach it by a directory in it"
+    case .ambiguousFilesystem(let reason):
+      "the filesystem cannot be told apart from another: \(reason)"
+    case .noHandles(let magic):
+      "filesystem type \(magic) makes no file handles that can be opened; use another filesystem "
+        + "(overlayfs needs index=on,nfs_export=on)"
+    case .notOpenable(let node, let type):
+      "node \(node) has file type 0o\(String(type.rawValue, radix: 8)); only regular files and "
+        + "directories are opened for reading or writing, all others as a path (O_PATH)"
+    default: nil
+    }
+  }
+
+  private var storeDescription: String? {
+    switch self {
+    case .inUse(let path, let pid):
+      "\(path) is open for writing by \(pid.map { "process \($0)" } ?? "another process"); stop it, "
+        + "or open the store for reading only"
+    case .alreadyOpen(let path):
+      "this process has \(path) open already; use that store, from any thread"
+    case .readOnly: "the store was opened for reading only; open it for writing to change it"
+    case .closed: "the store is closed; open it again"
+    case .forked: "the store was opened before fork(2); open it again in the child after exec"
+    case .noStore(let path): "there is no store at \(path); create one by opening it for writing"
+    case .notAStore(let path, let reason):
+      "\(path) is not a handle store: \(reason); name a store's directory, or an empty one"
+    case .unsupportedVersion(let found, let supported):
+      "the store has format version \(found), and this library reads version \(supported); use the "
+        + "release that wrote it"
+    case .damaged(let what):
+      "the store is damaged: \(what); run `handlestore check` and then `handlestore repair` on it"
+    case .torn(let what):
+      "a power cut tore the store: \(what); run `handlestore repair` on it, which keeps what it "
+        + "cannot read, or start from a backup"
+    default: nil
+    }
+  }
+
+  private var systemDescription: String {
+    switch self {
+    case .diskFull(let path):
+      "the disk of \(path) is full; nothing acknowledged is lost: free some space and try again"
+    case .tooManyOpenFiles: "no file descriptors are left; close some, or raise RLIMIT_NOFILE"
+    case .tooManyReaders:
+      "all reader slots of the store are taken; end some of the processes that read it"
+    case .notPermitted(let what):
+      "\(what) is not permitted; run with CAP_DAC_READ_SEARCH, as root has"
+    case .system(let errno, let what): "\(what): \(errno)"
+    default: "error"
+    }
+  }
+}
+
+extension StoreError {
+  /// The case for a system call that failed.
+  init(_ errno: Errno, _ what: String) {
+    switch errno {
+    case .tooManyOpenFiles, .tooManyOpenFilesInSystem: self = .tooManyOpenFiles
+    case .notPermitted: self = .notPermitted(what)
+    default: self = .system(errno, what)
+    }
+  }
+
+  /// The case for a call of LMDB that failed on the store at `path`.
+  init(_ error: LMDBError, path: FilePath) {
+    guard error.isErrno else {
+      self = error == .readersFull ? .tooManyReaders : .damaged(error.text)
+      return
+    }
+    switch Errno(rawValue: error.code) {
+    case .noSpace, .diskQuotaExceeded: self = .diskFull(path: path)
+    case let errno: self = StoreError(errno, "using \(path.appending("data.mdb"))")
+    }
+  }
+}

@@ -1,0 +1,166 @@
+internal import SystemPackage
+
+/// The steps of opening a store, in the order that makes each of them safe.
+struct StoreOpening {
+  private static let dataFile: FilePath.Component = "data.mdb"
+
+  let path: FilePath
+  let options: StoreOptions
+  let claim: OpenStoreClaim
+  let lock: WriterLock?
+  let state: StateFile
+  let environment: Environment
+  let tables: Tables
+
+  init(_ path: FilePath, _ options: StoreOptions) throws(StoreError) {
+    self.path = path
+    self.options = options
+    if !options.readOnly { try Self.makeDirectory(path) }
+    claim = try OpenStoreClaim(path)
+    lock = options.readOnly ? nil : try Self.lock(path)
+    let found = try Self.stateOrNew(path, options)
+    let isNew = found.session == .creating
+    let boot = try SmallFile.bootID()
+    if !isNew { try Self.examine(path, found, boot: boot) }
+    do {
+      environment = try Self.openEnvironment(path, options)
+      do {
+        tables = try Self.openTables(environment, found, isNew: isNew)
+        if options.readOnly {
+          state = found
+        } else {
+          try environment.allocateMap()
+          if isNew || found.isUnflushed && options.durability == .power { try environment.sync() }
+          state = try Self.begin(found, options, boot: boot, in: path)
+        }
+      } catch {
+        environment.stop()
+        environment.close(trimming: false)
+        throw error
+      }
+    } catch {
+      throw StoreError(any: error, path: path)
+    }
+  }
+
+  private static func makeDirectory(_ path: FilePath) throws(StoreError) {
+    do throws(Errno) {
+      try SystemCalls.makeDirectory(path, mode: 0o700)
+    } catch .fileExists {
+    } catch {
+      throw error == .noSpace ? .diskFull(path: path) : StoreError(error, "making \(path)")
+    }
+  }
+
+  /// Before a lock file is made in a directory that is not ours, look whether it may be.
+  private static func lock(_ path: FilePath) throws(StoreError) -> WriterLock {
+    if try StateFile.read(in: path) == nil { try requireEmpty(path) }
+    return try WriterLock(path)
+  }
+
+  private static func requireEmpty(_ path: FilePath) throws(StoreError) {
+    do throws(Errno) {
+      let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
+      var entries = DirectoryEntries(of: directory.descriptor)
+      while let entry = try entries.next() {
+        // A process that was killed while it made a store leaves these.
+        if ["writer", "state.new"].contains(entry.name) { continue }
+        throw Errno.directoryNotEmpty
+      }
+    } catch .directoryNotEmpty {
+      throw .notAStore(path: path, reason: "it has no file `state`, and it is not empty")
+    } catch {
+      throw StoreError(error, "reading \(path)")
+    }
+  }
+
+  private static func stateOrNew(
+    _ path: FilePath, _ options: StoreOptions
+  ) throws(StoreError) -> StateFile {
+    if let state = try StateFile.read(in: path) {
+      if state.session == .creating && options.readOnly { throw .noStore(path: path) }
+      return state
+    }
+    guard !options.readOnly else { throw .noStore(path: path) }
+    let new = StateFile(
+      store: .random(in: 1...UInt64.max), incarnation: .random(in: 1...UInt32.max),
+      idBound: NodeID.first.rawValue, session: .creating, durability: options.durability,
+      boot: try SmallFile.bootID())
+    try new.write(in: path)
+    return new
+  }
+
+  /// Looks at the data before LMDB does: it trusts what it maps, and would make a file that was cut
+  /// short as long as its map again.
+  private static func examine(
+    _ path: FilePath, _ state: StateFile, boot: String
+  ) throws(StoreError) {
+    let file = try PageFile(path.appending(dataFile))
+    try file.requireWholeMeta()
+    guard state.mayBeTorn(now: boot) else { return }
+    let findings = StoreCheck(file, state: state).run(atMost: 1).findings
+    if let first = findings.first { throw .torn(first.description) }
+  }
+
+  private static func openEnvironment(
+    _ path: FilePath, _ options: StoreOptions
+  ) throws -> Environment {
+    var mode = EnvironmentMode()
+    mode.readOnly = options.readOnly
+    if !options.readOnly && options.durability == .process {
+      mode.noSync = true
+      mode.writeMap = try Self.canWriteThroughMap(path)
+    }
+    return try Environment(
+      directory: path, mode: mode, mapSize: options.readOnly ? 0 : Environment.initialMapSize,
+      tables: Tables.count)
+  }
+
+  /// Whether fallocate(2) is a promise on this filesystem: no write into allocated space needs a new
+  /// block. Elsewhere (copy-on-write filesystems) a full disk would be a SIGBUS.
+  private static func canWriteThroughMap(_ path: FilePath) throws -> Bool {
+    let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
+    let magic = try FilesystemStatus(of: directory.descriptor).magic
+    guard [.ext, .xfs, .tmpfs].contains(magic) else { return false }
+    let probe = path.appending("state.new")
+    let file = OwnedDescriptor(
+      try SystemCalls.open(probe, flags: SystemCalls.createEmpty, mode: 0o600))
+    defer { try? SystemCalls.unlink(probe) }
+    do throws(Errno) {
+      try SystemCalls.allocate(file.descriptor, length: 4096, unshare: false)
+      return true
+    } catch .notSupported {
+      return false  // ext4 without extents
+    }
+  }
+
+  /// Opens the tables, and sees that they are those of the state file.
+  private static func openTables(
+    _ environment: Environment, _ state: StateFile, isNew: Bool
+  ) throws -> Tables {
+    let tables: Tables
+    do throws(LMDBError) {
+      tables = try Tables(environment, create: isNew)
+    } catch .notFound {
+      throw StoreError.damaged("data.mdb has not the tables of a store")
+    }
+    if isNew { try tables.mark(environment, store: state.store) }
+    guard try tables.store(environment) == state.store else {
+      throw StoreError.damaged("data.mdb and `state` are of two stores")
+    }
+    return tables
+  }
+
+  /// The state of a session that writes, on the disk before its first change. Ids that a killed
+  /// session had reserved are passed over.
+  private static func begin(
+    _ found: StateFile, _ options: StoreOptions, boot: String, in path: FilePath
+  ) throws(StoreError) -> StateFile {
+    var state = found
+    state.session = .running
+    state.durability = options.durability
+    state.boot = boot
+    try state.write(in: path)
+    return state
+  }
+}

@@ -1,0 +1,155 @@
+/// The tables of a store, and what stands in them.
+struct Tables: Sendable {
+  /// Node id → ``Record``.
+  let nodes: Table
+  /// ``IndexKey`` → ``IndexValue``.
+  let inodes: Table
+  /// Node id → ``SpilledHandle``.
+  let spill: Table
+  /// Filesystem id → ``FilesystemRecord``.
+  let filesystems: Table
+  /// `store` → the number in the state file.
+  let meta: Table
+
+  /// How many named databases there are.
+  static let count: UInt32 = 5
+  /// The bytes `store` and three zeros.
+  static let storeKey: InlineArray<1, UInt64> = [0x65_726f_7473]
+
+  /// Opens the tables, or makes those that are not there.
+  init(_ environment: Environment, create: Bool) throws(LMDBError) {
+    let tables = try environment.openTables(
+      [
+        ("nodes", integerKeys: true), ("inodes", integerKeys: false), ("spill", integerKeys: true),
+        ("filesystems", integerKeys: true), ("meta", integerKeys: false),
+      ], create: create)
+    nodes = tables[0]
+    inodes = tables[1]
+    spill = tables[2]
+    filesystems = tables[3]
+    meta = tables[4]
+  }
+
+  /// Writes into a new store's data which state file they belong to.
+  func mark(_ environment: Environment, store: UInt64) throws(LMDBError) {
+    let value: InlineArray<1, UInt64> = [store]
+    let transaction = try environment.write()
+    try transaction.put(meta, Self.storeKey.span, 8, value.span, 8)
+    try transaction.commit()
+  }
+
+  /// Which state file the data belong to.
+  func store(_ environment: Environment) throws(LMDBError) -> UInt64? {
+    var value: InlineArray<1, UInt64> = [0]
+    var words = value.mutableSpan
+    guard let transaction = try environment.read() else { return nil }
+    _ = try transaction.get(meta, Self.storeKey.span, 8, into: &words)
+    return value[0]
+  }
+}
+
+/// Typed reads: each checks what it found, so that nothing damaged is passed on.
+extension Reading where Self: ~Copyable {
+  /// A node's record, or `nil` where there is none.
+  func record(_ id: NodeID, _ tables: Tables) throws -> Record? {
+    let key: InlineArray<1, UInt64> = [id.rawValue]
+    var record = Record()
+    var words = record.words.mutableSpan
+    guard let size = try get(tables.nodes, key.span, 8, into: &words) else { return nil }
+    guard size == Record.size && record.isIntact(for: id) else {
+      throw StoreError.damaged("the record of node \(id) has a wrong checksum")
+    }
+    return record
+  }
+
+  /// The handle of a node's record.
+  func handle(of record: Record, _ id: NodeID, _ tables: Tables) throws -> KernelFileHandle {
+    if let handle = record.inlineHandle { return handle }
+    let key: InlineArray<1, UInt64> = [id.rawValue]
+    var spilled = SpilledHandle()
+    var words = spilled.words.mutableSpan
+    guard
+      let size = try get(tables.spill, key.span, 8, into: &words),
+      let handle = spilled.handle(type: record.handleType, size: size, for: id),
+      handle.length == record.handleLength
+    else { throw StoreError.damaged("the spilled handle of node \(id) is missing or wrong") }
+    return handle
+  }
+
+  /// What the index has under a key.
+  func indexed(_ key: IndexKey, _ tables: Tables) throws -> IndexValue? {
+    var value = IndexValue()
+    var words = value.words.mutableSpan
+    let found = try get(
+      tables.inodes, key.words.span, key.size, into: &words)
+    return found == nil ? nil : value
+  }
+
+  /// Whether a handle names the file of a node that the index has under the handle's key: the same
+  /// inode and the same generation.
+  func isSameFile(
+    _ handle: KernelFileHandle, _ entry: IndexEntry, as record: Record, _ id: NodeID,
+    _ tables: Tables,
+    magic: FilesystemMagic
+  ) throws -> Bool {
+    let stored = try self.handle(of: record, id, tables)
+    switch entry {
+    case .opaque: return stored == handle
+    case .known(_, let identity):
+      guard let known = stored.identity(on: magic), known.inode == identity.inode else {
+        throw StoreError.damaged("the index names node \(id) for another inode")
+      }
+      return known.generation == identity.generation
+    }
+  }
+}
+
+/// Typed writes.
+extension WriteTransaction {
+  func putRecord(_ record: inout Record, _ id: NodeID, _ tables: Tables) throws {
+    let key: InlineArray<1, UInt64> = [id.rawValue]
+    record.seal(for: id)
+    try put(tables.nodes, key.span, 8, record.words.span, Record.size)
+  }
+
+  /// Puts the record and the spilled handle of a node that is above every other.
+  func appendNode(
+    _ record: inout Record, _ handle: KernelFileHandle, _ id: NodeID, _ tables: Tables
+  ) throws {
+    let key: InlineArray<1, UInt64> = [id.rawValue]
+    record.seal(for: id)
+    try append(tables.nodes, key.span, 8, record.words.span, Record.size)
+    guard record.isSpilled else { return }
+    let spilled = SpilledHandle(handle, for: id)
+    try append(
+      tables.spill, key.span, 8, spilled.words.span, spilled.size)
+  }
+
+  func removeNode(_ id: NodeID, _ tables: Tables) throws {
+    let key: InlineArray<1, UInt64> = [id.rawValue]
+    try remove(tables.nodes, key.span, 8)
+    try remove(tables.spill, key.span, 8)
+  }
+
+  /// Puts an index entry unless the key has one, which is returned.
+  func insertIndex(_ key: IndexKey, _ value: IndexValue, size: Int, _ tables: Tables) throws
+    -> IndexValue?
+  {
+    var existing = IndexValue()
+    var words = existing.words.mutableSpan
+    let found = try insert(
+      tables.inodes, key.words.span, key.size,
+      value.words.span, size, existing: &words)
+    return found == nil ? nil : existing
+  }
+
+  func putIndex(_ key: IndexKey, _ value: IndexValue, size: Int, _ tables: Tables) throws {
+    try put(
+      tables.inodes, key.words.span, key.size,
+      value.words.span, size)
+  }
+
+  func removeIndex(_ key: IndexKey, _ tables: Tables) throws {
+    try remove(tables.inodes, key.words.span, key.size)
+  }
+}

@@ -1,0 +1,14 @@
+/* What the tests need of the system and Swift has no usable form of. */
+#ifndef TESTSUPPORT_H
+#define TESTSUPPORT_H
+
+#include <sys/types.h>
+
+/* FS_IOC_SHUTDOWN (EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN): what a power cut does to a filesystem.
+ * Returns 0 or -errno. */
+int ts_shut_down(int fd, unsigned flags);
+
+/* fork(2), which Swift does not offer. Returns the child's id, 0 in the child. */
+pid_t ts_fork(void);
+
+#endif

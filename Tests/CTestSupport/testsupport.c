@@ -1,0 +1,16 @@
+#include "testsupport.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define TS_SHUTDOWN _IOR('X', 125, uint32_t)
+
+int ts_shut_down(int fd, unsigned flags)
+{
+    uint32_t value = flags;
+    return ioctl(fd, TS_SHUTDOWN, &value) ? -errno : 0;
+}
+
+pid_t ts_fork(void) { return fork(); }

@@ -1,0 +1,3 @@
+import HandleStore
+
+print("storeworker: see the tests")
