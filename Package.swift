@@ -49,11 +49,12 @@ let package = Package(
       name: "TestSupport", dependencies: ["CTestSupport", "HandleStore", system],
       path: "Tests/TestSupport", swiftSettings: testing),
     .executableTarget(
-      name: "storeworker", dependencies: ["CTestSupport", "HandleStore", system],
+      name: "storeworker", dependencies: ["CTestSupport", "HandleStore", "TestSupport", system],
       path: "Tests/StoreWorker", swiftSettings: testing),
     .testTarget(
       name: "HandleStoreTests",
-      dependencies: ["HandleStore", "TestSupport", "storeworker", system], swiftSettings: testing),
+      dependencies: ["CTestSupport", "HandleStore", "TestSupport", "storeworker", system],
+      swiftSettings: testing),
     .testTarget(
       name: "InspectionTests", dependencies: ["HandleStore", "TestSupport", system],
       swiftSettings: testing),

@@ -175,9 +175,9 @@ __attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL
 
 uint32_t hs_fork_count(void) { return atomic_load_explicit(&fork_count, memory_order_relaxed); }
 
-uint32_t hs_checksum(const void *bytes, size_t length, uint64_t seed)
+uint64_t hs_checksum(const void *bytes, size_t length, uint64_t seed)
 {
-    return (uint32_t)XXH3_64bits_withSeed(bytes, length, seed);
+    return XXH3_64bits_withSeed(bytes, length, seed);
 }
 
 uint64_t hs_now(void)
@@ -204,7 +204,7 @@ uint32_t hs_thread_number(void)
 }
 
 struct hs_event {
-    _Atomic uint32_t state; /* 0 not set, 1 set, 2 not set and somebody sleeps */
+    _Atomic uint32_t state; /* 0 not set, 1 set, 2 not set and some sleep */
 };
 
 struct hs_event *hs_event_create(void) { return calloc(1, sizeof(struct hs_event)); }
@@ -213,7 +213,7 @@ void hs_event_destroy(struct hs_event *event) { free(event); }
 void hs_event_set(struct hs_event *event)
 {
     if (atomic_exchange_explicit(&event->state, 1, memory_order_release) == 2)
-        syscall(SYS_futex, &event->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+        syscall(SYS_futex, &event->state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
 /* A commit takes about as long as the kernel takes to put a thread to sleep and wake it, so look

@@ -83,8 +83,8 @@ int hs_disable_copy_on_write(int fd);
 /* A number that changes in the child of each fork(2). */
 uint32_t hs_fork_count(void);
 
-/* XXH3 of `length` bytes under `seed`, cut to 32 bits. */
-uint32_t hs_checksum(const void *bytes, size_t length, uint64_t seed);
+/* XXH3 of `length` bytes under `seed`. */
+uint64_t hs_checksum(const void *bytes, size_t length, uint64_t seed);
 
 /* CLOCK_MONOTONIC in nanoseconds; CLOCK_REALTIME in seconds. */
 uint64_t hs_now(void);
@@ -93,7 +93,7 @@ uint32_t hs_epoch_seconds(void);
 /* A small number that differs between threads that run at the same time. */
 uint32_t hs_thread_number(void);
 
-/* An event that one thread waits for and another sets, once. */
+/* An event that threads wait for and another sets, once. */
 struct hs_event;
 struct hs_event *hs_event_create(void);
 void hs_event_destroy(struct hs_event *event);

@@ -1,10 +1,128 @@
 internal import SystemPackage
 
-struct PageFile {
-  init(_ p: FilePath) throws(StoreError) {}
-  func requireWholeMeta() throws(StoreError) {}
-}
-struct StoreCheck {
-  init(_ f: PageFile, state: StateFile) {};
-  func run(atMost: Int) -> (findings: [String], n: Int) { ([], 0) }
+/// A data file, read page by page without LMDB: LMDB trusts what it maps, and a damaged page can crash
+/// it. Here every number from the file is looked at before it is used.
+struct PageFile: Sendable {
+  let path: FilePath
+  let pageSize: Int
+  /// What the two first pages were when the file was opened.
+  let metas: [Result<MetaPage, MetaPage.Fault>]
+  private let file: OwnedDescriptor
+
+  /// - Throws: ``StoreError/damaged(_:)`` where there is no file, ``StoreError/system(_:_:)`` where it
+  ///   cannot be opened.
+  init(_ path: FilePath) throws(StoreError) {
+    do throws(Errno) {
+      file = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.readOnly))
+    } catch .noSuchFileOrDirectory {
+      throw .damaged("\(path.lastComponent?.string ?? "") is missing")
+    } catch {
+      throw StoreError(error, "opening \(path)")
+    }
+    self.path = path
+    (metas, pageSize) = Self.readStableMetas(file)
+  }
+
+  /// How many whole pages the file has now.
+  var pageCount: Int { byteCount / pageSize }
+
+  private var byteCount: Int { (try? FileStatus(of: file.descriptor).size).map { Int($0) } ?? 0 }
+
+  // MARK: Meta pages
+
+  typealias Metas = [Result<MetaPage, MetaPage.Fault>]
+
+  /// The commit that LMDB takes for the newest.
+  var newest: MetaPage? { Self.newest(metas) }
+
+  /// The newest commit of which the meta page says nothing that cannot be.
+  var newestPossible: MetaPage? {
+    Self.newest(metas.filter { (try? $0.get())?.fault == nil })
+  }
+
+  private static func newest(_ metas: Metas) -> MetaPage? {
+    metas.compactMap { try? $0.get() }.reduce(nil) { newest, meta in
+      guard let newest, newest.transaction >= meta.transaction else { return meta }
+      return newest
+    }
+  }
+
+  /// A writer may be at one of them: they are read until they are twice the same.
+  private static func readStableMetas(
+    _ file: OwnedDescriptor
+  ) -> (metas: Metas, pageSize: Int) {
+    var last = readMetas(file)
+    for _ in 0..<100 {
+      let again = readMetas(file)
+      if again.metas == last.metas { break }
+      last = again
+    }
+    return last
+  }
+
+  /// The page size stands in the meta pages; where the first one is gone, the second one is where it
+  /// says that it is.
+  private static func readMetas(_ file: OwnedDescriptor) -> (metas: Metas, pageSize: Int) {
+    let first = meta(file, 0, pageSize: 0)
+    let known = (try? first.get())?.pageSize
+    let sizes = known.map { [$0] } ?? MetaPage.pageSizes
+    for size in sizes where MetaPage.pageSizes.contains(size) {
+      let second = meta(file, 1, pageSize: size)
+      if (try? second.get())?.pageSize == size { return ([first, second], size) }
+    }
+    let size = known.flatMap { MetaPage.pageSizes.contains($0) ? $0 : nil } ?? 4096
+    return ([first, meta(file, 1, pageSize: size)], size)
+  }
+
+  private static func meta(
+    _ file: OwnedDescriptor, _ number: Int, pageSize: Int
+  ) -> Result<MetaPage, MetaPage.Fault> {
+    var bytes = [UInt8](repeating: 0, count: MetaPage.size)
+    let filled = try? SystemCalls.read(file.descriptor, at: number * pageSize, into: &bytes)
+    guard filled == bytes.count else { return .failure(.notMeta) }
+    return Result { () throws(MetaPage.Fault) in try MetaPage(bytes, number: number) }
+  }
+
+  /// A meta page as it is now.
+  func currentMeta(_ number: Int) -> MetaPage? {
+    try? Self.meta(file, number, pageSize: pageSize).get()
+  }
+
+  // MARK: Pages
+
+  /// A branch or leaf page.
+  func page(_ number: Int) throws(PageFault) -> Page {
+    try Page(try bytes(ofPage: number), number: number)
+  }
+
+  func bytes(ofPage number: Int) throws(PageFault) -> [UInt8] {
+    try bytes(from: number, offset: 0, count: pageSize)
+  }
+
+  /// Bytes from somewhere in a page on.
+  func bytes(from page: Int, offset: Int, count: Int) throws(PageFault) -> [UInt8] {
+    let (start, overflow) = page.multipliedReportingOverflow(by: pageSize)
+    guard !overflow && page >= 0 && start <= Int.max - offset - count else {
+      throw PageFault(page, "is not in the file")
+    }
+    var bytes = [UInt8](repeating: 0, count: count)
+    let filled: Int
+    do throws(Errno) {
+      filled = try SystemCalls.read(file.descriptor, at: start + offset, into: &bytes)
+    } catch {
+      throw PageFault(page, "cannot be read: \(error)")
+    }
+    guard filled == count else { throw PageFault(page, "lies behind the end of the file") }
+    return bytes
+  }
+
+  /// The value of an entry, of `limit` bytes at the most.
+  func value(of entry: LeafEntry, limit: Int) throws(PageFault) -> ArraySlice<UInt8> {
+    switch entry.value {
+    case .inline(let range) where range.count <= limit: return entry.page.bytes[range]
+    case .overflow(let page, let size) where size <= limit:
+      return try bytes(from: page, offset: Page.headerSize, count: size)[...]
+    default: throw PageFault(entry.page.number, "has a value of a wrong kind or length")
+    }
+  }
 }

@@ -20,12 +20,10 @@ public struct KernelFileHandle: Sendable {
   ///   - bytes: what the kernel or a client gave.
   /// - Returns: `nil` where there are no bytes or more than 128.
   /// - Complexity: O(bytes)
-  public init?(type: HandleType, bytes: some Collection<UInt8>) {
+  public init?(type: HandleType, bytes: [UInt8]) {
     guard (1...Self.maximumLength).contains(bytes.count) else { return nil }
     var words = InlineArray<16, UInt64>(repeating: 0)
-    for (i, byte) in bytes.enumerated() {
-      words[i >> 3] |= UInt64(byte) << UInt64((i & 7) * 8)
-    }
+    for i in bytes.indices { words[i >> 3] |= UInt64(bytes[i]) << UInt64((i & 7) * 8) }
     self.init(type: type, length: bytes.count, words: words)
   }
 

@@ -9,6 +9,7 @@ struct Mount {
   /// What part of the filesystem is mounted: `/` for all of it.
   var root: String
   var point: FilePath
+  var isReadOnly: Bool
   var type: String
   var source: String
 
@@ -21,6 +22,7 @@ struct Mount {
     device = String(fields[2])
     root = Self.unescaped(fields[3])
     point = FilePath(Self.unescaped(fields[4]))
+    isReadOnly = fields[5].split(separator: ",").contains("ro")
     type = String(fields[dash + 1])
     source = Self.unescaped(fields[dash + 2])
   }

@@ -21,15 +21,11 @@ func checked<T: SignedInteger>(_ result: T) throws(Errno) -> T {
 extension KernelFileHandle {
   /// `name_to_handle_at(2)` on an open file of any kind, `O_PATH` too.
   ///
-  /// - Parameters:
-  ///   - descriptor: the file.
-  ///   - connectable: ask for a handle that names the parent too (`AT_HANDLE_CONNECTABLE`,
-  ///     Linux 6.13; ext4, XFS and btrfs).
   /// - Throws: `EOPNOTSUPP` where the filesystem has no handles, `EOVERFLOW` where the handle would
   ///   be larger than 128 bytes, `EBADF`.
   /// - Complexity: one system call, about a microsecond. Any thread.
-  public init(of descriptor: FileDescriptor, connectable: Bool = false) throws(Errno) {
-    self = try Self.make(descriptor, "", connectable: connectable).handle
+  public init(of descriptor: FileDescriptor) throws(Errno) {
+    self = try Self.make(descriptor, "").handle
   }
 
   /// `name_to_handle_at(2)` on a name in a directory. A last symbolic link is not followed.
@@ -37,8 +33,9 @@ extension KernelFileHandle {
   /// - Parameters:
   ///   - name: one component or a relative path.
   ///   - directory: an open directory, `O_PATH` too.
-  ///   - connectable: as for ``init(of:connectable:)``.
-  /// - Throws: what ``init(of:connectable:)`` throws, and `ENOENT`, `ENOTDIR`, `EACCES`.
+  ///   - connectable: ask for a handle that names the parent too (`AT_HANDLE_CONNECTABLE`, Linux 6.13;
+  ///     ext4, XFS and btrfs). The kernel makes one by a name only, not of a descriptor.
+  /// - Throws: what ``init(of:)`` throws, and `ENOENT`, `ENOTDIR`, `EACCES`.
   public init(
     name: FilePath, in directory: FileDescriptor, connectable: Bool = false
   ) throws(Errno) {
@@ -115,6 +112,8 @@ struct FullStatus {
   var device: UInt64 { raw.device }
   var inode: UInt64 { raw.inode }
   var mode: UInt32 { raw.mode }
+  /// The id of the mount through which the file was reached, as in `/proc/self/mountinfo`.
+  var mount: Int { Int(truncatingIfNeeded: raw.mount_id) }
   /// What a device node stands for, as `major:minor`.
   var standsFor: String { "\(raw.raw_device_major):\(raw.raw_device_minor)" }
   /// When the inode came into being, as `seconds.nanoseconds`; `0.0` where that is not kept.
@@ -162,6 +161,9 @@ enum SystemCalls {
     let fd = unsafe path.withPlatformString { unsafe hs_open(at, $0, flags, mode) }
     return FileDescriptor(rawValue: try checked(fd))
   }
+
+  /// `close(2)`; there is nothing to do about its errors.
+  static func close(_ descriptor: FileDescriptor) { _ = hs_close(descriptor.rawValue) }
 
   /// The path under which the kernel knows an open file, with ` (deleted)` behind it where it has
   /// none any more (`/proc/self/fd`).
@@ -229,6 +231,7 @@ enum SystemCalls {
   static var readOnly: CInt { O_RDONLY }
   static var path: CInt { HS_O_PATH }
   static var directory: CInt { O_RDONLY | O_DIRECTORY }
+  static var readWrite: CInt { O_RDWR }
   static var create: CInt { O_RDWR | O_CREAT }
   static var createEmpty: CInt { O_RDWR | O_CREAT | O_TRUNC }
 
@@ -293,22 +296,13 @@ enum SystemCalls {
   static var threadNumber: Int { Int(hs_thread_number()) }
 }
 
-extension FileDescriptor {
-  /// `fcntl(F_DUPFD_CLOEXEC)`.
-  func duplicated() throws(Errno) -> FileDescriptor {
-    let fd = Glibc.fcntl(rawValue, F_DUPFD_CLOEXEC, 0)
-    guard fd >= 0 else { throw Errno(rawValue: errno) }
-    return FileDescriptor(rawValue: fd)
-  }
-}
-
 /// A descriptor that is closed with the last reference to it.
 final class OwnedDescriptor: Sendable {
   let descriptor: FileDescriptor
 
   init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
 
-  deinit { _ = hs_close(descriptor.rawValue) }
+  deinit { SystemCalls.close(descriptor) }
 }
 
 /// An event that one thread waits for and another sets, once.

@@ -15,6 +15,8 @@ struct EnvironmentMode {
   var noSync = false
   /// `MDB_WRITEMAP`: write through the map. Only where every page of the map has its block.
   var writeMap = false
+  /// Whether every page of the map is given its block before LMDB uses it.
+  var allocates = false
   /// `MDB_NOLOCK`: for a directory in which no lock file can be made.
   var noLock = false
 
@@ -31,6 +33,9 @@ struct EnvironmentMode {
 /// A named database of an environment.
 struct Table: Sendable {
   let dbi: UInt32
+
+  /// The pages that are free, by the commit that freed them. Only for reading.
+  static let free = Table(dbi: 0)
 }
 
 /// What an environment's newest commit looks like.
@@ -61,6 +66,7 @@ struct TableStatistics {
 
   /// `mdb_env_open` on a directory, with a map of at least `mapSize` bytes (0: what the file says).
   init(directory: FilePath, mode: EnvironmentMode, mapSize: Int, tables: UInt32) throws(LMDBError) {
+    try Self.allocateLock(directory, mode)
     var created: OpaquePointer?
     try lmdb(unsafe mdb_env_create(&created))
     guard let env = unsafe created else { throw LMDBError(code: ENOMEM) }
@@ -81,6 +87,20 @@ struct TableStatistics {
     self.mode = mode
     pageSize = Int(stat.ms_psize)
     pool = ReaderPool()
+    // Those of processes that were killed.
+    reapDeadReaders()
+  }
+
+  /// Whoever only reads can do without, where the directory does not let it.
+  private static func allocateLock(
+    _ directory: FilePath, _ mode: EnvironmentMode
+  ) throws(LMDBError) {
+    guard !mode.noLock else { return }
+    do throws(Errno) {
+      try LockFile.allocate(in: directory)
+    } catch {
+      if !mode.readOnly || error == .noSpace { throw LMDBError(code: error.rawValue) }
+    }
   }
 
   /// The newest commit, without a transaction.
@@ -122,8 +142,11 @@ struct TableStatistics {
       return unsafe try ReadTransaction(pool: pool, slot: slot, raw: begin(in: slot))
     } catch {
       pool.release(slot)
-      guard error == .mapResized else { throw error }
-      try resizeMap(to: 0)
+      switch error {
+      case .mapResized: try resizeMap(to: 0)
+      case .readersFull: guard reapDeadReaders() > 0 else { throw error }
+      default: throw error
+      }
       return try read()
     }
   }

@@ -1,4 +1,5 @@
 internal import CLMDB
+internal import SystemPackage
 
 /// A return code of LMDB other than success: one of its own, or an errno.
 struct LMDBError: Error, Equatable {
@@ -14,6 +15,10 @@ struct LMDBError: Error, Equatable {
 
   /// Whether this is an errno rather than a code of LMDB's.
   var isErrno: Bool { code > 0 }
+
+  var isDiskFull: Bool {
+    isErrno && [.noSpace, .diskQuotaExceeded].contains(Errno(rawValue: code))
+  }
 
   /// LMDB's own words.
   var text: String { unsafe String(cString: mdb_strerror(code)) }

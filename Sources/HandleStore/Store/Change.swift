@@ -8,22 +8,42 @@ protocol Change: Sendable {
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Output
 }
 
-/// What the changes of one transaction share.
+/// What the changes of one transaction share; used again for the next one, with its arrays.
 struct Turn {
   let tables: Tables
-  let now: UInt32
-  /// The kinds of the store's filesystems.
-  let magics: [FilesystemID: FilesystemMagic]
+  /// Knows the kinds of the store's filesystems.
+  let filesystems: FilesystemTable
+  private(set) var now: UInt32 = 0
   var ids: IDAllocator
+  /// The ids as they were before the transaction.
+  private var unusedIDs: IDAllocator
   /// Nodes whose record is another one now, or gone.
   var changed: [(NodeID, Record?)] = []
   /// Nodes that did not exist before.
   var added: [(NodeID, Record)] = []
+  /// Nodes that were registered, by the hash of their index key.
+  var met: [(UInt64, NodeID)] = []
 
-  func magic(of filesystem: FilesystemID) throws -> FilesystemMagic {
-    guard let magic = magics[filesystem] else { throw StoreError.unknownFilesystem(filesystem) }
-    return magic
+  init(tables: Tables, filesystems: FilesystemTable, ids: IDAllocator) {
+    self.tables = tables
+    self.filesystems = filesystems
+    self.ids = ids
+    unusedIDs = ids
   }
+
+  /// Gets ready for a transaction: what an undone one left is forgotten.
+  mutating func begin() {
+    now = SystemCalls.epochSeconds
+    ids = unusedIDs
+    changed.removeAll(keepingCapacity: changed.count < Self.keptCapacity)
+    added.removeAll(keepingCapacity: added.count < Self.keptCapacity)
+    met.removeAll(keepingCapacity: met.count < Self.keptCapacity)
+  }
+
+  private static let keptCapacity = 1024
+
+  /// The ids that were taken are used up, whatever comes of the transaction.
+  mutating func keepIDs() { unusedIDs = ids }
 }
 
 extension Turn {
@@ -43,7 +63,7 @@ extension Turn {
   ) throws {
     let handle = try transaction.handle(of: record, id, tables)
     let entry = IndexEntry(
-      handle, on: record.filesystem, magic: try magic(of: record.filesystem))
+      handle, on: record.filesystem, magic: try filesystems.magic(record.filesystem))
     guard let value = try transaction.indexed(entry.key, tables), value.node == id else { return }
     try transaction.removeIndex(entry.key, tables)
     guard case .opaque = entry else { return }

@@ -13,16 +13,31 @@ final class FilesystemTable: Sendable {
   private struct State {
     var known: [FilesystemID: FilesystemIdentity] = [:]
     var attached: [FilesystemID: Attachment] = [:]
+    /// Of each known filesystem, by its number: asked for with every registration.
+    var magics: [FilesystemMagic?] = []
   }
 
   private let state = Mutex(State())
 
   func load(_ id: FilesystemID, _ identity: FilesystemIdentity) {
-    state.withLock { $0.known[id] = identity }
+    state.withLock { state in
+      state.known[id] = identity
+      let missing = Int(id.rawValue) + 1 - state.magics.count
+      if missing > 0 { state.magics += Array(repeating: nil, count: missing) }
+      state.magics[Int(id.rawValue)] = identity.magic
+    }
   }
 
   func attach(_ id: FilesystemID, _ attachment: Attachment) {
     state.withLock { $0.attached[id] = attachment }
+  }
+
+  /// Attaches a filesystem unless that superblock of it is attached.
+  func attachUnlessAttached(_ id: FilesystemID, _ attachment: Attachment) {
+    state.withLock { state in
+      guard state.attached[id]?.superblock != attachment.superblock else { return }
+      state.attached[id] = attachment
+    }
   }
 
   func detach(_ id: FilesystemID) { state.withLock { $0.attached[id] = nil } }
@@ -38,10 +53,11 @@ final class FilesystemTable: Sendable {
   }
 
   func magic(_ id: FilesystemID) throws -> FilesystemMagic {
-    guard let identity = state.withLock({ $0.known[id] }) else {
-      throw StoreError.unknownFilesystem(id)
+    let magic = state.withLock { state in
+      state.magics.indices.contains(Int(id.rawValue)) ? state.magics[Int(id.rawValue)] : nil
     }
-    return identity.magic
+    guard let magic else { throw StoreError.unknownFilesystem(id) }
+    return magic
   }
 
   /// Through what a filesystem's files are opened.

@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import SystemPackage
 
 /// Hands out node ids, each once: from a range whose end is on the disk before its first id is used.
@@ -6,26 +7,45 @@ struct IDAllocator {
   /// range is never used.
   static let rangeSize: UInt64 = 1 << 20
 
-  private let directory: FilePath
-  /// What the disk has.
-  private(set) var state: StateFile
+  /// What the disk has; shared, so that a copy of the allocator is a few words.
+  private final class Reservation: Sendable {
+    let state: Mutex<StateFile>
+    let directory: FilePath
+
+    init(_ state: StateFile, _ directory: FilePath) {
+      self.state = Mutex(state)
+      self.directory = directory
+    }
+
+    /// Puts the end of a range that begins at `bound` on the disk, unless it is there: a copy of the
+    /// allocator that was not kept may have reserved the range.
+    func extend(from bound: UInt64) throws -> UInt64 {
+      try state.withLock { state in
+        if state.idBound == bound {
+          var reserved = state
+          reserved.idBound += IDAllocator.rangeSize
+          try reserved.write(in: directory)
+          state = reserved
+        }
+        return state.idBound
+      }
+    }
+  }
+
+  private let reservation: Reservation
   private var upcoming: UInt64
+  private var bound: UInt64
 
   /// Continues above everything that may have been handed out.
   init(state: StateFile, directory: FilePath) {
-    self.state = state
-    self.directory = directory
+    reservation = Reservation(state, directory)
     upcoming = state.idBound
+    bound = state.idBound
   }
 
   /// The id that ``take()`` uses up, reserving a range first where none is left.
   mutating func next() throws -> NodeID {
-    if upcoming == state.idBound {
-      var reserved = state
-      reserved.idBound += Self.rangeSize
-      try reserved.write(in: directory)
-      state = reserved
-    }
+    if upcoming == bound { bound = try reservation.extend(from: bound) }
     return NodeID(rawValue: upcoming)
   }
 
@@ -33,7 +53,7 @@ struct IDAllocator {
 
   /// The state of a store that is closed: what was reserved and not used can be.
   var closedState: StateFile {
-    var closed = state
+    var closed = reservation.state.withLock { $0 }
     closed.idBound = upcoming
     closed.session = .closed
     return closed

@@ -45,6 +45,8 @@ struct IndexKey: Equatable {
     size += 8
   }
 
+  var hash: UInt64 { Checksum.wide(words.span, 0..<size, seed: 0) }
+
   static func == (a: IndexKey, b: IndexKey) -> Bool {
     guard a.size == b.size else { return false }
     for i in 0...(a.size / 8) where a.words[i] != b.words[i] { return false }

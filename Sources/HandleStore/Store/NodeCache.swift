@@ -1,7 +1,8 @@
 internal import Synchronization
 
 /// The records of recently used nodes, in memory: sets of four places each, found by the id, in
-/// shards that have a lock each.
+/// shards that have a lock each. The ids of a set stand together, and the records of neighbouring ids,
+/// so that a find and an insertion touch few cache lines.
 ///
 /// A record read from a snapshot is put in only if no record of its shard has changed since before
 /// the snapshot: else a reader that was slow could put an old record over a new one.
@@ -9,13 +10,18 @@ final class NodeCache: Sendable {
   /// What a reader has to show to put in what it reads.
   struct Ticket { fileprivate let changes: UInt64 }
 
-  private struct Entry {
+  /// A node that had an index key with a hash.
+  private struct Hint {
+    var hash: UInt64
     var id: UInt64
-    var record: Record
   }
 
   private struct Shard {
-    var entries: [Entry]
+    /// By set, then by place.
+    var ids: [UInt64]
+    /// By place, then by set.
+    var records: [Record]
+    var hints: [Hint]
     var changes: UInt64 = 0
     var hits: UInt64 = 0
     var turn = 0
@@ -23,18 +29,25 @@ final class NodeCache: Sendable {
 
   private final class LockedShard: Sendable {
     let contents: Mutex<Shard>
+
     init(sets: Int) {
       contents = Mutex(
-        Shard(entries: Array(repeating: Entry(id: 0, record: Record()), count: sets * ways)))
+        Shard(
+          ids: Array(repeating: 0, count: sets * ways),
+          records: Array(repeating: Record(), count: sets * ways),
+          hints: Array(repeating: Hint(hash: 0, id: 0), count: sets * ways)))
     }
   }
 
   private static let ways = 4
   private static let shardCount = 16
+  /// This many ids in a row are in one shard.
+  private static let run = 64
   private let shards: [LockedShard]
+  /// In each shard; a power of two.
   private let sets: Int
 
-  /// Room for about `size` nodes, rounded up to a power of two; `nil` for none.
+  /// Room for at least `size` nodes; `nil` for none.
   init?(size: Int) {
     guard size > 0 else { return nil }
     var sets = 1
@@ -44,59 +57,85 @@ final class NodeCache: Sendable {
   }
 
   private func shard(_ id: NodeID) -> LockedShard {
-    shards[Int(truncatingIfNeeded: id.rawValue) & (Self.shardCount - 1)]
+    shards[Int(truncatingIfNeeded: id.rawValue / UInt64(Self.run)) & (Self.shardCount - 1)]
   }
 
-  private func firstPlace(_ id: NodeID) -> Int {
-    Int(truncatingIfNeeded: id.rawValue / UInt64(Self.shardCount)) % sets * Self.ways
+  private func set(_ id: NodeID) -> Int {
+    let id = Int(truncatingIfNeeded: id.rawValue)
+    let runs = id / (Self.run * Self.shardCount)
+    return (runs * Self.run + id & (Self.run - 1)) & (sets - 1)
+  }
+
+  /// The place of its set at which a node is.
+  private func way(_ id: NodeID, in set: Int, _ shard: inout Shard) -> Int? {
+    for way in 0..<Self.ways where shard.ids[set * Self.ways + way] == id.rawValue { return way }
+    return nil
   }
 
   /// A node's record where it is here, else what is needed to put it in.
   func find(_ id: NodeID) -> (Record?, Ticket) {
-    let first = firstPlace(id)
+    let set = set(id)
     return shard(id).contents.withLock { shard in
-      for place in first..<(first + Self.ways) where shard.entries[place].id == id.rawValue {
-        shard.hits += 1
-        return (shard.entries[place].record, Ticket(changes: shard.changes))
-      }
-      return (nil, Ticket(changes: shard.changes))
+      let ticket = Ticket(changes: shard.changes)
+      guard let way = way(id, in: set, &shard) else { return (nil, ticket) }
+      shard.hits += 1
+      return (shard.records[way * sets + set], ticket)
     }
   }
 
   /// Puts in a record read from a snapshot that was begun after ``find(_:)`` gave the ticket.
   func insert(_ id: NodeID, _ record: Record, _ ticket: Ticket) {
-    let first = firstPlace(id)
+    let set = set(id)
     shard(id).contents.withLock { shard in
       guard shard.changes == ticket.changes else { return }
-      put(id, record, first, &shard)
+      put(id, record, set, &shard)
     }
   }
 
   /// Puts in the record of a node that no snapshot has had before.
   func insert(_ id: NodeID, _ record: Record) {
-    let first = firstPlace(id)
-    shard(id).contents.withLock { put(id, record, first, &$0) }
+    let set = set(id)
+    shard(id).contents.withLock { put(id, record, set, &$0) }
   }
 
   /// Takes up that a node has another record, or none.
   func replace(_ id: NodeID, _ record: Record?) {
-    let first = firstPlace(id)
+    let set = set(id)
     shard(id).contents.withLock { shard in
       shard.changes += 1
-      for place in first..<(first + Self.ways) where shard.entries[place].id == id.rawValue {
-        shard.entries[place] = Entry(
-          id: record == nil ? 0 : id.rawValue, record: record ?? Record())
-      }
+      guard let way = way(id, in: set, &shard) else { return }
+      guard let record else { return shard.ids[set * Self.ways + way] = 0 }
+      shard.records[way * sets + set] = record
     }
   }
 
-  private func put(_ id: NodeID, _ record: Record, _ first: Int, _ shard: inout Shard) {
-    var place = first + shard.turn
+  private func put(_ id: NodeID, _ record: Record, _ set: Int, _ shard: inout Shard) {
+    let way = way(id, in: set, &shard) ?? shard.turn
     shard.turn = (shard.turn + 1) % Self.ways
-    for candidate in first..<(first + Self.ways) where shard.entries[candidate].id == id.rawValue {
-      place = candidate
+    shard.ids[set * Self.ways + way] = id.rawValue
+    shard.records[way * sets + set] = record
+  }
+
+  /// A node that may be the one of an index key; whether it is, its record tells.
+  func hint(_ key: IndexKey) -> NodeID? {
+    let hash = key.hash
+    let hint = hintShard(hash).contents.withLock { $0.hints[place(hash)] }
+    return hint.hash == hash && hint.id != 0 ? NodeID(rawValue: hint.id) : nil
+  }
+
+  /// Remembers that an index key with a hash is a node's.
+  func setHint(_ hash: UInt64, _ id: NodeID) {
+    hintShard(hash).contents.withLock {
+      $0.hints[place(hash)] = Hint(hash: hash, id: id.rawValue)
     }
-    shard.entries[place] = Entry(id: id.rawValue, record: record)
+  }
+
+  private func hintShard(_ hash: UInt64) -> LockedShard {
+    shards[Int(truncatingIfNeeded: hash) & (Self.shardCount - 1)]
+  }
+
+  private func place(_ hash: UInt64) -> Int {
+    Int(truncatingIfNeeded: hash >> 8) & (sets * Self.ways - 1)
   }
 
   /// How many times a node was found here.

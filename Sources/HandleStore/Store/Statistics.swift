@@ -31,12 +31,12 @@ public struct Statistics: Sendable, Hashable {
   public let dropped: UInt64
   /// Records asked for by id, and how many of them the cache had.
   public let gets, cacheHits: UInt64
-  /// Nodes opened, and refused as stale.
-  public let opened, stale: UInt64
+  /// Files opened.
+  public let opened: UInt64
   /// Handles made again after an open and compared, because the kernel does not check generation 0.
   public let compared: UInt64
-  /// Calls that failed for another reason than a stale or unknown node.
-  public let failed: UInt64
+  /// Calls that threw, by the kind of their error; kinds that did not occur are not there.
+  public let refusals: [Refusal: UInt64]
   /// How many changes each commit carried.
   public let commitSizes: Histogram
   /// How long each commit took, from the beginning of its transaction.
@@ -50,7 +50,7 @@ public struct Statistics: Sendable, Hashable {
 /// The counters behind ``Statistics``.
 final class StatisticsCounters: Sendable {
   enum Counter: Int, CaseIterable {
-    case created, existing, replaced, retired, dropped, gets, opened, stale, compared, failed
+    case created, existing, replaced, retired, dropped, gets, opened, compared
   }
 
   /// Values by their power of two.
@@ -69,12 +69,15 @@ final class StatisticsCounters: Sendable {
   }
 
   private let counters = Counter.allCases.map { _ in AtomicCounter() }
+  private let refusals = Refusal.allCases.map { _ in AtomicCounter() }
   private let commitSizes = HistogramCounters()
   private let commitTimes = HistogramCounters()
   let registerTimes = HistogramCounters()
   let openTimes = HistogramCounters()
 
   func count(_ counter: Counter, _ n: UInt64 = 1) { counters[counter.rawValue].add(n) }
+
+  func count(_ refusal: Refusal) { refusals[refusal.rawValue].add(1) }
 
   func committed(changes: Int, nanoseconds: UInt64) {
     commitSizes.record(UInt64(changes))
@@ -90,12 +93,14 @@ final class StatisticsCounters: Sendable {
   }
 
   func snapshot(cacheHits: UInt64) -> Statistics {
+    let counted = Refusal.allCases.map { ($0, refusals[$0.rawValue].value) }
+    let refused = Dictionary(uniqueKeysWithValues: counted.filter { $0.1 > 0 })
     func value(_ counter: Counter) -> UInt64 { counters[counter.rawValue].value }
     return Statistics(
       created: value(.created), existing: value(.existing), replaced: value(.replaced),
       retired: value(.retired), dropped: value(.dropped), gets: value(.gets) + cacheHits,
-      cacheHits: cacheHits, opened: value(.opened), stale: value(.stale),
-      compared: value(.compared), failed: value(.failed),
+      cacheHits: cacheHits, opened: value(.opened), compared: value(.compared),
+      refusals: refused,
       commitSizes: commitSizes.histogram, commitTimes: commitTimes.histogram,
       registerTimes: registerTimes.histogram, openTimes: openTimes.histogram)
   }

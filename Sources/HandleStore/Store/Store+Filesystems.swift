@@ -63,7 +63,6 @@ extension Store {
     let id = try filesystems.unused()
     try writer.perform(AddingFilesystem(id: id, identity: identity))
     filesystems.load(id, identity)
-    writer.know(id, identity.magic)
     return id
   }
 
@@ -80,15 +79,19 @@ extension Store {
     }
   }
 
-  /// Attaches every filesystem of the store that is mounted where this process sees it.
+  /// Attaches every filesystem of the store that is mounted where this process sees it, through a
+  /// mount that can be written to where there is one. What is attached already stays as it is.
   ///
   /// - Returns: the filesystems that are attached then.
   /// - Complexity: O(mounts)
   @discardableResult
   public func attachMounted() throws(StoreError) -> [FilesystemID] {
     try guarded {
+      // Another process may have introduced some since.
+      if writer == nil { try loadFilesystems() }
       let kinds = Set(filesystems.all.map { $0.1.magic })
-      for mount in try MountTable().mounts {
+      let mounts = try MountTable().mounts
+      for mount in mounts.filter({ !$0.isReadOnly }) + mounts.filter(\.isReadOnly) {
         guard
           let fd = try? OwnedDescriptor(
             SystemCalls.open(mount.point, flags: SystemCalls.directory)),
@@ -97,7 +100,7 @@ extension Store {
           superblock == mount.device,
           let id = try? filesystems.find(identity, superblock: superblock)
         else { continue }
-        filesystems.attach(id, .init(mount: fd, superblock: superblock))
+        filesystems.attachUnlessAttached(id, .init(mount: fd, superblock: superblock))
       }
       return filesystems.all.filter(\.isAttached).map(\.0)
     }
@@ -132,7 +135,6 @@ extension Store {
         throw StoreError.damaged("the record of filesystem \(id) has a wrong checksum")
       }
       filesystems.load(id, identity)
-      writer?.know(id, identity.magic)
     }
   }
 }

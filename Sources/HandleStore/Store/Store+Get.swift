@@ -7,15 +7,18 @@ extension Store {
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(1) from the cache, O(log nodes) from LMDB.
   public func node(_ id: NodeID) throws(StoreError) -> Node? {
-    try guarded {
-      guard let cache else { return try load(id) }
-      let (cached, ticket) = cache.find(id)
-      if let cached {
-        if let handle = cached.inlineHandle { return Node(id, cached, handle) }
-        return try load(id)
-      }
-      return try load(id) { cache.insert(id, $0, ticket) }
+    try guarded { try find(id) }
+  }
+
+  @inline(__always)
+  func find(_ id: NodeID) throws -> Node? {
+    guard let cache else { return try load(id) }
+    let (cached, ticket) = cache.find(id)
+    if let cached {
+      if let handle = cached.inlineHandle { return Node(id, cached, handle) }
+      return try load(id)
     }
+    return try load(id) { cache.insert(id, $0, ticket) }
   }
 
   private func load(_ id: NodeID, seen: (Record) -> Void = { _ in }) throws -> Node? {

@@ -39,57 +39,90 @@ extension Store {
   ///   ``StoreError/notAttached(_:)``, ``StoreError/notOpenable(_:_:)``,
   ///   ``StoreError/tooManyOpenFiles``, ``StoreError/notPermitted(_:)`` without
   ///   `CAP_DAC_READ_SEARCH`, ``StoreError/system(_:_:)`` with what `open(2)` gave.
-  /// - Complexity: a ``node(_:)`` and one system call; five more for generation 0.
+  /// - Complexity: a ``node(_:)`` and one system call; for generation 0 one more, or three to read or
+  ///   write.
   public func open(_ id: NodeID, _ mode: OpenMode = .path) throws(StoreError) -> FileDescriptor {
-    let start = SystemCalls.now
-    guard let node = try node(id) else { throw StoreError.unknownNode(id) }
-    let descriptor = try guarded { try open(node, mode) }
-    counters.openTimes.record(SystemCalls.now - start)
+    try guarded {
+      let start = SystemCalls.now
+      guard let node = try find(id) else { throw StoreError.unknownNode(id) }
+      guard node.state == .live else { throw StoreError.stale(id) }
+      guard mode == .path || node.type == .regular || node.type == .directory else {
+        throw StoreError.notOpenable(id, node.type)
+      }
+      let (mount, magic) = try filesystems.mount(node.filesystem)
+      do throws(Errno) {
+        let descriptor = try open(node.handle, mode, on: mount, magic)
+        counters.openTimes.record(SystemCalls.now - start)
+        return descriptor
+      } catch .staleHandle {
+        try foundStale(node)
+        throw StoreError.stale(id)
+      } catch {
+        throw StoreError(error, "opening node \(id)")
+      }
+    }
+  }
+
+  /// Opens a file by a handle of one's own, which need not be registered. The handle is trusted: it
+  /// may be of any file on the filesystem.
+  ///
+  /// - Parameters:
+  ///   - handle: the handle, connectable or not.
+  ///   - filesystem: the filesystem that the handle is of.
+  ///   - mode: how to open it. What is read or written is to be a regular file or a directory: opening
+  ///     another one may have effects of its own.
+  /// - Returns: a descriptor, which is the caller's to close.
+  /// - Throws: ``StoreError/staleHandle(_:)``, and what ``open(_:_:)`` throws.
+  /// - Complexity: one system call; for generation 0 one more, or three to read or write.
+  public func open(
+    _ handle: KernelFileHandle, on filesystem: FilesystemID, _ mode: OpenMode = .path
+  ) throws(StoreError) -> FileDescriptor {
+    try guarded {
+      let (mount, magic) = try filesystems.mount(filesystem)
+      do throws(Errno) {
+        return try open(handle, mode, on: mount, magic)
+      } catch .staleHandle {
+        throw StoreError.staleHandle(handle)
+      } catch {
+        throw StoreError(error, "opening handle \(handle)")
+      }
+    }
+  }
+
+  private func open(
+    _ handle: KernelFileHandle, _ mode: OpenMode, on mount: OwnedDescriptor,
+    _ magic: FilesystemMagic
+  ) throws(Errno) -> FileDescriptor {
+    let compares = handle.identity(on: magic)?.needsComparison ?? true
+    let descriptor =
+      compares
+      ? try openCompared(handle, mode, mount, magic)
+      : try handle.open(on: mount.descriptor, flags: mode.flags)
     counters.count(.opened)
     return descriptor
   }
 
-  private func open(_ node: Node, _ mode: OpenMode) throws -> FileDescriptor {
-    guard node.state == .live else { throw StoreError.stale(node.id) }
-    let (mount, magic) = try filesystems.mount(node.filesystem)
-    guard mode == .path || node.type == .regular || node.type == .directory else {
-      throw StoreError.notOpenable(node.id, node.type)
-    }
-    let compares = node.handle.identity(on: magic)?.needsComparison ?? true
-    do throws(Errno) {
-      guard compares else {
-        return try node.handle.open(on: mount.descriptor, flags: mode.flags)
-      }
-      return try openCompared(node, mode, mount, magic)
-    } catch .staleHandle {
-      try foundStale(node)
-      throw StoreError.stale(node.id)
-    } catch {
-      throw StoreError(error, "opening node \(node.id)")
-    }
-  }
-
   /// Opens a file by a handle that may open another one than was meant.
   private func openCompared(
-    _ node: Node, _ mode: OpenMode, _ mount: OwnedDescriptor, _ magic: FilesystemMagic
+    _ handle: KernelFileHandle, _ mode: OpenMode, _ mount: OwnedDescriptor,
+    _ magic: FilesystemMagic
   ) throws(Errno) -> FileDescriptor {
     counters.count(.compared)
-    let path = OwnedDescriptor(try node.handle.open(on: mount.descriptor, flags: SystemCalls.path))
-    let found = try KernelFileHandle(of: path.descriptor)
-    guard isSameFile(found, node.handle, magic),
-      try FileStatus(of: path.descriptor).type == node.type
-    else { throw .staleHandle }
-    // Through the descriptor, so that it is the file that was compared.
-    let again = FilePath("/proc/self/fd/\(path.descriptor.rawValue)")
-    return mode == .path
-      ? try path.descriptor.duplicated() : try SystemCalls.open(again, flags: mode.flags)
-  }
-
-  private func isSameFile(_ a: KernelFileHandle, _ b: KernelFileHandle, _ magic: FilesystemMagic)
-    -> Bool
-  {
-    guard let a = a.identity(on: magic), let b = b.identity(on: magic) else { return a == b }
-    return a.inode == b.inode && a.generation == b.generation
+    let path = try handle.open(on: mount.descriptor, flags: SystemCalls.path)
+    do throws(Errno) {
+      guard try KernelFileHandle(of: path).isOfSameFile(as: handle, on: magic) else {
+        throw .staleHandle
+      }
+      if mode == .path { return path }
+      // Through the descriptor, so that it is the file that was compared.
+      let file = try SystemCalls.open(
+        FilePath("/proc/self/fd/\(path.rawValue)"), flags: mode.flags)
+      SystemCalls.close(path)
+      return file
+    } catch {
+      SystemCalls.close(path)
+      throw error
+    }
   }
 
   /// Retires a node whose file turned out to be gone. A store opened for reading leaves that to
@@ -97,5 +130,17 @@ extension Store {
   private func foundStale(_ node: Node) throws {
     guard let writer else { return }
     if try writer.perform(Retiring(id: node.id)) { counters.count(.retired) }
+  }
+}
+
+extension KernelFileHandle {
+  /// Whether two handles name one generation of one inode.
+  fileprivate func isOfSameFile(
+    as other: KernelFileHandle, on magic: FilesystemMagic
+  ) -> Bool {
+    guard let mine = identity(on: magic), let its = other.identity(on: magic) else {
+      return self == other
+    }
+    return mine.inode == its.inode && mine.generation == its.generation
   }
 }

@@ -21,10 +21,23 @@ extension Store {
     parent: NodeID? = nil
   ) throws(StoreError) -> Registration {
     let candidate = Candidate(handle: handle, status: status, parent: parent)
-    return try timed { () throws(StoreError) in
-      if let known = try existing(candidate, on: filesystem) { return [known] }
-      return try commit([candidate], on: filesystem)
-    }[0]
+    let start = SystemCalls.now
+    let result = try guarded {
+      let writer = try changing()
+      let registrar = try registrar(on: filesystem)
+      if let known = try existing(candidate, registrar) { return known }
+      return try writer.perform(RegisteringOne(candidate: candidate, registrar: registrar))
+    }
+    counters.registerTimes.record(SystemCalls.now - start)
+    counters.registered(result.outcome)
+    return result
+  }
+
+  /// Registers a file that was found by name or descriptor: ``register(_:status:on:parent:)``.
+  public func register(
+    _ file: FoundFile, on filesystem: FilesystemID, parent: NodeID? = nil
+  ) throws(StoreError) -> Registration {
+    try register(file.handle, status: file.status, on: filesystem, parent: parent)
   }
 
   /// Registers many files of one filesystem in one transaction, such as a directory's entries.
@@ -35,44 +48,62 @@ extension Store {
   public func register(
     _ candidates: [Candidate], on filesystem: FilesystemID
   ) throws(StoreError) -> [Registration] {
-    try timed { () throws(StoreError) in try commit(candidates, on: filesystem) }
-  }
-
-  private func commit(
-    _ candidates: [Candidate], on filesystem: FilesystemID
-  ) throws(StoreError) -> [Registration] {
-    try guarded {
-      try changing().perform(
-        Registering(candidates: candidates, filesystem: filesystem, incarnation: incarnation))
-    }
-  }
-
-  /// The result where the file is known and nothing has to be written.
-  private func existing(
-    _ candidate: Candidate, on filesystem: FilesystemID
-  ) throws(StoreError) -> Registration? {
-    try guarded {
-      _ = try changing()
-      let magic = try filesystems.magic(filesystem)
-      let entry = IndexEntry(candidate.handle, on: filesystem, magic: magic)
-      let transaction = try read()
-      guard let id = try transaction.indexed(entry.key, tables)?.node,
-        let record = try transaction.record(id, tables), record.state == .live,
-        record.type == candidate.status.type, !candidate.moves(record),
-        try transaction.isSameFile(
-          candidate.handle, entry, as: record, id, tables, magic: magic)
-      else { return nil }
-      return Registration(node: id, generation: incarnation, outcome: .existing)
-    }
-  }
-
-  private func timed(
-    _ body: () throws(StoreError) -> [Registration]
-  ) throws(StoreError) -> [Registration] {
     let start = SystemCalls.now
-    let results = try body()
+    let results = try guarded {
+      try changing().perform(
+        Registering(candidates: candidates, registrar: registrar(on: filesystem)))
+    }
     counters.registerTimes.record(SystemCalls.now - start)
     for result in results { counters.registered(result.outcome) }
     return results
+  }
+
+  private func registrar(on filesystem: FilesystemID) throws -> Registrar {
+    Registrar(
+      filesystem: filesystem, magic: try filesystems.magic(filesystem), incarnation: incarnation)
+  }
+
+  /// The result where the file is known and nothing has to be written.
+  ///
+  /// Only the cache is asked where a commit does not wait for the disk: then it costs less to let the
+  /// writer look than to look twice.
+  private func existing(_ candidate: Candidate, _ registrar: Registrar) throws -> Registration? {
+    let entry = IndexEntry(
+      candidate.handle, on: registrar.filesystem, magic: registrar.magic)
+    let node =
+      try remembered(entry, candidate, registrar)
+      ?? (options.durability == .power ? recorded(entry, candidate, registrar.magic) : nil)
+    return node.map { Registration(node: $0, generation: incarnation, outcome: .existing) }
+  }
+
+  /// The file's node as the cache has it.
+  private func remembered(
+    _ entry: IndexEntry, _ candidate: Candidate, _ registrar: Registrar
+  ) -> NodeID? {
+    guard case .known(let key, let identity) = entry, let cache, let id = cache.hint(key),
+      let record = cache.find(id).0, record.filesystem == registrar.filesystem,
+      record.isLive(candidate),
+      let known = record.inlineHandle?.identity(on: registrar.magic), known == identity
+    else { return nil }
+    return id
+  }
+
+  /// The file's node as LMDB has it.
+  private func recorded(
+    _ entry: IndexEntry, _ candidate: Candidate, _ magic: FilesystemMagic
+  ) throws -> NodeID? {
+    let transaction = try read()
+    guard let id = try transaction.indexed(entry.key, tables)?.node,
+      let record = try transaction.record(id, tables), record.isLive(candidate),
+      try transaction.isSameFile(candidate.handle, entry, as: record, id, tables, magic: magic)
+    else { return nil }
+    return id
+  }
+}
+
+extension Record {
+  /// Whether this is a live node of the candidate's type and place.
+  fileprivate func isLive(_ candidate: Candidate) -> Bool {
+    state == .live && type == candidate.status.type && !candidate.moves(self)
   }
 }

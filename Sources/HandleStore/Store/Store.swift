@@ -12,9 +12,8 @@ public import SystemPackage
 /// ```swift
 /// let store = try Store(at: "/var/lib/server/nodes")
 /// let filesystem = try store.attach(exportDirectory)
-/// let handle = try KernelFileHandle(name: "file", in: exportDirectory)
-/// let status = try FileStatus(name: "file", in: exportDirectory)
-/// let found = try store.register(handle, status: status, on: filesystem)
+/// let file = try FoundFile(name: "file", in: exportDirectory)
+/// let found = try store.register(file, on: filesystem)
 /// let descriptor = try store.open(found.node, .readOnly)
 /// ```
 public final class Store: Sendable {
@@ -75,7 +74,8 @@ public final class Store: Sendable {
       ? nil
       : Writer(
         environment: opening.environment, tables: opening.tables, directory: opening.path,
-        ids: IDAllocator(state: opening.state, directory: opening.path), cache: cache,
+        ids: IDAllocator(state: opening.state, directory: opening.path),
+        filesystems: filesystems, cache: cache,
         statistics: counters)
     try guarded { try loadFilesystems() }
   }
@@ -115,11 +115,7 @@ public final class Store: Sendable {
       return try body()
     } catch {
       let told = StoreError(any: error, path: path)
-      switch told {
-      case .stale: counters.count(.stale)
-      case .unknownNode: break
-      default: counters.count(.failed)
-      }
+      counters.count(told.refusal)
       throw told
     }
   }
@@ -143,6 +139,7 @@ extension StoreError {
     switch error {
     case let error as StoreError: self = error
     case let error as LMDBError: self = StoreError(error, path: path)
+    case Errno.noSpace, Errno.diskQuotaExceeded: self = .diskFull(path: path)
     case let error as Errno: self = StoreError(error, "using \(path)")
     default: self = .damaged(String(describing: error))
     }

@@ -7,6 +7,8 @@ public enum StoreError: Error, Equatable, Sendable {
 
   /// The file is gone, or its inode now belongs to another file (`ESTALE`).
   case stale(NodeID)
+  /// The same of a handle that was opened by itself.
+  case staleHandle(KernelFileHandle)
   /// No node has this id: it was never minted, or it was dropped.
   case unknownNode(NodeID)
   /// No filesystem of the store has this id.
@@ -66,6 +68,9 @@ extension StoreError: CustomStringConvertible {
     case .stale(let node):
       "node \(node) is stale: its file is gone or its inode belongs to another file now; look the "
         + "file up again by its name"
+    case .staleHandle(let handle):
+      "handle \(handle) is stale: its file is gone or its inode belongs to another file now; look "
+        + "the file up again by its name"
     case .unknownNode(let node):
       "there is no node \(node): it was never handed out, or it was dropped; look the file up again"
     case .unknownFilesystem(let id):

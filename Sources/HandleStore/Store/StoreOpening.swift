@@ -25,11 +25,12 @@ struct StoreOpening {
     do {
       environment = try Self.openEnvironment(path, options)
       do {
+        // First of all: what is written to the map before that may be a SIGBUS.
+        if !options.readOnly { try environment.allocateMap() }
         tables = try Self.openTables(environment, found, isNew: isNew)
         if options.readOnly {
           state = found
         } else {
-          try environment.allocateMap()
           if isNew || found.isUnflushed && options.durability == .power { try environment.sync() }
           state = try Self.begin(found, options, boot: boot, in: path)
         }
@@ -107,9 +108,10 @@ struct StoreOpening {
   ) throws -> Environment {
     var mode = EnvironmentMode()
     mode.readOnly = options.readOnly
-    if !options.readOnly && options.durability == .process {
-      mode.noSync = true
-      mode.writeMap = try Self.canWriteThroughMap(path)
+    if !options.readOnly {
+      mode.allocates = try Self.canAllocateAhead(path)
+      mode.noSync = options.durability == .process
+      mode.writeMap = mode.noSync && mode.allocates
     }
     return try Environment(
       directory: path, mode: mode, mapSize: options.readOnly ? 0 : Environment.initialMapSize,
@@ -118,7 +120,7 @@ struct StoreOpening {
 
   /// Whether fallocate(2) is a promise on this filesystem: no write into allocated space needs a new
   /// block. Elsewhere (copy-on-write filesystems) a full disk would be a SIGBUS.
-  private static func canWriteThroughMap(_ path: FilePath) throws -> Bool {
+  private static func canAllocateAhead(_ path: FilePath) throws -> Bool {
     let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
     let magic = try FilesystemStatus(of: directory.descriptor).magic
     guard [.ext, .xfs, .tmpfs].contains(magic) else { return false }

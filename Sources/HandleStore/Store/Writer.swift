@@ -6,77 +6,86 @@ internal import SystemPackage
 final class Writer: Sendable {
   /// What the thread that leads works on.
   private struct State {
-    var ids: IDAllocator
+    var turn: Turn
     var closed = false
   }
 
   private struct Queue {
+    /// Whether a thread commits.
     var led = false
     var waiting: [any PendingChange] = []
+    /// Set when those that wait are done, or have to try again.
+    var turn = Event()
+
+    /// Takes those that wait.
+    mutating func take() -> (group: [any PendingChange], turn: Event) {
+      defer { (waiting, turn) = ([], Event()) }
+      return (waiting, turn)
+    }
   }
+
+  /// How many transactions a thread commits for others before it goes on with its own work.
+  private static let service = 64
 
   let environment: Environment
   let tables: Tables
   private let directory: FilePath
   private let cache: NodeCache?
   private let statistics: StatisticsCounters
-  private let magics: Mutex<[FilesystemID: FilesystemMagic]>
   private let queue = Mutex(Queue())
   private let state: Mutex<State>
 
   init(
     environment: Environment, tables: Tables, directory: FilePath, ids: IDAllocator,
-    cache: NodeCache?, statistics: StatisticsCounters
+    filesystems: FilesystemTable, cache: NodeCache?, statistics: StatisticsCounters
   ) {
     self.environment = environment
     self.tables = tables
     self.directory = directory
     self.cache = cache
     self.statistics = statistics
-    magics = Mutex([:])
-    state = Mutex(State(ids: ids))
-  }
-
-  /// Tells what kind a filesystem is, before anything on it is registered.
-  func know(_ filesystem: FilesystemID, _ magic: FilesystemMagic) {
-    magics.withLock { $0[filesystem] = magic }
+    state = Mutex(State(turn: Turn(tables: tables, filesystems: filesystems, ids: ids)))
   }
 
   /// Applies a change and commits it, perhaps with others; returns once it is as durable as the
   /// store promises.
   func perform<C: Change>(_ change: C) throws -> C.Output {
-    let pending = queue.withLock { queue -> Pending<C>? in
-      guard queue.led else {
-        queue.led = true
-        return nil
+    while true {
+      let waits = queue.withLock { queue -> (Pending<C>, Event)? in
+        guard queue.led else {
+          queue.led = true
+          return nil
+        }
+        let pending = Pending(change)
+        queue.waiting.append(pending)
+        return (pending, queue.turn)
       }
-      let pending = Pending(change)
-      queue.waiting.append(pending)
-      return pending
+      guard let (pending, turn) = waits else {
+        defer { serve() }
+        return try commitAlone(change)
+      }
+      turn.wait()
+      // Without a result nobody leads any more, and this thread may.
+      if let result = pending.result { return try result.get() }
     }
-    guard let pending else {
-      defer { handOver() }
-      return try commitAlone(change)
-    }
-    pending.event.wait()
-    if pending.leads {
-      commitTogether(
-        queue.withLock { queue in
-          defer { queue.waiting = [] }
-          return queue.waiting
-        })
-      handOver()
-    }
-    return try pending.take()
   }
 
-  /// Lets the thread that has waited longest lead, for all that wait.
-  private func handOver() {
-    let next = queue.withLock { queue -> (any PendingChange)? in
-      if queue.waiting.isEmpty { queue.led = false }
-      return queue.waiting.first
+  /// Commits for those that wait, all of them in a transaction, until none does; after some time they
+  /// have to go on by themselves.
+  private func serve() {
+    for _ in 0..<Self.service {
+      let next = queue.withLock { queue -> ([any PendingChange], Event)? in
+        queue.led = !queue.waiting.isEmpty
+        return queue.led ? queue.take() : nil
+      }
+      guard let (group, turn) = next else { return }
+      commitTogether(group)
+      turn.set()
     }
-    next?.lead()
+    queue.withLock { queue in
+      queue.led = false
+      return queue.take().turn
+    }.set()
   }
 
   private func commitAlone<C: Change>(_ change: C) throws -> C.Output {
@@ -98,19 +107,20 @@ final class Writer: Sendable {
         }
       }
     }
-    for pending in group where !pending.leads { pending.event.set() }
   }
 
   private func commit<R: Sendable>(
     count: Int, _ body: (inout Turn, borrowing WriteTransaction) throws -> R
   ) throws -> R {
     try state.withLock { state in
+      guard !state.closed else { throw StoreError.closed }
+      var growths = 0
       while true {
-        guard !state.closed else { throw StoreError.closed }
         do {
           return try attempt(&state, count: count, body)
         } catch let error as LMDBError where error == .mapFull {
-          try environment.grow()
+          try environment.grow(after: growths)
+          growths += 1
         }
       }
     }
@@ -119,17 +129,23 @@ final class Writer: Sendable {
   private func attempt<R: Sendable>(
     _ state: inout State, count: Int, _ body: (inout Turn, borrowing WriteTransaction) throws -> R
   ) throws -> R {
-    var turn = Turn(
-      tables: tables, now: SystemCalls.epochSeconds, magics: magics.withLock { $0 }, ids: state.ids)
-    defer { state.ids = turn.ids }
+    state.turn.begin()
     let start = SystemCalls.now
     let transaction = try environment.write()
-    let result = try body(&turn, transaction)
-    try transaction.commit()
+    let result = try body(&state.turn, transaction)
+    // From here on the ids are used up, even where the commit fails: it may be on the disk.
+    state.turn.keepIDs()
+    do throws(LMDBError) {
+      try transaction.commit()
+    } catch {
+      throw environment.meaning(of: error)
+    }
     statistics.committed(changes: count, nanoseconds: SystemCalls.now - start)
     if let cache {
-      for (id, record) in turn.changed { cache.replace(id, record) }
-      for (id, record) in turn.added { cache.insert(id, record) }
+      // In this order: a node may be changed by the transaction that added it.
+      for (id, record) in state.turn.added { cache.insert(id, record) }
+      for (id, record) in state.turn.changed { cache.replace(id, record) }
+      for (hash, id) in state.turn.met { cache.setHint(hash, id) }
     }
     return result
   }
@@ -139,49 +155,31 @@ final class Writer: Sendable {
     try state.withLock { state in
       state.closed = true
       try environment.sync()
-      return state.ids.closedState
+      state.turn.begin()
+      return state.turn.ids.closedState
     }
   }
 }
 
 /// A change of a thread that waits.
 private protocol PendingChange: AnyObject, Sendable {
-  var event: Event { get }
-  var leads: Bool { get }
-  func lead()
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws
   func fail(_ error: any Error)
 }
 
 private final class Pending<C: Change>: PendingChange {
-  private struct State {
-    var result: Result<C.Output, any Error>?
-    var leads = false
-  }
-
-  let event = Event()
   private let change: C
-  private let state = Mutex(State())
+  private let outcome = Mutex<Result<C.Output, any Error>?>(nil)
 
   init(_ change: C) { self.change = change }
 
-  /// Whether the thread that waits commits for all.
-  var leads: Bool { state.withLock { $0.leads } }
-
-  func lead() {
-    state.withLock { $0.leads = true }
-    event.set()
-  }
-
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws {
     let output = try change.apply(in: &turn, transaction)
-    state.withLock { $0.result = .success(output) }
+    outcome.withLock { $0 = .success(output) }
   }
 
-  func fail(_ error: any Error) { state.withLock { $0.result = .failure(error) } }
+  func fail(_ error: any Error) { outcome.withLock { $0 = .failure(error) } }
 
-  func take() throws -> C.Output {
-    guard let result = state.withLock({ $0.result }) else { fatalError("a change was lost") }
-    return try result.get()
-  }
+  /// What came of the change, once its transaction is over.
+  var result: Result<C.Output, any Error>? { outcome.withLock { $0 } }
 }

@@ -16,7 +16,7 @@ final class WriterLock: Sendable {
     do throws(Errno) {
       try SystemCalls.lock(file.descriptor)
     } catch {
-      throw .inUse(path: directory, pid: (try? SmallFile.read(path)).flatMap { Int32($0) })
+      throw .inUse(path: directory, pid: Self.holder(directory))
     }
     do throws(Errno) {
       try SystemCalls.truncate(file.descriptor, to: 0)
@@ -24,5 +24,10 @@ final class WriterLock: Sendable {
     } catch {
       throw error == .noSpace ? .diskFull(path: directory) : StoreError(error, "writing \(path)")
     }
+  }
+
+  /// The process that wrote to the store last, as far as that is known.
+  static func holder(_ directory: FilePath) -> Int32? {
+    (try? SmallFile.read(directory.appending("writer"))).flatMap { Int32($0) }
   }
 }

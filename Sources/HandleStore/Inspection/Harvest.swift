@@ -1,0 +1,187 @@
+internal import SystemPackage
+
+/// Rows that a repair found, by the id of their node, in an environment of their own: there may be more
+/// of them than a memory holds.
+final class Harvest {
+  /// A kind of row.
+  enum Kind: Int, CaseIterable {
+    /// A node's ``Record``.
+    case node
+    /// A ``SpilledHandle``.
+    case spilled
+    /// Of a node with an opaque handle: its `st_ino`, and the hash of the index key that said so.
+    case inode
+  }
+
+  struct Row {
+    let kind: Kind
+    let id: UInt64
+    var words: [UInt64]
+    /// In bytes.
+    let size: Int
+  }
+
+  /// What is done with a row whose node has one of its kind.
+  enum Policy {
+    /// The one that was first stays.
+    case first
+    /// Where they differ, nobody knows which is right, and there is none.
+    case unanimous
+  }
+
+  private static let batch = 4096
+  private static let widest = 17
+  let policy: Policy
+  private let environment: Environment
+  private let tables: [Table]
+  private var pending: [Row] = []
+
+  init(in directory: FilePath, _ policy: Policy) throws {
+    self.policy = policy
+    try SystemCalls.makeDirectory(directory, mode: 0o700)
+    var mode = EnvironmentMode()
+    mode.noSync = true
+    environment = try Environment(
+      directory: directory, mode: mode, mapSize: Environment.initialMapSize,
+      tables: UInt32(Kind.allCases.count))
+    tables = try environment.openTables(
+      Kind.allCases.map { ("\($0)", integerKeys: true) }, create: true)
+  }
+
+  deinit {
+    environment.stop()
+    environment.close(trimming: false)
+  }
+
+  // MARK: Writing
+
+  func add(_ row: Row) throws {
+    pending.append(row)
+    if pending.count >= Self.batch { try flush() }
+  }
+
+  /// Writes what was added.
+  func flush() throws {
+    let rows = pending
+    pending = []
+    try environment.commit { transaction in
+      for row in rows { try self.put(row, transaction) }
+    }
+  }
+
+  private func put(_ row: Row, _ transaction: borrowing WriteTransaction) throws {
+    let key: InlineArray<1, UInt64> = [row.id]
+    var existing = [UInt64](repeating: 0, count: Self.widest)
+    var words = existing.mutableSpan
+    let found = try transaction.insert(
+      tables[row.kind.rawValue], key.span, 8, row.words.span, row.size, existing: &words)
+    guard policy == .unanimous, let found,
+      found != row.size || !row.words.elementsEqual(existing.prefix(row.words.count))
+    else { return }
+    // A row of zeros is like no other.
+    let none = [UInt64](repeating: 0, count: row.words.count)
+    try transaction.put(tables[row.kind.rawValue], key.span, 8, none.span, row.size)
+  }
+
+  // MARK: Reading
+
+  /// The row of a node.
+  func row(_ kind: Kind, _ id: UInt64) throws -> Row? {
+    guard let transaction = try environment.read() else { return nil }
+    let key: InlineArray<1, UInt64> = [id]
+    var words = [UInt64](repeating: 0, count: Self.widest)
+    var buffer = words.mutableSpan
+    guard let size = try transaction.get(tables[kind.rawValue], key.span, 8, into: &buffer) else {
+      return nil
+    }
+    return Row(kind: kind, id: id, words: Array(words.prefix((size + 7) / 8)), size: size)
+  }
+
+  /// Up to a batch of rows in the order of their ids, from `id` on.
+  func rows(_ kind: Kind, from id: UInt64) throws -> [Row] {
+    guard let transaction = try environment.read() else { return [] }
+    var cursor = try transaction.cursor(tables[kind.rawValue])
+    let first: InlineArray<1, UInt64> = [id]
+    var more = try cursor.seek(first.span, 8)
+    var rows: [Row] = []
+    while more && rows.count < Self.batch {
+      rows.append(Self.row(kind, cursor))
+      more = try cursor.next()
+    }
+    return rows
+  }
+
+  private static func row(_ kind: Kind, _ cursor: borrowing Cursor) -> Row {
+    var key: InlineArray<1, UInt64> = [0]
+    var keyWords = key.mutableSpan
+    _ = cursor.copyKey(into: &keyWords)
+    var words = [UInt64](repeating: 0, count: widest)
+    var buffer = words.mutableSpan
+    let size = cursor.copyValue(into: &buffer)
+    return Row(kind: kind, id: key[0], words: Array(words.prefix((size + 7) / 8)), size: size)
+  }
+
+  /// Goes through all rows of a kind, a batch at a time, in the order of their ids.
+  func forEachBatch(_ kind: Kind, _ body: ([Row]) throws -> Void) throws {
+    var next: UInt64 = 0
+    while true {
+      let rows = try rows(kind, from: next)
+      if rows.isEmpty { return }
+      try body(rows)
+      guard let last = rows.last, last.id < .max else { return }
+      next = last.id + 1
+    }
+  }
+}
+
+extension Harvest.Row {
+  init(_ id: NodeID, _ record: Record) {
+    self.init(
+      kind: .node, id: id.rawValue, words: (0..<6).map { record.words[$0] }, size: Record.size)
+  }
+
+  init(_ id: NodeID, _ spilled: SpilledHandle) {
+    let count = (spilled.size + 7) / 8
+    self.init(
+      kind: .spilled, id: id.rawValue, words: (0..<count).map { spilled.words[$0] },
+      size: spilled.size)
+  }
+
+  init(_ id: NodeID, inode: UInt64, keyHash: UInt64) {
+    self.init(kind: .inode, id: id.rawValue, words: [inode, keyHash], size: 16)
+  }
+
+  /// The record, where it is one.
+  var record: Record? {
+    guard size == Record.size else { return nil }
+    var record = Record()
+    for i in 0..<6 { record.words[i] = words[i] }
+    return record.isIntact(for: NodeID(rawValue: id)) ? record : nil
+  }
+
+  /// The spilled handle of a node with a record, where it is that.
+  func handle(of record: Record) -> KernelFileHandle? {
+    guard size <= SpilledHandle.maximumSize else { return nil }
+    var spilled = SpilledHandle()
+    for i in words.indices { spilled.words[i] = words[i] }
+    guard spilled.length == record.handleLength else { return nil }
+    return spilled.handle(type: record.handleType, size: size, for: NodeID(rawValue: id))
+  }
+}
+
+extension Environment {
+  /// Commits what a body puts, which is called again where there was no room.
+  func commit(_ body: (borrowing WriteTransaction) throws -> Void) throws {
+    var growths = 0
+    while true {
+      do {
+        let transaction = try write()
+        try body(transaction)
+        return try transaction.commit()
+      } catch let error as LMDBError where error == .mapFull {
+        try grow(after: growths)
+        growths += 1
+      }
+    }
+  }
+}

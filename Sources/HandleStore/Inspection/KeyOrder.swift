@@ -1,0 +1,52 @@
+/// The order of a tree's keys.
+enum KeyOrder {
+  /// Numbers of eight bytes.
+  case integer
+  /// Bytes, the shorter of two keys first where it begins the longer.
+  case bytes
+
+  /// Whether a key is of a length that the order knows.
+  func allows(_ size: Int) -> Bool { self == .bytes ? size > 0 : size == 8 }
+
+  func isBefore(_ a: ArraySlice<UInt8>, _ b: ArraySlice<UInt8>) -> Bool {
+    switch self {
+    case .integer: a.word(0) < b.word(0)
+    case .bytes: a.lexicographicallyPrecedes(b)
+    }
+  }
+}
+
+extension Page {
+  /// The last node whose key is not above `key`; on a branch the first node has no lower end. `nil` on
+  /// a leaf where all keys are above.
+  func lastNode(notAbove key: ArraySlice<UInt8>, _ order: KeyOrder) -> Int? {
+    var (low, high) = (isLeaf ? 0 : 1, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if order.isBefore(key, self.key(middle)) { high = middle } else { low = middle + 1 }
+    }
+    return low == 0 ? nil : low - 1
+  }
+
+  /// What is wrong with the keys of a page that has the keys from `lower` to below `upper`.
+  func keyFault(
+    _ order: KeyOrder, from lower: ArraySlice<UInt8>?, to upper: ArraySlice<UInt8>?
+  ) -> PageFault? {
+    let first = isLeaf ? 0 : 1
+    for i in first..<max(count, first) {
+      guard order.allows(key(i).count) else {
+        return PageFault(number, "has a key of a wrong length")
+      }
+      guard i == first || order.isBefore(key(i - 1), key(i)) else {
+        return PageFault(number, "has its keys out of order")
+      }
+    }
+    if let lower, count > first, order.isBefore(key(first), lower) {
+      return PageFault(number, "has a key that belongs on a page before it")
+    }
+    if let upper, count > first, !order.isBefore(key(count - 1), upper) {
+      return PageFault(number, "has a key that belongs on a page behind it")
+    }
+    return nil
+  }
+}

@@ -1,0 +1,104 @@
+/// One of the two pages that a file of LMDB begins with: where the trees of a commit are.
+///
+/// ```
+/// 16 magic 32 | 20 version 32 | 24 address 64 | 32 map size 64 | 40 the free list's tree
+/// 88 the tree of the tables | 136 last page 64 | 144 number of the commit 64
+/// ```
+struct MetaPage: Equatable {
+  static let magic = 0xBEEF_C0DE
+  static let version = 1
+  static let size = 152
+  /// What LMDB makes and reads.
+  static let pageSizes = (9...15).map { 1 << $0 }
+
+  enum Fault: Error, Equatable {
+    /// There is something else.
+    case notMeta
+    case version(Int)
+  }
+
+  let number: Int
+  /// The number that the page itself bears.
+  private let ownNumber: Int
+  let transaction: UInt64
+  let lastPage: Int
+  let pageSize: Int
+  /// The free list.
+  let free: TreeRecord
+  /// The tables by their names.
+  let main: TreeRecord
+
+  init(_ bytes: [UInt8], number: Int) throws(Fault) {
+    guard bytes.count >= Self.size, bytes.uint16(at: 10) == Page.Flags.meta,
+      bytes.uint32(at: 16) == Self.magic
+    else { throw .notMeta }
+    guard bytes.uint32(at: 20) == Self.version else { throw .version(bytes.uint32(at: 20)) }
+    self.number = number
+    ownNumber = bytes.int(at: 0)
+    pageSize = bytes.uint32(at: 40)
+    free = TreeRecord(bytes[40..<88])
+    main = TreeRecord(bytes[88..<136])
+    lastPage = bytes.int(at: 136)
+    transaction = bytes.uint64(at: 144)
+  }
+
+  /// What it says that cannot be; continues a sentence that begins with the page. The older one of two
+  /// may be in the middle of being written.
+  var fault: String? {
+    guard ownNumber == number else { return "bears another page's number" }
+    guard Self.pageSizes.contains(pageSize) else { return "has no possible page size" }
+    guard (1...Int(UInt32.max) << 16).contains(lastPage) else { return "has no possible last page" }
+    guard transaction < 1 << 62, transaction == 0 || transaction & 1 == UInt64(number) else {
+      return "has a commit's number that belongs on the other one"
+    }
+    guard free.flags == TreeRecord.integerKeys && main.flags == 0 else {
+      return "has trees of another kind than a store's"
+    }
+    return free.fault(lastPage: lastPage) ?? main.fault(lastPage: lastPage)
+  }
+}
+
+/// A tree as LMDB has it on record (`MDB_db`), 48 bytes.
+///
+/// ```
+/// 0 pad 32 | 4 flags 16 | 6 depth 16 | 8 branches 64 | 16 leaves 64 | 24 overflow pages 64
+/// 32 entries 64 | 40 root 64
+/// ```
+struct TreeRecord: Equatable {
+  static let size = 48
+  /// `MDB_INTEGERKEY`.
+  static let integerKeys = 0x08
+  /// The most levels that LMDB goes down (`CURSOR_STACK`).
+  private static let maximumDepth = 32
+
+  let flags: Int
+  let depth: Int
+  let branches: Int
+  let leaves: Int
+  let overflowPages: Int
+  let entries: Int
+  /// The topmost page, or `nil` where the tree is empty.
+  let root: Int?
+
+  /// From 48 bytes.
+  init(_ bytes: ArraySlice<UInt8>) {
+    flags = Int(bytes.word(0) >> 32 & 0xffff)
+    depth = Int(bytes.word(0) >> 48)
+    branches = Int(clamping: bytes.word(8))
+    leaves = Int(clamping: bytes.word(16))
+    overflowPages = Int(clamping: bytes.word(24))
+    entries = Int(clamping: bytes.word(32))
+    root = bytes.word(40) == .max ? nil : Int(clamping: bytes.word(40))
+  }
+
+  /// What cannot be about it in a file of pages 0…`lastPage`.
+  func fault(lastPage: Int) -> String? {
+    guard depth <= Self.maximumDepth, (depth == 0) == (root == nil) else {
+      return "has a tree of an impossible depth"
+    }
+    guard root.map({ (2...max(lastPage, 2)).contains($0) }) ?? true else {
+      return "has a tree whose root is not in the file"
+    }
+    return nil
+  }
+}

@@ -1,0 +1,215 @@
+internal import SystemPackage
+
+/// The part of a check that goes from node to node, and to what the other tables have for each.
+struct NodeCheck {
+  private let file: PageFile
+  private let findings: FindingList
+  private let idBound: UInt64?
+  private let filesystems: [FilesystemID: FilesystemMagic]
+  private let filesystemsAreWhole: Bool
+  private let tables: TableTrees
+  private let lookup: TreeLookup
+
+  private(set) var live = 0
+  private(set) var stale = 0
+  /// Whether every record could be read, and every live node's handle and filesystem.
+  private(set) var allIntact = true
+  /// How many rows of the spill table belong to a node that was read.
+  private(set) var spilledMet = 0
+  /// How many entries of the index belong to a live node that was read.
+  private(set) var indexedMet = 0
+
+  init(
+    _ check: StoreCheck, _ tables: TableTrees, _ filesystems: [FilesystemID: FilesystemMagic],
+    filesystemsAreWhole: Bool
+  ) {
+    file = check.file
+    findings = check.findings
+    idBound = check.state?.idBound
+    self.filesystems = filesystems
+    self.filesystemsAreWhole = filesystemsAreWhole
+    self.tables = tables
+    lookup = TreeLookup(check.file, lastPage: check.meta?.lastPage ?? 1)
+  }
+
+  /// Checks an entry of the table `nodes`.
+  mutating func check(_ entry: LeafEntry) {
+    let id = NodeID(rawValue: entry.number)
+    checkID(id, entry.page.number)
+    guard let record = record(entry, id) else {
+      allIntact = false
+      return findings.add(
+        .record, page: entry.page.number, node: id,
+        "the record of node \(id) on page \(entry.page.number) is not intact")
+    }
+    if record.state == .live { live += 1 } else { stale += 1 }
+    let magic = magic(of: record, id)
+    let handle = handle(of: record, id)
+    guard record.state == .live else { return }
+    guard let magic, let handle else { return allIntact = false }
+    checkIndex(IndexEntry(handle, on: record.filesystem, magic: magic), id, record.filesystem)
+  }
+
+  private func checkID(_ id: NodeID, _ page: Int) {
+    guard id >= .first && id.rawValue < idBound ?? .max else {
+      return findings.add(
+        .nodeID, page: page, node: id,
+        "node \(id) on page \(page) has an id that was never handed out, as far as `state` knows")
+    }
+  }
+
+  private func record(_ entry: LeafEntry, _ id: NodeID) -> Record? {
+    (try? file.value(of: entry, limit: Record.size)).flatMap { Record($0, for: id) }
+  }
+
+  /// The kind of a node's filesystem. A stale node may have none: a repair that found the row of its
+  /// filesystem lost leaves filesystem 0.
+  private func magic(of record: Record, _ id: NodeID) -> FilesystemMagic? {
+    if let magic = filesystems[record.filesystem] { return magic }
+    let isNone = record.state == .stale && record.filesystem.rawValue == 0
+    if filesystemsAreWhole && !isNone {
+      findings.add(
+        .filesystem, node: id,
+        "node \(id) is on filesystem \(record.filesystem), of which there is no record")
+    }
+    return nil
+  }
+
+  // MARK: Spilled handles
+
+  private mutating func handle(of record: Record, _ id: NodeID) -> KernelFileHandle? {
+    if let handle = record.inlineHandle { return handle }
+    switch find(id, in: .spill) {
+    case .found(let entry):
+      spilledMet += 1
+      return handle(of: record, id, entry)
+    case .absent: findings.add(.spill, node: id, "the spilled handle of node \(id) is missing")
+    case .unreadable: break
+    }
+    return nil
+  }
+
+  private func handle(of record: Record, _ id: NodeID, _ entry: LeafEntry) -> KernelFileHandle? {
+    let bytes = try? file.value(of: entry, limit: SpilledHandle.maximumSize)
+    guard let spilled = bytes.flatMap({ SpilledHandle($0, for: id) }) else { return nil }
+    guard spilled.length == record.handleLength else {
+      findings.add(
+        .spill, page: entry.page.number, node: id,
+        "the spilled handle of node \(id) has \(spilled.length) bytes, and its record says "
+          + "\(record.handleLength)")
+      return nil
+    }
+    return spilled.handle(type: record.handleType, size: spilled.size, for: id)
+  }
+
+  /// Checks that an entry of the table `spill` belongs to a node with a spilled handle.
+  func checkOwner(ofSpilled entry: LeafEntry) {
+    let id = NodeID(rawValue: entry.number)
+    if let record = node(id), record.isSpilled { return }
+    findings.add(
+      .spill, page: entry.page.number, node: id,
+      "page \(entry.page.number) has a spilled handle of node \(id), which has none")
+  }
+
+  // MARK: Index
+
+  /// Checks that the index has a live node under its keys.
+  private mutating func checkIndex(_ entry: IndexEntry, _ id: NodeID, _ filesystem: FilesystemID) {
+    guard let value = indexed(entry.key, id, size: entry.valueSize) else { return }
+    guard case .opaque = entry else { return }
+    _ = indexed(IndexKey(opaqueInode: value.inode, on: filesystem), id, size: 8)
+  }
+
+  /// What the index has under a key of a node, where that is right.
+  private mutating func indexed(_ key: IndexKey, _ id: NodeID, size: Int) -> IndexValue? {
+    guard let inodes = tables[.inodes] else { return nil }
+    switch lookup.find(key.bytes, in: inodes, .bytes) {
+    case .unreadable: return nil
+    case .absent:
+      findings.add(.index, node: id, "node \(id) is live and has no entry in the index")
+    case .found(let entry):
+      let bytes = try? file.value(of: entry, limit: 16)
+      if let bytes, bytes.count == size, let value = IndexValue(bytes), value.node == id {
+        indexedMet += 1
+        return value
+      }
+      let other = bytes.map { "node \($0.word(0))" } ?? "no node"
+      findings.add(
+        .index, page: entry.page.number, node: id,
+        "node \(id) is live, and in its place the index has \(other) on page \(entry.page.number)")
+    }
+    return nil
+  }
+
+  /// Checks that an entry of the index belongs to a live node that has the entry's key.
+  func checkTarget(ofIndex entry: LeafEntry) {
+    let page = entry.page.number
+    guard let value = (try? file.value(of: entry, limit: 16)).flatMap({ IndexValue($0) }) else {
+      return findings.add(
+        .index, page: page, "page \(page) has an entry of the index without a node")
+    }
+    guard let record = node(value.node), record.state == .live else {
+      return findings.add(
+        .index, page: page, node: value.node,
+        "page \(page) has an entry of the index for node \(value.node), which is not live")
+    }
+    guard !keys(of: record, value.node).contains(where: { $0.bytes == entry.key }) else { return }
+    findings.add(
+      .index, page: page, node: value.node,
+      "page \(page) has an entry of the index for node \(value.node) under a key that is not its own"
+    )
+  }
+
+  /// The keys under which the index must have a live node.
+  private func keys(of record: Record, _ id: NodeID) -> [IndexKey] {
+    guard let magic = filesystems[record.filesystem], let handle = quietHandle(of: record, id)
+    else {
+      return []
+    }
+    let entry = IndexEntry(handle, on: record.filesystem, magic: magic)
+    guard case .opaque(let key) = entry, let inodes = tables[.inodes],
+      case .found(let found) = lookup.find(key.bytes, in: inodes, .bytes),
+      let value = (try? file.value(of: found, limit: 16)).flatMap({ IndexValue($0) })
+    else { return [entry.key] }
+    return [key, IndexKey(opaqueInode: value.inode, on: record.filesystem)]
+  }
+
+  // MARK: Lookups
+
+  private func find(_ id: NodeID, in table: TableName) -> TreeLookup.Answer {
+    guard let tree = tables[table] else { return .unreadable }
+    return lookup.find(id.rawValue.littleEndianBytes, in: tree, .integer)
+  }
+
+  private func node(_ id: NodeID) -> Record? {
+    guard case .found(let entry) = find(id, in: .nodes) else { return nil }
+    return record(entry, id)
+  }
+
+  /// A handle about which everything has been said.
+  private func quietHandle(of record: Record, _ id: NodeID) -> KernelFileHandle? {
+    if let handle = record.inlineHandle { return handle }
+    guard case .found(let entry) = find(id, in: .spill),
+      let bytes = try? file.value(of: entry, limit: SpilledHandle.maximumSize),
+      let spilled = SpilledHandle(bytes, for: id)
+    else { return nil }
+    return spilled.handle(type: record.handleType, size: spilled.size, for: id)
+  }
+}
+
+extension IndexEntry {
+  /// How many bytes the value under ``key`` has.
+  fileprivate var valueSize: Int {
+    switch self {
+    case .known: 8
+    case .opaque: 16
+    }
+  }
+}
+
+extension UInt64 {
+  /// The number as a key of a table with integer keys.
+  fileprivate var littleEndianBytes: ArraySlice<UInt8> {
+    (0..<8).map { UInt8(truncatingIfNeeded: self >> UInt64(8 * $0)) }[...]
+  }
+}

@@ -1,0 +1,148 @@
+internal import SystemPackage
+
+/// A new `data.mdb` from what was found: the index is made anew from the live nodes.
+struct Rebuild {
+  private let found: Harvest
+  private let filesystems: [FilesystemID: FilesystemIdentity]
+  private let environment: Environment
+  private let tables: Tables
+  private let now = SystemCalls.epochSeconds
+  /// What became of the nodes.
+  private(set) var counts = Counts()
+
+  struct Counts {
+    var kept = 0
+    /// Live nodes that are stale now.
+    var retired = 0
+    /// Nodes of which a part is missing.
+    var dropped = 0
+  }
+
+  /// - Parameter directory: a new directory, in which the file is made.
+  init(
+    in directory: FilePath, _ found: Harvest,
+    _ filesystems: [FilesystemID: FilesystemIdentity]
+  ) throws {
+    self.found = found
+    self.filesystems = filesystems
+    try SystemCalls.makeDirectory(directory, mode: 0o700)
+    var mode = EnvironmentMode()
+    mode.noSync = true
+    environment = try Environment(
+      directory: directory, mode: mode, mapSize: Environment.initialMapSize, tables: Tables.count)
+    tables = try Tables(environment, create: true)
+  }
+
+  /// Fills the file and flushes it; the environment is closed then, whatever happens.
+  mutating func run(store: UInt64) throws {
+    do {
+      try tables.mark(environment, store: store)
+      try putFilesystems()
+      try putNodes()
+      try environment.sync()
+    } catch {
+      close()
+      throw error
+    }
+    close()
+  }
+
+  private func close() {
+    environment.stop()
+    environment.close(trimming: true)
+  }
+
+  private func putFilesystems() throws {
+    try environment.commit { transaction in
+      for (id, identity) in filesystems {
+        let key: InlineArray<1, UInt64> = [UInt64(id.rawValue)]
+        let value = FilesystemRecord.encode(identity, id)
+        try transaction.put(tables.filesystems, key.span, 8, value.words.span, value.size)
+      }
+    }
+  }
+
+  private mutating func putNodes() throws {
+    var counts = Counts()
+    try found.forEachBatch(.node) { rows in
+      let before = counts
+      try environment.commit { transaction in
+        counts = before
+        for row in rows { try put(row, &counts, transaction) }
+      }
+    }
+    self.counts = counts
+  }
+
+  // MARK: Nodes
+
+  private func put(
+    _ row: Harvest.Row, _ counts: inout Counts, _ transaction: borrowing WriteTransaction
+  ) throws {
+    let id = NodeID(rawValue: row.id)
+    guard id >= .first, var record = row.record, let handle = try handle(of: record, id) else {
+      counts.dropped += 1
+      return
+    }
+    let magic = filesystems[record.filesystem]?.magic
+    if record.state == .live {
+      let keys = try magic.flatMap { try self.keys(of: record, id, handle, $0) }
+      if let keys {
+        try index(id, keys, &counts, transaction)
+      } else {
+        record.enter(.stale, at: now)
+        counts.retired += 1
+      }
+    }
+    if magic == nil { record.leaveFilesystem() }
+    try transaction.appendNode(&record, handle, id, tables)
+    counts.kept += 1
+  }
+
+  private func handle(of record: Record, _ id: NodeID) throws -> KernelFileHandle? {
+    try record.inlineHandle ?? found.row(.spilled, id.rawValue)?.handle(of: record)
+  }
+
+  /// The keys and values by which the index has a node; `nil` where that is not known, for the
+  /// `st_ino` of an opaque handle stands in the index alone.
+  private func keys(
+    of record: Record, _ id: NodeID, _ handle: KernelFileHandle, _ magic: FilesystemMagic
+  ) throws -> [(IndexKey, IndexValue, size: Int)]? {
+    let entry = IndexEntry(handle, on: record.filesystem, magic: magic)
+    guard case .opaque(let key) = entry else { return [(entry.key, IndexValue(id), 8)] }
+    guard let row = try found.row(.inode, id.rawValue), row.words[1] == PageFile.hash(key.bytes)
+    else { return nil }
+    let inode = IndexKey(opaqueInode: row.words[0], on: record.filesystem)
+    return [(key, IndexValue(id, inode: row.words[0]), 16), (inode, IndexValue(id), 8)]
+  }
+
+  /// Puts a node into the index. A node that has one of the keys has a lower id, and is stale by that.
+  private func index(
+    _ id: NodeID, _ keys: [(IndexKey, IndexValue, size: Int)], _ counts: inout Counts,
+    _ transaction: borrowing WriteTransaction
+  ) throws {
+    for (key, _, _) in keys {
+      guard let old = try transaction.indexed(key, tables)?.node else { continue }
+      try retire(old, transaction)
+      counts.retired += 1
+    }
+    for (key, value, size) in keys { try transaction.putIndex(key, value, size: size, tables) }
+  }
+
+  private func retire(_ id: NodeID, _ transaction: borrowing WriteTransaction) throws {
+    guard var record = try transaction.record(id, tables),
+      let magic = filesystems[record.filesystem]?.magic
+    else { return }
+    let handle = try transaction.handle(of: record, id, tables)
+    for (key, _, _) in try keys(of: record, id, handle, magic) ?? [] {
+      try transaction.removeIndex(key, tables)
+    }
+    record.enter(.stale, at: now)
+    try transaction.putRecord(&record, id, tables)
+  }
+}
+
+extension Record {
+  /// Puts the node on no filesystem: the row of its own is lost, and another may get its number.
+  fileprivate mutating func leaveFilesystem() { words[2] &= ~0xffff }
+}

@@ -1,0 +1,45 @@
+internal import SystemPackage
+
+/// The rows of a store's tables from their bytes; each is `nil` unless it is intact.
+extension Record {
+  init?(_ bytes: ArraySlice<UInt8>, for id: NodeID) {
+    guard bytes.count == Self.size else { return nil }
+    self.init()
+    for i in 0..<6 { words[i] = bytes.word(8 * i) }
+    guard isIntact(for: id) else { return nil }
+  }
+}
+
+extension SpilledHandle {
+  static let maximumSize = headerSize + KernelFileHandle.maximumLength
+
+  init?(_ bytes: ArraySlice<UInt8>, for id: NodeID) {
+    guard bytes.count <= Self.maximumSize else { return nil }
+    self.init()
+    for i in 0..<17 { words[i] = bytes.word(8 * i) }
+    guard isIntact(size: bytes.count, for: id) else { return nil }
+  }
+}
+
+extension FilesystemRecord {
+  static func decode(_ bytes: ArraySlice<UInt8>, _ key: UInt64) -> FilesystemIdentity? {
+    guard (1...UInt64(FilesystemID.maximum)).contains(key) else { return nil }
+    var packed = PackedBytes(size: bytes.count)
+    for i in packed.words.indices { packed.words[i] = bytes.word(8 * i) }
+    return decode(packed, FilesystemID(rawValue: UInt16(key)))
+  }
+}
+
+extension IndexKey {
+  /// The bytes of the key.
+  var bytes: ArraySlice<UInt8> {
+    (0..<size).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64($0 % 8 * 8)) }[...]
+  }
+}
+
+extension IndexValue {
+  init?(_ bytes: ArraySlice<UInt8>) {
+    guard bytes.count == 8 || bytes.count == 16 else { return nil }
+    self.init(NodeID(rawValue: bytes.word(0)), inode: bytes.word(8))
+  }
+}

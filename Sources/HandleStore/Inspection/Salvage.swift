@@ -1,0 +1,146 @@
+internal import SystemPackage
+
+/// What of a damaged store proves itself: rows with a checksum that is seeded with their id.
+///
+/// First what the trees of the newest commit reach, then, for nodes that are missing there, leaves
+/// that no tree reaches any more. What the free list holds is older and is left alone; without a free
+/// list nobody knows what is older, so then nothing is taken from such leaves, unless there is no meta
+/// page left and with it no tree.
+final class Salvage {
+  private let file: PageFile
+  private let meta: MetaPage?
+  private let use: PageUse
+  private let found: Harvest
+  private(set) var filesystems: [FilesystemID: FilesystemIdentity] = [:]
+  /// The number of the store whose data these are.
+  private(set) var store: UInt64?
+  /// How many nodes the original says that it has.
+  private(set) var expected: Int?
+  /// The highest id that was seen.
+  private(set) var highest: UInt64 = 0
+  /// Whether every page of the trees was read.
+  private var isWhole = true
+
+  init(_ file: PageFile, into found: Harvest) {
+    self.file = file
+    self.found = found
+    meta = file.newestPossible
+    use = meta.map { file.pageUse($0) } ?? PageUse(lastPage: max(file.pageCount - 1, 1))
+  }
+
+  /// - Parameter lost: where to collect what no tree reaches.
+  func run(lost: Harvest) throws {
+    var knowsFree = true
+    if let meta {
+      let list = FreeList(file, meta, use: use)
+      list.read()
+      knowsFree = list.isWhole
+      try collectTrees(meta)
+    }
+    if !(meta != nil && isWhole) && knowsFree { try collectLost(lost) }
+    try found.flush()
+  }
+
+  // MARK: Trees
+
+  private func collectTrees(_ meta: MetaPage) throws {
+    let tables = TableTrees(file, meta, use, FindingList(limit: 0))
+    isWhole = tables.isWhole
+    expected = tables[.nodes]?.entries
+    for name in TableName.allCases {
+      guard let tree = tables[name] else { continue }
+      var walk = TreeWalk(file, use, FindingList(limit: 0), name.rawValue, name.order)
+      try walk.run(tree) { try collect($0, of: name) }
+      isWhole = isWhole && walk.isWhole
+    }
+    try found.flush()
+  }
+
+  private func collect(_ entry: LeafEntry, of table: TableName) throws {
+    let row: Harvest.Row?
+    switch table {
+    case .nodes: row = file.node(entry)
+    case .spill: row = file.spilled(entry)
+    case .inodes: row = file.opaqueInode(entry)
+    case .filesystems: return collectFilesystem(entry)
+    case .meta: return collectMark(entry)
+    }
+    guard let row else { return }
+    if table != .inodes { highest = max(highest, row.id) }
+    try found.add(row)
+  }
+
+  private func collectFilesystem(_ entry: LeafEntry) {
+    guard let bytes = try? file.value(of: entry, limit: FilesystemRecord.maximumSize),
+      let identity = FilesystemRecord.decode(bytes, entry.number)
+    else { return }
+    let id = FilesystemID(rawValue: UInt16(entry.number))
+    filesystems[id] = filesystems[id] ?? identity
+  }
+
+  private func collectMark(_ entry: LeafEntry) {
+    guard entry.key.elementsEqual("store\0\0\0".utf8), store == nil,
+      let bytes = try? file.value(of: entry, limit: 8), bytes.count == 8
+    else { return }
+    store = bytes.word(0)
+  }
+
+  // MARK: Leaves that no tree reaches
+
+  private func collectLost(_ lost: Harvest) throws {
+    for number in 2..<max(use.last + 1, 2) where !use.isFree(number) {
+      guard let page = try? file.page(number), page.isLeaf else { continue }
+      for i in 0..<page.count { try collectLost(LeafEntry(page: page, index: i), lost) }
+    }
+    try lost.flush()
+    for kind in Harvest.Kind.allCases {
+      try lost.forEachBatch(kind) { rows in
+        for row in rows { try found.add(row) }
+      }
+    }
+  }
+
+  /// The table of a leaf is not known; no row can be taken for one of another table.
+  private func collectLost(_ entry: LeafEntry, _ lost: Harvest) throws {
+    guard let row = file.node(entry) ?? file.spilled(entry) ?? file.opaqueInode(entry) else {
+      collectFilesystem(entry)
+      return collectMark(entry)
+    }
+    if row.kind != .inode { highest = max(highest, row.id) }
+    guard try found.row(row.kind, row.id) == nil else { return }
+    try lost.add(row)
+  }
+}
+
+/// Rows of leaves, where they are intact.
+extension PageFile {
+  fileprivate func node(_ entry: LeafEntry) -> Harvest.Row? {
+    guard entry.key.count == 8, let bytes = try? value(of: entry, limit: Record.size) else {
+      return nil
+    }
+    let id = NodeID(rawValue: entry.number)
+    return Record(bytes, for: id).map { Harvest.Row(id, $0) }
+  }
+
+  fileprivate func spilled(_ entry: LeafEntry) -> Harvest.Row? {
+    guard entry.key.count == 8,
+      let bytes = try? value(of: entry, limit: SpilledHandle.maximumSize)
+    else { return nil }
+    let id = NodeID(rawValue: entry.number)
+    return SpilledHandle(bytes, for: id).map { Harvest.Row(id, $0) }
+  }
+
+  /// What the index has under an opaque handle.
+  fileprivate func opaqueInode(_ entry: LeafEntry) -> Harvest.Row? {
+    guard entry.key.count > 10, entry.key.word(0) & 0x80 != 0,
+      let bytes = try? value(of: entry, limit: 16), bytes.count == 16,
+      let value = IndexValue(bytes)
+    else { return nil }
+    return Harvest.Row(value.node, inode: value.inode, keyHash: Self.hash(entry.key))
+  }
+
+  /// What tells whether an entry of the index was under a node's key.
+  static func hash(_ key: ArraySlice<UInt8>) -> UInt64 {
+    UInt64(Checksum.of(Array(key), seed: 0)) << 32 | UInt64(Checksum.of(Array(key), seed: 1))
+  }
+}

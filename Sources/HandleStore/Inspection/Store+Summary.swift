@@ -1,0 +1,58 @@
+internal import SystemPackage
+
+extension Store {
+  /// Counts what the store holds, and what that takes on the disk. What is written meanwhile may be
+  /// counted or not.
+  ///
+  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
+  /// - Complexity: O(nodes), in short snapshots. Any thread.
+  public func summary() throws(StoreError) -> StoreSummary {
+    let counts = try countByGroup()
+    return try guarded {
+      let transaction = try read()
+      let free = try transaction.freePages()
+      let info = environment.info
+      return StoreSummary(
+        counts: counts, spilled: try transaction.statistics(tables.spill).entries,
+        nodesDepth: try transaction.statistics(tables.nodes).depth,
+        inodesDepth: try transaction.statistics(tables.inodes).depth,
+        pageSize: environment.pageSize, usedPages: info.lastPage + 1 - free, freePages: free,
+        readers: info.readers)
+    }
+  }
+
+  private func countByGroup() throws(StoreError) -> [StoreSummary.Group: Int] {
+    var counts: [StoreSummary.Group: Int] = [:]
+    var next: NodeID? = .root
+    while let start = next {
+      let page = try nodes(from: start)
+      for node in page.nodes { counts[StoreSummary.Group(node), default: 0] += 1 }
+      next = page.next
+    }
+    return counts
+  }
+}
+
+extension StoreSummary.Group {
+  fileprivate init(_ node: Node) {
+    filesystem = node.filesystem
+    handleType = node.handle.type
+    state = node.state
+  }
+}
+
+extension Reading where Self: ~Copyable {
+  /// How many pages the free list of the snapshot holds.
+  fileprivate func freePages() throws(LMDBError) -> Int {
+    var cursor = try cursor(.free)
+    var free = 0
+    while try cursor.next() {
+      // A list of page numbers begins with its length.
+      var length: InlineArray<1, UInt64> = [0]
+      var words = length.mutableSpan
+      _ = cursor.copyValue(into: &words)
+      free += Int(truncatingIfNeeded: length[0])
+    }
+    return free
+  }
+}

@@ -1,0 +1,164 @@
+internal import SystemPackage
+
+/// A check of one commit of a store, from its pages to what its rows say of each other.
+///
+/// The nodes are read in order, and what the index and the spill table must have for each is looked
+/// up. Only where these tables have more than that, it is they that are read in order, to name what
+/// is too much.
+final class StoreCheck {
+  let file: PageFile
+  let meta: MetaPage?
+  /// `nil` where the file `state` cannot be read.
+  let state: StateFile?
+  /// What is wrong with the file `state`.
+  var stateFault: String?
+
+  private(set) var findings = FindingList(limit: 0)
+  private(set) var report = CheckReport()
+  private var use = PageUse(lastPage: 1)
+  private var filesystems: [FilesystemID: FilesystemMagic] = [:]
+  /// Whether every filesystem's row could be read.
+  private var filesystemsAreWhole = false
+
+  /// - Parameter meta: the commit to check, by default the newest that can be.
+  init(_ file: PageFile, state: StateFile?, meta: MetaPage? = nil) {
+    self.file = file
+    self.state = state
+    self.meta = meta ?? file.newestPossible
+  }
+
+  /// - Parameter limit: how many findings to describe at the most.
+  func run(atMost limit: Int) -> CheckReport {
+    findings = FindingList(limit: limit)
+    report = CheckReport()
+    report.pageSize = file.pageSize
+    if let stateFault { findings.add(.state, stateFault) }
+    checkMetaPages()
+    if let meta { checkCommit(meta) }
+    report.findings = findings.findings
+    report.findingCount = findings.count
+    return report
+  }
+
+  private func checkMetaPages() {
+    for (number, meta) in file.metas.enumerated() {
+      guard case .failure(let fault) = meta else { continue }
+      findings.add(.file, page: number, "meta page \(number) of data.mdb \(fault.reason)")
+    }
+    if let newest = file.newest, newest.number != meta?.number, let fault = newest.fault {
+      findings.add(
+        .file, page: newest.number, "meta page \(newest.number) of data.mdb \(fault)")
+    }
+  }
+
+  private func checkCommit(_ meta: MetaPage) {
+    use = file.pageUse(meta)
+    if !file.isLongEnough(meta) {
+      findings.add(
+        .file,
+        "data.mdb was cut short: it has \(file.pageCount) pages and its newest commit "
+          + "\(meta.lastPage + 1)")
+    }
+    FreeList(file, meta, use: use, findings: findings).read()
+    let tables = TableTrees(file, meta, use, findings)
+    checkMark(tables[.meta])
+    checkFilesystems(tables[.filesystems])
+    let spill = walk(.spill, tables) { self.checkSpilled($0) }
+    let index = walk(.inodes, tables) { _ in }
+    report.spilled = spill.entries
+    report.indexEntries = index.entries
+    checkNodes(tables, spill, index)
+    checkLost()
+    report.pages = use.usedCount + 2
+    report.freePages = use.freeCount
+  }
+
+  private func walk(
+    _ name: TableName, _ tables: TableTrees, _ visit: (LeafEntry) -> Void
+  ) -> TreeWalk {
+    var walk = TreeWalk(file, use, findings, "the table `\(name.rawValue)`", name.order)
+    if let tree = tables[name] { walk.run(tree, visit) }
+    return walk
+  }
+
+  /// Where everything was read and nothing is wrong, every page is used or free.
+  private func checkLost() {
+    guard findings.count == 0, let (count, first) = use.lost else { return }
+    findings.add(
+      .pageUse, page: first,
+      "\(count) pages, of which the first is page \(first), are neither used nor free")
+  }
+
+  // MARK: Small tables
+
+  private func checkMark(_ tree: TreeRecord?) {
+    guard let tree else { return }
+    var store: UInt64?
+    var walk = TreeWalk(file, use, findings, "the table `meta`", .bytes)
+    walk.run(tree) { entry in
+      guard entry.key.elementsEqual("store\0\0\0".utf8) else { return }
+      store = (try? file.value(of: entry, limit: 8))?.word(0)
+    }
+    guard walk.isWhole else { return }
+    guard let store else {
+      return findings.add(.table, "the table `meta` does not say whose data these are")
+    }
+    if let state, state.store != store {
+      findings.add(.state, "data.mdb and `state` are of two stores")
+    }
+  }
+
+  private func checkFilesystems(_ tree: TreeRecord?) {
+    guard let tree else { return }
+    var walk = TreeWalk(file, use, findings, "the table `filesystems`", .integer)
+    filesystemsAreWhole = true
+    walk.run(tree) { entry in
+      report.filesystems += 1
+      let bytes = try? file.value(of: entry, limit: FilesystemRecord.maximumSize)
+      guard let identity = bytes.flatMap({ FilesystemRecord.decode($0, entry.number) }) else {
+        filesystemsAreWhole = false
+        return findings.add(
+          .filesystem, page: entry.page.number,
+          "the record of filesystem \(entry.number) on page \(entry.page.number) is not intact")
+      }
+      filesystems[FilesystemID(rawValue: UInt16(entry.number))] = identity.magic
+    }
+    filesystemsAreWhole = filesystemsAreWhole && walk.isWhole
+  }
+
+  private func checkSpilled(_ entry: LeafEntry) {
+    let id = NodeID(rawValue: entry.number)
+    let bytes = try? file.value(of: entry, limit: SpilledHandle.maximumSize)
+    if bytes.flatMap({ SpilledHandle($0, for: id) }) == nil {
+      findings.add(
+        .spill, page: entry.page.number, node: id,
+        "the spilled handle of node \(id) on page \(entry.page.number) is not intact")
+    }
+  }
+
+  // MARK: Nodes
+
+  private func checkNodes(_ tables: TableTrees, _ spill: TreeWalk, _ index: TreeWalk) {
+    guard tables[.nodes] != nil else { return }
+    var nodes = NodeCheck(self, tables, filesystems, filesystemsAreWhole: filesystemsAreWhole)
+    let walk = walk(.nodes, tables) { nodes.check($0) }
+    report.nodes = nodes.live + nodes.stale
+    report.live = nodes.live
+    report.stale = nodes.stale
+    // A node that is not read is missed by whatever names it.
+    guard walk.isWhole, nodes.allIntact else { return }
+    if spill.isWhole && spill.entries != nodes.spilledMet {
+      again(tables[.spill], .integer) { nodes.checkOwner(ofSpilled: $0) }
+    }
+    if index.isWhole && index.entries != nodes.indexedMet {
+      again(tables[.inodes], .bytes) { nodes.checkTarget(ofIndex: $0) }
+    }
+  }
+
+  /// Reads once more a tree that is whole.
+  private func again(_ tree: TreeRecord?, _ order: KeyOrder, _ visit: (LeafEntry) -> Void) {
+    guard let tree else { return }
+    var walk = TreeWalk(file, PageUse(lastPage: use.last), FindingList(limit: 0), "", order)
+    walk.run(tree, visit)
+  }
+}

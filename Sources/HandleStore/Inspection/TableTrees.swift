@@ -1,0 +1,53 @@
+/// The tables of a store by their names, as ``Tables`` has them.
+enum TableName: String, CaseIterable {
+  case nodes, inodes, spill, filesystems, meta
+
+  var order: KeyOrder { flags == TreeRecord.integerKeys ? .integer : .bytes }
+
+  /// What LMDB has on record of the table's kind.
+  var flags: Int {
+    switch self {
+    case .nodes, .spill, .filesystems: TreeRecord.integerKeys
+    case .inodes, .meta: 0
+    }
+  }
+}
+
+/// Where the tables of a commit are.
+struct TableTrees {
+  private var trees: [TableName: TreeRecord] = [:]
+  /// Whether the table of the tables could be read, and has every table.
+  private(set) var isWhole: Bool
+
+  init(_ file: PageFile, _ meta: MetaPage, _ use: PageUse, _ findings: FindingList) {
+    var walk = TreeWalk(file, use, findings, "the table of tables", .bytes)
+    var found: [TableName: TreeRecord] = [:]
+    var isSane = true
+    walk.run(meta.main) { entry in
+      guard let (name, tree) = Self.table(entry) else {
+        isSane = false
+        return findings.add(
+          .table, page: entry.page.number,
+          "page \(entry.page.number) names a table that no store has")
+      }
+      found[name] = tree
+    }
+    trees = found
+    isWhole = walk.isWhole && isSane && found.count == TableName.allCases.count
+    guard walk.isWhole else { return }
+    for name in TableName.allCases where found[name] == nil {
+      findings.add(.table, "the table `\(name.rawValue)` is missing")
+    }
+  }
+
+  private static func table(_ entry: LeafEntry) -> (TableName, TreeRecord)? {
+    guard let name = TableName(rawValue: String(decoding: entry.key, as: UTF8.self)),
+      case .tree(let range) = entry.value, range.count == TreeRecord.size
+    else { return nil }
+    let tree = TreeRecord(entry.page.bytes[range])
+    return tree.flags == name.flags ? (name, tree) : nil
+  }
+
+  /// The tree of a table, or `nil` where that is not known.
+  subscript(name: TableName) -> TreeRecord? { trees[name] }
+}

@@ -1,0 +1,53 @@
+/// Why a call was refused, without the particulars: what ``Statistics`` counts.
+public enum Refusal: Int, CaseIterable, Hashable, Sendable {
+  /// ``StoreError/stale(_:)`` and ``StoreError/staleHandle(_:)``.
+  case stale
+  /// ``StoreError/unknownNode(_:)``.
+  case unknownNode
+  /// ``StoreError/unknownFilesystem(_:)``.
+  case unknownFilesystem
+  /// ``StoreError/notAttached(_:)``.
+  case notAttached
+  /// ``StoreError/ambiguousFilesystem(_:)``.
+  case ambiguousFilesystem
+  /// ``StoreError/noHandles(_:)``.
+  case noHandles
+  /// ``StoreError/notOpenable(_:_:)``.
+  case notOpenable
+  /// ``StoreError/readOnly``.
+  case readOnly
+  /// ``StoreError/damaged(_:)``.
+  case damaged
+  /// ``StoreError/diskFull(path:)``.
+  case diskFull
+  /// ``StoreError/tooManyOpenFiles``.
+  case tooManyOpenFiles
+  /// ``StoreError/tooManyReaders``.
+  case tooManyReaders
+  /// ``StoreError/notPermitted(_:)``.
+  case notPermitted
+  /// Any other.
+  case other
+}
+
+extension StoreError {
+  /// The kind of refusal that this error is.
+  public var refusal: Refusal {
+    switch self {
+    case .stale, .staleHandle: .stale
+    case .unknownNode: .unknownNode
+    case .unknownFilesystem: .unknownFilesystem
+    case .notAttached: .notAttached
+    case .ambiguousFilesystem: .ambiguousFilesystem
+    case .noHandles: .noHandles
+    case .notOpenable: .notOpenable
+    case .readOnly: .readOnly
+    case .damaged: .damaged
+    case .diskFull: .diskFull
+    case .tooManyOpenFiles: .tooManyOpenFiles
+    case .tooManyReaders: .tooManyReaders
+    case .notPermitted: .notPermitted
+    default: .other
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import SystemPackage
+import TestSupport
+
+@testable import HandleStore
+
+extension StoreCopy {
+  /// Changes the tables behind the store's back.
+  func forge(_ body: (borrowing WriteTransaction, Tables) throws -> Void) throws {
+    let environment = try Environment(
+      directory: path, mode: EnvironmentMode(), mapSize: Environment.initialMapSize,
+      tables: Tables.count)
+    defer {
+      environment.stop()
+      environment.close(trimming: true)
+    }
+    let tables = try Tables(environment, create: false)
+    let transaction = try environment.write()
+    try body(transaction, tables)
+    try transaction.commit()
+  }
+
+  /// The trees of the newest commit.
+  func trees() throws -> (PageFile, MetaPage, TableTrees) {
+    let file = try PageFile(data)
+    guard let meta = file.newest else { throw PageFault(0, "is no meta page") }
+    return (file, meta, TableTrees(file, meta, file.pageUse(meta), FindingList(limit: 0)))
+  }
+
+  /// The first leaf of a table, and the page above it.
+  func firstLeaf(of table: TableName) throws -> (parent: Page?, leaf: Page) {
+    let (file, _, trees) = try trees()
+    guard let root = trees[table]?.root else { throw PageFault(0, "has no such table") }
+    var (parent, page) = (Page?.none, try file.page(root))
+    while !page.isLeaf {
+      parent = page
+      page = try file.page(page.child(0))
+    }
+    return (parent, page)
+  }
+
+  /// Changes some bytes of a page.
+  func patch(_ page: Page, at offset: Int, _ bytes: [UInt8]) throws {
+    try overwrite(data, at: page.number * page.bytes.count + offset, bytes)
+  }
+}
+
+extension WriteTransaction {
+  /// Puts numbers under a number.
+  func put(_ table: Table, _ number: UInt64, _ words: [UInt64], size: Int? = nil) throws {
+    let key: InlineArray<1, UInt64> = [number]
+    try put(table, key.span, 8, words.span, size ?? words.count * 8)
+  }
+
+  func remove(_ table: Table, _ number: UInt64) throws {
+    let key: InlineArray<1, UInt64> = [number]
+    try remove(table, key.span, 8)
+  }
+}
