@@ -1,0 +1,49 @@
+import ArgumentParser
+import Glibc
+
+/// The command `handlestore`: a store of file handles seen from a shell.
+@main
+struct HandleStoreCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "handlestore",
+    abstract: "Looks into, fills and mends a store of file handles.",
+    discussion: """
+      A store keeps, for every file that a file server has shown to a client, the node id that the \
+      client was given and the kernel's file handle by which the file is found again, without an \
+      open descriptor, whatever its path is now.
+
+        handlestore index /var/lib/nodes /srv/export
+        handlestore dump /var/lib/nodes | head
+        handlestore open /var/lib/nodes 17
+
+      Opening files by their handles needs root (CAP_DAC_READ_SEARCH).
+
+      \(ToolExit.table)
+
+      Completion for your shell (bash, zsh or fish):
+
+        source <(handlestore --generate-completion-script bash)
+      """,
+    groupedSubcommands: [
+      CommandGroup(
+        name: "Everyday", subcommands: [Index.self, Open.self, Dump.self, Stat.self]),
+      CommandGroup(
+        name: "Maintenance",
+        subcommands: [
+          Verify.self, Prune.self, Check.self, Repair.self, Backup.self,
+        ]),
+      CommandGroup(name: "Filesystem", subcommands: [Probe.self]),
+    ])
+
+  /// As `ParsableCommand.main`, with exit codes of our own.
+  static func main() {
+    // A reader that leaves early, as `head` does, is seen as EPIPE.
+    signal(SIGPIPE, SIG_IGN)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      ToolExit(error).leave()
+    }
+  }
+}

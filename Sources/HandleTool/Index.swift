@@ -1,0 +1,49 @@
+import ArgumentParser
+import HandleStore
+import SystemPackage
+
+struct Index: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Register every file of a directory tree.",
+    discussion: """
+      Walks DIR and gives each file in it a node; makes the store where there is none. Files that the \
+      store knows keep their nodes, so a second run creates nothing. The walk stays on the \
+      filesystem of DIR: a name at which another one is mounted is skipped and counted. It holds \
+      one directory open at a time, reached by its own file handle, and needs little memory for a \
+      tree of any size.
+
+        handlestore index /var/lib/nodes /srv/export
+
+      What the figures say: created, existing, and replaced are the nodes of the files found \
+      (replaced: the inode number belonged to another file before, whose node is stale now); \
+      spilled are files with a handle of more than 24 bytes; skipped are names on other mounts; \
+      refused are names of which no handle could be made, such as of files that vanished meanwhile.
+
+      Exit codes: 0 fine; 1 something was refused; 3 the store cannot be used, for example because a \
+      server has it open; 4 not permitted, disk full, or no file handles on this filesystem.
+      """)
+
+  @OptionGroup var argument: StoreArgument
+  @Argument(help: "The directory to walk.", completion: .directory)
+  var dir: FilePath
+  @Option(
+    help: """
+      What the nodes survive once this command has ended: 'process', that it was killed; 'power', \
+      a power cut too.
+      """)
+  var durability = Durability.process
+  @OptionGroup var output: JSONOption
+
+  func run() throws {
+    let root = try openDirectory(dir)
+    let counts = try root.closeAfter {
+      try argument.opened(StoreOptions(durability: durability)) { store in
+        var indexer = try TreeIndexer(store, root)
+        try indexer.run()
+        return indexer.counts
+      }
+    }
+    try counts.report.print(asJSON: output.json)
+    guard counts.refused == 0 else { throw FindingExit() }
+  }
+}

@@ -1,0 +1,59 @@
+import HandleStore
+import SystemPackage
+
+/// A column of what `dump` prints, by its name in JSON and CSV.
+enum NodeColumn: String, CaseIterable {
+  case node, generation, filesystem, inode
+  case inodeGeneration = "inode_generation"
+  case handleType = "handle_type"
+  case handleTypeNumber = "handle_type_number"
+  case handle, length, storage, state, type, parent, since
+
+  enum Value {
+    case number(UInt64)
+    case word(String)
+    case bytes(KernelFileHandle)
+    case time(Timestamp)
+    case unknown
+  }
+
+  /// Whether JSON has the value in quotes.
+  var isText: Bool {
+    switch self {
+    case .handleType, .handle, .storage, .state, .type, .since: true
+    default: false
+    }
+  }
+
+  func value(_ node: Node, _ inode: InodeName?, _ store: Store) -> Value {
+    switch self {
+    case .node: .number(node.id.rawValue)
+    case .generation: .number(UInt64(store.incarnation))
+    case .filesystem: .number(UInt64(node.filesystem.rawValue))
+    case .inode: inode.map { .number($0.number) } ?? .unknown
+    case .inodeGeneration: inode.map { .number(UInt64($0.generation)) } ?? .unknown
+    case .handleType: .word(node.handle.type.description)
+    case .handleTypeNumber: .number(UInt64(UInt32(bitPattern: node.handle.type.rawValue)))
+    case .handle: .bytes(node.handle)
+    case .length: .number(UInt64(node.handle.length))
+    case .storage: .word(node.isSpilled ? "spilled" : "inline")
+    case .state: .word(node.state.name)
+    case .type: .word(node.type.name)
+    case .parent: node.parent.map { .number($0.rawValue) } ?? .unknown
+    case .since: .time(Timestamp(seconds: node.since))
+    }
+  }
+}
+
+extension [UInt8] {
+  /// Appends the value as it stands in CSV and text, without quotes.
+  mutating func append(_ value: NodeColumn.Value, unknown: String) {
+    switch value {
+    case .number(let number): append(decimal: number)
+    case .word(let word): append(word)
+    case .bytes(let handle): for i in 0..<handle.length { append(hexadecimal: handle[i]) }
+    case .time(let time): time.append(to: &self)
+    case .unknown: append(unknown)
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/// Figures with their names, for people as aligned lines and for programs as a JSON object.
+struct Report {
+  enum Figure {
+    /// How many there are of something.
+    case count(Int)
+    /// A number that names something.
+    case number(UInt64)
+    case fraction(Double)
+    case bytes(UInt64)
+    case seconds(Double)
+    case text(String)
+    case flag(Bool)
+    /// Not known; left out of the text.
+    case unknown
+  }
+
+  private(set) var figures: [(name: String, figure: Figure)] = []
+
+  /// Adds a figure. Its name in JSON has underscores for the blanks.
+  mutating func add(_ name: String, _ figure: Figure) { figures.append((name, figure)) }
+  mutating func add(_ name: String, _ count: Int) { add(name, .count(count)) }
+  mutating func add(_ name: String, _ number: UInt64) { add(name, .number(number)) }
+  mutating func add(_ name: String, _ text: String) { add(name, .text(text)) }
+
+  var json: JSON { .object(jsonMembers) }
+
+  var jsonMembers: [(String, JSON)] {
+    figures.map { name, figure in (String(name.map { $0 == " " ? "_" : $0 }), figure.json) }
+  }
+
+  /// A line a figure; counts stand with their ends under one another.
+  var lines: [String] {
+    let shown = figures.filter { if case .unknown = $0.figure { false } else { true } }
+    let names = shown.map(\.name.count).max() ?? 0
+    let counts = shown.filter(\.figure.isCount).map(\.figure.text.count).max() ?? 0
+    return shown.map { name, figure in
+      let text = figure.text
+      return Text.left(name, names) + "  "
+        + (figure.isCount ? Text.right(text, counts) : text)
+    }
+  }
+
+  /// Writes the figures to standard output.
+  func print(asJSON: Bool) throws {
+    var output = Output()
+    try print(asJSON: asJSON, to: &output)
+    try output.flush()
+  }
+
+  func print(asJSON: Bool, to output: inout Output) throws {
+    if asJSON {
+      try output.line { json.append(to: &$0) }
+    } else {
+      for line in lines { try output.line(line) }
+    }
+  }
+}
+
+extension Report.Figure {
+  fileprivate var isCount: Bool { if case .count = self { true } else { false } }
+
+  fileprivate var text: String {
+    switch self {
+    case .count(let n): Text.grouped(n)
+    case .number(let n): String(n)
+    case .fraction(let n): Text.tenths(n)
+    case .bytes(let n): Text.size(n)
+    case .seconds(let s): Text.seconds(s)
+    case .text(let text): text
+    case .flag(let flag): flag ? "yes" : "no"
+    case .unknown: ""
+    }
+  }
+
+  fileprivate var json: JSON {
+    switch self {
+    case .count(let n): .number(UInt64(n))
+    case .number(let n): .number(n)
+    case .fraction(let n): .fraction(n)
+    case .bytes(let n): .number(n)
+    case .seconds(let s): .fraction(s)
+    case .text(let text): .string(text)
+    case .flag(let flag): .flag(flag)
+    case .unknown: .null
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import HandleStore
+import SystemPackage
+
+/// Figures and names as people read them.
+enum Text {
+  /// A number with a comma at each thousand.
+  static func grouped(_ number: Int) -> String {
+    let digits = String(number.magnitude)
+    var text = ""
+    for (i, digit) in digits.enumerated() {
+      if i > 0 && (digits.count - i).isMultiple(of: 3) { text.append(",") }
+      text.append(digit)
+    }
+    return number < 0 ? "-" + text : text
+  }
+
+  /// A number with one digit behind the point.
+  static func tenths(_ number: Double) -> String {
+    let tenths = Int((number * 10).rounded())
+    return "\(grouped(tenths / 10)).\(tenths % 10)"
+  }
+
+  /// A number of bytes, and above 1024 in a larger unit too.
+  static func size(_ bytes: UInt64) -> String {
+    let exact = "\(grouped(Int(bytes))) bytes"
+    guard bytes >= 1024 else { return exact }
+    var value = Double(bytes)
+    var unit = ""
+    for larger in ["KiB", "MiB", "GiB", "TiB", "PiB"] where value >= 1024 {
+      value /= 1024
+      unit = larger
+    }
+    return "\(tenths(value)) \(unit) (\(exact))"
+  }
+
+  /// A time in seconds, to the millisecond.
+  static func seconds(_ seconds: Double) -> String {
+    let thousandths = String(Int((seconds * 1000).rounded()) % 1000 + 1000).dropFirst()
+    return "\(grouped(Int((seconds * 1000).rounded()) / 1000)).\(thousandths) s"
+  }
+
+  static func left(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+  }
+
+  static func right(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(0, width - text.count)) + text
+  }
+
+  /// A path in which nothing disturbs a terminal: control characters and bytes that are not UTF-8 are
+  /// written `\xNN`.
+  static func path(_ path: FilePath) -> String {
+    guard let text = String(validating: path) else {
+      return path.bytes.map { (0x20..<0x7f).contains($0) ? ascii($0) : escaped($0) }.joined()
+    }
+    return text.unicodeScalars.map { scalar in
+      scalar.value < 0x20 || scalar.value == 0x7f
+        ? escaped(UInt8(scalar.value)) : String(Character(scalar))
+    }.joined()
+  }
+
+  private static func ascii(_ byte: UInt8) -> String { String(Character(UnicodeScalar(byte))) }
+
+  private static func escaped(_ byte: UInt8) -> String {
+    var bytes = Array("\\x".utf8)
+    bytes.append(hexadecimal: byte)
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+extension FileType {
+  /// The type's name in all output.
+  var name: String {
+    switch self {
+    case .regular: "regular"
+    case .directory: "directory"
+    case .symbolicLink: "symlink"
+    case .characterSpecial: "character"
+    case .blockSpecial: "block"
+    case .fifo: "fifo"
+    case .socket: "socket"
+    default: "unknown"
+    }
+  }
+}
+
+extension NodeState {
+  /// The state's name in all output.
+  var name: String {
+    switch self {
+    case .live: "live"
+    case .stale: "stale"
+    }
+  }
+}

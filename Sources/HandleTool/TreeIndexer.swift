@@ -1,0 +1,135 @@
+import HandleStore
+import SystemPackage
+
+/// Registers a directory tree, a batch of files in each transaction.
+///
+/// A directory that is registered is opened by its node. So the walk needs one descriptor at a time
+/// and no path, however deep the tree is, and for each directory that is still to be read it keeps
+/// 16 bytes.
+struct TreeIndexer {
+  /// A directory to read, and what part of the whole tree it is taken for.
+  private struct Pending {
+    var node: NodeID
+    var share: Double
+  }
+
+  /// How many files are registered in one transaction at the most.
+  private static let batchSize = 4096
+
+  private let store: Store
+  private let filesystem: FilesystemID
+  private let mount: Int32
+  private var pending: [Pending] = []
+  private var batch: [Candidate] = []
+  /// For each directory in the batch its place there, and its share.
+  private var directories: [(index: Int, share: Double)] = []
+  private var progress = ProgressBar()
+  private(set) var counts = IndexCounts()
+
+  /// Begins with the directory itself.
+  init(_ store: Store, _ root: FileDescriptor) throws {
+    self.store = store
+    filesystem = try store.attach(root)
+    let found: FoundFile
+    do throws(Errno) {
+      found = try FoundFile(of: root)
+    } catch {
+      throw SystemFailure(what: "making a file handle of the directory", errno: error)
+    }
+    mount = found.mount
+    directories = [(0, 1)]
+    batch = [Candidate(handle: found.handle, status: found.status)]
+  }
+
+  mutating func run() throws {
+    while !batch.isEmpty || !pending.isEmpty {
+      // Directories can be entered once they have nodes.
+      if batch.count >= Self.batchSize || pending.isEmpty { try register() }
+      if let next = pending.popLast() { try enter(next) }
+    }
+    progress.end()
+  }
+
+  private mutating func register() throws {
+    let results = try store.register(batch, on: filesystem)
+    for (candidate, result) in zip(batch, results) {
+      counts.count(result, spilled: candidate.isSpilled)
+    }
+    for (index, share) in directories {
+      pending.append(Pending(node: results[index].node, share: share))
+    }
+    batch.removeAll(keepingCapacity: true)
+    directories.removeAll(keepingCapacity: true)
+    progress.show(counts)
+  }
+
+  private mutating func enter(_ directory: Pending) throws {
+    let descriptor: FileDescriptor
+    do throws(StoreError) {
+      descriptor = try store.open(directory.node, .readOnly)
+    } catch {
+      return try refuse(directory, error)
+    }
+    counts.directories += 1
+    try descriptor.closeAfter { try read(directory, descriptor) }
+  }
+
+  /// What concerns this one directory does not end the walk.
+  private mutating func refuse(_ directory: Pending, _ error: StoreError) throws {
+    switch error {
+    case .stale, .unknownNode, .notOpenable, .system:
+      counts.refused += 1
+      progress.advance(directory.share)
+    default: throw error
+    }
+  }
+
+  private mutating func read(_ directory: Pending, _ descriptor: FileDescriptor) throws {
+    var entries = DirectoryEntries(of: descriptor)
+    var share = directory.share
+    var first = directories.count
+    while let entry = next(&entries) {
+      take(entry.name, descriptor, directory.node)
+      guard batch.count >= Self.batchSize else { continue }
+      // More may follow: half of the share for what there was so far.
+      share /= 2
+      divide(share, among: first)
+      try register()
+      first = 0
+    }
+    divide(share, among: first)
+  }
+
+  private mutating func next(_ entries: inout DirectoryEntries) -> DirectoryEntries.Entry? {
+    do throws(Errno) {
+      return try entries.next()
+    } catch {
+      counts.refused += 1
+      return nil
+    }
+  }
+
+  private mutating func take(_ name: FilePath, _ descriptor: FileDescriptor, _ parent: NodeID) {
+    guard let found = try? FoundFile(name: name, in: descriptor) else {
+      // A filesystem mounted there may have no handles: that is none of this walk's.
+      let isElsewhere =
+        (try? FoundFile.mount(of: name, in: descriptor)).map { $0 != mount } ?? false
+      if isElsewhere { counts.skipped += 1 } else { counts.refused += 1 }
+      return
+    }
+    guard found.mount == mount else {
+      counts.skipped += 1
+      return
+    }
+    if found.status.type == .directory { directories.append((batch.count, 0)) }
+    batch.append(Candidate(handle: found.handle, status: found.status, parent: parent))
+  }
+
+  /// Gives a directory's share to the directories found in it, in equal parts, one of them for the
+  /// directory itself.
+  private mutating func divide(_ share: Double, among first: Int) {
+    let part = share / Double(directories.count - first + 1)
+    for i in first..<directories.count { directories[i].share = part }
+    progress.advance(part)
+  }
+}

@@ -1,0 +1,60 @@
+import ArgumentParser
+import HandleStore
+
+struct Verify: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Open every node and name those whose files are gone.",
+    discussion: """
+      Opens the file of each live node by its handle and closes it again. A node that turns out to be \
+      stale is named; with --retire it is also made stale in the store, so that it answers so without \
+      a look at the filesystem, and 'prune' can drop it. Nodes on a filesystem that is not mounted \
+      are not checked, and not taken for stale.
+
+        handlestore verify /var/lib/nodes
+        handlestore verify /var/lib/nodes --retire && handlestore prune /var/lib/nodes --older-than 7d
+
+      With --json, each stale node is a line of its own, and the figures are the last line.
+
+      Exit codes: 0 each node that was checked opens; 1 a node was found stale (with --retire too) or \
+      could not be opened for another reason; 3 the store cannot be used: --retire needs that no \
+      server has it open; 4 not permitted (run as root).
+      """)
+
+  @OptionGroup var argument: StoreArgument
+  @Flag(help: "Make the nodes that are found stale so in the store.")
+  var retire = false
+  @OptionGroup var json: JSONOption
+
+  func run() throws {
+    let counts = retire ? try argument.changing(verify) : try argument.reading(verify)
+    guard counts.isFine else { throw FindingExit() }
+  }
+
+  private func verify(_ store: Store) throws -> VerifyCounts {
+    _ = try store.attachMounted()
+    var verification = Verification(store, asJSON: json.json)
+    return try verification.run(retired: retire)
+  }
+}
+
+/// What a verification has found so far.
+struct VerifyCounts {
+  var present = 0
+  var stale = 0
+  var failed = 0
+  var notChecked = 0
+  var staleBefore = 0
+
+  var isFine: Bool { stale == 0 && failed == 0 }
+
+  func report(retired: Bool) -> Report {
+    var report = Report()
+    report.add("present", present)
+    report.add("stale", stale)
+    report.add("retired", retired ? stale : 0)
+    report.add("failed", failed)
+    report.add("not checked", notChecked)
+    report.add("stale before", staleBefore)
+    return report
+  }
+}

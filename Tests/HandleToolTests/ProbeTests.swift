@@ -1,0 +1,77 @@
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite(.opensHandles) struct ProbeTests {
+  struct Expected: Sendable {
+    var kind: VolumeKind
+    var type: String
+    var length: UInt64
+    var generations: String
+    var checksZero: Bool
+  }
+
+  @Test(arguments: [
+    Expected(
+      kind: .ext4, type: "ino32-gen", length: 8, generations: "32 random bits", checksZero: false),
+    Expected(
+      kind: .tmpfs, type: "ino32-gen", length: 12, generations: "32 random bits", checksZero: true),
+    Expected(
+      kind: .overlay, type: "overlay", length: 32, generations: "those of the layer",
+      checksZero: false),
+  ]) func aFilesystemThatCan(_ expected: Expected) throws {
+    let volume = try Volume(expected.kind)
+    let probe = try figures(output(of: "probe", volume.path.string, "--json"))
+    #expect(probe.flag("usable") == true)
+    #expect(probe.string("filesystem") == expected.kind.rawValue)
+    #expect(probe.string("mount_point") == volume.path.string)
+    #expect(probe.string("opens_again") == "yes")
+    #expect(probe.string("handle_type") == expected.type)
+    #expect(probe.number("handle_length") == expected.length)
+    #expect(probe.string("generations") == expected.generations)
+    #expect(probe.flag("checks_generation_0") == expected.checksZero)
+    #expect(probe.string("attach") == "accepted")
+    #expect(probe.string("root_handle") != nil)
+  }
+
+  @Test func aUUID() throws {
+    let volume = try Volume(.ext4, megabytes: 8)
+    let uuid = try succeed("blkid", "-o", "value", "-s", "UUID", volume.image.string)
+    let probe = try figures(output(of: "probe", volume.path.string, "--json"))
+    let told = probe.string("uuid") ?? probe.string("fsid")
+    // The kernel tells the UUID since Linux 6.9.
+    if probe.string("uuid") != nil {
+      #expect(told == uuid.filter { $0.isHexDigit })
+    }
+    #expect(told != nil)
+    #expect(probe.string("volume") != nil)
+  }
+
+  @Test func aConnectableHandleIsOfAFile() throws {
+    let volume = try Volume(.ext4, megabytes: 8)
+    try write("text", to: volume.path.appending("file"))
+    let text = try output(of: "probe", volume.path.string)
+    // Since Linux 6.13.
+    #expect(text.contains("connectable          yes: ino32-gen-parent, 16 bytes") || isOlderKernel)
+  }
+
+  private var isOlderKernel: Bool {
+    var version = utsname()
+    uname(&version)
+    let release = withUnsafeBytes(of: &version.release) { String(decoding: $0, as: UTF8.self) }
+    let numbers = release.split(whereSeparator: { !$0.isNumber }).prefix(2).compactMap { Int($0) }
+    return numbers.count < 2 || (numbers[0], numbers[1]) < (6, 13)
+  }
+
+  @Test func aFilesystemThatCannot() throws {
+    let result = try handlestore("probe", "/proc", "--json")
+    #expect(result.status == 1)
+    #expect(result.errors.contains("makes no file handles that can be opened"))
+    let probe = try figures(result.output)
+    #expect(probe.flag("usable") == false)
+    #expect(probe.string("filesystem") == "proc")
+    #expect(probe.string("attach")?.hasPrefix("refused: ") == true)
+    #expect(probe.isNull("handle_type"))
+  }
+}

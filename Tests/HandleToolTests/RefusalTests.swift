@@ -1,0 +1,143 @@
+import Foundation
+import HandleStore
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What is wrong before a command can begin: usage, the store, the system.
+struct RefusalTests {
+  @Test(arguments: [
+    ["index"], ["open", "s"], ["open", "s", "x"], ["open", "s", "-1"], ["nonsense"],
+    ["dump", "s", "--format", "xml"], ["dump", "s", "--state", "dead"], ["dump", "s", "t"],
+    ["dump", "s", "--filesystem", "65536"], ["dump", ""], ["index", "s", "d", "--durability", "x"],
+    ["prune", "s"], ["prune", "s", "--older-than", "7d", "--keep", "1"],
+    ["prune", "s", "--older-than", "7"], ["prune", "s", "--older-than", "d"],
+    ["prune", "s", "--older-than", "7y"], ["prune", "s", "--older-than", "99999w"],
+    ["prune", "s", "--keep", "-1"], ["check", "s", "--findings", "0"], ["probe"], ["backup", "s"],
+    ["verify", "s", "--retired"],
+  ]) func wrongUsage(_ arguments: [String]) throws {
+    let result = try run([product("handlestore")] + arguments)
+    #expect(result.status == 2)
+    #expect(result.output == "")
+    #expect(result.errors.hasPrefix("handlestore: "))
+    #expect(result.errors.contains("Usage: ") || result.errors.contains("--help"))
+  }
+
+  @Test func nothingAskedIsAskedForHelp() throws {
+    #expect(try succeed(product("handlestore")).contains("USAGE: handlestore"))
+  }
+
+  @Test(arguments: [
+    "index", "open", "dump", "stat", "verify", "prune", "check", "repair", "backup", "probe",
+  ]) func helpTeaches(_ command: String) throws {
+    let help = try output(of: command, "--help")
+    #expect(help.contains("OVERVIEW: "))
+    #expect(help.contains("  handlestore \(command) /"))
+    #expect(help.contains("Exit codes: 0 "))
+  }
+
+  @Test(arguments: ["bash", "zsh", "fish"]) func completions(_ shell: String) throws {
+    #expect(try output(of: "--generate-completion-script", shell).contains("handlestore"))
+  }
+
+  /// Each command that needs a store, with what else it takes.
+  static let commands = [
+    ["open", "S", "2"], ["dump", "S"], ["stat", "S"], ["verify", "S"], ["verify", "S", "--retire"],
+    ["prune", "S", "--keep", "0"], ["check", "S"], ["repair", "S"], ["backup", "S", "S-copy"],
+  ]
+
+  private func refused(_ command: [String], on store: String) throws -> CommandResult {
+    try run(
+      [product("handlestore")] + command.map { $0.replacingOccurrences(of: "S", with: store) })
+  }
+
+  @Test(arguments: commands) func noStore(_ command: [String]) throws {
+    let directory = try TemporaryDirectory()
+    let store = directory.appending("none").string
+    let result = try refused(command, on: store)
+    #expect(result.status == 3)
+    #expect(result.errors.contains("handlestore: there is no store at \(store)"))
+    #expect(!FileManager.default.fileExists(atPath: store))
+  }
+
+  // To `check` and `repair` it is a store of which the file `state` is damaged.
+  @Test(
+    arguments: commands.filter { !["check", "repair"].contains($0[0]) } + [["index", "S", "/etc"]])
+  func notAStore(_ command: [String]) throws {
+    let directory = try TemporaryDirectory()
+    try write("this is something else\n", to: directory.appending("state"))
+    let result = try refused(command, on: directory.path.string)
+    #expect(result.status == 3)
+    #expect(result.errors.contains("is not a handle store"))
+    #expect(try read(directory.appending("state")) == "this is something else\n")
+  }
+
+  @Test(arguments: commands + [["index", "S", "/etc"]])
+  func aVersionFromTheFuture(_ command: [String]) throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.appending("store")
+    try Store(at: path).close()
+    let state = path.appending("state")
+    try write(
+      "handlestore 9\n" + read(state).split(separator: "\n").dropFirst().joined(), to: state)
+    let result = try refused(command, on: path.string)
+    #expect(result.status == 3)
+    #expect(result.errors.contains("format version 9"))
+    #expect(result.errors.contains("use the release that wrote it"))
+  }
+
+  @Test(arguments: [
+    ["index", "S", "/etc"], ["prune", "S", "--keep", "0"], ["verify", "S", "--retire"],
+    ["repair", "S"],
+  ]) func aStoreInUse(_ command: [String]) throws {
+    let directory = try TemporaryDirectory()
+    let store = try Store(at: directory.appending("store"))
+    let result = try refused(command, on: store.path.string)
+    #expect(result.status == 3)
+    #expect(result.errors.contains("is open for writing by process \(getpid())"))
+    try store.close()
+  }
+
+  @Test func anotherDirectoryIsLeftAlone() throws {
+    let directory = try TemporaryDirectory()
+    try write("precious", to: directory.appending("file"))
+    let result = try handlestore("index", directory.path.string, "/etc")
+    #expect(result.status == 3)
+    #expect(result.errors.contains("it is not empty"))
+    let left = try FileManager.default.contentsOfDirectory(atPath: directory.path.string)
+    #expect(left == ["file"])
+  }
+
+  @Test(arguments: [
+    ("/no/such/directory", "No such file or directory; name a directory that exists"),
+    ("/etc/passwd", "Not a directory; name a directory"),
+  ]) func noDirectory(_ path: String, _ message: String) throws {
+    let directory = try TemporaryDirectory()
+    let store = directory.appending("store").string
+    for command in [["index", store, path], ["probe", path]] {
+      let result = try run([product("handlestore")] + command)
+      #expect(result.status == 4)
+      #expect(result.errors.contains("handlestore: opening \(path): \(message)"))
+    }
+    #expect(!FileManager.default.fileExists(atPath: store))
+  }
+
+  @Test func aFilesystemWithoutHandles() throws {
+    let directory = try TemporaryDirectory()
+    let result = try handlestore("index", directory.appending("store").string, "/proc/self/fd")
+    #expect(result.status == 4)
+    #expect(result.errors.contains("makes no file handles that can be opened"))
+  }
+
+  @Test(.opensHandles) func withoutThePrivilege() throws {
+    let place = try Workplace.indexed()
+    try succeed("chmod", "-R", "a+rwX", place.directory.path.string)
+    for command in [["open", place.store, "2"], ["verify", place.store], ["probe", place.tree]] {
+      let result = try run(
+        ["setpriv", "--bounding-set", "-dac_read_search", "--inh-caps", "-all"]
+          + [product("handlestore")] + command)
+      #expect(result.status == 4)
+      #expect(result.errors.contains("is not permitted; run with CAP_DAC_READ_SEARCH"))
+    }
+  }
+}
