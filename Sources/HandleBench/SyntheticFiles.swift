@@ -1,0 +1,43 @@
+import CYardstick
+import HandleStore
+import SystemPackage
+
+/// Files that do not exist: handles as a filesystem would make them.
+struct SyntheticFiles {
+  let filesystem: FilesystemID
+  private let make: (UInt64) -> [UInt8]
+  private let type: HandleType
+
+  /// Files on the filesystem that a store's directory is on.
+  init(_ store: Store) throws {
+    let directory = try FileDescriptor.open(store.path, .readOnly)
+    defer { try? directory.close() }
+    let id = try store.attach(directory)
+    filesystem = id
+    switch store.knownFilesystems().first(where: { $0.id == id })?.magic.description {
+    case "ext4", "f2fs": (type, make) = (.inode32, { Self.bytes($0, 4) + Self.bytes(7, 4) })
+    case "xfs": (type, make) = (.inode64, { Self.bytes($0, 8) + Self.bytes(7, 4) })
+    case "tmpfs": (type, make) = (.inode32, { Self.bytes(7, 4) + Self.bytes($0, 8) })
+    case "btrfs":
+      (type, make) = (.btrfs, { Self.bytes($0, 8) + Self.bytes(5, 8) + Self.bytes(7, 4) })
+    default:
+      throw BenchError(description: "put the stores on ext4, XFS, btrfs or tmpfs (--directory)")
+    }
+  }
+
+  private static func bytes(_ value: UInt64, _ count: Int) -> [UInt8] {
+    (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64($0 * 8)) }
+  }
+
+  /// The n-th file.
+  subscript(n: UInt64) -> Candidate {
+    let inode = ys_inode(n)
+    guard let handle = KernelFileHandle(type: type, bytes: make(inode)) else {
+      fatalError("a synthetic handle has a length")
+    }
+    return Candidate(handle: handle, status: FileStatus(inode: inode, mode: 0o100_644))
+  }
+
+  /// Some files in a row.
+  func batch(_ range: Range<UInt64>) -> [Candidate] { range.map { self[$0] } }
+}
