@@ -181,6 +181,8 @@ extension Environment {
       } catch let error as LMDBError where error == .mapFull {
         try grow(after: growths)
         growths += 1
+      } catch let error as LMDBError {
+        throw meaning(of: error)
       }
     }
   }
