@@ -1,6 +1,8 @@
+#define _GNU_SOURCE
 #include "testsupport.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -14,3 +16,7 @@ int ts_shut_down(int fd, unsigned flags)
 }
 
 pid_t ts_fork(void) { return fork(); }
+
+int ts_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) ? -errno : 0; }
+
+char **ts_environment(void) { return environ; }

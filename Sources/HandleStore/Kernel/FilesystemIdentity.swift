@@ -4,8 +4,8 @@ internal import SystemPackage
 ///
 /// Its UUID does (or where it has none, the id of `statfs(2)`), but a copied image or an LVM
 /// snapshot has the same. So two more things are kept: the handle of the root directory, and the
-/// volume: what the system calls the device that the filesystem is on. Either may be unknown, and
-/// then tells nothing.
+/// volume: what the system calls the device that the filesystem is on (of one without a UUID and a
+/// device, what it was mounted from). Either may be unknown, and then tells nothing.
 struct FilesystemIdentity: Equatable {
   var magic: FilesystemMagic
   /// 16 bytes of a UUID, or 8 of an fsid.
@@ -31,10 +31,10 @@ extension FilesystemIdentity {
     let table = try MountTable()
     guard let mount = table[Int(mountID)] else { throw .noSuchFileOrDirectory }
     let named = name(descriptor, status)
+    let device = Volume.name(of: mount, descriptor)
     let identity = FilesystemIdentity(
       magic: status.magic, uuid: named.uuid, root: root(mount, table),
-      volume: named.isUUID
-        ? Volume.name(of: mount, descriptor) : "source:\(mount.type):\(mount.source)")
+      volume: device.isEmpty && !named.isUUID ? "source:\(mount.type):\(mount.source)" : device)
     return (identity, mount.device)
   }
 

@@ -67,6 +67,12 @@ extension Environment {
     }
   }
 
+  /// Grows the map where fewer than `bytes` are left behind the pages in use.
+  func makeRoom(for bytes: Int) throws {
+    let info = self.info
+    if (info.lastPage + 1) * pageSize + bytes > info.mapSize { try grow(after: 0) }
+  }
+
   private func allocate(_ length: Int) throws {
     do throws(Errno) {
       do throws(Errno) {

@@ -5,7 +5,14 @@ internal import SystemPackage
 protocol Change: Sendable {
   associatedtype Output: Sendable
 
+  /// About how many nodes it adds.
+  var weight: Int { get }
+
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Output
+}
+
+extension Change {
+  var weight: Int { 1 }
 }
 
 /// What the changes of one transaction share; used again for the next one, with its arrays.

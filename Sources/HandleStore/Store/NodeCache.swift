@@ -116,9 +116,8 @@ final class NodeCache: Sendable {
     shard.records[way * sets + set] = record
   }
 
-  /// A node that may be the one of an index key; whether it is, its record tells.
-  func hint(_ key: IndexKey) -> NodeID? {
-    let hash = key.hash
+  /// A node that may be the one of an index key with a hash; whether it is, its record tells.
+  func hint(_ hash: UInt64) -> NodeID? {
     let hint = hintShard(hash).contents.withLock { $0.hints[place(hash)] }
     return hint.hash == hash && hint.id != 0 ? NodeID(rawValue: hint.id) : nil
   }

@@ -5,13 +5,16 @@ struct Registering: Change {
   let candidates: [Candidate]
   let registrar: Registrar
 
+  var weight: Int { candidates.count }
+
   func apply(
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
   ) throws -> [Registration] {
     var results: [Registration] = []
     results.reserveCapacity(candidates.count)
     for candidate in candidates {
-      results.append(try registrar.register(candidate, in: &turn, transaction))
+      results.append(
+        try registrar.register(registrar.sought(candidate), in: &turn, transaction))
     }
     return results
   }
@@ -19,14 +22,22 @@ struct Registering: Change {
 
 /// Registers one file: without the arrays, which cost as much as the rest.
 struct RegisteringOne: Change {
-  let candidate: Candidate
+  let sought: Sought
   let registrar: Registrar
 
   func apply(
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
   ) throws -> Registration {
-    try registrar.register(candidate, in: &turn, transaction)
+    try registrar.register(sought, in: &turn, transaction)
   }
+}
+
+/// A candidate with what it is looked up by.
+struct Sought {
+  let candidate: Candidate
+  let entry: IndexEntry
+  /// Of the entry's key.
+  let hash: UInt64
 }
 
 /// Registers files of one filesystem in a transaction.
@@ -35,22 +46,27 @@ struct Registrar {
   let magic: FilesystemMagic
   let incarnation: UInt32
 
+  func sought(_ candidate: Candidate) -> Sought {
+    let entry = IndexEntry(candidate.handle, on: filesystem, magic: magic)
+    return Sought(candidate: candidate, entry: entry, hash: entry.key.hash)
+  }
+
   /// Finds a candidate's node, or mints one.
   func register(
-    _ candidate: Candidate, in turn: inout Turn, _ transaction: borrowing WriteTransaction
+    _ sought: Sought, in turn: inout Turn, _ transaction: borrowing WriteTransaction
   ) throws -> Registration {
-    let entry = IndexEntry(candidate.handle, on: filesystem, magic: magic)
+    let candidate = sought.candidate
     let id = try turn.ids.next()
     let replaced: NodeID?
-    switch try index(entry, id, candidate, in: &turn, transaction) {
+    switch try index(sought.entry, id, candidate, in: &turn, transaction) {
     case .new: replaced = nil
     case .other(let old): replaced = old
     case .same(let node):
-      turn.met.append((entry.key.hash, node))
+      turn.met.append((sought.hash, node))
       return Registration(node: node, generation: incarnation, outcome: .existing)
     }
     try mint(id, candidate, in: &turn, transaction)
-    turn.met.append((entry.key.hash, id))
+    turn.met.append((sought.hash, id))
     return Registration(
       node: id, generation: incarnation, outcome: replaced.map { .replaced($0) } ?? .created)
   }

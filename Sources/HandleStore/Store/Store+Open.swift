@@ -55,7 +55,7 @@ extension Store {
         counters.openTimes.record(SystemCalls.now - start)
         return descriptor
       } catch .staleHandle {
-        try foundStale(node)
+        foundStale(node)
         throw StoreError.stale(id)
       } catch {
         throw StoreError(error, "opening node \(id)")
@@ -126,10 +126,10 @@ extension Store {
   }
 
   /// Retires a node whose file turned out to be gone. A store opened for reading leaves that to
-  /// whoever writes.
-  private func foundStale(_ node: Node) throws {
+  /// whoever writes; and where it cannot be written (the disk is full), the next open finds the same.
+  private func foundStale(_ node: Node) {
     guard let writer else { return }
-    if try writer.perform(Retiring(id: node.id)) { counters.count(.retired) }
+    if (try? writer.perform(Retiring(id: node.id))) == true { counters.count(.retired) }
   }
 }
 

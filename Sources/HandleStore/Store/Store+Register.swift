@@ -25,8 +25,9 @@ extension Store {
     let result = try guarded {
       let writer = try changing()
       let registrar = try registrar(on: filesystem)
-      if let known = try existing(candidate, registrar) { return known }
-      return try writer.perform(RegisteringOne(candidate: candidate, registrar: registrar))
+      let sought = registrar.sought(candidate)
+      if let known = try existing(sought, registrar) { return known }
+      return try writer.perform(RegisteringOne(sought: sought, registrar: registrar))
     }
     counters.registerTimes.record(SystemCalls.now - start)
     counters.registered(result.outcome)
@@ -67,35 +68,30 @@ extension Store {
   ///
   /// Only the cache is asked where a commit does not wait for the disk: then it costs less to let the
   /// writer look than to look twice.
-  private func existing(_ candidate: Candidate, _ registrar: Registrar) throws -> Registration? {
-    let entry = IndexEntry(
-      candidate.handle, on: registrar.filesystem, magic: registrar.magic)
+  private func existing(_ sought: Sought, _ registrar: Registrar) throws -> Registration? {
     let node =
-      try remembered(entry, candidate, registrar)
-      ?? (options.durability == .power ? recorded(entry, candidate, registrar.magic) : nil)
+      try remembered(sought, registrar)
+      ?? (options.durability == .power ? recorded(sought, registrar.magic) : nil)
     return node.map { Registration(node: $0, generation: incarnation, outcome: .existing) }
   }
 
   /// The file's node as the cache has it.
-  private func remembered(
-    _ entry: IndexEntry, _ candidate: Candidate, _ registrar: Registrar
-  ) -> NodeID? {
-    guard case .known(let key, let identity) = entry, let cache, let id = cache.hint(key),
-      let record = cache.find(id).0, record.filesystem == registrar.filesystem,
-      record.isLive(candidate),
+  private func remembered(_ sought: Sought, _ registrar: Registrar) -> NodeID? {
+    guard case .known(_, let identity) = sought.entry, let cache,
+      let id = cache.hint(sought.hash), let record = cache.find(id).0,
+      record.filesystem == registrar.filesystem, record.isLive(sought.candidate),
       let known = record.inlineHandle?.identity(on: registrar.magic), known == identity
     else { return nil }
     return id
   }
 
   /// The file's node as LMDB has it.
-  private func recorded(
-    _ entry: IndexEntry, _ candidate: Candidate, _ magic: FilesystemMagic
-  ) throws -> NodeID? {
+  private func recorded(_ sought: Sought, _ magic: FilesystemMagic) throws -> NodeID? {
     let transaction = try read()
-    guard let id = try transaction.indexed(entry.key, tables)?.node,
-      let record = try transaction.record(id, tables), record.isLive(candidate),
-      try transaction.isSameFile(candidate.handle, entry, as: record, id, tables, magic: magic)
+    guard let id = try transaction.indexed(sought.entry.key, tables)?.node,
+      let record = try transaction.record(id, tables), record.isLive(sought.candidate),
+      try transaction.isSameFile(
+        sought.candidate.handle, sought.entry, as: record, id, tables, magic: magic)
     else { return nil }
     return id
   }

@@ -25,7 +25,7 @@ extension Store {
   @discardableResult
   public func forget(_ id: NodeID) throws(StoreError) -> Bool {
     switch options.retention {
-    case .forever: return false
+    case .forever: return try guarded { false }
     case .seconds(let age):
       return try drop([id]) { record, now in record.isOlder(than: age, at: now) } == 1
     case .nodes(let limit):
@@ -42,7 +42,7 @@ extension Store {
   @discardableResult
   public func prune(_ retention: Retention) throws(StoreError) -> Int {
     switch retention {
-    case .forever: return 0
+    case .forever: return try guarded { 0 }
     case .seconds(let age):
       return try pruneStale(atMost: .max) { $0.isOlder(than: age, at: $1) }
     case .nodes(let limit):

@@ -21,7 +21,7 @@ struct StoreOpening {
     let found = try Self.stateOrNew(path, options)
     let isNew = found.session == .creating
     let boot = try SmallFile.bootID()
-    if !isNew { try Self.examine(path, found, boot: boot) }
+    if isNew { try Self.startAgain(path) } else { try Self.examine(path, found, boot: boot) }
     do {
       environment = try Self.openEnvironment(path, options)
       do {
@@ -89,6 +89,17 @@ struct StoreOpening {
       boot: try SmallFile.bootID())
     try new.write(in: path)
     return new
+  }
+
+  /// Removes what the making of a store left that was cut off: no id of it was handed out, and a power
+  /// cut may have torn it.
+  private static func startAgain(_ path: FilePath) throws(StoreError) {
+    do throws(Errno) {
+      try SystemCalls.unlink(path.appending(dataFile))
+    } catch .noSuchFileOrDirectory {
+    } catch {
+      throw StoreError(error, "removing \(path.appending(dataFile))")
+    }
   }
 
   /// Looks at the data before LMDB does: it trusts what it maps, and would make a file that was cut

@@ -27,6 +27,11 @@ final class Writer: Sendable {
   /// How many transactions a thread commits for others before it goes on with its own work.
   private static let service = 64
 
+  /// Room is made before a transaction of more nodes than this, rather than run it twice. The
+  /// estimate of what a node takes need not be exact.
+  private static let heavy = 64
+  private static let bytesEach = 256
+
   let environment: Environment
   let tables: Tables
   private let directory: FilePath
@@ -89,19 +94,24 @@ final class Writer: Sendable {
   }
 
   private func commitAlone<C: Change>(_ change: C) throws -> C.Output {
-    try commit(count: 1) { turn, transaction in try change.apply(in: &turn, transaction) }
+    try commit(count: 1, weight: change.weight) { turn, transaction in
+      try change.apply(in: &turn, transaction)
+    }
   }
 
   private func commitTogether(_ group: [any PendingChange]) {
     do {
-      try commit(count: group.count) { turn, transaction in
+      try commit(count: group.count, weight: group.reduce(0) { $0 + $1.weight }) {
+        turn, transaction in
         for pending in group { try pending.apply(in: &turn, transaction) }
       }
     } catch {
       // One of them failed, and took the transaction with it: each by itself.
       for pending in group {
         do {
-          try commit(count: 1) { turn, transaction in try pending.apply(in: &turn, transaction) }
+          try commit(count: 1, weight: pending.weight) { turn, transaction in
+            try pending.apply(in: &turn, transaction)
+          }
         } catch {
           pending.fail(error)
         }
@@ -110,10 +120,11 @@ final class Writer: Sendable {
   }
 
   private func commit<R: Sendable>(
-    count: Int, _ body: (inout Turn, borrowing WriteTransaction) throws -> R
+    count: Int, weight: Int, _ body: (inout Turn, borrowing WriteTransaction) throws -> R
   ) throws -> R {
     try state.withLock { state in
       guard !state.closed else { throw StoreError.closed }
+      if weight > Self.heavy { try environment.makeRoom(for: weight * Self.bytesEach) }
       var growths = 0
       while true {
         do {
@@ -163,6 +174,7 @@ final class Writer: Sendable {
 
 /// A change of a thread that waits.
 private protocol PendingChange: AnyObject, Sendable {
+  var weight: Int { get }
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws
   func fail(_ error: any Error)
 }
@@ -172,6 +184,8 @@ private final class Pending<C: Change>: PendingChange {
   private let outcome = Mutex<Result<C.Output, any Error>?>(nil)
 
   init(_ change: C) { self.change = change }
+
+  var weight: Int { change.weight }
 
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws {
     let output = try change.apply(in: &turn, transaction)

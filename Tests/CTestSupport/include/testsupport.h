@@ -11,4 +11,10 @@ int ts_shut_down(int fd, unsigned flags);
 /* fork(2), which Swift does not offer. Returns the child's id, 0 in the child. */
 pid_t ts_fork(void);
 
+/* pipe2(2) with O_CLOEXEC. Returns 0 or -errno. */
+int ts_pipe(int ends[2]);
+
+/* environ(7). */
+char **ts_environment(void);
+
 #endif

@@ -1,0 +1,56 @@
+import HandleStore
+import SystemPackage
+import TestSupport
+import Testing
+
+/// The cache says what the database says.
+@Suite struct CacheTests {
+  @Test(arguments: [0, 4, 65_536]) func aBatchThatReplacesItsOwnNodesIsSeenAsItIs(
+    _ cacheSize: Int
+  ) throws {
+    let test = try TestStore(StoreOptions(cacheSize: cacheSize))
+    let id = try test.store.attach(Synthetic.directory)
+    let results = try test.store.register(
+      [
+        Synthetic.candidate(1, generation: 1), Synthetic.candidate(1, generation: 1),
+        Synthetic.candidate(1, generation: 2), Synthetic.candidate(1, generation: 2),
+      ], on: id)
+    #expect(
+      results.map(\.outcome) == [.created, .existing, .replaced(results[0].node), .existing])
+    #expect(try test.store.node(results[0].node)?.state == .stale)
+    #expect(try test.store.node(results[2].node)?.state == .live)
+    #expect(throws: StoreError.stale(results[0].node)) { try test.store.open(results[0].node) }
+    try test.store.close()
+  }
+
+  @Test(arguments: [0, 4, 65_536]) func aMoveInTheSameBatchIsSeenAsItIs(_ cacheSize: Int) throws {
+    let test = try TestStore(StoreOptions(cacheSize: cacheSize))
+    let id = try test.store.attach(Synthetic.directory)
+    let results = try test.store.register(
+      [
+        Synthetic.candidate(1, parent: NodeID(rawValue: 10)),
+        Synthetic.candidate(1, parent: NodeID(rawValue: 11)),
+      ], on: id)
+    #expect(results[0].node == results[1].node)
+    #expect(try test.store.node(results[0].node)?.parent == NodeID(rawValue: 11))
+    try test.store.close()
+  }
+
+  @Test(arguments: [0, 4, 1024]) func whatIsDroppedIsGone(_ cacheSize: Int) throws {
+    let test = try TestStore(StoreOptions(cacheSize: cacheSize))
+    let id = try test.store.attach(Synthetic.directory)
+    let nodes = try test.store.registerEach(0..<500, on: id).map(\.node)
+    for node in nodes { #expect(try test.store.node(node)?.state == .live) }
+    for node in nodes.prefix(250) { try test.store.retire(node) }
+    for node in nodes.prefix(250) { #expect(try test.store.node(node)?.state == .stale) }
+    #expect(try test.store.prune(.nodes(100)) == 150)
+    for (i, node) in nodes.enumerated() {
+      let state = try test.store.node(node)?.state
+      #expect(state == (i < 150 ? nil : i < 250 ? .stale : .live))
+    }
+    #expect(throws: StoreError.unknownNode(nodes[0])) { try test.store.open(nodes[0]) }
+    #expect(throws: StoreError.unknownNode(nodes[0])) { try test.store.retire(nodes[0]) }
+    if cacheSize == 0 { #expect(test.store.statistics.cacheHits == 0) }
+    try test.store.close()
+  }
+}

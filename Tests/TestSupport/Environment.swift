@@ -1,0 +1,22 @@
+import Glibc
+
+/// Whether a test that mounts filesystems or opens handles is to run: as root, and in CI always,
+/// where a missing privilege is a failure and not a reason to skip.
+public var mayMount: Bool { geteuid() == 0 || isContinuousIntegration }
+
+/// Whether this is CI, by the environment variable `CI`.
+public var isContinuousIntegration: Bool { variable("CI") == "true" }
+
+/// How many times as long as usual a campaign lasts: the environment variable `HANDLESTORE_SOAK`,
+/// 1 where there is none.
+public var soak: Int { max(1, variable("HANDLESTORE_SOAK").flatMap { Int($0) } ?? 1) }
+
+/// The seed of random tests: the environment variable `HANDLESTORE_SEED`, or else `usual`.
+public func seed(usually usual: UInt64) -> UInt64 {
+  variable("HANDLESTORE_SEED").flatMap { UInt64($0) } ?? usual
+}
+
+/// Whether the thread sanitizer watches, under which everything takes some ten times as long.
+public var isSanitized: Bool { dlsym(nil, "__tsan_init") != nil }
+
+private func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
