@@ -2,8 +2,8 @@ import Glibc
 import SystemPackage
 
 /// What a process that may be killed at any moment writes down of its store: before a change what it
-/// is about to do, and behind it what the store acknowledged. A line reaches the kernel whole or not
-/// at all.
+/// is about to do, and behind it what the store acknowledged. A kill may cut a write where a page ends,
+/// so a line has a mark at its end, and one without it does not count.
 public final class AcknowledgementLog: Sendable {
   private let file: FileDescriptor
 
@@ -35,15 +35,16 @@ public final class AcknowledgementLog: Sendable {
 extension AcknowledgementLog.Line {
   fileprivate var text: String {
     switch self {
-    case .intent(let key): "i \(key)\n"
-    case .registered(let key, let generation, let node): "r \(key) \(generation) \(node)\n"
-    case .stale(let key, let node): "s \(key) \(node)\n"
+    case .intent(let key): "i \(key) ;\n"
+    case .registered(let key, let generation, let node): "r \(key) \(generation) \(node) ;\n"
+    case .stale(let key, let node): "s \(key) \(node) ;\n"
     }
   }
 
   fileprivate init?(_ text: Substring) {
     let words = text.split(separator: " ")
-    let numbers = words.dropFirst().compactMap { UInt64($0) }
+    let numbers = words.dropFirst().dropLast().compactMap { UInt64($0) }
+    guard words.last == ";", numbers.count == words.count - 2 else { return nil }
     switch (words.first, numbers.count) {
     case ("i", 1): self = .intent(key: numbers[0])
     case ("r", 3):
