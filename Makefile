@@ -4,12 +4,11 @@
 
 TREE ?= /usr/include
 SOAK ?= 10
-STORE ?= $(or $(TMPDIR),/tmp)/handlestore-demo
 
 .PHONY: demo test soak lint bench docs packages clean
 
 demo: packages
-	@TREE="$(TREE)" STORE="$(STORE)" Scripts/demo
+	@TREE="$(TREE)" Scripts/demo
 
 test: packages
 	@Scripts/test

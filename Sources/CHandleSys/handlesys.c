@@ -154,10 +154,28 @@ int hs_allocate(int fd, int64_t length, int unshare)
     return result(fallocate(fd, unshare ? FALLOC_FL_UNSHARE_RANGE : 0, 0, length));
 }
 
-int hs_lock(int fd)
+int hs_lock(int fd, int shared)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct flock lock = {.l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
     return result(fcntl(fd, F_OFD_SETLK, &lock));
+}
+
+int hs_unlock(int fd)
+{
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    return result(fcntl(fd, F_OFD_SETLK, &lock));
+}
+
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000u
+#endif
+
+uint64_t hs_unique_mount(int fd)
+{
+    struct statx x;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE, &x) || !(x.stx_mask & STATX_MNT_ID_UNIQUE))
+        return 0;
+    return x.stx_mnt_id;
 }
 
 int hs_disable_copy_on_write(int fd)

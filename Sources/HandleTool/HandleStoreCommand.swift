@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import SystemPackage
 
 /// The command `handlestore`: a store of file handles seen from a shell.
 @main
@@ -35,10 +36,21 @@ struct HandleStoreCommand: ParsableCommand {
       CommandGroup(name: "Filesystem", subcommands: [Probe.self]),
     ])
 
+  /// Opens what the caller has closed of descriptors 0…2: else a file of the store would get the number,
+  /// and what is printed would go there.
+  private static func openStandardStreams() {
+    while let opened = try? FileDescriptor.open(FilePath("/dev/null"), .readWrite) {
+      guard opened.rawValue > 2 else { continue }
+      try? opened.close()
+      return
+    }
+  }
+
   /// As `ParsableCommand.main`, with exit codes of our own.
   static func main() {
     // A reader that leaves early, as `head` does, is seen as EPIPE.
     signal(SIGPIPE, SIG_IGN)
+    openStandardStreams()
     do {
       var command = try parseAsRoot()
       try command.run()

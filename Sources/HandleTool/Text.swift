@@ -54,7 +54,7 @@ enum Text {
       return path.bytes.map { (0x20..<0x7f).contains($0) ? ascii($0) : escaped($0) }.joined()
     }
     return text.unicodeScalars.map { scalar in
-      scalar.value < 0x20 || scalar.value == 0x7f
+      scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
         ? escaped(UInt8(scalar.value)) : String(Character(scalar))
     }.joined()
   }

@@ -26,6 +26,27 @@ import Testing
     try mount.unmount()
   }
 
+  /// LMDB could not tell the writer of such a reader.
+  @Test(.mounts) func aReaderOnAReadOnlyMountAndAWriterKeepApart() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.appending("store")
+    let child = try Child("storeworker", ["hold", path.string])
+    #expect(child.line() == "open")
+    let mount = try Mount(["-o", "bind,ro", path.string], at: directory.appending("ro"))
+    let options = StoreOptions(readOnly: true)
+    #expect(throws: StoreError.inUse(path: mount.path, pid: child.pid)) {
+      try Store(at: mount.path, options: options)
+    }
+    child.kill()
+    let reader = try Store(at: mount.path, options: options)
+    let writer = try Child("storeworker", ["hold", path.string])
+    #expect(writer.line() != "open")
+    writer.kill()
+    try reader.close()
+    try Store(at: path).close()
+    try mount.unmount()
+  }
+
   @Test(.mounts) func noDescriptorsAreLeftForAWhile() throws {
     let volume = try Volume(.tmpfs)
     try write("text", to: volume.path.appending("file"))

@@ -74,8 +74,13 @@ long hs_path_of(int fd, char *buffer, size_t length);
 /* fallocate(2) of [0, length), with FALLOC_FL_UNSHARE_RANGE where `unshare` is set. */
 int hs_allocate(int fd, int64_t length, int unshare);
 
-/* F_OFD_SETLK with F_WRLCK on the whole file. -EAGAIN when another description holds it. */
-int hs_lock(int fd);
+/* F_OFD_SETLK on the whole file. -EAGAIN when another description's lock is in the way. */
+int hs_lock(int fd, int shared);
+int hs_unlock(int fd);
+
+/* STATX_MNT_ID_UNIQUE (Linux 6.8): a number that no other mount of this boot has. 0 where the kernel
+ * does not tell. */
+uint64_t hs_unique_mount(int fd);
 
 /* FS_NOCOW_FL on an empty file (chattr +C). */
 int hs_disable_copy_on_write(int fd);

@@ -87,7 +87,7 @@ struct StoreRepair {
     let state = StateFile(
       store: store, incarnation: .random(in: 1...UInt32.max),
       idBound: seen.saturatingAdd(Self.margin), session: .closed,
-      durability: old.state?.durability ?? .process, boot: try SmallFile.bootID())
+      durability: old.state?.durability ?? .process, era: try Era(of: path))
     return (state, true)
   }
 

@@ -34,8 +34,25 @@ extension FilesystemIdentity {
     let device = Volume.name(of: mount, descriptor)
     let identity = FilesystemIdentity(
       magic: status.magic, uuid: named.uuid, root: root(mount, table),
-      volume: device.isEmpty && !named.isUUID ? "source:\(mount.type):\(mount.source)" : device)
+      volume: device.isEmpty && !named.isUUID && mount.device.hasPrefix("0:")
+        ? "source:\(mount.type):\(mount.source)" : device)
     return (identity, mount.device)
+  }
+
+  /// Another mounted superblock that may be the same filesystem by all that is known: a copy.
+  func twin(of superblock: String) throws(Errno) -> FilePath? {
+    var seen: Set<String> = [superblock]
+    let mounts = try MountTable().mounts
+    let types = Set(mounts.filter { $0.device == superblock }.map(\.type))
+    for mount in mounts where types.contains(mount.type) && seen.insert(mount.device).inserted {
+      guard
+        let fd = try? OwnedDescriptor(SystemCalls.open(mount.point, flags: SystemCalls.directory)),
+        let (other, device) = try? Self.of(fd.descriptor), device == mount.device,
+        matches(other)
+      else { continue }
+      return mount.point
+    }
+    return nil
   }
 
   private static func name(

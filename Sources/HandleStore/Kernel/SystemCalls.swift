@@ -61,6 +61,9 @@ extension KernelFileHandle {
       }
     }
     let type = HandleType(rawValue: raw.type)
+    // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID: what stands in a snapshot for a nested subvolume has the same
+    // handle as all others of its kind.
+    if type.withoutFlags == .btrfs && words[0] == 2 { throw .notSupported }
     return (KernelFileHandle(type: type, length: Int(raw.length), words: words), mount)
   }
 
@@ -179,9 +182,23 @@ enum SystemCalls {
     try checked(hs_allocate(descriptor.rawValue, Int64(length), unshare ? 1 : 0))
   }
 
-  /// An exclusive lock on an open file description, let go when it is closed (`F_OFD_SETLK`).
-  static func lock(_ descriptor: FileDescriptor) throws(Errno) {
-    try checked(hs_lock(descriptor.rawValue))
+  /// A lock on an open file description, let go when it is closed (`F_OFD_SETLK`); `EAGAIN` where
+  /// another one is in its way.
+  static func lock(_ descriptor: FileDescriptor, shared: Bool) throws(Errno) {
+    try checked(hs_lock(descriptor.rawValue, shared ? 1 : 0))
+  }
+
+  /// `STATX_MNT_ID_UNIQUE`.
+  static func uniqueMount(of descriptor: FileDescriptor) -> UInt64 {
+    hs_unique_mount(descriptor.rawValue)
+  }
+
+  /// Lets go of a lock, for all descriptors of the description.
+  static func unlock(_ descriptor: FileDescriptor) { _ = hs_unlock(descriptor.rawValue) }
+
+  /// Whether there is a process of an id (`kill(2)` with no signal).
+  static func isRunning(_ process: Int32) -> Bool {
+    process > 0 && (Glibc.kill(process, 0) == 0 || errno != ESRCH)
   }
 
   /// `chattr +C` on an empty file of a copy-on-write filesystem.

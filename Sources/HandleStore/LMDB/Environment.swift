@@ -130,7 +130,7 @@ struct TableStatistics {
   /// Moves the map to another size, waiting for the read transactions under way and holding off new
   /// ones. The caller has no write transaction open. 0 adopts the size another process set.
   func resizeMap(to size: Int) throws(LMDBError) {
-    pool.lockAll()
+    guard pool.lockAll() else { return }
     defer { pool.unlockAll() }
     try lmdb(unsafe mdb_env_set_mapsize(raw, size))
   }
@@ -274,13 +274,23 @@ struct TableStatistics {
 
   func stop() {
     stopped.store(true, ordering: .relaxed)
-    lockAll()
-  }
-
-  func lockAll() {
     for slot in 0..<Self.slots {
       while !take(slot) { SystemCalls.yield() }
     }
+  }
+
+  /// Takes every slot; `false`, with none taken, once ``stop()`` was called.
+  func lockAll() -> Bool {
+    for slot in 0..<Self.slots {
+      while !take(slot) {
+        if stopped.load(ordering: .relaxed) {
+          for taken in 0..<slot { release(taken) }
+          return false
+        }
+        SystemCalls.yield()
+      }
+    }
+    return true
   }
 
   func unlockAll() {

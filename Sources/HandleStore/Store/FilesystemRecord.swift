@@ -12,7 +12,7 @@ enum FilesystemRecord {
       magic \(String(identity.magic.rawValue, radix: 16))
       uuid \(Hexadecimal.string(identity.uuid))
       root \(root)
-      volume \(identity.volume)
+      volume \(String(identity.volume.map { $0.isNewline ? " " : $0 }))
       """
     let body = Array(text.utf8.prefix(maximumSize - 8))
     return PackedBytes(header: checksum(body, id), body: body)

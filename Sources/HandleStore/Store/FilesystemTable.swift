@@ -80,6 +80,15 @@ final class FilesystemTable: Sendable {
       if let same = matching.first(where: { state.attached[$0]?.superblock == superblock }) {
         return same
       }
+      // A FUSE server may give its ids to other files after it was started again.
+      if identity.magic == .fuse { return nil }
+      if identity.volume.isEmpty,
+        let known = matching.first(where: { state.known[$0]?.volume != "" })
+      {
+        throw StoreError.ambiguousFilesystem(
+          "it has the UUID of filesystem \(known), and the name of its device cannot be told, so it "
+            + "may be a copy; see that /sys shows the device (and the image behind a loop device)")
+      }
       if let twin = matching.first(where: { state.attached[$0] != nil }) {
         throw StoreError.ambiguousFilesystem(
           "it has the UUID of filesystem \(twin), which is mounted too, and nothing tells their "

@@ -23,7 +23,9 @@ struct IDAllocator {
       try state.withLock { state in
         if state.idBound == bound {
           var reserved = state
-          reserved.idBound += IDAllocator.rangeSize
+          let (sum, overflow) = bound.addingReportingOverflow(IDAllocator.rangeSize)
+          guard !overflow else { throw StoreError.damaged("its file `state` has no ids left") }
+          reserved.idBound = sum
           try reserved.write(in: directory)
           state = reserved
         }

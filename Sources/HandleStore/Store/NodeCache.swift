@@ -41,6 +41,8 @@ final class NodeCache: Sendable {
 
   private static let ways = 4
   private static let shardCount = 16
+  /// In each shard: 2³⁰ nodes in all.
+  private static let mostSets = 1 << 24
   /// This many ids in a row are in one shard.
   private static let run = 64
   private let shards: [LockedShard]
@@ -51,7 +53,7 @@ final class NodeCache: Sendable {
   init?(size: Int) {
     guard size > 0 else { return nil }
     var sets = 1
-    while sets * Self.ways * Self.shardCount < size { sets *= 2 }
+    while sets < Self.mostSets && sets * Self.ways * Self.shardCount < size { sets *= 2 }
     self.sets = sets
     shards = (0..<Self.shardCount).map { _ in LockedShard(sets: sets) }
   }

@@ -13,7 +13,8 @@ public enum Retention: Hashable, Sendable {
   case forever
   /// This many seconds after it entered its state.
   case seconds(UInt32)
-  /// While the store has more stale nodes than this, the oldest ids first.
+  /// While there are more than this: ``Store/prune(_:)`` counts the stale nodes and drops those with the
+  /// lowest ids, ``Store/forget(_:)`` counts all nodes and drops the one that is named.
   case nodes(Int)
 }
 
@@ -21,7 +22,8 @@ public enum Retention: Hashable, Sendable {
 public struct StoreOptions: Sendable {
   /// What an acknowledged change survives.
   public var durability: Durability
-  /// How many nodes are kept in memory, 64 bytes each; 0 for none. A store opened for reading only
+  /// How many nodes are kept in memory, 72 bytes each and rounded up to a power of two;
+  /// 0 for none. A store opened for reading only
   /// has no cache, for another process may change what it holds.
   public var cacheSize: Int
   /// Whether to read only, beside a process that may write.

@@ -26,14 +26,12 @@ struct StateFile: Equatable {
   var idBound: UInt64
   var session: Session
   var durability: Durability
-  /// Of the boot in which ``session`` was written.
-  var boot: String
+  /// The kernel's and the mount's that ``session`` was written under.
+  var era: Era
 
   /// Whether a power cut may have torn the data: the last writer did not flush its commits, did not
-  /// close, and its kernel is gone.
-  func mayBeTorn(now boot: String) -> Bool {
-    isUnflushed && self.boot != boot
-  }
+  /// close, and its kernel is gone, or its mount.
+  func mayBeTorn(now era: Era) -> Bool { isUnflushed && self.era != era }
 
   /// Whether the last writer may have left commits in the page cache.
   var isUnflushed: Bool { session == .running && durability == .process }
@@ -75,7 +73,8 @@ extension StateFile {
       ids \(idBound)
       session \(session.rawValue)
       durability \(durability.rawValue)
-      boot \(boot)
+      boot \(era.boot)
+      mount \(era.mount)
 
       """
     return body + "checksum \(String(Self.checksum(body), radix: 16))\n"
@@ -97,16 +96,41 @@ extension StateFile {
     guard
       let store = fields["store"].flatMap({ UInt64($0, radix: 16) }),
       let incarnation = fields["incarnation"].flatMap({ UInt32($0) }),
-      let ids = fields["ids"].flatMap({ UInt64($0) }),
+      let ids = fields["ids"].flatMap({ UInt64($0) }), ids >= NodeID.first.rawValue,
       let session = fields["session"].flatMap({ Session(rawValue: String($0)) }),
       let durability = fields["durability"].flatMap({ Durability(rawValue: String($0)) }),
-      let boot = fields["boot"]
+      let boot = fields["boot"], let mount = fields["mount"].flatMap({ UInt64($0) })
     else { throw .damaged("its file `state` lacks a line") }
     let state = StateFile(
       store: store, incarnation: incarnation, idBound: ids, session: session,
-      durability: durability, boot: String(boot))
+      durability: durability, era: Era(boot: String(boot), mount: mount))
     guard state.text == text else { throw .damaged("its file `state` has a wrong checksum") }
     return state
+  }
+}
+
+/// While it lasts, what was written to a file is what others read of it: the time from one boot, or one
+/// mount of the filesystem, to the next.
+struct Era: Equatable {
+  /// The id of the kernel's boot.
+  var boot: String
+  /// A number that no other mount of the boot has; 0 where the kernel does not tell.
+  var mount: UInt64
+
+  /// The present era of a store's directory.
+  init(of directory: FilePath) throws(StoreError) {
+    boot = try SmallFile.bootID()
+    do throws(Errno) {
+      let fd = OwnedDescriptor(try SystemCalls.open(directory, flags: SystemCalls.path))
+      mount = SystemCalls.uniqueMount(of: fd.descriptor)
+    } catch {
+      throw StoreError(error, "opening \(directory)")
+    }
+  }
+
+  init(boot: String, mount: UInt64) {
+    self.boot = boot
+    self.mount = mount
   }
 }
 

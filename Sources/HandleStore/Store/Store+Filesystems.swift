@@ -29,13 +29,15 @@ extension Store {
   ///   the caller's. The store keeps a descriptor of its own, so the filesystem stays busy until
   ///   ``detach(_:)`` or ``close()``.
   /// - Throws: ``StoreError/noHandles(_:)``, ``StoreError/ambiguousFilesystem(_:)``,
-  ///   ``StoreError/unknownFilesystem(_:)`` with id 0 where it is new and the store read-only, and
-  ///   what a registration throws.
+  ///   ``StoreError/readOnly`` where it is new, and what a registration throws.
   /// - Complexity: O(mounts); for a new filesystem a commit.
   @discardableResult
   public func attach(_ descriptor: FileDescriptor) throws(StoreError) -> FilesystemID {
     try guarded {
+      // Another process may have introduced it since.
+      if writer == nil { try loadFilesystems() }
       let (identity, superblock) = try identify(descriptor)
+      try requireNoTwin(of: identity, superblock)
       return try attaching.withLock { _ in
         let found = try filesystems.find(identity, superblock: superblock)
         let id = try found ?? introduce(identity)
@@ -44,6 +46,14 @@ extension Store {
         return id
       }
     }
+  }
+
+  /// A filesystem is told from a copy that is mounted too, or refused.
+  private func requireNoTwin(of identity: FilesystemIdentity, _ superblock: String) throws {
+    guard identity.magic != .fuse, let twin = try identity.twin(of: superblock) else { return }
+    throw StoreError.ambiguousFilesystem(
+      "what is mounted on \(twin) has the same UUID, and nothing tells their devices apart; give one "
+        + "of them a new UUID (tune2fs -U, xfs_admin -U, btrfstune -u), or unmount it")
   }
 
   private func identify(
@@ -59,7 +69,7 @@ extension Store {
   }
 
   private func introduce(_ identity: FilesystemIdentity) throws -> FilesystemID {
-    guard let writer else { throw StoreError.unknownFilesystem(FilesystemID(rawValue: 0)) }
+    guard let writer else { throw StoreError.readOnly }
     let id = try filesystems.unused()
     try writer.perform(AddingFilesystem(id: id, identity: identity))
     filesystems.load(id, identity)
@@ -97,7 +107,7 @@ extension Store {
             SystemCalls.open(mount.point, flags: SystemCalls.directory)),
           let magic = try? FilesystemStatus(of: fd.descriptor).magic, kinds.contains(magic),
           let (identity, superblock) = try? FilesystemIdentity.of(fd.descriptor),
-          superblock == mount.device,
+          superblock == mount.device, (try? identity.twin(of: superblock)) == .some(nil),
           let id = try? filesystems.find(identity, superblock: superblock)
         else { continue }
         filesystems.attachUnlessAttached(id, .init(mount: fd, superblock: superblock))

@@ -26,7 +26,8 @@ public enum OpenMode: Sendable, CaseIterable {
 extension Store {
   /// Opens a node's file, wherever it is on its filesystem now.
   ///
-  /// A node whose file is found to be gone is retired. Where the kernel takes a handle's generation 0
+  /// A node whose file is found to be gone is retired, unless its filesystem cannot be read at all:
+  /// then that is the error. Where the kernel takes a handle's generation 0
   /// for "any" (ext4, f2fs, btrfs, a layer of overlayfs) the file is first opened as a path, its handle
   /// is made again, and a different one means that the file is gone.
   ///
@@ -55,6 +56,7 @@ extension Store {
         counters.openTimes.record(SystemCalls.now - start)
         return descriptor
       } catch .staleHandle {
+        try requireAnswer(mount)
         foundStale(node)
         throw StoreError.stale(id)
       } catch {
@@ -122,6 +124,22 @@ extension Store {
     } catch {
       SystemCalls.close(path)
       throw error
+    }
+  }
+
+  /// The kernel says ESTALE, too, where it could not read the inode. So before anything is concluded
+  /// from it, see that the filesystem can be read: it was not shut down, and its server has not died.
+  /// (A single bad block is not noticed by this.)
+  private func requireAnswer(_ mount: OwnedDescriptor) throws {
+    do throws(Errno) {
+      let root = OwnedDescriptor(
+        try SystemCalls.open(".", in: mount.descriptor, flags: SystemCalls.directory))
+      var entries = DirectoryEntries(of: root.descriptor)
+      _ = try entries.next()
+    } catch .notDirectory {
+      _ = try FileStatus(of: mount.descriptor)
+    } catch {
+      throw StoreError(error, "reading the filesystem")
     }
   }
 

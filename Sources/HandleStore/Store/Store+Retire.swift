@@ -48,7 +48,7 @@ extension Store {
     case .nodes(let limit):
       var stale = 0
       try forEachStale { stale += $0.count }
-      return try pruneStale(atMost: stale - limit) { _, _ in true }
+      return try pruneStale(atMost: stale - max(limit, 0)) { _, _ in true }
     }
   }
 

@@ -17,11 +17,11 @@ struct StoreOpening {
     self.options = options
     if !options.readOnly { try Self.makeDirectory(path) }
     claim = try OpenStoreClaim(path)
-    lock = options.readOnly ? nil : try Self.lock(path)
+    lock = options.readOnly ? try WriterLock(readerOf: path) : try Self.lock(path)
     let found = try Self.stateOrNew(path, options)
     let isNew = found.session == .creating
-    let boot = try SmallFile.bootID()
-    if isNew { try Self.startAgain(path) } else { try Self.examine(path, found, boot: boot) }
+    let era = try Era(of: path)
+    if isNew { try Self.startAgain(path) } else { try Self.examine(path, found, era) }
     do {
       environment = try Self.openEnvironment(path, options)
       do {
@@ -32,7 +32,7 @@ struct StoreOpening {
           state = found
         } else {
           if isNew || found.isUnflushed && options.durability == .power { try environment.sync() }
-          state = try Self.begin(found, options, boot: boot, in: path)
+          state = try Self.begin(found, options, era, in: path)
         }
       } catch {
         environment.stop()
@@ -47,6 +47,7 @@ struct StoreOpening {
   private static func makeDirectory(_ path: FilePath) throws(StoreError) {
     do throws(Errno) {
       try SystemCalls.makeDirectory(path, mode: 0o700)
+      try SmallFile.syncDirectory(path.removingLastComponent())
     } catch .fileExists {
     } catch {
       throw error == .noSpace ? .diskFull(path: path) : StoreError(error, "making \(path)")
@@ -86,7 +87,7 @@ struct StoreOpening {
     let new = StateFile(
       store: .random(in: 1...UInt64.max), incarnation: .random(in: 1...UInt32.max),
       idBound: NodeID.first.rawValue, session: .creating, durability: options.durability,
-      boot: try SmallFile.bootID())
+      era: try Era(of: path))
     try new.write(in: path)
     return new
   }
@@ -105,11 +106,11 @@ struct StoreOpening {
   /// Looks at the data before LMDB does: it trusts what it maps, and would make a file that was cut
   /// short as long as its map again.
   private static func examine(
-    _ path: FilePath, _ state: StateFile, boot: String
+    _ path: FilePath, _ state: StateFile, _ era: Era
   ) throws(StoreError) {
     let file = try PageFile(path.appending(dataFile))
     try file.requireWholeMeta()
-    guard state.mayBeTorn(now: boot) else { return }
+    guard state.mayBeTorn(now: era) else { return }
     let findings = StoreCheck(file, state: state).run(atMost: 1).findings
     if let first = findings.first { throw .torn(first.description) }
   }
@@ -167,12 +168,12 @@ struct StoreOpening {
   /// The state of a session that writes, on the disk before its first change. Ids that a killed
   /// session had reserved are passed over.
   private static func begin(
-    _ found: StateFile, _ options: StoreOptions, boot: String, in path: FilePath
+    _ found: StateFile, _ options: StoreOptions, _ era: Era, in path: FilePath
   ) throws(StoreError) -> StateFile {
     var state = found
     state.session = .running
     state.durability = options.durability
-    state.boot = boot
+    state.era = era
     try state.write(in: path)
     return state
   }

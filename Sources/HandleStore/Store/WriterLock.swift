@@ -2,8 +2,37 @@ internal import SystemPackage
 
 /// The right to write to a store: a lock on its file `writer`, in which the holder's process id
 /// stands for others to read. The kernel lets the lock go when the holder dies.
+///
+/// A reader holds the lock too, shared, where it cannot write to LMDB's table of readers: a writer
+/// would not know of it, and use the pages again that it reads.
 final class WriterLock: Sendable {
   private let file: OwnedDescriptor
+  private let forkCount = SystemCalls.forkCount
+
+  /// The child of a fork has the lock's file open too: closing ours would not let it go.
+  deinit {
+    if SystemCalls.forkCount == forkCount { SystemCalls.unlock(file.descriptor) }
+  }
+
+  /// The shared lock of a reader on a read-only medium; `nil` for one that LMDB knows of, and where no
+  /// writer has ever been.
+  init?(readerOf directory: FilePath) throws(StoreError) {
+    let path = directory.appending("writer")
+    do throws(Errno) {
+      _ = OwnedDescriptor(
+        try SystemCalls.open(directory.appending("lock.mdb"), flags: SystemCalls.readWrite))
+      return nil
+    } catch .readOnlyFileSystem {
+    } catch {
+      return nil  // LMDB makes the file, or says why not.
+    }
+    do throws(Errno) {
+      file = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.readOnly))
+    } catch {
+      return nil
+    }
+    try Self.lock(file, directory, shared: true)
+  }
 
   init(_ directory: FilePath) throws(StoreError) {
     let path = directory.appending("writer")
@@ -13,11 +42,7 @@ final class WriterLock: Sendable {
     } catch {
       throw error == .noSpace ? .diskFull(path: directory) : StoreError(error, "opening \(path)")
     }
-    do throws(Errno) {
-      try SystemCalls.lock(file.descriptor)
-    } catch {
-      throw .inUse(path: directory, pid: Self.holder(directory))
-    }
+    try Self.lock(file, directory, shared: false)
     do throws(Errno) {
       try SystemCalls.truncate(file.descriptor, to: 0)
       try SystemCalls.writeAll(file.descriptor, Array("\(SystemCalls.processID)".utf8))
@@ -26,8 +51,23 @@ final class WriterLock: Sendable {
     }
   }
 
-  /// The process that wrote to the store last, as far as that is known.
+  private static func lock(
+    _ file: OwnedDescriptor, _ directory: FilePath, shared: Bool
+  ) throws(StoreError) {
+    do throws(Errno) {
+      try SystemCalls.lock(file.descriptor, shared: shared)
+    } catch .resourceTemporarilyUnavailable {
+      throw .inUse(path: directory, pid: holder(directory))
+    } catch {
+      throw StoreError(error, "locking \(directory.appending("writer"))")
+    }
+  }
+
+  /// The process that wrote to the store last, as far as that is known and lives.
   static func holder(_ directory: FilePath) -> Int32? {
-    (try? SmallFile.read(directory.appending("writer"))).flatMap { Int32($0) }
+    guard let text = try? SmallFile.read(directory.appending("writer")), let pid = Int32(text),
+      SystemCalls.isRunning(pid)
+    else { return nil }
+    return pid
   }
 }
