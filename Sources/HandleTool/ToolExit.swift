@@ -87,8 +87,8 @@ extension StoreError {
     case .inUse, .alreadyOpen, .readOnly, .closed, .forked, .noStore, .notAStore,
       .unsupportedVersion, .damaged, .torn, .tooManyReaders:
       .store
-    case .unknownFilesystem, .notAttached, .ambiguousFilesystem, .noHandles, .diskFull,
-      .tooManyOpenFiles, .notPermitted, .system:
+    case .unknownFilesystem, .notAttached, .wrongFilesystem, .ambiguousFilesystem, .noHandles,
+      .diskFull, .tooManyOpenFiles, .notPermitted, .system:
       .system
     }
   }

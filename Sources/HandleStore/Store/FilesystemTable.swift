@@ -8,6 +8,15 @@ final class FilesystemTable: Sendable {
     let mount: OwnedDescriptor
     /// Of the mounted superblock: another one at the same time is another filesystem.
     let superblock: String
+    /// The device numbers that files on it are known to have: on btrfs each subvolume has its own, and
+    /// on overlayfs each layer may.
+    var devices: Set<UInt64>
+
+    init(mount: OwnedDescriptor, superblock: String) throws(Errno) {
+      self.mount = mount
+      self.superblock = superblock
+      devices = [try FileStatus(of: mount.descriptor).device]
+    }
   }
 
   private struct State {
@@ -58,6 +67,20 @@ final class FilesystemTable: Sendable {
     }
     guard let magic else { throw StoreError.unknownFilesystem(id) }
     return magic
+  }
+
+  /// Whether a file with this device number may be of another filesystem than this one, by what is
+  /// known so far. Nothing is known of one that is not attached, nor where no device was given (0).
+  func mayBeElsewhere(_ device: UInt64, _ id: FilesystemID) -> Bool {
+    guard device != 0 else { return false }
+    return state.withLock { state in
+      state.attached[id].map { !$0.devices.contains(device) } ?? false
+    }
+  }
+
+  /// Remembers a device number of a filesystem's.
+  func learn(_ device: UInt64, of id: FilesystemID) {
+    state.withLock { _ = $0.attached[id]?.devices.insert(device) }
   }
 
   /// Through what a filesystem's files are opened.

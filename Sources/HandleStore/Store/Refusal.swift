@@ -8,6 +8,8 @@ public enum Refusal: Int, CaseIterable, Hashable, Sendable {
   case unknownFilesystem
   /// ``StoreError/notAttached(_:)``.
   case notAttached
+  /// ``StoreError/wrongFilesystem(_:_:)``.
+  case wrongFilesystem
   /// ``StoreError/ambiguousFilesystem(_:)``.
   case ambiguousFilesystem
   /// ``StoreError/noHandles(_:)``.
@@ -38,6 +40,7 @@ extension StoreError {
     case .unknownNode: .unknownNode
     case .unknownFilesystem: .unknownFilesystem
     case .notAttached: .notAttached
+    case .wrongFilesystem: .wrongFilesystem
     case .ambiguousFilesystem: .ambiguousFilesystem
     case .noHandles: .noHandles
     case .notOpenable: .notOpenable

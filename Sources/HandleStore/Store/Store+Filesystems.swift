@@ -42,7 +42,7 @@ extension Store {
         let found = try filesystems.find(identity, superblock: superblock)
         let id = try found ?? introduce(identity)
         let mount = OwnedDescriptor(try reopen(descriptor))
-        filesystems.attach(id, .init(mount: mount, superblock: superblock))
+        try filesystems.attach(id, .init(mount: mount, superblock: superblock))
         return id
       }
     }
@@ -108,9 +108,10 @@ extension Store {
           let magic = try? FilesystemStatus(of: fd.descriptor).magic, kinds.contains(magic),
           let (identity, superblock) = try? FilesystemIdentity.of(fd.descriptor),
           superblock == mount.device, (try? identity.twin(of: superblock)) == .some(nil),
-          let id = try? filesystems.find(identity, superblock: superblock)
+          let id = try? filesystems.find(identity, superblock: superblock),
+          let attachment = try? FilesystemTable.Attachment(mount: fd, superblock: superblock)
         else { continue }
-        filesystems.attachUnlessAttached(id, .init(mount: fd, superblock: superblock))
+        filesystems.attachUnlessAttached(id, attachment)
       }
       return filesystems.all.filter(\.isAttached).map(\.0)
     }

@@ -8,13 +8,14 @@ extension Store {
   ///
   /// - Parameters:
   ///   - handle: the file's handle on `filesystem`.
-  ///   - status: the file's status, taken with the handle.
+  ///   - status: the file's status, taken with the handle. By its device a file of another filesystem
+  ///     is told, where this one is attached; 0 is not looked at.
   ///   - filesystem: as ``attach(_:)`` gave it.
   ///   - parent: the node of the directory in which the file was found.
   /// - Returns: the node, the generation for the wire, and what was found.
   /// - Throws: ``StoreError/readOnly``, ``StoreError/unknownFilesystem(_:)``,
-  ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
-  ///   ``StoreError/forked``. Then nothing was registered.
+  ///   ``StoreError/wrongFilesystem(_:_:)``, ``StoreError/diskFull(path:)``,
+  ///   ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``. Then nothing was registered.
   /// - Complexity: O(log nodes); a known file costs no commit.
   public func register(
     _ handle: KernelFileHandle, status: FileStatus, on filesystem: FilesystemID,
@@ -25,6 +26,7 @@ extension Store {
     let result = try guarded {
       let writer = try changing()
       let registrar = try registrar(on: filesystem)
+      try requireOwn([candidate], filesystem)
       let sought = registrar.sought(candidate)
       if let known = try existing(sought, registrar) { return known }
       return try writer.perform(RegisteringOne(sought: sought, registrar: registrar))
@@ -51,8 +53,10 @@ extension Store {
   ) throws(StoreError) -> [Registration] {
     let start = SystemCalls.now
     let results = try guarded {
-      try changing().perform(
-        Registering(candidates: candidates, registrar: registrar(on: filesystem)))
+      let writer = try changing()
+      let registrar = try registrar(on: filesystem)
+      try requireOwn(candidates, filesystem)
+      return try writer.perform(Registering(candidates: candidates, registrar: registrar))
     }
     counters.registerTimes.record(SystemCalls.now - start)
     for result in results { counters.registered(result.outcome) }
@@ -62,6 +66,35 @@ extension Store {
   private func registrar(on filesystem: FilesystemID) throws -> Registrar {
     Registrar(
       filesystem: filesystem, magic: try filesystems.magic(filesystem), incarnation: incarnation)
+  }
+
+  /// Refuses files of other filesystems: a name that is a mount point leads to one, and there the same
+  /// handle is of another file.
+  private func requireOwn(_ candidates: [Candidate], _ filesystem: FilesystemID) throws {
+    var last: UInt64 = 0
+    for candidate in candidates where candidate.status.device != last {
+      last = candidate.status.device
+      guard filesystems.mayBeElsewhere(last, filesystem) else { continue }
+      guard try isOpened(candidate, filesystem) else {
+        throw StoreError.wrongFilesystem(candidate.handle, filesystem)
+      }
+      filesystems.learn(last, of: filesystem)
+    }
+  }
+
+  /// Whether a candidate's handle opens a file of its device and number on a filesystem.
+  private func isOpened(_ candidate: Candidate, _ filesystem: FilesystemID) throws -> Bool {
+    let mount = try filesystems.mount(filesystem).0
+    do throws(Errno) {
+      let file = OwnedDescriptor(
+        try candidate.handle.open(on: mount.descriptor, flags: SystemCalls.path))
+      let status = try FileStatus(of: file.descriptor)
+      return status.device == candidate.status.device && status.inode == candidate.status.inode
+    } catch .staleHandle {
+      return false
+    } catch {
+      throw StoreError(error, "opening handle \(candidate.handle)")
+    }
   }
 
   /// The result where the file is known and nothing has to be written.

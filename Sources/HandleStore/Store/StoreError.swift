@@ -15,6 +15,8 @@ public enum StoreError: Error, Equatable, Sendable {
   case unknownFilesystem(FilesystemID)
   /// The filesystem is not attached, so nothing on it can be opened.
   case notAttached(FilesystemID)
+  /// The file is not of the filesystem that it was said to be of: its name is a mount point.
+  case wrongFilesystem(KernelFileHandle, FilesystemID)
   /// The filesystem cannot be told apart from another one of the store.
   case ambiguousFilesystem(String)
   /// The filesystem makes no handles, or none that can be opened.
@@ -77,6 +79,9 @@ extension StoreError: CustomStringConvertible {
       "the store has no filesystem \(id); attach it by a directory in it"
     case .notAttached(let id):
       "filesystem \(id) is not attached; mount it and attach it by a directory in it"
+    case .wrongFilesystem(let handle, let id):
+      "the file with handle \(handle) is not on filesystem \(id): its name is a mount point, or it is "
+        + "gone; attach the filesystem that is mounted there, and register the file on that one"
     case .ambiguousFilesystem(let reason):
       "the filesystem cannot be told apart from another: \(reason)"
     case .noHandles(let magic):

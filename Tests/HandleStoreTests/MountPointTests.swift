@@ -1,0 +1,59 @@
+import HandleStore
+import SystemPackage
+import TestSupport
+import Testing
+
+/// A name at which another filesystem is mounted. Its root has the same handle as the root of the one
+/// around it.
+@Suite(.mounts) struct MountPointTests {
+  @Test(arguments: VolumeKind.allCases) func isNotAFileOfTheFilesystemAroundIt(
+    _ kind: VolumeKind
+  ) throws {
+    let (outer, inner) = (try Volume(kind), try Volume(kind))
+    try write("outside", to: outer.path.appending("file"))
+    try write("inside", to: inner.path.appending("file"))
+    let bind = try Mount(["--bind", inner.path.string], at: outer.path.appending("point"))
+    let test = try TestStore()
+    let store = test.store
+    let id = try store.attach(outer.path)
+    let found = try withDirectory(outer.path) {
+      [
+        try FoundFile(of: $0), try FoundFile(name: "file", in: $0),
+        try FoundFile(name: "point", in: $0), try FoundFile(name: "point/file", in: $0),
+      ]
+    }
+    for file in found[2...] {
+      let refusal = StoreError.wrongFilesystem(file.handle, id)
+      #expect(throws: refusal) { try store.register(file, on: id) }
+      #expect(throws: refusal) {
+        try store.register([Candidate(found[1]), Candidate(file)], on: id)
+      }
+    }
+    #expect(try store.nodes().nodes.isEmpty)
+    #expect(store.statistics.refusals[.wrongFilesystem] == 4)
+    for file in found[..<2] { #expect(try store.register(file, on: id).outcome == .created) }
+
+    // On the filesystem that it is of, it is a file as any other.
+    let other = try store.attach(inner.path)
+    #expect(other != id)
+    let root = try store.register(found[2], on: other)
+    #expect(root.outcome == .created)
+    let node = try store.register(found[3], on: other).node
+    #expect(try store.contents(node) == "inside")
+    try store.close()
+    try bind.unmount()
+  }
+
+  @Test(arguments: VolumeKind.allCases) func ofTheSameFilesystemIsNone(_ kind: VolumeKind) throws {
+    let volume = try Volume(kind)
+    try makeTree(in: volume.path)
+    let bind = try Mount(
+      ["--bind", volume.path.appending("directory").string], at: volume.path.appending("point"))
+    let test = try TestStore()
+    let id = try test.store.attach(volume.path)
+    let node = try test.store.register("directory/one", in: volume.path, on: id).node
+    #expect(try test.store.register("point/one", in: volume.path, on: id).node == node)
+    try test.store.close()
+    try bind.unmount()
+  }
+}
