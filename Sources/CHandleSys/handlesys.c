@@ -9,6 +9,7 @@
 #include <linux/btrfs.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,13 +235,15 @@ void hs_event_set(struct hs_event *event)
         syscall(SYS_futex, &event->state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* A commit takes about as long as the kernel takes to put a thread to sleep and wake it, so look
- * for a little while before sleeping. */
+/* A commit without a flush takes about as long as the kernel takes to put a thread to sleep and wake
+ * it, so look for a while before sleeping, and let others run meanwhile: one of them commits. */
 void hs_event_wait(struct hs_event *event)
 {
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1000; i++) {
         if (atomic_load_explicit(&event->state, memory_order_acquire) == 1)
             return;
+        if (i % 50 == 49)
+            sched_yield();
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif

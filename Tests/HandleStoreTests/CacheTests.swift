@@ -48,6 +48,7 @@ import Testing
       let state = try test.store.node(node)?.state
       #expect(state == (i < 150 ? nil : i < 250 ? .stale : .live))
     }
+    #expect(try test.store.node(NodeID(rawValue: 0)) == nil, "as a place is marked that is empty")
     #expect(throws: StoreError.unknownNode(nodes[0])) { try test.store.open(nodes[0]) }
     #expect(throws: StoreError.unknownNode(nodes[0])) { try test.store.retire(nodes[0]) }
     if cacheSize == 0 { #expect(test.store.statistics.cacheHits == 0) }

@@ -115,8 +115,9 @@ struct NodeCheck {
 
   /// Checks that the index has a live node under its keys.
   private mutating func checkIndex(_ entry: IndexEntry, _ id: NodeID, _ filesystem: FilesystemID) {
-    guard let value = indexed(entry.key, id, size: entry.valueSize) else { return }
-    guard case .opaque = entry else { return }
+    guard let value = indexed(entry.key, id, size: entry.isOpaque ? 16 : 8), entry.isOpaque else {
+      return
+    }
     _ = indexed(IndexKey(opaqueInode: value.inode, on: filesystem), id, size: 8)
   }
 
@@ -167,11 +168,11 @@ struct NodeCheck {
       return []
     }
     let entry = IndexEntry(handle, on: record.filesystem, magic: magic)
-    guard case .opaque(let key) = entry, let inodes = tables[.inodes],
-      case .found(let found) = lookup.find(key.bytes, in: inodes, .bytes),
+    guard entry.isOpaque, let inodes = tables[.inodes],
+      case .found(let found) = lookup.find(entry.key.bytes, in: inodes, .bytes),
       let value = (try? file.value(of: found, limit: 16)).flatMap({ IndexValue($0) })
     else { return [entry.key] }
-    return [key, IndexKey(opaqueInode: value.inode, on: record.filesystem)]
+    return [entry.key, IndexKey(opaqueInode: value.inode, on: record.filesystem)]
   }
 
   // MARK: Lookups
@@ -194,16 +195,6 @@ struct NodeCheck {
       let spilled = SpilledHandle(bytes, for: id)
     else { return nil }
     return spilled.handle(type: record.handleType, size: spilled.size, for: id)
-  }
-}
-
-extension IndexEntry {
-  /// How many bytes the value under ``key`` has.
-  fileprivate var valueSize: Int {
-    switch self {
-    case .known: 8
-    case .opaque: 16
-    }
   }
 }
 

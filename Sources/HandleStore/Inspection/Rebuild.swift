@@ -109,11 +109,12 @@ struct Rebuild {
     of record: Record, _ id: NodeID, _ handle: KernelFileHandle, _ magic: FilesystemMagic
   ) throws -> [(IndexKey, IndexValue, size: Int)]? {
     let entry = IndexEntry(handle, on: record.filesystem, magic: magic)
-    guard case .opaque(let key) = entry else { return [(entry.key, IndexValue(id), 8)] }
-    guard let row = try found.row(.inode, id.rawValue), row.words[1] == PageFile.hash(key.bytes)
+    guard entry.isOpaque else { return [(entry.key, IndexValue(id), 8)] }
+    guard let row = try found.row(.inode, id.rawValue),
+      row.words[1] == PageFile.hash(entry.key.bytes)
     else { return nil }
     let inode = IndexKey(opaqueInode: row.words[0], on: record.filesystem)
-    return [(key, IndexValue(id, inode: row.words[0]), 16), (inode, IndexValue(id), 8)]
+    return [(entry.key, IndexValue(id, inode: row.words[0]), 16), (inode, IndexValue(id), 8)]
   }
 
   /// Puts a node into the index. A node that has one of the keys has a lower id, and is stale by that.

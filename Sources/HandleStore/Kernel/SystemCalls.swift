@@ -243,6 +243,22 @@ enum SystemCalls {
     try done(Glibc.ftruncate(descriptor.rawValue, length))
   }
 
+  /// A file's length in bytes; 0 where it cannot be told.
+  static func size(of descriptor: FileDescriptor) -> Int {
+    (try? FileStatus(of: descriptor)).map { Int($0.size) } ?? 0
+  }
+
+  /// Whether this process can map so many more bytes (`RLIMIT_AS`).
+  static func hasAddresses(_ length: Int) -> Bool {
+    let probe = unsafe mmap(
+      nil, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    guard let probe = unsafe probe, unsafe probe != UnsafeMutableRawPointer(bitPattern: -1) else {
+      return false
+    }
+    unsafe munmap(probe, length)
+    return true
+  }
+
   // MARK: Flags of open(2)
 
   static var readOnly: CInt { O_RDONLY }

@@ -67,10 +67,18 @@ extension Environment {
     }
   }
 
-  /// Grows the map where fewer than `bytes` are left behind the pages in use.
-  func makeRoom(for bytes: Int) throws {
+  /// Grows the map where there may not be room for some more nodes. An estimate: a node takes about
+  /// 128 bytes, and may have a page of the index copied, which is half of all pages.
+  func makeRoom(for nodes: Int) throws {
     let info = self.info
-    if (info.lastPage + 1) * pageSize + bytes > info.mapSize { try grow(after: 0) }
+    let copied = min(nodes, info.lastPage / 2)
+    let needed = (info.lastPage + 1 + copied) * pageSize + nodes * 128
+    guard needed > info.mapSize else { return }
+    do {
+      try grow(after: 0)
+    } catch let error as LMDBError where error.isDiskFull {
+      // There may be free pages enough.
+    }
   }
 
   private func allocate(_ length: Int) throws {

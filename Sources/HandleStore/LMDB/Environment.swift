@@ -17,15 +17,12 @@ struct EnvironmentMode {
   var writeMap = false
   /// Whether every page of the map is given its block before LMDB uses it.
   var allocates = false
-  /// `MDB_NOLOCK`: for a directory in which no lock file can be made.
-  var noLock = false
 
   fileprivate var flags: UInt32 {
     var flags = UInt32(MDB_NOTLS | MDB_NORDAHEAD)
     if readOnly { flags |= UInt32(MDB_RDONLY) }
     if noSync { flags |= UInt32(MDB_NOSYNC) }
     if writeMap { flags |= UInt32(MDB_WRITEMAP) }
-    if noLock { flags |= UInt32(MDB_NOLOCK) }
     return flags
   }
 }
@@ -86,7 +83,8 @@ struct TableStatistics {
     self.directory = directory
     self.mode = mode
     pageSize = Int(stat.ms_psize)
-    pool = ReaderPool()
+    // What another process commits is not known here.
+    unsafe pool = ReaderPool(env, keepsSnapshots: !mode.readOnly)
     // Those of processes that were killed.
     reapDeadReaders()
   }
@@ -95,7 +93,6 @@ struct TableStatistics {
   private static func allocateLock(
     _ directory: FilePath, _ mode: EnvironmentMode
   ) throws(LMDBError) {
-    guard !mode.noLock else { return }
     do throws(Errno) {
       try LockFile.allocate(in: directory)
     } catch {
@@ -132,43 +129,37 @@ struct TableStatistics {
   func resizeMap(to size: Int) throws(LMDBError) {
     guard pool.lockAll() else { return }
     defer { pool.unlockAll() }
+    try requireAddresses(for: size)
     try lmdb(unsafe mdb_env_set_mapsize(raw, size))
+  }
+
+  /// `mdb_env_set_mapsize` lets go of the old map before it has the new one, and is without a map where
+  /// there are no addresses for that (`RLIMIT_AS`).
+  private func requireAddresses(for size: Int) throws(LMDBError) {
+    let wanted = size > 0 ? size : SystemCalls.size(of: dataFile)
+    let more = wanted - info.mapSize
+    guard more <= 0 || SystemCalls.hasAddresses(more) else { throw LMDBError(code: ENOMEM) }
   }
 
   /// A snapshot to read from, over when the value is; `nil` once ``stop()`` was called.
   func read() throws(LMDBError) -> ReadTransaction? {
-    guard let slot = pool.acquire() else { return nil }
     do throws(LMDBError) {
-      return unsafe try ReadTransaction(pool: pool, slot: slot, raw: begin(in: slot))
-    } catch {
-      pool.release(slot)
-      switch error {
-      case .mapResized: try resizeMap(to: 0)
-      case .readersFull: guard reapDeadReaders() > 0 else { throw error }
-      default: throw error
-      }
-      return try read()
+      return try pool.begin()
+    } catch .mapResized {
+      try resizeMap(to: 0)
+    } catch .readersFull {
+      guard reapDeadReaders() > 0 else { throw .readersFull }
     }
-  }
-
-  private func begin(in slot: Int) throws(LMDBError) -> OpaquePointer {
-    if let idle = unsafe pool.idle(slot) {
-      try lmdb(unsafe mdb_txn_renew(idle))
-      return unsafe idle
-    }
-    var started: OpaquePointer?
-    try lmdb(unsafe mdb_txn_begin(raw, nil, UInt32(MDB_RDONLY), &started))
-    guard let transaction = unsafe started else { throw LMDBError(code: ENOMEM) }
-    unsafe pool.setIdle(slot, transaction)
-    return unsafe transaction
+    return try read()
   }
 
   /// The one write transaction; waits for another thread's or process's.
   func write() throws(LMDBError) -> WriteTransaction {
+    pool.letGo()
     var started: OpaquePointer?
     try lmdb(unsafe mdb_txn_begin(raw, nil, 0, &started))
     guard let transaction = unsafe started else { throw LMDBError(code: ENOMEM) }
-    return unsafe WriteTransaction(raw: transaction)
+    return unsafe WriteTransaction(pool: pool, raw: transaction)
   }
 
   /// Opens tables by their names, or makes those that are not there.
@@ -222,86 +213,5 @@ struct TableStatistics {
         SystemCalls.open(directory.appending("data.mdb"), flags: SystemCalls.create))
     else { return }
     try? SystemCalls.truncate(file.descriptor, to: used)
-  }
-}
-
-/// Read transactions that are begun once and then renewed: a slot each thread, shared where there
-/// are more threads than slots.
-@safe final class ReaderPool: @unchecked Sendable {
-  static let slots = 64
-  private let busy: [Flag]
-  private let stopped = Atomic<Bool>(false)
-  private let transactions: UnsafeMutablePointer<OpaquePointer?>
-
-  /// On a cache line of its own.
-  private final class Flag: Sendable {
-    let taken = Atomic<Bool>(false)
-    let pad = (0, 0, 0, 0, 0, 0)
-  }
-
-  init() {
-    busy = (0..<Self.slots).map { _ in Flag() }
-    unsafe transactions = .allocate(capacity: Self.slots)
-    unsafe transactions.initialize(repeating: nil, count: Self.slots)
-  }
-
-  deinit { unsafe transactions.deallocate() }
-
-  /// A slot for this thread; `nil` once ``stop()`` was called.
-  func acquire() -> Int? {
-    var slot = SystemCalls.threadNumber % Self.slots
-    var turns = 0
-    while !take(slot) {
-      if stopped.load(ordering: .relaxed) { return nil }
-      slot = (slot + 1) % Self.slots
-      turns += 1
-      if turns % Self.slots == 0 { SystemCalls.yield() }
-    }
-    return slot
-  }
-
-  private func take(_ slot: Int) -> Bool {
-    busy[slot].taken.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
-  }
-
-  func release(_ slot: Int) { busy[slot].taken.store(false, ordering: .releasing) }
-
-  /// The reset transaction of a slot that the caller holds.
-  func idle(_ slot: Int) -> OpaquePointer? { unsafe transactions[slot] }
-  func setIdle(_ slot: Int, _ transaction: OpaquePointer?) {
-    unsafe transactions[slot] = transaction
-  }
-
-  func stop() {
-    stopped.store(true, ordering: .relaxed)
-    for slot in 0..<Self.slots {
-      while !take(slot) { SystemCalls.yield() }
-    }
-  }
-
-  /// Takes every slot; `false`, with none taken, once ``stop()`` was called.
-  func lockAll() -> Bool {
-    for slot in 0..<Self.slots {
-      while !take(slot) {
-        if stopped.load(ordering: .relaxed) {
-          for taken in 0..<slot { release(taken) }
-          return false
-        }
-        SystemCalls.yield()
-      }
-    }
-    return true
-  }
-
-  func unlockAll() {
-    for slot in 0..<Self.slots { release(slot) }
-  }
-
-  /// Ends the idle transactions; the caller holds every slot.
-  func abortAll() {
-    for slot in 0..<Self.slots {
-      if let transaction = unsafe transactions[slot] { unsafe mdb_txn_abort(transaction) }
-      unsafe transactions[slot] = nil
-    }
   }
 }

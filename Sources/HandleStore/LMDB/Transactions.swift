@@ -19,23 +19,27 @@ internal import Glibc
   /// The number of the commit that this is a snapshot of.
   var number: Int { unsafe Int(mdb_txn_id(raw)) }
 
-  deinit {
-    unsafe mdb_txn_reset(raw)
-    pool.release(slot)
-  }
+  deinit { pool.end(slot) }
 }
 
 /// A write transaction: committed once, or undone when the value ends.
 @safe struct WriteTransaction: ~Copyable {
+  /// Of the environment, which outlives it.
+  private unowned(unsafe) let pool: ReaderPool
   let raw: OpaquePointer
 
-  init(raw: OpaquePointer) { unsafe self.raw = raw }
+  init(pool: ReaderPool, raw: OpaquePointer) {
+    unsafe self.pool = pool
+    unsafe self.raw = raw
+  }
 
   /// Makes the changes visible and, unless the mode says otherwise, durable.
   consuming func commit() throws(LMDBError) {
-    let raw = unsafe self.raw
+    let code = unsafe mdb_txn_commit(raw)
+    // Also where it failed: what was written may be found.
+    unsafe pool.committed()
     discard self
-    try lmdb(unsafe mdb_txn_commit(raw))
+    try lmdb(code)
   }
 
   deinit { unsafe mdb_txn_abort(raw) }
@@ -197,11 +201,11 @@ extension MDB_val {
   /// Copies as much as fits; returns the whole length.
   @inline(__always)
   fileprivate func copy(into buffer: inout MutableSpan<UInt64>) -> Int {
-    let source = unsafe UnsafeRawBufferPointer(start: mv_data, count: mv_size)
+    let size = unsafe mv_size
     unsafe buffer.withUnsafeMutableBytes { target in
-      unsafe target.copyMemory(
-        from: UnsafeRawBufferPointer(rebasing: source.prefix(target.count)))
+      guard let to = target.baseAddress, let from = unsafe mv_data else { return }
+      unsafe to.copyMemory(from: from, byteCount: min(size, target.count))
     }
-    return unsafe mv_size
+    return size
   }
 }

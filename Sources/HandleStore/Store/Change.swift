@@ -47,7 +47,7 @@ struct Turn {
     met.removeAll(keepingCapacity: met.count < Self.keptCapacity)
   }
 
-  private static let keptCapacity = 1024
+  private static let keptCapacity = 1 << 14
 
   /// The ids that were taken are used up, whatever comes of the transaction.
   mutating func keepIDs() { unusedIDs = ids }
@@ -73,7 +73,7 @@ extension Turn {
       handle, on: record.filesystem, magic: try filesystems.magic(record.filesystem))
     guard let value = try transaction.indexed(entry.key, tables), value.node == id else { return }
     try transaction.removeIndex(entry.key, tables)
-    guard case .opaque = entry else { return }
+    guard entry.isOpaque else { return }
     let inode = IndexKey(opaqueInode: value.inode, on: record.filesystem)
     if try transaction.indexed(inode, tables)?.node == id {
       try transaction.removeIndex(inode, tables)

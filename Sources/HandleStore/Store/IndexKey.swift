@@ -70,24 +70,20 @@ struct IndexValue {
 }
 
 /// How a handle is found in the index, and what tells whether two handles are of one file.
-enum IndexEntry {
-  /// By its inode; the generation tells.
-  case known(IndexKey, InodeIdentity)
-  /// By the whole handle, and beside it by `st_ino`.
-  case opaque(IndexKey)
+struct IndexEntry {
+  /// Of the inode; of an opaque handle, the whole of it.
+  let key: IndexKey
+  /// Which inode and generation it is; `nil` for an opaque handle, which is known by the whole of it, and
+  /// by its file's `st_ino` besides.
+  let identity: InodeIdentity?
+
+  var isOpaque: Bool { identity == nil }
 
   init(_ handle: KernelFileHandle, on filesystem: FilesystemID, magic: FilesystemMagic) {
-    if let identity = handle.identity(on: magic) {
-      self = .known(IndexKey(identity.inode, on: filesystem), identity)
-    } else {
-      self = .opaque(IndexKey(opaque: handle, on: filesystem))
-    }
-  }
-
-  var key: IndexKey {
-    switch self {
-    case .known(let key, _): key
-    case .opaque(let key): key
-    }
+    identity = handle.identity(on: magic)
+    key =
+      if let identity { IndexKey(identity.inode, on: filesystem) } else {
+        IndexKey(opaque: handle, on: filesystem)
+      }
   }
 }

@@ -4,29 +4,44 @@ public import SystemPackage
 public struct Node: Sendable {
   /// The node's id.
   public let id: NodeID
-  /// The filesystem that its file is on.
-  public let filesystem: FilesystemID
-  /// Whether its file can still be asked for.
-  public let state: NodeState
-  /// The file's handle.
-  public let handle: KernelFileHandle
-  /// The file's type.
-  public let type: FileType
-  /// The node of the directory in which the file was found, where that is known.
-  public let parent: NodeID?
-  /// When the node entered its state, in seconds since 1970.
-  public let since: UInt32
+  private let record: Record
+  /// The handle, where it does not stand in the record.
+  private let spilled: Boxed?
 
-  /// Whether the handle stands in the spill table rather than in the record.
-  public var isSpilled: Bool { handle.length > Record.inlineLimit }
-
-  init(_ id: NodeID, _ record: Record, _ handle: KernelFileHandle) {
-    self.id = id
-    filesystem = record.filesystem
-    state = record.state ?? .stale
-    self.handle = handle
-    type = record.type
-    parent = record.parent
-    since = record.since
+  /// Off the stack: most nodes have none.
+  private final class Boxed: Sendable {
+    let handle: KernelFileHandle
+    init(_ handle: KernelFileHandle) { self.handle = handle }
   }
+
+  /// A node whose handle stands in its record.
+  init?(_ id: NodeID, _ record: Record) {
+    guard !record.isSpilled else { return nil }
+    self.id = id
+    self.record = record
+    spilled = nil
+  }
+
+  /// A node whose handle is spilled.
+  init(_ id: NodeID, _ record: Record, spilled: KernelFileHandle) {
+    self.id = id
+    self.record = record
+    self.spilled = Boxed(spilled)
+  }
+
+  /// The filesystem that its file is on.
+  public var filesystem: FilesystemID { record.filesystem }
+  /// Whether its file can still be asked for.
+  public var state: NodeState { record.state ?? .stale }
+  /// The file's type.
+  public var type: FileType { record.type }
+  /// The node of the directory in which the file was found, where that is known.
+  public var parent: NodeID? { record.parent }
+  /// When the node entered its state, in seconds since 1970.
+  public var since: UInt32 { record.since }
+  /// Whether the handle stands in the spill table rather than in the record.
+  public var isSpilled: Bool { spilled != nil }
+
+  /// The file's handle.
+  public var handle: KernelFileHandle { spilled?.handle ?? record.handleBytes }
 }

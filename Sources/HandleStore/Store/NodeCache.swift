@@ -10,18 +10,11 @@ final class NodeCache: Sendable {
   /// What a reader has to show to put in what it reads.
   struct Ticket { fileprivate let changes: UInt64 }
 
-  /// A node that had an index key with a hash.
-  private struct Hint {
-    var hash: UInt64
-    var id: UInt64
-  }
-
   private struct Shard {
     /// By set, then by place.
     var ids: [UInt64]
     /// By place, then by set.
     var records: [Record]
-    var hints: [Hint]
     var changes: UInt64 = 0
     var hits: UInt64 = 0
     var turn = 0
@@ -34,8 +27,7 @@ final class NodeCache: Sendable {
       contents = Mutex(
         Shard(
           ids: Array(repeating: 0, count: sets * ways),
-          records: Array(repeating: Record(), count: sets * ways),
-          hints: Array(repeating: Hint(hash: 0, id: 0), count: sets * ways)))
+          records: Array(repeating: Record(), count: sets * ways)))
     }
   }
 
@@ -48,6 +40,11 @@ final class NodeCache: Sendable {
   private let shards: [LockedShard]
   /// In each shard; a power of two.
   private let sets: Int
+  /// By the hash of an index key, the node that had such a key last: the upper bits of the hash, and
+  /// the id where it is small enough.
+  private let hints: AtomicWords
+  private static let hintBits: UInt64 = 48
+  private static let hintMask: UInt64 = 1 << hintBits - 1
 
   /// Room for at least `size` nodes; `nil` for none.
   init?(size: Int) {
@@ -55,6 +52,7 @@ final class NodeCache: Sendable {
     var sets = 1
     while sets < Self.mostSets && sets * Self.ways * Self.shardCount < size { sets *= 2 }
     self.sets = sets
+    hints = AtomicWords(count: sets * Self.ways * Self.shardCount)
     shards = (0..<Self.shardCount).map { _ in LockedShard(sets: sets) }
   }
 
@@ -68,8 +66,9 @@ final class NodeCache: Sendable {
     return (runs * Self.run + id & (Self.run - 1)) & (sets - 1)
   }
 
-  /// The place of its set at which a node is.
+  /// The place of its set at which a node is. An empty place has the id 0, which no node has.
   private func way(_ id: NodeID, in set: Int, _ shard: inout Shard) -> Int? {
+    guard id.rawValue != 0 else { return nil }
     for way in 0..<Self.ways where shard.ids[set * Self.ways + way] == id.rawValue { return way }
     return nil
   }
@@ -94,10 +93,19 @@ final class NodeCache: Sendable {
     }
   }
 
-  /// Puts in the record of a node that no snapshot has had before.
-  func insert(_ id: NodeID, _ record: Record) {
-    let set = set(id)
-    shard(id).contents.withLock { put(id, record, set, &$0) }
+  /// Puts in the records of nodes that no snapshot has had before.
+  func insert(_ added: [(NodeID, Record)]) {
+    var next = 0
+    while next < added.count {
+      let shard = shard(added[next].0)
+      shard.contents.withLock { contents in
+        repeat {
+          let (id, record) = added[next]
+          put(id, record, set(id), &contents)
+          next += 1
+        } while next < added.count && self.shard(added[next].0) === shard
+      }
+    }
   }
 
   /// Takes up that a node has another record, or none.
@@ -120,23 +128,21 @@ final class NodeCache: Sendable {
 
   /// A node that may be the one of an index key with a hash; whether it is, its record tells.
   func hint(_ hash: UInt64) -> NodeID? {
-    let hint = hintShard(hash).contents.withLock { $0.hints[place(hash)] }
-    return hint.hash == hash && hint.id != 0 ? NodeID(rawValue: hint.id) : nil
+    let hint = hints[place(hash)]
+    guard hint >> Self.hintBits == hash >> Self.hintBits, hint & Self.hintMask != 0 else {
+      return nil
+    }
+    return NodeID(rawValue: hint & Self.hintMask)
   }
 
   /// Remembers that an index key with a hash is a node's.
   func setHint(_ hash: UInt64, _ id: NodeID) {
-    hintShard(hash).contents.withLock {
-      $0.hints[place(hash)] = Hint(hash: hash, id: id.rawValue)
-    }
-  }
-
-  private func hintShard(_ hash: UInt64) -> LockedShard {
-    shards[Int(truncatingIfNeeded: hash) & (Self.shardCount - 1)]
+    guard id.rawValue <= Self.hintMask else { return }
+    hints[place(hash)] = hash & ~Self.hintMask | id.rawValue
   }
 
   private func place(_ hash: UInt64) -> Int {
-    Int(truncatingIfNeeded: hash >> 8) & (sets * Self.ways - 1)
+    Int(truncatingIfNeeded: hash) & (hints.count - 1)
   }
 
   /// How many times a node was found here.

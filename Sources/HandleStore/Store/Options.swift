@@ -22,7 +22,7 @@ public enum Retention: Hashable, Sendable {
 public struct StoreOptions: Sendable {
   /// What an acknowledged change survives.
   public var durability: Durability
-  /// How many nodes are kept in memory, 72 bytes each and rounded up to a power of two;
+  /// How many nodes are kept in memory, 64 bytes each and rounded up to a power of two;
   /// 0 for none. A store opened for reading only
   /// has no cache, for another process may change what it holds.
   public var cacheSize: Int

@@ -62,7 +62,11 @@ struct Record {
 
   /// The handle where it is inline.
   var inlineHandle: KernelFileHandle? {
-    guard (1...Self.inlineLimit).contains(handleLength) else { return nil }
+    (1...Self.inlineLimit).contains(handleLength) ? handleBytes : nil
+  }
+
+  /// The handle as far as it is inline.
+  var handleBytes: KernelFileHandle {
     var handle = InlineArray<16, UInt64>(repeating: 0)
     for i in 0..<3 { handle[i] = words[3 + i] }
     return KernelFileHandle(type: handleType, length: handleLength, words: handle)

@@ -12,9 +12,11 @@ struct Registering: Change {
   ) throws -> [Registration] {
     var results: [Registration] = []
     results.reserveCapacity(candidates.count)
-    for candidate in candidates {
-      results.append(
-        try registrar.register(registrar.sought(candidate), in: &turn, transaction))
+    // A span lends a candidate, where the array would copy it.
+    let candidates = candidates.span
+    for i in candidates.indices {
+      let entry = registrar.entry(candidates[i].handle)
+      results.append(try registrar.register(candidates[i], entry, in: &turn, transaction))
     }
     return results
   }
@@ -22,22 +24,15 @@ struct Registering: Change {
 
 /// Registers one file: without the arrays, which cost as much as the rest.
 struct RegisteringOne: Change {
-  let sought: Sought
+  let candidate: Candidate
+  let entry: IndexEntry
   let registrar: Registrar
 
   func apply(
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
   ) throws -> Registration {
-    try registrar.register(sought, in: &turn, transaction)
+    try registrar.register(candidate, entry, in: &turn, transaction)
   }
-}
-
-/// A candidate with what it is looked up by.
-struct Sought {
-  let candidate: Candidate
-  let entry: IndexEntry
-  /// Of the entry's key.
-  let hash: UInt64
 }
 
 /// Registers files of one filesystem in a transaction.
@@ -46,27 +41,27 @@ struct Registrar {
   let magic: FilesystemMagic
   let incarnation: UInt32
 
-  func sought(_ candidate: Candidate) -> Sought {
-    let entry = IndexEntry(candidate.handle, on: filesystem, magic: magic)
-    return Sought(candidate: candidate, entry: entry, hash: entry.key.hash)
+  /// What a file is looked up by.
+  func entry(_ handle: KernelFileHandle) -> IndexEntry {
+    IndexEntry(handle, on: filesystem, magic: magic)
   }
 
   /// Finds a candidate's node, or mints one.
   func register(
-    _ sought: Sought, in turn: inout Turn, _ transaction: borrowing WriteTransaction
+    _ candidate: Candidate, _ entry: IndexEntry, in turn: inout Turn,
+    _ transaction: borrowing WriteTransaction
   ) throws -> Registration {
-    let candidate = sought.candidate
     let id = try turn.ids.next()
     let replaced: NodeID?
-    switch try index(sought.entry, id, candidate, in: &turn, transaction) {
+    switch try index(entry, id, candidate, in: &turn, transaction) {
     case .new: replaced = nil
     case .other(let old): replaced = old
     case .same(let node):
-      turn.met.append((sought.hash, node))
+      turn.met.append((entry.key.hash, node))
       return Registration(node: node, generation: incarnation, outcome: .existing)
     }
     try mint(id, candidate, in: &turn, transaction)
-    turn.met.append((sought.hash, id))
+    turn.met.append((entry.key.hash, id))
     return Registration(
       node: id, generation: incarnation, outcome: replaced.map { .replaced($0) } ?? .created)
   }
@@ -85,32 +80,35 @@ struct Registrar {
     _ entry: IndexEntry, _ id: NodeID, _ candidate: Candidate,
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
   ) throws -> Found {
-    switch entry {
-    case .known(let key, _):
-      guard
-        let old = try transaction.insertIndex(key, IndexValue(id), size: 8, turn.tables)?.node
-      else { return .new }
-      let found = try meet(old, candidate, entry, in: &turn, transaction)
-      guard case .other = found else { return found }
-      try transaction.putIndex(key, IndexValue(id), size: 8, turn.tables)
-      return found
-    case .opaque(let key):
-      var found = Found.new
-      if let old = try transaction.indexed(key, turn.tables)?.node {
-        found = try meet(old, candidate, entry, in: &turn, transaction)
-        if case .same = found { return found }
-      }
-      let inode = IndexKey(opaqueInode: candidate.status.inode, on: filesystem)
-      if let old = try transaction.indexed(inode, turn.tables)?.node {
-        var record = try live(old, turn, transaction)
-        try turn.retire(old, &record, transaction)
-        found = .other(old)
-      }
-      try transaction.putIndex(
-        key, IndexValue(id, inode: candidate.status.inode), size: 16, turn.tables)
-      try transaction.putIndex(inode, IndexValue(id), size: 8, turn.tables)
-      return found
+    if entry.isOpaque { return try indexOpaque(entry, id, candidate, in: &turn, transaction) }
+    guard
+      let old = try transaction.insertIndex(entry.key, IndexValue(id), size: 8, turn.tables)?.node
+    else { return .new }
+    let found = try meet(old, candidate, entry, in: &turn, transaction)
+    guard case .other = found else { return found }
+    try transaction.putIndex(entry.key, IndexValue(id), size: 8, turn.tables)
+    return found
+  }
+
+  private func indexOpaque(
+    _ entry: IndexEntry, _ id: NodeID, _ candidate: Candidate,
+    in turn: inout Turn, _ transaction: borrowing WriteTransaction
+  ) throws -> Found {
+    var found = Found.new
+    if let old = try transaction.indexed(entry.key, turn.tables)?.node {
+      found = try meet(old, candidate, entry, in: &turn, transaction)
+      if case .same = found { return found }
     }
+    let inode = IndexKey(opaqueInode: candidate.status.inode, on: filesystem)
+    if let old = try transaction.indexed(inode, turn.tables)?.node {
+      var record = try live(old, turn, transaction)
+      try turn.retire(old, &record, transaction)
+      found = .other(old)
+    }
+    try transaction.putIndex(
+      entry.key, IndexValue(id, inode: candidate.status.inode), size: 16, turn.tables)
+    try transaction.putIndex(inode, IndexValue(id), size: 8, turn.tables)
+    return found
   }
 
   /// The index has a node for the candidate's inode: of the same generation, or of another one, which

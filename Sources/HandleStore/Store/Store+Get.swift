@@ -15,7 +15,7 @@ extension Store {
     guard let cache else { return try load(id) }
     let (cached, ticket) = cache.find(id)
     if let cached {
-      if let handle = cached.inlineHandle { return Node(id, cached, handle) }
+      if let node = Node(id, cached) { return node }
       return try load(id)
     }
     return try load(id) { cache.insert(id, $0, ticket) }
@@ -26,7 +26,7 @@ extension Store {
     let transaction = try read()
     guard let record = try transaction.record(id, tables) else { return nil }
     seen(record)
-    return Node(id, record, try transaction.handle(of: record, id, tables))
+    return try transaction.node(id, record, tables)
   }
 
   /// The live node of the file that a handle names.
@@ -49,7 +49,7 @@ extension Store {
       guard
         try transaction.isSameFile(handle, entry, as: record, id, tables, magic: magic)
       else { return nil }
-      return Node(id, record, try transaction.handle(of: record, id, tables))
+      return try transaction.node(id, record, tables)
     }
   }
 
@@ -86,7 +86,7 @@ extension Store {
         if filesystem ?? record.filesystem == record.filesystem
           && state ?? record.state == record.state
         {
-          found.append(Node(id, record, try transaction.handle(of: record, id, tables)))
+          found.append(try transaction.node(id, record, tables))
         }
         more = try cursor.next()
       }

@@ -26,10 +26,11 @@ extension Store {
     let result = try guarded {
       let writer = try changing()
       let registrar = try registrar(on: filesystem)
-      try requireOwn([candidate], filesystem)
-      let sought = registrar.sought(candidate)
-      if let known = try existing(sought, registrar) { return known }
-      return try writer.perform(RegisteringOne(sought: sought, registrar: registrar))
+      try requireOwn(candidate, filesystem)
+      let entry = registrar.entry(handle)
+      if let known = try existing(candidate, entry, registrar) { return known }
+      return try writer.perform(
+        RegisteringOne(candidate: candidate, entry: entry, registrar: registrar))
     }
     counters.registerTimes.record(SystemCalls.now - start)
     counters.registered(result.outcome)
@@ -55,7 +56,12 @@ extension Store {
     let results = try guarded {
       let writer = try changing()
       let registrar = try registrar(on: filesystem)
-      try requireOwn(candidates, filesystem)
+      var last: UInt64 = 0
+      let span = candidates.span
+      for i in span.indices where span[i].status.device != last {
+        last = span[i].status.device
+        try requireOwn(span[i], filesystem)
+      }
       return try writer.perform(Registering(candidates: candidates, registrar: registrar))
     }
     counters.registerTimes.record(SystemCalls.now - start)
@@ -68,18 +74,15 @@ extension Store {
       filesystem: filesystem, magic: try filesystems.magic(filesystem), incarnation: incarnation)
   }
 
-  /// Refuses files of other filesystems: a name that is a mount point leads to one, and there the same
-  /// handle is of another file.
-  private func requireOwn(_ candidates: [Candidate], _ filesystem: FilesystemID) throws {
-    var last: UInt64 = 0
-    for candidate in candidates where candidate.status.device != last {
-      last = candidate.status.device
-      guard filesystems.mayBeElsewhere(last, filesystem) else { continue }
-      guard try isOpened(candidate, filesystem) else {
-        throw StoreError.wrongFilesystem(candidate.handle, filesystem)
-      }
-      filesystems.learn(last, of: filesystem)
+  /// Refuses a file of another filesystem: a name that is a mount point leads to one, and there the
+  /// same handle is of another file.
+  private func requireOwn(_ candidate: Candidate, _ filesystem: FilesystemID) throws {
+    let device = candidate.status.device
+    guard filesystems.mayBeElsewhere(device, filesystem) else { return }
+    guard try isOpened(candidate, filesystem) else {
+      throw StoreError.wrongFilesystem(candidate.handle, filesystem)
     }
+    filesystems.learn(device, of: filesystem)
   }
 
   /// Whether a candidate's handle opens a file of its device and number on a filesystem.
@@ -101,30 +104,34 @@ extension Store {
   ///
   /// Only the cache is asked where a commit does not wait for the disk: then it costs less to let the
   /// writer look than to look twice.
-  private func existing(_ sought: Sought, _ registrar: Registrar) throws -> Registration? {
+  private func existing(
+    _ candidate: Candidate, _ entry: IndexEntry, _ registrar: Registrar
+  ) throws -> Registration? {
     let node =
-      try remembered(sought, registrar)
-      ?? (options.durability == .power ? recorded(sought, registrar.magic) : nil)
+      try remembered(candidate, entry, registrar)
+      ?? (options.durability == .power ? recorded(candidate, entry, registrar.magic) : nil)
     return node.map { Registration(node: $0, generation: incarnation, outcome: .existing) }
   }
 
   /// The file's node as the cache has it.
-  private func remembered(_ sought: Sought, _ registrar: Registrar) -> NodeID? {
-    guard case .known(_, let identity) = sought.entry, let cache,
-      let id = cache.hint(sought.hash), let record = cache.find(id).0,
-      record.filesystem == registrar.filesystem, record.isLive(sought.candidate),
-      let known = record.inlineHandle?.identity(on: registrar.magic), known == identity
+  private func remembered(
+    _ candidate: Candidate, _ entry: IndexEntry, _ registrar: Registrar
+  ) -> NodeID? {
+    guard !entry.isOpaque, let cache, let id = cache.hint(entry.key.hash),
+      let record = cache.find(id).0, record.filesystem == registrar.filesystem,
+      record.isLive(candidate), record.inlineHandle?.identity(on: registrar.magic) == entry.identity
     else { return nil }
     return id
   }
 
   /// The file's node as LMDB has it.
-  private func recorded(_ sought: Sought, _ magic: FilesystemMagic) throws -> NodeID? {
+  private func recorded(
+    _ candidate: Candidate, _ entry: IndexEntry, _ magic: FilesystemMagic
+  ) throws -> NodeID? {
     let transaction = try read()
-    guard let id = try transaction.indexed(sought.entry.key, tables)?.node,
-      let record = try transaction.record(id, tables), record.isLive(sought.candidate),
-      try transaction.isSameFile(
-        sought.candidate.handle, sought.entry, as: record, id, tables, magic: magic)
+    guard let id = try transaction.indexed(entry.key, tables)?.node,
+      let record = try transaction.record(id, tables), record.isLive(candidate),
+      try transaction.isSameFile(candidate.handle, entry, as: record, id, tables, magic: magic)
     else { return nil }
     return id
   }

@@ -73,10 +73,9 @@ public final class Store: Sendable {
       opening.options.readOnly
       ? nil
       : Writer(
-        environment: opening.environment, tables: opening.tables, directory: opening.path,
+        environment: opening.environment, tables: opening.tables,
         ids: IDAllocator(state: opening.state, directory: opening.path),
-        filesystems: filesystems, cache: cache,
-        statistics: counters)
+        filesystems: filesystems, cache: cache, statistics: counters)
     try guarded { try loadFilesystems() }
   }
 

@@ -76,6 +76,11 @@ extension Reading where Self: ~Copyable {
     return handle
   }
 
+  /// A node of which the record was read.
+  func node(_ id: NodeID, _ record: Record, _ tables: Tables) throws -> Node {
+    try Node(id, record) ?? Node(id, record, spilled: handle(of: record, id, tables))
+  }
+
   /// What the index has under a key.
   func indexed(_ key: IndexKey, _ tables: Tables) throws -> IndexValue? {
     var value = IndexValue()
@@ -93,14 +98,11 @@ extension Reading where Self: ~Copyable {
     magic: FilesystemMagic
   ) throws -> Bool {
     let stored = try self.handle(of: record, id, tables)
-    switch entry {
-    case .opaque: return stored == handle
-    case .known(_, let identity):
-      guard let known = stored.identity(on: magic), known.inode == identity.inode else {
-        throw StoreError.damaged("the index names node \(id) for another inode")
-      }
-      return known.generation == identity.generation
+    guard let identity = entry.identity else { return stored == handle }
+    guard let known = stored.identity(on: magic), known.inode == identity.inode else {
+      throw StoreError.damaged("the index names node \(id) for another inode")
     }
+    return known.generation == identity.generation
   }
 }
 

@@ -27,26 +27,22 @@ final class Writer: Sendable {
   /// How many transactions a thread commits for others before it goes on with its own work.
   private static let service = 64
 
-  /// Room is made before a transaction of more nodes than this, rather than run it twice. The
-  /// estimate of what a node takes need not be exact.
+  /// Room is made before a transaction of more nodes than this, rather than run it twice.
   private static let heavy = 64
-  private static let bytesEach = 256
 
   let environment: Environment
   let tables: Tables
-  private let directory: FilePath
   private let cache: NodeCache?
   private let statistics: StatisticsCounters
   private let queue = Mutex(Queue())
   private let state: Mutex<State>
 
   init(
-    environment: Environment, tables: Tables, directory: FilePath, ids: IDAllocator,
-    filesystems: FilesystemTable, cache: NodeCache?, statistics: StatisticsCounters
+    environment: Environment, tables: Tables, ids: IDAllocator, filesystems: FilesystemTable,
+    cache: NodeCache?, statistics: StatisticsCounters
   ) {
     self.environment = environment
     self.tables = tables
-    self.directory = directory
     self.cache = cache
     self.statistics = statistics
     state = Mutex(State(turn: Turn(tables: tables, filesystems: filesystems, ids: ids)))
@@ -124,7 +120,7 @@ final class Writer: Sendable {
   ) throws -> R {
     try state.withLock { state in
       guard !state.closed else { throw StoreError.closed }
-      if weight > Self.heavy { try environment.makeRoom(for: weight * Self.bytesEach) }
+      if weight > Self.heavy { try environment.makeRoom(for: weight) }
       var growths = 0
       while true {
         do {
@@ -154,7 +150,7 @@ final class Writer: Sendable {
     statistics.committed(changes: count, nanoseconds: SystemCalls.now - start)
     if let cache {
       // In this order: a node may be changed by the transaction that added it.
-      for (id, record) in state.turn.added { cache.insert(id, record) }
+      cache.insert(state.turn.added)
       for (id, record) in state.turn.changed { cache.replace(id, record) }
       for (hash, id) in state.turn.met { cache.setHint(hash, id) }
     }

@@ -1,0 +1,170 @@
+internal import CLMDB
+internal import Glibc
+internal import Synchronization
+
+/// Read transactions that are begun once and used again: a slot each thread, shared where there are
+/// more threads than slots.
+///
+/// Renewing a transaction makes LMDB look up the roots of its tables anew, which costs as much as
+/// reading a record. So a snapshot is kept as long as nothing was committed; and because LMDB uses no
+/// page again that a snapshot may read, whoever is about to write lets go of those that are not in
+/// use.
+@safe final class ReaderPool: @unchecked Sendable {
+  private static let slots = 64
+  private let environment: OpaquePointer
+  private let keepsSnapshots: Bool
+  private let busy: [Flag]
+  private let snapshots: UnsafeMutablePointer<Snapshot>
+  private let stopped = Atomic<Bool>(false)
+  /// How many transactions were committed.
+  private let commits = Atomic<UInt64>(0)
+  /// A bit for each slot whose snapshot is kept.
+  private let kept = Atomic<UInt64>(0)
+
+  /// On a cache line of its own.
+  private final class Flag: Sendable {
+    let taken = Atomic<Bool>(false)
+    let pad = (0, 0, 0, 0, 0, 0)
+  }
+
+  /// A slot's transaction; whoever holds the slot may touch it.
+  @safe private struct Snapshot {
+    var transaction: OpaquePointer?
+    /// Not reset.
+    var isLive = false
+    /// ``commits`` before it was begun.
+    var commits: UInt64 = 0
+  }
+
+  init(_ environment: OpaquePointer, keepsSnapshots: Bool) {
+    unsafe self.environment = environment
+    self.keepsSnapshots = keepsSnapshots
+    busy = (0..<Self.slots).map { _ in Flag() }
+    unsafe snapshots = .allocate(capacity: Self.slots)
+    unsafe snapshots.initialize(repeating: Snapshot(), count: Self.slots)
+  }
+
+  deinit { unsafe snapshots.deallocate() }
+
+  // MARK: Reading
+
+  /// A snapshot of the newest commit; `nil` once ``stop()`` was called.
+  func begin() throws(LMDBError) -> ReadTransaction? {
+    guard let slot = acquire() else { return nil }
+    do throws(LMDBError) {
+      try refresh(slot)
+    } catch {
+      release(slot)
+      throw error
+    }
+    guard let transaction = unsafe snapshots[slot].transaction else { return nil }
+    return unsafe ReadTransaction(pool: self, slot: slot, raw: transaction)
+  }
+
+  /// Ends what ``begin()`` gave.
+  func end(_ slot: Int) {
+    if keepsSnapshots {
+      let bit: UInt64 = 1 << UInt64(slot)
+      if kept.load(ordering: .relaxed) & bit == 0 { kept.bitwiseOr(bit, ordering: .relaxed) }
+    } else {
+      reset(slot)
+    }
+    release(slot)
+  }
+
+  /// Makes a slot's snapshot that of the newest commit.
+  private func refresh(_ slot: Int) throws(LMDBError) {
+    let commits = commits.load(ordering: .acquiring)
+    if unsafe snapshots[slot].isLive && snapshots[slot].commits == commits { return }
+    reset(slot)
+    if let transaction = unsafe snapshots[slot].transaction {
+      try lmdb(unsafe mdb_txn_renew(transaction))
+    } else {
+      var started: OpaquePointer?
+      try lmdb(unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &started))
+      unsafe snapshots[slot].transaction = started
+    }
+    unsafe snapshots[slot].isLive = true
+    unsafe snapshots[slot].commits = commits
+  }
+
+  private func reset(_ slot: Int) {
+    guard unsafe snapshots[slot].isLive else { return }
+    unsafe mdb_txn_reset(snapshots[slot].transaction)
+    unsafe snapshots[slot].isLive = false
+    kept.bitwiseAnd(~(1 << UInt64(slot)), ordering: .relaxed)
+  }
+
+  // MARK: Writing
+
+  /// Lets go of the snapshots that are kept and not in use: a write transaction begins.
+  func letGo() {
+    var slots = kept.load(ordering: .relaxed)
+    while slots != 0 {
+      let slot = slots.trailingZeroBitCount
+      slots &= slots - 1
+      guard take(slot) else { continue }
+      reset(slot)
+      release(slot)
+    }
+  }
+
+  /// A write transaction has ended: from here on a snapshot must have what it committed.
+  func committed() { commits.add(1, ordering: .releasing) }
+
+  // MARK: Slots
+
+  /// A slot for this thread; `nil` once ``stop()`` was called.
+  private func acquire() -> Int? {
+    var slot = SystemCalls.threadNumber % Self.slots
+    var turns = 0
+    while !take(slot) {
+      if stopped.load(ordering: .relaxed) { return nil }
+      slot = (slot + 1) % Self.slots
+      turns += 1
+      if turns % Self.slots == 0 { SystemCalls.yield() }
+    }
+    return slot
+  }
+
+  private func take(_ slot: Int) -> Bool {
+    busy[slot].taken.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
+  }
+
+  private func release(_ slot: Int) { busy[slot].taken.store(false, ordering: .releasing) }
+
+  /// Waits for the snapshots in use; none is given from here on.
+  func stop() {
+    stopped.store(true, ordering: .relaxed)
+    for slot in 0..<Self.slots {
+      while !take(slot) { SystemCalls.yield() }
+    }
+  }
+
+  /// Takes every slot and lets go of its snapshot; `false`, with none taken, once ``stop()`` was called.
+  func lockAll() -> Bool {
+    for slot in 0..<Self.slots {
+      while !take(slot) {
+        if stopped.load(ordering: .relaxed) {
+          for taken in 0..<slot { release(taken) }
+          return false
+        }
+        SystemCalls.yield()
+      }
+      reset(slot)
+    }
+    return true
+  }
+
+  func unlockAll() {
+    for slot in 0..<Self.slots { release(slot) }
+  }
+
+  /// Ends the transactions; the caller holds every slot.
+  func abortAll() {
+    for slot in 0..<Self.slots {
+      if let transaction = unsafe snapshots[slot].transaction { unsafe mdb_txn_abort(transaction) }
+      unsafe snapshots[slot] = Snapshot()
+    }
+  }
+}
