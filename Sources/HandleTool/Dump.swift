@@ -21,7 +21,7 @@ struct Dump: ParsableCommand {
       spilled; state; type of the file; parent, the node of the directory in which it was found, \
       where that is known; since when it is in its state.
 
-      Exit codes: 0 fine; 1 there is no node of the number given; 3 the store cannot be used.
+      Exit codes: 0 fine; 1 there is no node of the number given, or not such a one; 3 the store cannot be used.
       """)
 
   @OptionGroup var argument: StoreArgument
@@ -54,7 +54,11 @@ struct Dump: ParsableCommand {
     guard let node = try store.node(id) else { throw StoreError.unknownNode(id) }
     guard filesystem ?? node.filesystem == node.filesystem,
       nodeState ?? node.state == node.state
-    else { return }
+    else {
+      throw FindingExit(
+        message: "node \(id) is \(node.state) and on filesystem \(node.filesystem), "
+          + "which is not what was asked for")
+    }
     try rows.append(node, store, &output)
   }
 

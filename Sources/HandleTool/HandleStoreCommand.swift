@@ -25,6 +25,7 @@ struct HandleStoreCommand: ParsableCommand {
 
         source <(handlestore --generate-completion-script bash)
       """,
+    version: "0.1.0",
     groupedSubcommands: [
       CommandGroup(
         name: "Everyday", subcommands: [Index.self, Open.self, Dump.self, Stat.self]),

@@ -16,7 +16,8 @@ struct Index: ParsableCommand {
 
       What the figures say: created, existing, and replaced are the nodes of the files found \
       (replaced: the inode number belonged to another file before, whose node is stale now); \
-      spilled are files with a handle of more than 24 bytes; skipped are names on other mounts; \
+      spilled are files with a handle of more than 24 bytes; skipped are names on other mounts, and \
+      the store itself; \
       refused are names of which no handle could be made, such as of files that vanished meanwhile.
 
       Exit codes: 0 fine; 1 something was refused; 3 the store cannot be used, for example because a \
@@ -37,13 +38,25 @@ struct Index: ParsableCommand {
   func run() throws {
     let root = try openDirectory(dir)
     let counts = try root.closeAfter {
-      try argument.opened(StoreOptions(durability: durability)) { store in
-        var indexer = try TreeIndexer(store, root)
+      // Before a store is made for it.
+      let found = try handle(of: root)
+      return try argument.opened(StoreOptions(durability: durability)) { store in
+        var indexer = try TreeIndexer(store, root, found)
         try indexer.run()
         return indexer.counts
       }
     }
     try counts.report.print(asJSON: output.json)
     guard counts.refused == 0 else { throw FindingExit() }
+  }
+
+  private func handle(of root: FileDescriptor) throws -> FoundFile {
+    do throws(Errno) {
+      return try FoundFile(of: root)
+    } catch .notSupported {
+      throw StoreError.noHandles(try FilesystemProbe(of: root).magic)
+    } catch {
+      throw SystemFailure(what: "making a file handle of \(Text.path(dir))", errno: error)
+    }
   }
 }

@@ -19,6 +19,9 @@ struct TreeIndexer {
   private let store: Store
   private let filesystem: FilesystemID
   private let mount: Int32
+  /// The store's directory, which is left out where it is in the tree: its files come and go with each
+  /// run.
+  private let ownDirectory: FileStatus
   private var pending: [Pending] = []
   private var batch: [Candidate] = []
   /// For each directory in the batch its place there, and its share.
@@ -26,19 +29,15 @@ struct TreeIndexer {
   private var progress = ProgressBar()
   private(set) var counts = IndexCounts()
 
-  /// Begins with the directory itself.
-  init(_ store: Store, _ root: FileDescriptor) throws {
+  /// Begins with the directory itself, `found` by its descriptor `root`.
+  init(_ store: Store, _ root: FileDescriptor, _ found: FoundFile) throws {
     self.store = store
     filesystem = try store.attach(root)
-    let found: FoundFile
-    do throws(Errno) {
-      found = try FoundFile(of: root)
-    } catch {
-      throw SystemFailure(what: "making a file handle of the directory", errno: error)
-    }
     mount = found.mount
+    let own = try openDirectory(store.path)
+    ownDirectory = try own.closeAfter { try FileStatus(of: own) }
     directories = [(0, 1)]
-    batch = [Candidate(handle: found.handle, status: found.status)]
+    batch = [Candidate(found)]
   }
 
   mutating func run() throws {
@@ -89,7 +88,7 @@ struct TreeIndexer {
     var share = directory.share
     var first = directories.count
     while let entry = next(&entries) {
-      take(entry.name, descriptor, directory.node)
+      try take(entry.name, descriptor, directory.node)
       guard batch.count >= Self.batchSize else { continue }
       // More may follow: half of the share for what there was so far.
       share /= 2
@@ -109,20 +108,38 @@ struct TreeIndexer {
     }
   }
 
-  private mutating func take(_ name: FilePath, _ descriptor: FileDescriptor, _ parent: NodeID) {
-    guard let found = try? FoundFile(name: name, in: descriptor) else {
-      // A filesystem mounted there may have no handles: that is none of this walk's.
-      let isElsewhere =
-        (try? FoundFile.mount(of: name, in: descriptor)).map { $0 != mount } ?? false
-      if isElsewhere { counts.skipped += 1 } else { counts.refused += 1 }
+  private mutating func take(
+    _ name: FilePath, _ descriptor: FileDescriptor, _ parent: NodeID
+  ) throws {
+    guard let found = try find(name, descriptor) else {
+      if isElsewhere(name, descriptor) { counts.skipped += 1 } else { counts.refused += 1 }
       return
     }
-    guard found.mount == mount else {
-      counts.skipped += 1
-      return
-    }
+    guard found.mount == mount, !isOwnDirectory(found.status) else { return counts.skipped += 1 }
     if found.status.type == .directory { directories.append((batch.count, 0)) }
     batch.append(Candidate(handle: found.handle, status: found.status, parent: parent))
+  }
+
+  /// What a name leads to; `nil` where there is no handle of it.
+  private func find(_ name: FilePath, _ descriptor: FileDescriptor) throws -> FoundFile? {
+    do throws(Errno) {
+      return try FoundFile(name: name, in: descriptor)
+    } catch {
+      guard ![.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory].contains(error) else {
+        throw SystemFailure(what: "making a file handle of \(Text.path(name))", errno: error)
+      }
+      return nil
+    }
+  }
+
+  /// Whether another filesystem is mounted at a name. It may have no handles: that is none of this
+  /// walk's.
+  private func isElsewhere(_ name: FilePath, _ descriptor: FileDescriptor) -> Bool {
+    (try? FoundFile.mount(of: name, in: descriptor)).map { $0 != mount } ?? false
+  }
+
+  private func isOwnDirectory(_ status: FileStatus) -> Bool {
+    status.inode == ownDirectory.inode && status.device == ownDirectory.device
   }
 
   /// Gives a directory's share to the directories found in it, in equal parts, one of them for the

@@ -143,6 +143,110 @@ import Testing
     try test.store.close()
   }
 
+  @Test func copiedPartitionsAreToldApart() throws {
+    let directory = try TemporaryDirectory()
+    let disks = ["one", "two"].map { directory.appending($0) }
+    try succeed("truncate", "-s", "24M", disks[0].string)
+    let first = try Disk(disks[0])
+    try succeed("mkfs.ext4", "-F", "-q", first.partition)
+    let test = try TestStore()
+    var mount = try Mount([first.partition], at: directory.appending("mounted"))
+    try write("of one", to: mount.path.appending("file"))
+    let id = try test.store.attach(mount.path)
+    let node = try test.store.register("file", in: mount.path, on: id).node
+    test.store.detach(id)
+    try mount.unmount()
+    try succeed("cp", disks[0].string, disks[1].string)
+
+    let second = try Disk(disks[1])
+    mount = try Mount([second.partition], at: directory.appending("mounted"))
+    let other = try test.store.attach(mount.path)
+    #expect(other != id)
+    #expect(throws: StoreError.notAttached(id)) { try test.store.open(node) }
+    test.store.detach(other)
+    try mount.unmount()
+    mount = try Mount([first.partition], at: directory.appending("mounted"))
+    #expect(try test.store.attach(mount.path) == id)
+    #expect(try test.store.contents(node) == "of one")
+    try test.store.close()
+    try mount.unmount()
+  }
+
+  /// A loop device with a partition.
+  final class Disk {
+    let device: String
+    var partition: String { device + "p1" }
+
+    init(_ image: FilePath) throws {
+      device = try succeed("losetup", "--find", "--show", image.string)
+        .trimmingCharacters(in: .whitespacesAndNewlines)
+      try succeed("addpart", device, "1", "2048", "40960")
+    }
+
+    deinit {
+      _ = try? succeed("delpart", device, "1")
+      _ = try? succeed("losetup", "--detach", device)
+    }
+  }
+
+  /// The image behind a loop device cannot be told once it has no name.
+  @Test func whatMayBeACopyIsRefused() throws {
+    let original = try Volume(.ext4)
+    try write("original", to: original.path.appending("file"))
+    let test = try TestStore()
+    let id = try test.store.attach(original.path)
+    try test.reopen()
+    try original.unmount()
+    let copy = try Volume(copyOf: original)
+    try copy.mount()
+    try unlink(copy.image)
+    let error = #expect(throws: StoreError.self) { try test.store.attach(copy.path) }
+    #expect(error?.refusal == .ambiguousFilesystem)
+    #expect(try test.store.attachMounted() == [])
+    try copy.unmount()
+    try original.mount()
+    #expect(try test.store.attachMounted() == [id])
+    try test.store.close()
+  }
+
+  /// Neither of two that nothing tells apart, though the store knows none of them.
+  @Test func twinsAreRefused() throws {
+    let original = try Volume(.ext4)
+    try original.unmount()
+    let copy = try Volume(copyOf: original)
+    try original.mount()
+    try copy.mount()
+    for image in [original.image, copy.image] { try unlink(image) }
+    let test = try TestStore()
+    for volume in [original, copy] {
+      let error = #expect(throws: StoreError.self) { try test.store.attach(volume.path) }
+      #expect(error?.refusal == .ambiguousFilesystem)
+    }
+    try copy.unmount()
+    let id = try test.store.attach(original.path)
+    test.store.detach(id)
+    try test.store.close()
+  }
+
+  /// All of them have one handle.
+  @Test func whatStandsForASubvolumeInASnapshotHasNoHandle() throws {
+    let volume = try Volume(.btrfs)
+    let one = volume.path.appending("one")
+    try succeed("btrfs", "subvolume", "create", one.string)
+    for name in ["inner", "other"] {
+      try succeed("btrfs", "subvolume", "create", one.appending(name).string)
+    }
+    try succeed("btrfs", "subvolume", "snapshot", one.string, volume.path.appending("two").string)
+    try withDirectory(volume.path) { root in
+      for name in ["inner", "other"] {
+        #expect(throws: Errno.notSupported) {
+          try FoundFile(name: FilePath("two/\(name)"), in: root)
+        }
+        _ = try FoundFile(name: FilePath("one/\(name)"), in: root)
+      }
+    }
+  }
+
   @Test func whatMakesNoHandlesIsRefused() throws {
     let test = try TestStore()
     #expect(throws: StoreError.noHandles(FilesystemMagic(rawValue: 0x9fa0))) {

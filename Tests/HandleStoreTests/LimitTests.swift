@@ -108,7 +108,7 @@ import Testing
     }
     for reader in readers {
       var last = ""
-      while last != "40000", let line = reader.line() { last = line }
+      while last != "40000", !last.hasPrefix("error"), let line = reader.line() { last = line }
       #expect(last == "40000")
       reader.kill()
     }
@@ -160,6 +160,36 @@ import Testing
     #expect(lines.count == 12)
     #expect(lines.prefix(10).allSatisfy { $0.hasSuffix(" forked") })
     #expect(lines.suffix(2) == ["child 0", "parent fine"])
+  }
+
+  /// Its locks would be the child's too.
+  @Test func aStoreIsOpenedAgainBesideTheChildOfAFork() throws {
+    let directory = try TemporaryDirectory()
+    let child = try Child("storeworker", ["orphan", directory.appending("store").string])
+    #expect(child.rest() == "opened again\n")
+  }
+
+  @Test func aMapForWhichThereAreNoAddresses() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.appending("store")
+    let child = try Child("storeworker", ["addresses", path.string])
+    #expect(child.rest() == "no addresses\nusable\n")
+    #expect(child.wait() == 0)
+    #expect(try Store.check(at: path).isSound)
+  }
+
+  @Test func aReaderSeesAFilesystemThatWasAttachedSince() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.appending("store")
+    let child = try Child("storeworker", ["hold", path.string])
+    #expect(child.line() == "open")
+    let reader = try Store(at: path, options: StoreOptions(readOnly: true))
+    #expect(throws: StoreError.readOnly) { try reader.attach(Synthetic.directory) }
+    child.send(Synthetic.directory.string)
+    #expect(child.line() == "attached 1")
+    #expect(try reader.attach(Synthetic.directory) == FilesystemID(rawValue: 1))
+    try reader.close()
+    child.kill()
   }
 
   @Test func aClosedStoreIsRefused() throws {

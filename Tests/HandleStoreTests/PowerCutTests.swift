@@ -57,14 +57,9 @@ import Testing
     mutating func verify(_ number: Int) throws {
       guard FileManager.default.fileExists(atPath: store.string) else { return }
       let before = try size()
-      let boot = directory.appending("boot_id")
-      try write("\(UUID().uuidString.lowercased())\n", to: boot)
       let child = try Child(
-        [
-          "unshare", "--mount", "--propagation", "private", "--", "sh", "-c",
-          "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"", boot.string,
-          product("storeworker"), "verify", store.string, machine.durability.rawValue,
-        ] + logs)
+        afterBoot: [product("storeworker"), "verify", store.string, machine.durability.rawValue]
+          + logs, directory)
       let lines = child.rest()
       if machine.durability == .process && lines.hasPrefix("error torn") {
         #expect(try size() == before, "nothing was deleted")

@@ -1,3 +1,4 @@
+import CTestSupport
 import Foundation
 import HandleStore
 import SystemPackage
@@ -142,6 +143,39 @@ import Testing
       #expect(try test.store.contents(found.node) == "another \(i)")
     }
     #expect(replaced > 50)
+    try test.store.close()
+  }
+
+  /// The kernel says ESTALE where it could not read an inode.
+  @Test(arguments: [VolumeKind.ext4, .xfs]) func whatCannotBeReadIsNotStale(
+    _ kind: VolumeKind
+  ) throws {
+    let volume = try Volume(kind)
+    for i in 0..<100 { try write("\(i)", to: volume.path.appending("file-\(i)")) }
+    let test = try TestStore()
+    let id = try test.store.attach(volume.path)
+    let nodes = try (0..<100).map {
+      try test.store.register("file-\($0)", in: volume.path, on: id).node
+    }
+    try test.store.close()
+    try volume.unmount()
+    try volume.mount()
+    try test.reopen()
+    try test.store.attach(volume.path)
+    try withDirectory(volume.path) {
+      #expect(ts_shut_down($0.rawValue, 2) == 0, "FS_IOC_SHUTDOWN without a log flush")
+    }
+    var refused = 0
+    for node in nodes {
+      do {
+        try test.store.open(node, .readOnly).close()
+      } catch {
+        guard case .system(.ioError, _)? = error as? StoreError else { throw error }
+        refused += 1
+      }
+    }
+    #expect(refused > 0)
+    #expect(try test.store.everyNode(in: .stale).isEmpty)
     try test.store.close()
   }
 }

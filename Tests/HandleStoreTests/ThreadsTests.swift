@@ -178,4 +178,34 @@ import Testing
     } catch StoreError.closed {}
     return minted
   }
+
+  /// A reader that is slow must not put an old record over a newer one in the cache.
+  @Test func whatIsRetiredStaysSoForThoseWhoRead() throws {
+    let test = try TestStore()
+    let id = try test.store.attach(Synthetic.directory)
+    for round in 0..<UInt64(12 * soak) {
+      let nodes = try test.store.register(
+        (0..<2000).map { Synthetic.candidate(round * 2000 + $0) }, on: id
+      ).map(\.node)
+      // Nothing is in the cache then.
+      try test.reopen()
+      let store = test.store
+      let wrong = try inThreads(4) { number -> Int in
+        if number > 0 {
+          for node in nodes.reversed() { _ = try store.node(node) }
+          for node in nodes { _ = try store.node(node) }
+          return 0
+        }
+        var wrong = 0
+        for node in nodes {
+          try store.retire(node)
+          if try store.node(node)?.state != .stale { wrong += 1 }
+        }
+        return wrong
+      }
+      #expect(wrong.reduce(0, +) == 0)
+      #expect(try nodes.allSatisfy { try store.node($0)?.state == .stale })
+    }
+    try test.store.close()
+  }
 }

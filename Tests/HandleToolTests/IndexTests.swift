@@ -17,6 +17,34 @@ import Testing
     #expect(again.number("existing") == UInt64(Workplace.files) + 1)
   }
 
+  @Test func aStoreInTheTreeIsLeftOut() throws {
+    let place = try Workplace()
+    let store = place.path("store").string
+    let first = try figures(output(of: "index", store, place.tree, "--json"))
+    #expect(first.number("created") == UInt64(Workplace.files))
+    #expect(first.number("skipped") == 1)
+    let again = try figures(output(of: "index", store, place.tree, "--json"))
+    #expect(again.number("created") == 0 && again.number("skipped") == 1)
+  }
+
+  @Test func noStoreIsMadeForATreeWithoutHandles() throws {
+    let directory = try TemporaryDirectory()
+    let store = directory.appending("store").string
+    let result = try handlestore("index", store, "/proc")
+    #expect(result.status == 4)
+    #expect(!FileManager.default.fileExists(atPath: store))
+  }
+
+  /// The numbers of closed streams are given to the next files that are opened.
+  @Test func closedStreamsDoNoHarm() throws {
+    let place = try Workplace()
+    let command = [product("handlestore"), "index", place.store, place.tree]
+    let result = try run(["sh", "-c", #""$@" <&- >&- 2>&-"#, "sh"] + command)
+    #expect(result.status == 0)
+    try output(of: "check", place.store)
+    #expect(try place.nodes().count == Workplace.files)
+  }
+
   @Test func theFiguresAreAligned() throws {
     let place = try Workplace()
     let lines = try output(of: "index", place.store, place.tree).split(separator: "\n")

@@ -23,6 +23,10 @@ struct RefusalTests {
     #expect(result.errors.contains("Usage: ") || result.errors.contains("--help"))
   }
 
+  @Test func theVersion() throws {
+    #expect(try output(of: "--version").split(separator: ".").count == 3)
+  }
+
   @Test func nothingAskedIsAskedForHelp() throws {
     #expect(try succeed(product("handlestore")).contains("USAGE: handlestore"))
   }

@@ -68,6 +68,26 @@ import Testing
     #expect(try read(copy.state) == text)
   }
 
+  @Test func noIDsLeft() throws {
+    var state = try #require(try StateFile.read(in: copy.path))
+    state.idBound = .max - 3
+    try state.write(in: copy.path)
+    let store = try Store(at: copy.path)
+    let error = #expect(throws: StoreError.self) {
+      try store.register(Synthetic.candidate(1), on: Synthetic.attach(to: store))
+    }
+    #expect(error?.description.contains("no ids left") == true)
+    #expect(try small.wrongAnswers(of: store) == [])
+    try store.close()
+  }
+
+  @Test(arguments: [0, 1] as [UInt64]) func aBoundThatNoStoreHas(_ bound: UInt64) throws {
+    var state = try #require(try StateFile.read(in: copy.path))
+    state.idBound = bound
+    try state.write(in: copy.path)
+    #expect(throws: StoreError.self) { try Store(at: copy.path) }
+  }
+
   @Test func aBoundBelowTheIDs() throws {
     var state = try #require(try StateFile.read(in: copy.path))
     state.idBound = 100

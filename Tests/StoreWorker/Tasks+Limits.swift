@@ -6,12 +6,57 @@ import TestSupport
 
 /// Tasks that change the process they run in.
 extension Tasks {
-  /// `hold STORE`: opens a store for writing and keeps it open until its input ends.
+  /// `hold STORE`: opens a store for writing and keeps it open until its input ends; attaches each
+  /// directory that is named there.
   static func hold(_ arguments: [String]) throws {
     let store = try Store(at: FilePath(arguments[0]))
     say("open")
-    while readLine() != nil {}
+    while let line = readLine() { say("attached \(try store.attach(FilePath(line)).rawValue)") }
     try store.close()
+  }
+
+  /// `addresses STORE`: registers until there are no addresses for a larger map, and goes on with what
+  /// there is.
+  static func addresses(_ arguments: [String]) throws {
+    let store = try Store(at: FilePath(arguments[0]))
+    let filesystem = try Synthetic.attach(to: store)
+    _ = try store.registerEach(0..<1000, on: filesystem)
+    let size = try read("/proc/self/statm").split(separator: " ").first.flatMap { UInt($0) } ?? 0
+    let bytes = size * 4096 + 24 << 20
+    var limit = rlimit(rlim_cur: rlim_t(bytes), rlim_max: rlim_t(bytes))
+    setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
+    var next: UInt64 = 1000
+    do {
+      while next < 2_000_000 {
+        _ = try store.register(
+          (next..<(next + 1000)).map { Synthetic.candidate($0) }, on: filesystem)
+        next += 1000
+      }
+      say("no limit")
+    } catch {
+      guard case .system(.noMemory, _) = error else { throw error }
+      say("no addresses")
+    }
+    for key in stride(from: 0, to: next, by: 7) {
+      guard try store.node(of: Synthetic.handle(key), on: filesystem) != nil else {
+        throw Usage("a lost file")
+      }
+    }
+    try store.close()
+    say("usable")
+  }
+
+  /// `orphan STORE`: closes a store while the child of a fork(2) lives, and opens it again.
+  static func orphan(_ arguments: [String]) throws {
+    let store = try Store(at: FilePath(arguments[0]))
+    let child = ts_fork()
+    if child == 0 {
+      while true { pause() }
+    }
+    defer { kill(child, SIGKILL) }
+    try store.close()
+    try Store(at: FilePath(arguments[0])).close()
+    say("opened again")
   }
 
   /// `crowd STORE ro|rw`: reads from 64 threads at once after a line on its input, and stays.
@@ -33,15 +78,25 @@ extension Tasks {
     let store = try Store(at: FilePath(arguments[0]), options: StoreOptions(readOnly: true))
     say("open")
     _ = try inThreads(8) { number -> Void in
-      var last = 0
-      while true {
-        let page = try store.nodes(from: NodeID(rawValue: UInt64(last + 2)), limit: 100_000)
-        for node in page.nodes where try store.node(node.id)?.handle != node.handle {
-          throw Usage("node \(node.id)")
-        }
-        last += page.nodes.count
-        if number == 0 && !page.nodes.isEmpty { say("\(last)") }
+      do {
+        try readOnAndOn(store) { if number == 0 { say("\($0)") } }
+      } catch {
+        // The other threads go on without end.
+        say("error \(error)")
+        exit(1)
       }
+    }
+  }
+
+  private static func readOnAndOn(_ store: Store, _ more: (Int) -> Void) throws {
+    var last = 0
+    while true {
+      let page = try store.nodes(from: NodeID(rawValue: UInt64(last + 2)), limit: 100_000)
+      for node in page.nodes where try store.node(node.id)?.handle != node.handle {
+        throw Usage("node \(node.id)")
+      }
+      last += page.nodes.count
+      if !page.nodes.isEmpty { more(last) }
     }
   }
 

@@ -13,6 +13,7 @@ enum Tasks {
       try task.run()
     },
     "hold": hold, "crowd": crowd, "readers": readers, "descriptors": descriptors, "fork": fork,
+    "addresses": addresses, "orphan": orphan,
   ]
 
   /// The name of an error's case.

@@ -43,6 +43,19 @@ public final class Child: @unchecked Sendable {
     }
   }
 
+  /// Starts a program that sees another boot id than this process does.
+  ///
+  /// - Parameter directory: for the file that has it.
+  public convenience init(afterBoot command: [String], _ directory: TemporaryDirectory) throws {
+    let boot = directory.appending("boot_id")
+    try TestSupport.write("\(UUID().uuidString.lowercased())\n", to: boot)
+    try self.init(
+      [
+        "unshare", "--mount", "--propagation", "private", "--", "sh", "-c",
+        "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"", boot.string,
+      ] + command)
+  }
+
   /// The next line that it prints; `nil` at the end, or where none comes in a minute.
   public func line() -> String? {
     while true {

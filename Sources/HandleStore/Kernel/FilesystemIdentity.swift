@@ -101,13 +101,20 @@ enum Volume {
     if let backing = attribute(directory, "loop/backing_file") { return loop(FilePath(backing)) }
     if let uuid = attribute(directory, "dm/uuid") { return "dm:\(uuid)" }
     if let uuid = attribute(directory, "md/uuid") { return "md:\(uuid)" }
-    if let uevent = attribute(directory, "uevent"), let uuid = field("PARTUUID", uevent) {
-      return "partition:\(uuid)"
-    }
     if let number = attribute(directory, "partition") {
-      return disk(directory.appending("..")).map { "\($0):\(number)" }
+      return partition(directory, number: number)
     }
     return disk(directory)
+  }
+
+  /// A copied disk has the partitions' UUIDs too, so the disk's own name comes with it.
+  private static func partition(_ directory: FilePath, number: String) -> String? {
+    let parent = directory.appending("..")
+    let disk = attribute(parent, "dev").flatMap { name(ofDevice: $0) }
+    if let uuid = attribute(directory, "uevent").flatMap({ field("PARTUUID", $0) }) {
+      return "partition:\(uuid)" + (disk.map { " of \($0)" } ?? "")
+    }
+    return disk.map { "\($0):\(number)" }
   }
 
   /// The image behind a loop device: a copy of it has another inode or another time of birth.

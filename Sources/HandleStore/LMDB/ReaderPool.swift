@@ -76,16 +76,27 @@ internal import Synchronization
   private func refresh(_ slot: Int) throws(LMDBError) {
     let commits = commits.load(ordering: .acquiring)
     if unsafe snapshots[slot].isLive && snapshots[slot].commits == commits { return }
-    reset(slot)
-    if let transaction = unsafe snapshots[slot].transaction {
-      try lmdb(unsafe mdb_txn_renew(transaction))
-    } else {
-      var started: OpaquePointer?
-      try lmdb(unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &started))
-      unsafe snapshots[slot].transaction = started
-    }
-    unsafe snapshots[slot].isLive = true
-    unsafe snapshots[slot].commits = commits
+    repeat {
+      reset(slot)
+      if let transaction = unsafe snapshots[slot].transaction {
+        try lmdb(unsafe mdb_txn_renew(transaction))
+      } else {
+        var started: OpaquePointer?
+        try lmdb(unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &started))
+        unsafe snapshots[slot].transaction = started
+      }
+      unsafe snapshots[slot].isLive = true
+      unsafe snapshots[slot].commits = commits
+    } while isOvertaken(slot)
+  }
+
+  /// Whether a snapshot may be of a later commit than it says. LMDB first notes which commit it reads,
+  /// and then reads the meta page of that; when two commits come between, the page is the second one's,
+  /// which may not be flushed yet, and the next snapshot might be of an earlier one.
+  private func isOvertaken(_ slot: Int) -> Bool {
+    var info = unsafe MDB_envinfo()
+    unsafe mdb_env_info(environment, &info)
+    return unsafe Int(info.me_last_txnid) > Int(mdb_txn_id(snapshots[slot].transaction)) + 1
   }
 
   private func reset(_ slot: Int) {

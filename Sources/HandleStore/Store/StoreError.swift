@@ -128,8 +128,21 @@ extension StoreError: CustomStringConvertible {
       "all reader slots of the store are taken; end some of the processes that read it"
     case .notPermitted(let what):
       "\(what) is not permitted; run with CAP_DAC_READ_SEARCH, as root has"
-    case .system(let errno, let what): "\(what): \(errno)"
+    case .system(let errno, let what): "\(what): \(errno)\(Self.remedy(errno))"
     default: "error"
+    }
+  }
+
+  private static func remedy(_ errno: Errno) -> String {
+    switch errno {
+    case .noSuchFileOrDirectory: "; see that the path exists"
+    case .notDirectory: "; name a directory"
+    case .permissionDenied: "; run as the user that the store belongs to, or as root"
+    case .readOnlyFileSystem: "; open the store for reading only, or where it can be written"
+    case .ioError: "; the disk failed (see the kernel's log): close the store, and check it"
+    case .noMemory: "; memory or address space is short (see RLIMIT_AS)"
+    case .notSupported: "; keep it on a filesystem that can do this"
+    default: ""
     }
   }
 }
@@ -146,13 +159,14 @@ extension StoreError {
 
   /// The case for a call of LMDB that failed on the store at `path`.
   init(_ error: LMDBError, path: FilePath) {
-    guard error.isErrno else {
-      self = error == .readersFull ? .tooManyReaders : .damaged(error.text)
-      return
-    }
-    switch Errno(rawValue: error.code) {
-    case .noSpace, .diskQuotaExceeded: self = .diskFull(path: path)
-    case let errno: self = StoreError(errno, "using \(path.appending("data.mdb"))")
+    let what = "using \(path.appending("data.mdb"))"
+    switch error {
+    case .readersFull: self = .tooManyReaders
+    // An earlier commit could not be written.
+    case .panic: self = .system(.ioError, what)
+    case _ where !error.isErrno: self = .damaged(error.text)
+    case _ where error.isDiskFull: self = .diskFull(path: path)
+    default: self = StoreError(Errno(rawValue: error.code), what)
     }
   }
 }
