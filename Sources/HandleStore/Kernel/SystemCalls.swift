@@ -4,7 +4,7 @@
 
 internal import CHandleSys
 internal import Glibc
-public import SystemPackage
+internal import SystemPackage
 
 extension Errno {
   /// `ESTALE`.
@@ -16,126 +16,6 @@ extension Errno {
 func checked<T: SignedInteger>(_ result: T) throws(Errno) -> T {
   guard result >= 0 else { throw Errno(rawValue: CInt(-result)) }
   return result
-}
-
-extension KernelFileHandle {
-  /// `name_to_handle_at(2)` on an open file of any kind, `O_PATH` too.
-  ///
-  /// - Throws: `EOPNOTSUPP` where the filesystem has no handles, `EOVERFLOW` where the handle would
-  ///   be larger than 128 bytes, `EBADF`.
-  /// - Complexity: one system call, about a microsecond. Any thread.
-  public init(of descriptor: FileDescriptor) throws(Errno) {
-    self = try Self.make(descriptor, "").handle
-  }
-
-  /// `name_to_handle_at(2)` on a name in a directory. A last symbolic link is not followed.
-  ///
-  /// - Parameters:
-  ///   - name: one component or a relative path.
-  ///   - directory: an open directory, `O_PATH` too.
-  ///   - connectable: ask for a handle that names the parent too (`AT_HANDLE_CONNECTABLE`, Linux 6.13;
-  ///     ext4, XFS and btrfs). The kernel makes one by a name only, not of a descriptor.
-  /// - Throws: what ``init(of:)`` throws, and `ENOENT`, `ENOTDIR`, `EACCES`.
-  public init(
-    name: FilePath, in directory: FileDescriptor, connectable: Bool = false
-  ) throws(Errno) {
-    guard !name.isEmpty else { throw .noSuchFileOrDirectory }
-    self = try Self.make(directory, name, connectable: connectable).handle
-  }
-
-  /// The handle and the id of the mount through which the file was reached; an empty name means
-  /// the descriptor itself.
-  static func make(
-    _ directory: FileDescriptor, _ name: FilePath, connectable: Bool = false
-  ) throws(Errno) -> (handle: KernelFileHandle, mount: CInt) {
-    var raw = hs_handle()
-    var mount: CInt = 0
-    try checked(
-      unsafe name.withPlatformString {
-        unsafe hs_handle_of(directory.rawValue, $0, connectable ? 1 : 0, 0, &raw, &mount)
-      })
-    var words = InlineArray<16, UInt64>(repeating: 0)
-    unsafe withUnsafeBytes(of: raw.words) { source in
-      for i in 0..<16 {
-        unsafe words[i] = source.loadUnaligned(fromByteOffset: i * 8, as: UInt64.self)
-      }
-    }
-    let type = HandleType(rawValue: raw.type)
-    // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID: what stands in a snapshot for a nested subvolume has the same
-    // handle as all others of its kind.
-    if type.withoutFlags == .btrfs && words[0] == 2 { throw .notSupported }
-    return (KernelFileHandle(type: type, length: Int(raw.length), words: words), mount)
-  }
-
-  /// `open_by_handle_at(2)`: the file that this handle names, whatever its path. Needs
-  /// `CAP_DAC_READ_SEARCH`.
-  func open(on mount: FileDescriptor, flags: CInt) throws(Errno) -> FileDescriptor {
-    var copy = words
-    let fd = unsafe withUnsafeBytes(of: &copy) { bytes in
-      unsafe hs_open_handle(
-        mount.rawValue, type.rawValue, UInt32(length),
-        bytes.assumingMemoryBound(to: UInt64.self).baseAddress, flags)
-    }
-    return FileDescriptor(rawValue: try checked(fd))
-  }
-}
-
-extension FileStatus {
-  /// `statx(2)` on an open file of any kind, `O_PATH` too.
-  public init(of descriptor: FileDescriptor) throws(Errno) {
-    self.init(try FullStatus(descriptor, ""))
-  }
-
-  /// `statx(2)` on a name in a directory. A last symbolic link is not followed.
-  public init(name: FilePath, in directory: FileDescriptor) throws(Errno) {
-    guard !name.isEmpty else { throw .noSuchFileOrDirectory }
-    self.init(try FullStatus(directory, name))
-  }
-
-  init(_ full: FullStatus) {
-    self.init(
-      inode: full.raw.inode, mode: full.raw.mode, links: full.raw.links, size: full.raw.size,
-      device: full.raw.device)
-  }
-}
-
-/// A status with what only this module needs.
-struct FullStatus {
-  fileprivate let raw: hs_status
-
-  init(_ directory: FileDescriptor, _ name: FilePath, follow: Bool = false) throws(Errno) {
-    var raw = hs_status()
-    try checked(
-      unsafe name.withPlatformString {
-        unsafe hs_status_of(directory.rawValue, $0, follow ? 1 : 0, &raw)
-      })
-    self.raw = raw
-  }
-
-  var device: UInt64 { raw.device }
-  var inode: UInt64 { raw.inode }
-  var mode: UInt32 { raw.mode }
-  /// The id of the mount through which the file was reached, as in `/proc/self/mountinfo`.
-  var mount: Int { Int(truncatingIfNeeded: raw.mount_id) }
-  /// What a device node stands for, as `major:minor`.
-  var standsFor: String { "\(raw.raw_device_major):\(raw.raw_device_minor)" }
-  /// When the inode came into being, as `seconds.nanoseconds`; `0.0` where that is not kept.
-  var birth: String { "\(raw.birth_seconds).\(raw.birth_nanoseconds)" }
-}
-
-/// What `fstatfs(2)` says.
-struct FilesystemStatus {
-  var magic: FilesystemMagic
-  var fsid: UInt64
-  /// Bytes that this caller can still use.
-  var free: UInt64
-
-  init(of descriptor: FileDescriptor) throws(Errno) {
-    var magic: UInt64 = 0
-    (fsid, free) = (0, 0)
-    try checked(unsafe hs_filesystem_of(descriptor.rawValue, &magic, &fsid, &free))
-    self.magic = FilesystemMagic(rawValue: UInt32(magic))
-  }
 }
 
 /// The calls that belong to no type of this module.
@@ -222,6 +102,10 @@ enum SystemCalls {
     try done(unsafe path.withPlatformString { unsafe Glibc.unlink($0) })
   }
 
+  static func removeDirectory(_ path: FilePath) throws(Errno) {
+    try done(unsafe path.withPlatformString { unsafe Glibc.rmdir($0) })
+  }
+
   private static func two(
     _ a: FilePath, _ b: FilePath, _ call: (UnsafePointer<CChar>, UnsafePointer<CChar>) -> CInt
   ) -> CInt {
@@ -268,48 +152,7 @@ enum SystemCalls {
   static var create: CInt { O_RDWR | O_CREAT }
   static var createEmpty: CInt { O_RDWR | O_CREAT | O_TRUNC }
 
-  // MARK: Reading and writing
-
-  /// Everything from the descriptor's place to the end.
-  static func readAll(_ descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
-    var contents: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 16 << 10)
-    while true {
-      let n = unsafe Glibc.read(descriptor.rawValue, &chunk, chunk.count)
-      guard n >= 0 else { throw Errno(rawValue: errno) }
-      if n == 0 { return contents }
-      contents += chunk[..<n]
-    }
-  }
-
-  /// `pread(2)` until `buffer` is full or the file ends; returns how much was read.
-  static func read(
-    _ descriptor: FileDescriptor, at offset: Int, into buffer: inout [UInt8]
-  ) throws(Errno) -> Int {
-    var filled = 0
-    while filled < buffer.count {
-      let n = unsafe buffer.withUnsafeMutableBytes {
-        unsafe Glibc.pread(
-          descriptor.rawValue, $0.baseAddress?.advanced(by: filled), $0.count - filled,
-          offset + filled)
-      }
-      guard n >= 0 else { throw Errno(rawValue: errno) }
-      if n == 0 { break }
-      filled += n
-    }
-    return filled
-  }
-
-  static func writeAll(_ descriptor: FileDescriptor, _ bytes: [UInt8]) throws(Errno) {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let n = unsafe rest.withUnsafeBytes {
-        unsafe Glibc.write(descriptor.rawValue, $0.baseAddress, $0.count)
-      }
-      guard n >= 0 else { throw Errno(rawValue: errno) }
-      rest = rest.dropFirst(n)
-    }
-  }
+  // MARK: The process
 
   static var processID: Int32 { Glibc.getpid() }
 
@@ -327,28 +170,4 @@ enum SystemCalls {
 
   /// Differs between threads that run at the same time; small.
   static var threadNumber: Int { Int(hs_thread_number()) }
-}
-
-/// A descriptor that is closed with the last reference to it.
-final class OwnedDescriptor: Sendable {
-  let descriptor: FileDescriptor
-
-  init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
-
-  deinit { SystemCalls.close(descriptor) }
-}
-
-/// An event that one thread waits for and another sets, once.
-@safe final class Event: @unchecked Sendable {
-  private let raw: OpaquePointer
-
-  init() {
-    guard let raw = unsafe hs_event_create() else { fatalError("no memory for an event") }
-    unsafe self.raw = raw
-  }
-
-  func set() { unsafe hs_event_set(raw) }
-  func wait() { unsafe hs_event_wait(raw) }
-
-  deinit { unsafe hs_event_destroy(raw) }
 }

@@ -1,0 +1,16 @@
+internal import CHandleSys
+
+/// An event that one thread waits for and another sets, once.
+@safe final class Event: @unchecked Sendable {
+  private let raw: OpaquePointer
+
+  init() {
+    guard let raw = unsafe hs_event_create() else { fatalError("no memory for an event") }
+    unsafe self.raw = raw
+  }
+
+  func set() { unsafe hs_event_set(raw) }
+  func wait() { unsafe hs_event_wait(raw) }
+
+  deinit { unsafe hs_event_destroy(raw) }
+}

@@ -1,0 +1,60 @@
+internal import CHandleSys
+public import SystemPackage
+
+extension FileStatus {
+  /// `statx(2)` on an open file of any kind, `O_PATH` too.
+  public init(of descriptor: FileDescriptor) throws(Errno) {
+    self.init(try FullStatus(descriptor, ""))
+  }
+
+  /// `statx(2)` on a name in a directory. A last symbolic link is not followed.
+  public init(name: FilePath, in directory: FileDescriptor) throws(Errno) {
+    guard !name.isEmpty else { throw .noSuchFileOrDirectory }
+    self.init(try FullStatus(directory, name))
+  }
+
+  init(_ full: FullStatus) {
+    self.init(
+      inode: full.raw.inode, mode: full.raw.mode, links: full.raw.links, size: full.raw.size,
+      device: full.raw.device)
+  }
+}
+
+/// A status with what only this module needs.
+struct FullStatus {
+  fileprivate let raw: hs_status
+
+  init(_ directory: FileDescriptor, _ name: FilePath, follow: Bool = false) throws(Errno) {
+    var raw = hs_status()
+    try checked(
+      unsafe name.withPlatformString {
+        unsafe hs_status_of(directory.rawValue, $0, follow ? 1 : 0, &raw)
+      })
+    self.raw = raw
+  }
+
+  var device: UInt64 { raw.device }
+  var inode: UInt64 { raw.inode }
+  var mode: UInt32 { raw.mode }
+  /// The id of the mount through which the file was reached, as in `/proc/self/mountinfo`.
+  var mount: Int { Int(truncatingIfNeeded: raw.mount_id) }
+  /// What a device node stands for, as `major:minor`.
+  var standsFor: String { "\(raw.raw_device_major):\(raw.raw_device_minor)" }
+  /// When the inode came into being, as `seconds.nanoseconds`; `0.0` where that is not kept.
+  var birth: String { "\(raw.birth_seconds).\(raw.birth_nanoseconds)" }
+}
+
+/// What `fstatfs(2)` says.
+struct FilesystemStatus {
+  var magic: FilesystemMagic
+  var fsid: UInt64
+  /// Bytes that this caller can still use.
+  var free: UInt64
+
+  init(of descriptor: FileDescriptor) throws(Errno) {
+    var magic: UInt64 = 0
+    (fsid, free) = (0, 0)
+    try checked(unsafe hs_filesystem_of(descriptor.rawValue, &magic, &fsid, &free))
+    self.magic = FilesystemMagic(rawValue: UInt32(magic))
+  }
+}

@@ -1,0 +1,65 @@
+internal import CHandleSys
+internal import Glibc
+public import SystemPackage
+
+extension KernelFileHandle {
+  /// `name_to_handle_at(2)` on an open file of any kind, `O_PATH` too.
+  ///
+  /// - Throws: `EOPNOTSUPP` where the filesystem has no handles, `EOVERFLOW` where the handle would
+  ///   be larger than 128 bytes, `EBADF`.
+  /// - Complexity: one system call, about a microsecond. Any thread.
+  public init(of descriptor: FileDescriptor) throws(Errno) {
+    self = try Self.make(descriptor, "").handle
+  }
+
+  /// `name_to_handle_at(2)` on a name in a directory. A last symbolic link is not followed.
+  ///
+  /// - Parameters:
+  ///   - name: one component or a relative path.
+  ///   - directory: an open directory, `O_PATH` too.
+  ///   - connectable: ask for a handle that names the parent too (`AT_HANDLE_CONNECTABLE`, Linux 6.13;
+  ///     ext4, XFS and btrfs). The kernel makes one by a name only, not of a descriptor.
+  /// - Throws: what ``init(of:)`` throws, and `ENOENT`, `ENOTDIR`, `EACCES`.
+  public init(
+    name: FilePath, in directory: FileDescriptor, connectable: Bool = false
+  ) throws(Errno) {
+    guard !name.isEmpty else { throw .noSuchFileOrDirectory }
+    self = try Self.make(directory, name, connectable: connectable).handle
+  }
+
+  /// The handle and the id of the mount through which the file was reached; an empty name means
+  /// the descriptor itself.
+  static func make(
+    _ directory: FileDescriptor, _ name: FilePath, connectable: Bool = false
+  ) throws(Errno) -> (handle: KernelFileHandle, mount: CInt) {
+    var raw = hs_handle()
+    var mount: CInt = 0
+    try checked(
+      unsafe name.withPlatformString {
+        unsafe hs_handle_of(directory.rawValue, $0, connectable ? 1 : 0, 0, &raw, &mount)
+      })
+    var words = InlineArray<16, UInt64>(repeating: 0)
+    unsafe withUnsafeBytes(of: raw.words) { source in
+      for i in 0..<16 {
+        unsafe words[i] = source.loadUnaligned(fromByteOffset: i * 8, as: UInt64.self)
+      }
+    }
+    let type = HandleType(rawValue: raw.type)
+    // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID: what stands in a snapshot for a nested subvolume has the same
+    // handle as all others of its kind.
+    if type.withoutFlags == .btrfs && words[0] == 2 { throw .notSupported }
+    return (KernelFileHandle(type: type, length: Int(raw.length), words: words), mount)
+  }
+
+  /// `open_by_handle_at(2)`: the file that this handle names, whatever its path. Needs
+  /// `CAP_DAC_READ_SEARCH`.
+  func open(on mount: FileDescriptor, flags: CInt) throws(Errno) -> FileDescriptor {
+    var copy = words
+    let fd = unsafe withUnsafeBytes(of: &copy) { bytes in
+      unsafe hs_open_handle(
+        mount.rawValue, type.rawValue, UInt32(length),
+        bytes.assumingMemoryBound(to: UInt64.self).baseAddress, flags)
+    }
+    return FileDescriptor(rawValue: try checked(fd))
+  }
+}
