@@ -91,3 +91,16 @@ func timed(
   }
   return Timing(nanoseconds: now() - start, operations: operations)
 }
+
+/// Runs a body in threads of their own, also where there are more of them than processors, and waits.
+func inThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+  let group = DispatchGroup()
+  for number in 0..<count {
+    group.enter()
+    Thread.detachNewThread {
+      body(number)
+      group.leave()
+    }
+  }
+  group.wait()
+}

@@ -1,5 +1,4 @@
 import CYardstick
-import Dispatch
 import HandleStore
 import SystemPackage
 
@@ -74,7 +73,7 @@ extension Bench {
   ) -> Timing {
     let filesystem = files.filesystem
     let start = now()
-    DispatchQueue.concurrentPerform(iterations: threads) { thread in
+    inThreads(threads) { thread in
       for i in stride(from: thread, to: all.count, by: threads) {
         guard
           (try? store.register(all[i].handle, status: all[i].status, on: filesystem)) != nil
