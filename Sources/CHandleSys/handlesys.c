@@ -106,11 +106,38 @@ int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid, uint64_t *free_byt
     return 0;
 }
 
+/* EXT4_IOC_GETFSUUID (Linux 6.0). */
+static int ext4_uuid(int fd, uint8_t out[16])
+{
+    struct {
+        uint32_t length, flags;
+        uint8_t bytes[16];
+    } uuid = {.length = 16};
+    if (ioctl(fd, _IOR('f', 44, uint32_t[2]), &uuid))
+        return -errno;
+    memcpy(out, uuid.bytes, 16);
+    return 16;
+}
+
+/* XFS_IOC_FSGEOMETRY_V4: 112 bytes, with the UUID from the 64th. */
+static int xfs_uuid(int fd, uint8_t out[16])
+{
+    uint8_t geometry[112];
+    if (ioctl(fd, _IOR('X', 124, uint8_t[112]), geometry))
+        return -errno;
+    memcpy(out, geometry + 64, 16);
+    return 16;
+}
+
 int hs_filesystem_uuid(int fd, uint8_t out[16])
 {
     struct hs_uuid uuid = {0};
-    if (ioctl(fd, HS_FS_IOC_GETFSUUID, &uuid))
-        return -errno;
+    if (ioctl(fd, HS_FS_IOC_GETFSUUID, &uuid)) {
+        int failure = -errno, length = ext4_uuid(fd, out);
+        if (length < 0)
+            length = xfs_uuid(fd, out);
+        return length < 0 ? failure : length;
+    }
     if (uuid.length == 0 || uuid.length > 16)
         return -ENOTTY;
     memcpy(out, uuid.bytes, 16);

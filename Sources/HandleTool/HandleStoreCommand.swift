@@ -51,6 +51,8 @@ struct HandleStoreCommand: ParsableCommand {
   static func main() {
     // A reader that leaves early, as `head` does, is seen as EPIPE.
     signal(SIGPIPE, SIG_IGN)
+    // A limit on the size of files is seen as EFBIG.
+    signal(SIGXFSZ, SIG_IGN)
     openStandardStreams()
     do {
       var command = try parseAsRoot()

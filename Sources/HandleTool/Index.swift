@@ -40,6 +40,8 @@ struct Index: ParsableCommand {
     let counts = try root.closeAfter {
       // Before a store is made for it.
       let found = try handle(of: root)
+      try requireOpening(root)
+      try requireOther(than: root)
       return try argument.opened(StoreOptions(durability: durability)) { store in
         var indexer = try TreeIndexer(store, root, found)
         try indexer.run()
@@ -48,6 +50,22 @@ struct Index: ParsableCommand {
     }
     try counts.report.print(asJSON: output.json)
     guard counts.refused == 0 else { throw FindingExit() }
+  }
+
+  private func requireOpening(_ root: FileDescriptor) throws {
+    if case .notPermitted = try FilesystemProbe(of: root).opening {
+      throw StoreError.notPermitted("opening \(Text.path(dir)) by its handle")
+    }
+  }
+
+  private func requireOther(than root: FileDescriptor) throws {
+    guard let store = try? openDirectory(argument.store) else { return }
+    let (own, walked) = try store.closeAfter {
+      try (FileStatus(of: store), FileStatus(of: root))
+    }
+    guard own.inode != walked.inode || own.device != walked.device else {
+      throw ValidationError("DIR is the store itself, whose files come and go with each run")
+    }
   }
 
   private func handle(of root: FileDescriptor) throws -> FoundFile {

@@ -50,7 +50,7 @@ struct TreeIndexer {
   }
 
   private mutating func register() throws {
-    let results = try store.register(batch, on: filesystem)
+    let results = try registered()
     for (candidate, result) in zip(batch, results) {
       counts.count(result, spilled: candidate.isSpilled)
     }
@@ -60,6 +60,25 @@ struct TreeIndexer {
     batch.removeAll(keepingCapacity: true)
     directories.removeAll(keepingCapacity: true)
     progress.show(counts)
+  }
+
+  /// The results for the batch, without those files of it that have vanished.
+  private mutating func registered() throws -> [Registration] {
+    while true {
+      do throws(StoreError) {
+        return try store.register(batch, on: filesystem)
+      } catch {
+        guard case .wrongFilesystem(let handle, _) = error else { throw error }
+        while let i = batch.firstIndex(where: { $0.handle == handle }) { leaveOut(i) }
+      }
+    }
+  }
+
+  private mutating func leaveOut(_ index: Int) {
+    batch.remove(at: index)
+    counts.refused += 1
+    directories.removeAll { $0.index == index }
+    for i in directories.indices where directories[i].index > index { directories[i].index -= 1 }
   }
 
   private mutating func enter(_ directory: Pending) throws {

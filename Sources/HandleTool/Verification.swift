@@ -49,6 +49,8 @@ struct Verification: ~Copyable {
   /// What concerns this one node does not end the run.
   private mutating func take(_ error: StoreError, _ node: Node) throws {
     switch error {
+    // Dropped since the page was read.
+    case .unknownNode: counts.staleBefore += 1
     case .stale:
       counts.stale += 1
       try tell("stale", node, nil)

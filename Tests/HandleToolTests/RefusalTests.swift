@@ -102,6 +102,38 @@ struct RefusalTests {
     try store.close()
   }
 
+  @Test func theStoreItselfIsNotWalked() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.appending("store")
+    try Store(at: path).close()
+    let result = try handlestore("index", path.string, path.string)
+    #expect(result.status == 2)
+    #expect(result.errors.contains("DIR is the store itself"))
+  }
+
+  @Test(arguments: ["state", "data.mdb", "writer"]) func aFifoInPlaceOfAFile(_ name: String) throws
+  {
+    let directory = try TemporaryDirectory()
+    let path = directory.appending("store")
+    try Store(at: path).close()
+    try unlink(path.appending(name))
+    try succeed("mkfifo", path.appending(name).string)
+    for command in Self.commands where command[0] != "repair" {
+      let result = try run(
+        ["timeout", "20", product("handlestore")]
+          + command.map { $0.replacingOccurrences(of: "S", with: path.string) })
+      #expect(result.status <= 4, "\(command)")
+    }
+  }
+
+  @Test func aLimitOnTheSizeOfFiles() throws {
+    let place = try Workplace()
+    let command = [product("handlestore"), "index", place.store, "/usr/include"]
+    let result = try run(["sh", "-c", #"ulimit -f 200; "$@""#, "sh"] + command)
+    #expect(result.status == 4)
+    #expect(result.errors.contains("RLIMIT_FSIZE"))
+  }
+
   @Test func anotherDirectoryIsLeftAlone() throws {
     let directory = try TemporaryDirectory()
     try write("precious", to: directory.appending("file"))
@@ -136,12 +168,17 @@ struct RefusalTests {
   @Test(.opensHandles) func withoutThePrivilege() throws {
     let place = try Workplace.indexed()
     try succeed("chmod", "-R", "a+rwX", place.directory.path.string)
-    for command in [["open", place.store, "2"], ["verify", place.store], ["probe", place.tree]] {
+    let new = place.path("new").string
+    for command in [
+      ["open", place.store, "2"], ["verify", place.store], ["probe", place.tree],
+      ["index", new, place.tree],
+    ] {
       let result = try run(
         ["setpriv", "--bounding-set", "-dac_read_search", "--inh-caps", "-all"]
           + [product("handlestore")] + command)
       #expect(result.status == 4)
       #expect(result.errors.contains("is not permitted; run with CAP_DAC_READ_SEARCH"))
     }
+    #expect(!FileManager.default.fileExists(atPath: place.path("new").string))
   }
 }

@@ -83,4 +83,22 @@ import Testing
     #expect(
       summary.counts[spilled] == small.nodes.values.count { $0.isSpilled && $0.state == .live })
   }
+
+  /// The reader's map is smaller than the data when it begins to copy.
+  @Test func aCopyByAReaderWhoseMapIsTooSmall() throws {
+    let directory = try TemporaryDirectory()
+    let store = try Store(at: directory.appending("store"))
+    let filesystem = try Synthetic.attach(to: store)
+    let copy = directory.appending("copy")
+    let reader = try Child("storeworker", ["copy", store.path.string, copy.string])
+    #expect(reader.line() == "open")
+    for batch in 0..<UInt64(20) {
+      let keys = (batch * 1000)..<((batch + 1) * 1000)
+      _ = try store.register(keys.map { Synthetic.candidate($0) }, on: filesystem)
+    }
+    reader.send("copy")
+    #expect(reader.line() == "copied")
+    #expect(try Store.check(at: copy).live == 20_000)
+    try store.close()
+  }
 }

@@ -15,6 +15,16 @@ extension Tasks {
     try store.close()
   }
 
+  /// `copy STORE DEST`: opens a store for reading, and copies it at each line of its input.
+  static func copy(_ arguments: [String]) throws {
+    let store = try Store(at: FilePath(arguments[0]), options: StoreOptions(readOnly: true))
+    say("open")
+    while readLine() != nil {
+      try store.backup(to: FilePath(arguments[1]))
+      say("copied")
+    }
+  }
+
   /// `addresses STORE`: registers until there are no addresses for a larger map, and goes on with what
   /// there is.
   static func addresses(_ arguments: [String]) throws {

@@ -13,7 +13,7 @@ enum Tasks {
       try task.run()
     },
     "hold": hold, "crowd": crowd, "readers": readers, "descriptors": descriptors, "fork": fork,
-    "addresses": addresses, "orphan": orphan,
+    "addresses": addresses, "orphan": orphan, "copy": copy,
   ]
 
   /// The name of an error's case.

@@ -55,7 +55,7 @@ int hs_status_of(int dirfd, const char *name, int follow, struct hs_status *out)
 /* fstatfs(2): the magic number, the 64-bit filesystem id and the free bytes for the caller. */
 int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid, uint64_t *free_bytes);
 
-/* FS_IOC_GETFSUUID (Linux 6.9). Returns the UUID's length, 1...16. */
+/* FS_IOC_GETFSUUID (Linux 6.9), or what ext4 and XFS had before. Returns the UUID's length, 1...16. */
 int hs_filesystem_uuid(int fd, uint8_t out[16]);
 
 /* BTRFS_IOC_FS_INFO: the filesystem's id and how many devices it has. */

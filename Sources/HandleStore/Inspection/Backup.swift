@@ -20,6 +20,8 @@ struct Backup {
       guard try entries.next() == nil else {
         throw StoreError(Errno.directoryNotEmpty, "backing up to \(path)")
       }
+    } catch .noSpace, .diskQuotaExceeded {
+      throw StoreError.diskFull(path: path)
     } catch {
       throw StoreError(error, "making \(path)")
     }

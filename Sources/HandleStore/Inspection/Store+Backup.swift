@@ -27,8 +27,20 @@ extension Store {
     }
   }
 
-  /// A snapshot is held meanwhile, so that the map is not moved.
   private func copyData(to path: FilePath) throws {
+    while true {
+      do {
+        return try copySnapshot(to: path)
+      } catch let error as LMDBError where error == .mapResized {
+        // By a process that has written since the environment was opened.
+        try SystemCalls.unlink(path.appending("data.mdb"))
+        try environment.resizeMap(to: 0)
+      }
+    }
+  }
+
+  /// A snapshot is held meanwhile, so that the map is not moved.
+  private func copySnapshot(to path: FilePath) throws {
     let snapshot = try read()
     try environment.copy(to: path)
     _ = snapshot.number

@@ -13,6 +13,8 @@ struct FilesystemIdentity: Equatable {
   var root: KernelFileHandle?
   var volume: String
 
+  var isUUID: Bool { uuid.count == 16 }
+
   /// Whether both may be the same filesystem: nothing that is known of both differs.
   func matches(_ other: FilesystemIdentity) -> Bool {
     guard magic == other.magic && uuid == other.uuid else { return false }

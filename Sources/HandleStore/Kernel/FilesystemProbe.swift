@@ -130,7 +130,7 @@ public struct FilesystemProbe: Sendable {
       let found = try FilesystemIdentity.of(descriptor).identity
       return .success(
         Identity(
-          uuid: Hexadecimal.string(found.uuid), isUUID: found.uuid.count == 16, root: found.root,
+          uuid: Hexadecimal.string(found.uuid), isUUID: found.isUUID, root: found.root,
           volume: found.volume))
     } catch .notSupported {
       return .failure(.noHandles(magic))

@@ -145,12 +145,13 @@ enum SystemCalls {
 
   // MARK: Flags of open(2)
 
-  static var readOnly: CInt { O_RDONLY }
+  // What is expected to be a file may be a fifo or a terminal, which must not hold anybody up.
+  static var readOnly: CInt { O_RDONLY | O_NONBLOCK | O_NOCTTY }
   static var path: CInt { HS_O_PATH }
   static var directory: CInt { O_RDONLY | O_DIRECTORY }
-  static var readWrite: CInt { O_RDWR }
-  static var create: CInt { O_RDWR | O_CREAT }
-  static var createEmpty: CInt { O_RDWR | O_CREAT | O_TRUNC }
+  static var readWrite: CInt { O_RDWR | O_NONBLOCK | O_NOCTTY }
+  static var create: CInt { readWrite | O_CREAT }
+  static var createEmpty: CInt { create | O_TRUNC }
 
   // MARK: The process
 

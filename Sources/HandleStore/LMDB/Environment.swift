@@ -166,6 +166,18 @@ struct TableStatistics {
   func openTables(
     _ names: [(String, integerKeys: Bool)], create: Bool
   ) throws(LMDBError) -> [Table] {
+    do throws(LMDBError) {
+      return try openTablesOnce(names, create: create)
+    } catch .mapResized {
+      // By a process that has written since the environment was opened.
+      try resizeMap(to: 0)
+    }
+    return try openTables(names, create: create)
+  }
+
+  private func openTablesOnce(
+    _ names: [(String, integerKeys: Bool)], create: Bool
+  ) throws(LMDBError) -> [Table] {
     var started: OpaquePointer?
     try lmdb(unsafe mdb_txn_begin(raw, nil, create ? 0 : UInt32(MDB_RDONLY), &started))
     guard let transaction = unsafe started else { throw LMDBError(code: ENOMEM) }

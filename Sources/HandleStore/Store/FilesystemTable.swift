@@ -105,6 +105,11 @@ final class FilesystemTable: Sendable {
       }
       // A FUSE server may give its ids to other files after it was started again.
       if identity.magic == .fuse { return nil }
+      guard identity.isUUID || ![.xfs, .f2fs].contains(identity.magic) else {
+        throw StoreError.ambiguousFilesystem(
+          "the kernel does not tell its UUID (Linux 6.9 does), and else it is known by its device "
+            + "number only, which may be another's tomorrow")
+      }
       if identity.volume.isEmpty,
         let known = matching.first(where: { state.known[$0]?.volume != "" })
       {

@@ -17,7 +17,7 @@ final class NodeCache: Sendable {
     var records: [Record]
     var changes: UInt64 = 0
     var hits: UInt64 = 0
-    var turn = 0
+    var puts = 0
   }
 
   private final class LockedShard: Sendable {
@@ -120,8 +120,9 @@ final class NodeCache: Sendable {
   }
 
   private func put(_ id: NodeID, _ record: Record, _ set: Int, _ shard: inout Shard) {
-    let way = way(id, in: set, &shard) ?? shard.turn
-    shard.turn = (shard.turn + 1) % Self.ways
+    // The same place for a run, so that neighbours are written behind one another.
+    let way = way(id, in: set, &shard) ?? shard.puts / Self.run % Self.ways
+    shard.puts &+= 1
     shard.ids[set * Self.ways + way] = id.rawValue
     shard.records[way * sets + set] = record
   }

@@ -141,6 +141,11 @@ extension StoreError: CustomStringConvertible {
     case .readOnlyFileSystem: "; open the store for reading only, or where it can be written"
     case .ioError: "; the disk failed (see the kernel's log): close the store, and check it"
     case .noMemory: "; memory or address space is short (see RLIMIT_AS)"
+    case .directoryNotEmpty: "; name a directory that is empty, or that does not exist"
+    case .fileExists, .isDirectory, .invalidArgument:
+      "; something else is in the place of one of the store's files: move it away"
+    case .fileTooLarge: "; raise the limit on the size of files (RLIMIT_FSIZE)"
+    case .noSpace, .diskQuotaExceeded: "; free some space"
     case .notSupported: "; keep it on a filesystem that can do this"
     default: ""
     }
