@@ -56,4 +56,29 @@ import Testing
     try test.store.close()
     try bind.unmount()
   }
+
+  /// More device numbers than are remembered, each held by a file as long as it is.
+  @Test func eachSubvolumeHasADeviceNumber() throws {
+    let volume = try Volume(.btrfs)
+    let names = (0..<40).map { "subvolume-\($0)" }
+    for name in names {
+      try succeed("btrfs", "subvolume", "create", volume.path.appending(name).string)
+      try write("in \(name)", to: volume.path.appending("\(name)/file"))
+    }
+    let test = try TestStore()
+    let id = try test.store.attach(volume.path)
+    for outcome in [Registration.Outcome.created, .existing] {
+      for name in names {
+        let file = try withDirectory(volume.path) {
+          try FoundFile(name: FilePath("\(name)/file"), in: $0)
+        }
+        let found = try test.store.register(file, on: id)
+        #expect(found.outcome == outcome)
+        #expect(try test.store.contents(found.node) == "in \(name)")
+      }
+    }
+    #expect(try test.store.nodes().nodes.count == names.count)
+    try test.store.close()
+    try volume.unmount()
+  }
 }

@@ -9,13 +9,25 @@ final class FilesystemTable: Sendable {
     /// Of the mounted superblock: another one at the same time is another filesystem.
     let superblock: String
     /// The device numbers that files on it are known to have: on btrfs each subvolume has its own, and
-    /// on overlayfs each layer may.
-    var devices: Set<UInt64>
+    /// on overlayfs each layer may. Each with a file that keeps the number from being given to another
+    /// filesystem.
+    private(set) var devices: [UInt64: OwnedDescriptor]
+
+    private static let mostDevices = 32
 
     init(mount: OwnedDescriptor, superblock: String) throws(Errno) {
       self.mount = mount
       self.superblock = superblock
-      devices = [try FileStatus(of: mount.descriptor).device]
+      devices = [try FileStatus(of: mount.descriptor).device: mount]
+    }
+
+    mutating func learn(_ device: UInt64, by file: OwnedDescriptor) {
+      if devices.count == Self.mostDevices,
+        let one = devices.first(where: { $0.value !== mount })?.key
+      {
+        devices[one] = nil
+      }
+      devices[device] = file
     }
   }
 
@@ -74,13 +86,13 @@ final class FilesystemTable: Sendable {
   func mayBeElsewhere(_ device: UInt64, _ id: FilesystemID) -> Bool {
     guard device != 0 else { return false }
     return state.withLock { state in
-      state.attached[id].map { !$0.devices.contains(device) } ?? false
+      state.attached[id].map { $0.devices[device] == nil } ?? false
     }
   }
 
-  /// Remembers a device number of a filesystem's.
-  func learn(_ device: UInt64, of id: FilesystemID) {
-    state.withLock { _ = $0.attached[id]?.devices.insert(device) }
+  /// Remembers a device number of a filesystem's, which a file there has.
+  func learn(_ device: UInt64, by file: OwnedDescriptor, of id: FilesystemID) {
+    state.withLock { $0.attached[id]?.learn(device, by: file) }
   }
 
   /// Through what a filesystem's files are opened.

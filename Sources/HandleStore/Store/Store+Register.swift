@@ -79,22 +79,26 @@ extension Store {
   private func requireOwn(_ candidate: Candidate, _ filesystem: FilesystemID) throws {
     let device = candidate.status.device
     guard filesystems.mayBeElsewhere(device, filesystem) else { return }
-    guard try isOpened(candidate, filesystem) else {
+    guard let file = try opened(candidate, filesystem) else {
       throw StoreError.wrongFilesystem(candidate.handle, filesystem)
     }
-    filesystems.learn(device, of: filesystem)
+    filesystems.learn(device, by: file, of: filesystem)
   }
 
-  /// Whether a candidate's handle opens a file of its device and number on a filesystem.
-  private func isOpened(_ candidate: Candidate, _ filesystem: FilesystemID) throws -> Bool {
+  /// The file that a candidate's handle opens on a filesystem, if it has the candidate's device and
+  /// number.
+  private func opened(
+    _ candidate: Candidate, _ filesystem: FilesystemID
+  ) throws -> OwnedDescriptor? {
     let mount = try filesystems.mount(filesystem).0
     do throws(Errno) {
       let file = OwnedDescriptor(
         try candidate.handle.open(on: mount.descriptor, flags: SystemCalls.path))
       let status = try FileStatus(of: file.descriptor)
       return status.device == candidate.status.device && status.inode == candidate.status.inode
+        ? file : nil
     } catch .staleHandle {
-      return false
+      return nil
     } catch {
       throw StoreError(error, "opening handle \(candidate.handle)")
     }
