@@ -108,6 +108,8 @@ import Testing
       (.unknownFilesystem(FilesystemID(rawValue: 2)), "attach"),
       (.notAttached(FilesystemID(rawValue: 2)), "mount"), (.ambiguousFilesystem("why"), "why"),
       (.noHandles(FilesystemMagic(rawValue: 1)), "use another"),
+      (.staleHandle(Synthetic.handle(1)), "look"),
+      (.wrongFilesystem(Synthetic.handle(1), FilesystemID(rawValue: 2)), "attach"),
       (.notOpenable(.root, .socket), "O_PATH"), (.inUse(path: path, pid: 7), "stop it"),
       (.inUse(path: path, pid: nil), "another process"), (.alreadyOpen(path: path), "use that"),
       (.readOnly, "open it for writing"), (.closed, "open it again"), (.forked, "open it again"),

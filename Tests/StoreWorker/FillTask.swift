@@ -41,13 +41,7 @@ struct FillTask {
 
   private mutating func register(_ count: UInt64) throws {
     let keys = key..<(key + count)
-    let candidates = keys.map { Synthetic.candidate($0) }
-    let found =
-      count == 1
-      ? [try store.register(candidates[0], on: filesystem)]
-      : try store.register(candidates, on: filesystem)
-    log.append(
-      zip(keys, found).map { .registered(key: $0, generation: 1, node: $1.node.rawValue) })
+    _ = try log.registering(Array(keys), in: store, on: filesystem)
     key += count
   }
 }

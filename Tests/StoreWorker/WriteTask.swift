@@ -65,13 +65,7 @@ private struct WritingThread {
   private mutating func register(count: Int) throws {
     let keys = (0..<UInt64(count)).map { nextKey + $0 }
     nextKey += UInt64(count)
-    let candidates = keys.map { Synthetic.candidate($0) }
-    let found =
-      count == 1
-      ? [try store.register(candidates[0], on: filesystem)]
-      : try store.register(candidates, on: filesystem)
-    log.append(
-      zip(keys, found).map { .registered(key: $0, generation: 1, node: $1.node.rawValue) })
+    let found = try log.registering(keys, in: store, on: filesystem)
     for (key, result) in zip(keys, found) { files.append((key, 1, result.node)) }
   }
 
@@ -95,5 +89,20 @@ private struct WritingThread {
         key: file.key, generation: file.generation + 1, node: found.node.rawValue),
     ])
     files[index] = (file.key, file.generation + 1, found.node)
+  }
+}
+
+extension AcknowledgementLog {
+  /// Registers files, one alone or several in a batch, and logs that they are acknowledged.
+  func registering(
+    _ keys: [UInt64], in store: Store, on filesystem: FilesystemID
+  ) throws -> [Registration] {
+    let candidates = keys.map { Synthetic.candidate($0) }
+    let found =
+      keys.count == 1
+      ? [try store.register(candidates[0], on: filesystem)]
+      : try store.register(candidates, on: filesystem)
+    append(zip(keys, found).map { .registered(key: $0, generation: 1, node: $1.node.rawValue) })
+    return found
   }
 }
