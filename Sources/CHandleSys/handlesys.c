@@ -7,13 +7,16 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/btrfs.h>
+#include <linux/fanotify.h>
 #include <linux/futex.h>
+#include <linux/openat2.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -24,6 +27,8 @@
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+#include <sodium.h>
 
 #ifndef AT_HANDLE_CONNECTABLE
 #define AT_HANDLE_CONNECTABLE 0x002
@@ -83,6 +88,8 @@ int hs_status_of(int dirfd, const char *name, int follow, struct hs_status *out)
         .device = makedev(x.stx_dev_major, x.stx_dev_minor),
         .mount_id = x.stx_mnt_id,
         .size = x.stx_size,
+        .change_seconds = x.stx_ctime.tv_sec,
+        .change_nanoseconds = x.stx_ctime.tv_nsec,
         .birth_seconds = x.stx_mask & STATX_BTIME ? x.stx_btime.tv_sec : 0,
         .birth_nanoseconds = x.stx_mask & STATX_BTIME ? x.stx_btime.tv_nsec : 0,
         .mode = x.stx_mode,
@@ -159,6 +166,49 @@ int hs_open(int dirfd, const char *name, int flags, unsigned mode)
     return result(openat(dirfd, name, flags | O_CLOEXEC, mode));
 }
 
+int hs_open_name(int dirfd, const char *name, int flags, unsigned mode)
+{
+    struct open_how how = {
+        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
+        .mode = flags & O_CREAT ? mode : 0,
+        .resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS,
+    };
+    return result(syscall(SYS_openat2, dirfd, name, &how, sizeof how));
+}
+
+#ifndef SYS_open_tree
+#define SYS_open_tree 428
+#endif
+#define HS_OPEN_TREE_CLONE 1
+
+int hs_clone_mount(int dirfd)
+{
+    return result(syscall(SYS_open_tree, dirfd, "", AT_EMPTY_PATH | HS_OPEN_TREE_CLONE | O_CLOEXEC));
+}
+
+#ifndef FAN_REPORT_TARGET_FID
+#define FAN_REPORT_TARGET_FID 0x00001000
+#endif
+#ifndef FAN_RENAME
+#define FAN_RENAME 0x10000000
+#endif
+
+int hs_watch_open(void)
+{
+    unsigned report = FAN_REPORT_FID | FAN_REPORT_DIR_FID | FAN_REPORT_NAME | FAN_REPORT_TARGET_FID;
+    return result(syscall(SYS_fanotify_init, FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | report, O_RDONLY));
+}
+
+int hs_watch_filesystem(int watch, int fd)
+{
+    uint64_t mask = FAN_RENAME | FAN_ATTRIB | FAN_ONDIR;
+    return result(syscall(SYS_fanotify_mark, watch, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, fd, "."));
+}
+
+long hs_read(int fd, void *buffer, size_t length) { return result(read(fd, buffer, length)); }
+
+int hs_wait_for_lock(int fd) { return result(flock(fd, LOCK_EX)); }
+
 int hs_close(int fd) { return result(close(fd)); }
 
 long hs_read_directory(int fd, void *buffer, size_t length)
@@ -166,15 +216,27 @@ long hs_read_directory(int fd, void *buffer, size_t length)
     return result(syscall(SYS_getdents64, fd, buffer, length));
 }
 
-long hs_path_of(int fd, char *buffer, size_t length)
+static long read_link(int dirfd, const char *link, char *buffer, size_t length)
 {
-    char link[32];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    long n = readlink(link, buffer, length - 1);
+    long n = readlinkat(dirfd, link, buffer, length - 1);
     if (n < 0)
         return -errno;
     buffer[n] = '\0';
     return n;
+}
+
+long hs_path_of(int fd, char *buffer, size_t length)
+{
+    char link[32];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    return read_link(AT_FDCWD, link, buffer, length);
+}
+
+long hs_path_in(int descriptors, int fd, char *buffer, size_t length)
+{
+    char link[16];
+    snprintf(link, sizeof link, "%d", fd);
+    return read_link(descriptors, link, buffer, length);
 }
 
 int hs_allocate(int fd, int64_t length, int unshare)
@@ -224,6 +286,11 @@ uint32_t hs_fork_count(void) { return atomic_load_explicit(&fork_count, memory_o
 uint64_t hs_checksum(const void *bytes, size_t length, uint64_t seed)
 {
     return XXH3_64bits_withSeed(bytes, length, seed);
+}
+
+void hs_mac(const void *bytes, size_t length, const uint64_t key[2], uint64_t out[2])
+{
+    crypto_shorthash_siphashx24((unsigned char *)out, bytes, length, (const unsigned char *)key);
 }
 
 uint64_t hs_now(void)

@@ -83,12 +83,15 @@ extension StoreError {
   /// What the error means for the exit code.
   var status: ExitStatus {
     switch self {
-    case .stale, .staleHandle, .unknownNode, .notOpenable: .finding
+    case .stale, .staleHandle, .unknownNode, .notOpenable, .notOpenableHandle, .refused,
+      .readOnlyExport:
+      .finding
     case .inUse, .alreadyOpen, .readOnly, .closed, .forked, .noStore, .notAStore,
-      .unsupportedVersion, .damaged, .torn, .tooManyReaders:
+      .unsupportedVersion, .damaged, .torn, .tooManyReaders, .noExport, .exposedKeys, .noKeys:
       .store
+    case .badExport, .badName, .tokenTooLong: .usage
     case .unknownFilesystem, .notAttached, .wrongFilesystem, .ambiguousFilesystem, .noHandles,
-      .diskFull, .tooManyOpenFiles, .notPermitted, .system:
+      .diskFull, .tooManyOpenFiles, .notPermitted, .unavailable, .mountPoint, .system:
       .system
     }
   }

@@ -20,6 +20,9 @@
 /* O_PATH, which Swift's import of <fcntl.h> leaves out. */
 #define HS_O_PATH 010000000
 
+/* FILEID_IS_CONNECTABLE of <linux/exportfs.h>: open only what has a name below the mount's root. */
+#define HS_HANDLE_CONNECTABLE 0x10000
+
 struct hs_handle {
     int32_t type;
     uint32_t length;
@@ -31,7 +34,7 @@ struct hs_handle {
 int hs_handle_of(int dirfd, const char *name, int connectable, int follow, struct hs_handle *out,
                  int *mount_id);
 
-/* open_by_handle_at(2), always with O_CLOEXEC. */
+/* open_by_handle_at(2), always with O_CLOEXEC. `type` may carry HS_HANDLE_CONNECTABLE. */
 int hs_open_handle(int mount_fd, int32_t type, uint32_t length, const uint64_t *words, int flags);
 
 struct hs_status {
@@ -40,6 +43,8 @@ struct hs_status {
     uint64_t mount_id;
     uint64_t size;
     int64_t birth_seconds; /* 0 where the filesystem keeps no birth time */
+    int64_t change_seconds; /* of the last change of the inode */
+    uint32_t change_nanoseconds;
     uint32_t birth_nanoseconds;
     uint32_t mode;
     uint32_t links;
@@ -65,11 +70,34 @@ int hs_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices);
 int hs_open(int dirfd, const char *name, int flags, unsigned mode);
 int hs_close(int fd);
 
+/* openat2(2) of one name or `..`, always with O_CLOEXEC: a symbolic link is not followed, and -EXDEV where
+ * the name is a mount point or leads out of the directory by other means than `..`. */
+int hs_open_name(int dirfd, const char *name, int flags, unsigned mode);
+
+/* open_tree(2) with OPEN_TREE_CLONE: a mount of one's own of the directory, without what is mounted
+ * below it. */
+int hs_clone_mount(int dirfd);
+
+/* fanotify_init(2) for events that name files and directories by their handles, and
+ * fanotify_mark(2) on the filesystem that a file is on. */
+int hs_watch_open(void);
+int hs_watch_filesystem(int watch, int fd);
+#define HS_WATCH_MOVED 0x10000000u    /* FAN_RENAME */
+#define HS_WATCH_ATTRIBUTE 0x00000004u /* FAN_ATTRIB */
+#define HS_WATCH_LOST 0x00004000u     /* FAN_Q_OVERFLOW */
+#define HS_WATCH_DIRECTORY 0x40000000u /* FAN_ONDIR */
+long hs_read(int fd, void *buffer, size_t length);
+
+/* flock(2), waiting. */
+int hs_wait_for_lock(int fd);
+
 /* getdents64(2). Returns the number of bytes filled, 0 at the end. */
 long hs_read_directory(int fd, void *buffer, size_t length);
 
 /* readlink("/proc/self/fd/N"), terminated. Returns the length. */
 long hs_path_of(int fd, char *buffer, size_t length);
+/* The same with /proc/self/fd open as `descriptors`: faster. */
+long hs_path_in(int descriptors, int fd, char *buffer, size_t length);
 
 /* fallocate(2) of [0, length), with FALLOC_FL_UNSHARE_RANGE where `unshare` is set. */
 int hs_allocate(int fd, int64_t length, int unshare);
@@ -90,6 +118,9 @@ uint32_t hs_fork_count(void);
 
 /* XXH3 of `length` bytes under `seed`. */
 uint64_t hs_checksum(const void *bytes, size_t length, uint64_t seed);
+
+/* SipHash-2-4 with 128 bits of output, under a key of 128 bits. */
+void hs_mac(const void *bytes, size_t length, const uint64_t key[2], uint64_t out[2]);
 
 /* CLOCK_MONOTONIC in nanoseconds; CLOCK_REALTIME in seconds. */
 uint64_t hs_now(void);

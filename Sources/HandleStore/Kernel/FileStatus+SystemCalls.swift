@@ -36,6 +36,10 @@ struct FullStatus {
   var device: UInt64 { raw.device }
   var inode: UInt64 { raw.inode }
   var mode: UInt32 { raw.mode }
+  var links: UInt32 { raw.links }
+  /// The last change of the inode, of its names too (`st_ctime`); nanoseconds since 1970. Since Linux
+  /// 6.13 no two changes have the same one where it was asked for in between.
+  var changed: Int64 { raw.change_seconds * 1_000_000_000 + Int64(raw.change_nanoseconds) }
   /// The id of the mount through which the file was reached, as in `/proc/self/mountinfo`.
   var mount: Int { Int(truncatingIfNeeded: raw.mount_id) }
   /// What a device node stands for, as `major:minor`.

@@ -50,6 +50,8 @@ public struct FoundFile: Sendable {
 }
 
 extension SystemCalls {
+  /// `O_NOFOLLOW`: not what a symbolic link leads to.
+  static var ofName: CInt { O_NOFOLLOW }
   /// `O_PATH | O_NOFOLLOW`: a symbolic link itself.
   static var pathOfName: CInt { HS_O_PATH | O_NOFOLLOW }
 }

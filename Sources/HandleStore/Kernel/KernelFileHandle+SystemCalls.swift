@@ -53,11 +53,18 @@ extension KernelFileHandle {
 
   /// `open_by_handle_at(2)`: the file that this handle names, whatever its path. Needs
   /// `CAP_DAC_READ_SEARCH`.
-  func open(on mount: FileDescriptor, flags: CInt) throws(Errno) -> FileDescriptor {
+  ///
+  /// - Parameter below: open only what has a name below the mount's root, by one such name (Linux
+  ///   6.13); `ESTALE` else. Of a file that is not a directory the kernel knows only the names that it
+  ///   has in its cache, and the one in the directory that a connectable handle names.
+  func open(
+    on mount: FileDescriptor, flags: CInt, below: Bool = false
+  ) throws(Errno) -> FileDescriptor {
     var copy = words
+    let type = type.rawValue | (below ? HS_HANDLE_CONNECTABLE : 0)
     let fd = unsafe withUnsafeBytes(of: &copy) { bytes in
       unsafe hs_open_handle(
-        mount.rawValue, type.rawValue, UInt32(length),
+        mount.rawValue, type, UInt32(length),
         bytes.assumingMemoryBound(to: UInt64.self).baseAddress, flags)
     }
     return FileDescriptor(rawValue: try checked(fd))

@@ -1,10 +1,21 @@
+internal import Synchronization
 internal import SystemPackage
 
-/// A descriptor that is closed with the last reference to it.
+/// A descriptor that is closed with the last reference to it, unless it was given away.
 final class OwnedDescriptor: Sendable {
-  let descriptor: FileDescriptor
+  private let number: Atomic<CInt>
 
-  init(_ descriptor: FileDescriptor) { self.descriptor = descriptor }
+  init(_ descriptor: FileDescriptor) { number = Atomic(descriptor.rawValue) }
 
-  deinit { SystemCalls.close(descriptor) }
+  var descriptor: FileDescriptor { FileDescriptor(rawValue: number.load(ordering: .relaxed)) }
+
+  /// Gives the descriptor away: it is the caller's to close.
+  func release() -> FileDescriptor {
+    FileDescriptor(rawValue: number.exchange(-1, ordering: .relaxed))
+  }
+
+  deinit {
+    let number = number.load(ordering: .relaxed)
+    if number >= 0 { SystemCalls.close(FileDescriptor(rawValue: number)) }
+  }
 }

@@ -14,8 +14,12 @@ public enum Refusal: Int, CaseIterable, Hashable, Sendable {
   case ambiguousFilesystem
   /// ``StoreError/noHandles(_:)``.
   case noHandles
-  /// ``StoreError/notOpenable(_:_:)``.
+  /// ``StoreError/notOpenable(_:_:)`` and ``StoreError/notOpenableHandle(_:_:)``.
   case notOpenable
+  /// ``StoreError/refused(_:)``: by the gate, which has counters of its own.
+  case gate
+  /// ``StoreError/readOnlyExport(_:)``.
+  case readOnlyExport
   /// ``StoreError/readOnly``.
   case readOnly
   /// ``StoreError/damaged(_:)``.
@@ -43,7 +47,9 @@ extension StoreError {
     case .wrongFilesystem: .wrongFilesystem
     case .ambiguousFilesystem: .ambiguousFilesystem
     case .noHandles: .noHandles
-    case .notOpenable: .notOpenable
+    case .notOpenable, .notOpenableHandle: .notOpenable
+    case .refused: .gate
+    case .readOnlyExport: .readOnlyExport
     case .readOnly: .readOnly
     case .damaged: .damaged
     case .diskFull: .diskFull

@@ -77,11 +77,7 @@ extension StateFile {
       mount \(era.mount)
 
       """
-    return body + "checksum \(String(Self.checksum(body), radix: 16))\n"
-  }
-
-  private static func checksum(_ body: String) -> UInt32 {
-    Checksum.of(Array(body.utf8), seed: 0)
+    return SmallFile.sealed(body)
   }
 
   static func parse(_ text: String, path: FilePath) throws(StoreError) -> StateFile {
@@ -131,39 +127,5 @@ struct Era: Equatable {
   init(boot: String, mount: UInt64) {
     self.boot = boot
     self.mount = mount
-  }
-}
-
-/// Files of a few hundred bytes.
-enum SmallFile {
-  static func read(_ path: FilePath) throws(Errno) -> String {
-    let file = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.readOnly))
-    return String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self)
-  }
-
-  /// Puts new contents in place of the old ones so that a power cut leaves the one or the other.
-  static func replace(_ path: FilePath, with text: String) throws(Errno) {
-    let new = path.removingLastComponent().appending("\(path.lastComponent?.string ?? "").new")
-    let file = OwnedDescriptor(
-      try SystemCalls.open(new, flags: SystemCalls.createEmpty, mode: 0o600))
-    try SystemCalls.writeAll(file.descriptor, Array(text.utf8))
-    try SystemCalls.sync(file.descriptor)
-    try SystemCalls.rename(new, to: path)
-    try syncDirectory(path.removingLastComponent())
-  }
-
-  static func syncDirectory(_ path: FilePath) throws(Errno) {
-    let path: FilePath = path.isEmpty ? "." : path
-    let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
-    try SystemCalls.sync(directory.descriptor)
-  }
-
-  /// The id of this boot of the kernel.
-  static func bootID() throws(StoreError) -> String {
-    do throws(Errno) {
-      return try String(read("/proc/sys/kernel/random/boot_id").prefix { !$0.isNewline })
-    } catch {
-      throw StoreError(error, "reading /proc/sys/kernel/random/boot_id")
-    }
   }
 }

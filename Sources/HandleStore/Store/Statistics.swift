@@ -37,6 +37,11 @@ public struct Statistics: Sendable, Hashable {
   public let compared: UInt64
   /// Calls that threw, by the kind of their error; kinds that did not occur are not there.
   public let refusals: [Refusal: UInt64]
+  /// What passed the gate of an export, and what did not, by the check that refused it; checks that
+  /// refused nothing are not there.
+  public let admitted: UInt64
+  /// See ``admitted``.
+  public let gateRefusals: [GateRefusal: UInt64]
   /// How many changes each commit carried.
   public let commitSizes: Histogram
   /// How long each commit took, from the beginning of its transaction.
@@ -45,12 +50,14 @@ public struct Statistics: Sendable, Hashable {
   public let registerTimes: Histogram
   /// How long each open took.
   public let openTimes: Histogram
+  /// How long the gate took for each token that passed.
+  public let gateTimes: Histogram
 }
 
 /// The counters behind ``Statistics``.
 final class StatisticsCounters: Sendable {
   enum Counter: Int, CaseIterable {
-    case created, existing, replaced, retired, dropped, gets, opened, compared
+    case created, existing, replaced, retired, dropped, gets, opened, compared, admitted
   }
 
   /// Values by their power of two.
@@ -70,14 +77,19 @@ final class StatisticsCounters: Sendable {
 
   private let counters = Counter.allCases.map { _ in AtomicCounter() }
   private let refusals = Refusal.allCases.map { _ in AtomicCounter() }
+  private let gateRefusals = GateRefusal.allCases.map { _ in AtomicCounter() }
   private let commitSizes = HistogramCounters()
   private let commitTimes = HistogramCounters()
   let registerTimes = HistogramCounters()
   let openTimes = HistogramCounters()
+  let gateTimes = HistogramCounters()
 
   func count(_ counter: Counter, _ n: UInt64 = 1) { counters[counter.rawValue].add(n) }
 
-  func count(_ refusal: Refusal) { refusals[refusal.rawValue].add(1) }
+  func count(_ error: StoreError) {
+    refusals[error.refusal.rawValue].add(1)
+    if case .refused(let refusal) = error { gateRefusals[refusal.rawValue].add(1) }
+  }
 
   func committed(changes: Int, nanoseconds: UInt64) {
     commitSizes.record(UInt64(changes))
@@ -93,15 +105,23 @@ final class StatisticsCounters: Sendable {
   }
 
   func snapshot(cacheHits: UInt64) -> Statistics {
-    let counted = Refusal.allCases.map { ($0, refusals[$0.rawValue].value) }
-    let refused = Dictionary(uniqueKeysWithValues: counted.filter { $0.1 > 0 })
+    let refused = Self.counted(Refusal.allCases, refusals)
+    let gated = Self.counted(GateRefusal.allCases, gateRefusals)
     func value(_ counter: Counter) -> UInt64 { counters[counter.rawValue].value }
     return Statistics(
       created: value(.created), existing: value(.existing), replaced: value(.replaced),
       retired: value(.retired), dropped: value(.dropped), gets: value(.gets) + cacheHits,
       cacheHits: cacheHits, opened: value(.opened), compared: value(.compared),
-      refusals: refused,
+      refusals: refused, admitted: value(.admitted), gateRefusals: gated,
       commitSizes: commitSizes.histogram, commitTimes: commitTimes.histogram,
-      registerTimes: registerTimes.histogram, openTimes: openTimes.histogram)
+      registerTimes: registerTimes.histogram, openTimes: openTimes.histogram,
+      gateTimes: gateTimes.histogram)
+  }
+
+  private static func counted<Case: Hashable>(
+    _ cases: [Case], _ counters: [AtomicCounter]
+  ) -> [Case: UInt64] {
+    let counts = zip(cases, counters).map { ($0, $1.value) }
+    return Dictionary(uniqueKeysWithValues: counts.filter { $0.1 > 0 })
   }
 }

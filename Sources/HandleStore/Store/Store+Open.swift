@@ -13,7 +13,7 @@ public enum OpenMode: Sendable, CaseIterable {
   /// `O_RDWR`.
   case readWrite
 
-  fileprivate var flags: CInt {
+  var flags: CInt {
     switch self {
     case .path: SystemCalls.path
     case .readOnly: O_RDONLY | O_NONBLOCK | O_NOCTTY
@@ -130,7 +130,7 @@ extension Store {
   /// The kernel says ESTALE, too, where it could not read the inode. So before anything is concluded
   /// from it, see that the filesystem can be read: it was not shut down, and its server has not died.
   /// (A single bad block is not noticed by this.)
-  private func requireAnswer(_ mount: OwnedDescriptor) throws {
+  func requireAnswer(_ mount: OwnedDescriptor) throws {
     do throws(Errno) {
       let root = OwnedDescriptor(
         try SystemCalls.open(".", in: mount.descriptor, flags: SystemCalls.directory))
@@ -145,7 +145,7 @@ extension Store {
 
   /// Retires a node whose file turned out to be gone. A store opened for reading leaves that to
   /// whoever writes; and where it cannot be written (the disk is full), the next open finds the same.
-  private func foundStale(_ node: Node) {
+  func foundStale(_ node: Node) {
     guard let writer else { return }
     if (try? writer.perform(Retiring(id: node.id))) == true { counters.count(.retired) }
   }
@@ -153,7 +153,7 @@ extension Store {
 
 extension KernelFileHandle {
   /// Whether two handles name one generation of one inode.
-  fileprivate func isOfSameFile(
+  func isOfSameFile(
     as other: KernelFileHandle, on magic: FilesystemMagic
   ) -> Bool {
     guard let mine = identity(on: magic), let its = other.identity(on: magic) else {

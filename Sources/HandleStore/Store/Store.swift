@@ -36,6 +36,11 @@ public final class Store: Sendable {
   private let isClosed = Atomic<Bool>(false)
   private let forkCount: UInt32
   let attaching = Mutex(())
+  /// Held while the file of exports is changed.
+  let cataloguing = Mutex(())
+  let tokenKeys = TokenKeys()
+  /// The random number in the state file.
+  let number: UInt64
 
   /// Opens the store in a directory, or makes one there.
   ///
@@ -61,6 +66,7 @@ public final class Store: Sendable {
     path = opening.path
     options = opening.options
     incarnation = opening.state.incarnation
+    number = opening.state.store
     environment = opening.environment
     tables = opening.tables
     filesystems = FilesystemTable()
@@ -114,7 +120,7 @@ public final class Store: Sendable {
       return try body()
     } catch {
       let told = StoreError(any: error, path: path)
-      counters.count(told.refusal)
+      counters.count(told)
       throw told
     }
   }
@@ -137,6 +143,7 @@ extension StoreError {
   init(any error: any Error, path: FilePath) {
     switch error {
     case let error as StoreError: self = error
+    case let error as GateRefusal: self = .refused(error)
     case let error as LMDBError: self = StoreError(error, path: path)
     case Errno.noSpace, Errno.diskQuotaExceeded: self = .diskFull(path: path)
     case let error as Errno: self = StoreError(error, "using \(path)")

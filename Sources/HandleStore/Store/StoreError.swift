@@ -24,6 +24,31 @@ public enum StoreError: Error, Equatable, Sendable {
   /// The node is a file of a type that is only opened as a path.
   case notOpenable(NodeID, FileType)
 
+  // About an export.
+
+  /// What a client sent did not pass the gate.
+  case refused(GateRefusal)
+  /// The store has no export of this name.
+  case noExport(String)
+  /// There cannot be such an export.
+  case badExport(String)
+  /// The export is for reading only.
+  case readOnlyExport(String)
+  /// The export's way of keeping files in it cannot be had here.
+  case unavailable(Containment)
+  /// The token is too long for what it is to go through.
+  case tokenTooLong(Int, limit: Int)
+  /// This is not one name in a directory.
+  case badName(FilePath)
+  /// Something is mounted on the name.
+  case mountPoint(FilePath)
+  /// The file is of a type that is only opened as a path.
+  case notOpenableHandle(KernelFileHandle, FileType)
+  /// Others than the owner can read the keys.
+  case exposedKeys(path: FilePath)
+  /// The store has no keys yet.
+  case noKeys(path: FilePath)
+
   // About the store.
 
   /// A process has the store open for writing; `nil` where its id is not known.
@@ -63,7 +88,9 @@ public enum StoreError: Error, Equatable, Sendable {
 
 extension StoreError: CustomStringConvertible {
   /// What happened, why, and what to do.
-  public var description: String { nodeDescription ?? storeDescription ?? systemDescription }
+  public var description: String {
+    nodeDescription ?? exportDescription ?? storeDescription ?? systemDescription
+  }
 
   private var nodeDescription: String? {
     switch self {
@@ -90,6 +117,35 @@ extension StoreError: CustomStringConvertible {
     case .notOpenable(let node, let type):
       "node \(node) has file type 0o\(String(type.rawValue, radix: 8)); only regular files and "
         + "directories are opened for reading or writing, all others as a path (O_PATH)"
+    default: nil
+    }
+  }
+
+  private var exportDescription: String? {
+    switch self {
+    case .refused(let refusal): refusal.description
+    case .noExport(let name):
+      "the store has no export \(name); list them with `handlestore export list`"
+    case .badExport(let reason): "the export cannot be added: \(reason)"
+    case .readOnlyExport(let name):
+      "the export \(name) is for reading only; open the file for reading"
+    case .unavailable(let containment):
+      "containment \(containment.rawValue) cannot be had for this directory, kernel and user; choose "
+        + "another one, or none for the cheapest that can"
+    case .tokenTooLong(let length, let limit):
+      "the token has \(length) bytes, and there is room for \(limit); make it by reference"
+    case .badName(let name):
+      "\(name.string.debugDescription) is not one name in a directory; look up one component at a time"
+    case .mountPoint(let name):
+      "something is mounted on \(name), which is no part of the export; add an export for it"
+    case .notOpenableHandle(let handle, let type):
+      "the file with handle \(handle) has type 0o\(String(type.rawValue, radix: 8)); only regular "
+        + "files and directories are opened for reading or writing, all others as a path (O_PATH)"
+    case .exposedKeys(let path):
+      "\(path) can be read by others, or is not a file of its own, so its keys are not secret any more; "
+        + "make new ones (`handlestore key rotate --keep 0`) after chmod 600"
+    case .noKeys(let path):
+      "the store in \(path) has no keys yet; add an export, or make one with `handlestore key rotate`"
     default: nil
     }
   }

@@ -1,0 +1,208 @@
+public import SystemPackage
+
+/// By what a client names a file of an export.
+public enum FileReference: Hashable, Sendable {
+  /// By its node; 1 is the root of the export.
+  case node(NodeID)
+  /// By its token.
+  case token(Token)
+  /// By its node, and where that is stale or not there any more, by its token.
+  case nodeOrToken(NodeID, Token)
+}
+
+/// A file that was looked up.
+public struct ExportEntry: Hashable, Sendable {
+  /// The token for it.
+  public let token: Token
+  /// Its node, and whether it is new. A node that was replaced is to be invalidated with the client before
+  /// this is answered.
+  public let registration: Registration
+  /// Its status.
+  public let status: FileStatus
+
+  /// Its node.
+  public var node: NodeID { registration.node }
+}
+
+/// A file that was looked up and opened.
+public struct OpenedEntry: Sendable {
+  /// The file.
+  public let entry: ExportEntry
+  /// The descriptor: the caller's to close.
+  public let descriptor: FileDescriptor
+  /// Whether this call created the file.
+  public let wasCreated: Bool
+}
+
+extension Export {
+  /// Looks up a name in a directory, and registers what it finds.
+  ///
+  /// - Parameters:
+  ///   - name: one name. `.` is the file itself, of any type; `..` the directory above, and at the root
+  ///     the root. A symbolic link is not followed.
+  ///   - parent: the directory.
+  ///   - form: how the token is to name the file.
+  /// - Returns: `nil` where the directory has no such name.
+  /// - Throws: ``StoreError/refused(_:)`` where the directory does not pass the gate, or the file is not
+  ///   inside when it was found; ``StoreError/badName(_:)``; ``StoreError/mountPoint(_:)``;
+  ///   ``StoreError/tokenTooLong(_:limit:)``; what ``Store/register(_:on:parent:)`` throws.
+  /// - Complexity: that of ``decode(_:)`` and of registering.
+  public func lookup(
+    _ name: FilePath, in parent: FileReference,
+    form: TokenForm = .value(atMost: Token.maximumLength)
+  ) throws(StoreError) -> ExportEntry? {
+    try store.guarded {
+      try Self.requireName(name)
+      let directory = try admit(parent)
+      guard let found = try find(name, in: directory) else { return nil }
+      let isBelow = name != "." && name != ".."
+      return try register(found, directory.layer, isBelow ? directory : nil, form)
+    }
+  }
+
+  /// Takes a client's name for a file and gives it its node, minted anew where it was dropped.
+  ///
+  /// - Throws: as ``lookup(_:in:form:)``.
+  public func lookup(
+    _ file: FileReference, form: TokenForm = .value(atMost: Token.maximumLength)
+  ) throws(StoreError) -> ExportEntry {
+    try store.guarded {
+      let admitted = try admit(file)
+      return try register(admitted.file, admitted.layer, nil, form)
+    }
+  }
+
+  /// Looks a name up or creates a regular file of that name, opens and registers it, and says which: of
+  /// all that do so with one name at one time, exactly one is told that it created the file.
+  ///
+  /// - Parameters:
+  ///   - name: one name, not `.` or `..`.
+  ///   - parent: the directory.
+  ///   - mode: how to open it.
+  ///   - permissions: of a new file, under the process's umask; its owner is the thread's user.
+  ///   - form: how the token is to name the file.
+  /// - Throws: as ``lookup(_:in:form:)`` and ``open(_:_:)``.
+  public func createOrOpen(
+    _ name: FilePath, in parent: FileReference, _ mode: OpenMode, permissions: UInt32,
+    form: TokenForm = .value(atMost: Token.maximumLength)
+  ) throws(StoreError) -> OpenedEntry {
+    try store.guarded {
+      try Self.requireName(name)
+      guard name != "." && name != ".." else { throw StoreError.badName(name) }
+      let directory = try admit(parent)
+      for _ in 0..<Self.attempts {
+        if !record.isReadOnly,
+          let file = try create(name, in: directory, mode, permissions & 0o7777)
+        {
+          let entry = try register(file, directory.layer, directory, form)
+          return OpenedEntry(
+            entry: entry, descriptor: file.descriptor.release(), wasCreated: true)
+        }
+        if let found = try find(name, in: directory) {
+          let entry = try register(found, directory.layer, directory, form)
+          let fd = try reopen(found, mode, in: layers[directory.layer])
+          return OpenedEntry(entry: entry, descriptor: fd, wasCreated: false)
+        }
+        guard !record.isReadOnly else { throw StoreError.readOnlyExport(record.name) }
+      }
+      throw StoreError.system(.resourceTemporarilyUnavailable, "creating \(name)")
+    }
+  }
+
+  private static let attempts = 1000
+
+  private static func requireName(_ name: FilePath) throws {
+    guard (1...255).contains(name.length), name.components.count == 1, name.root == nil else {
+      throw StoreError.badName(name)
+    }
+  }
+
+  func admit(_ file: FileReference) throws -> Admitted {
+    switch file {
+    case .node(let node): return try admit(node)
+    case .token(let token): return try admit(token)
+    case .nodeOrToken(let node, let token):
+      do {
+        return try admit(node)
+      } catch let refusal as GateRefusal
+        where [.unknownNode, .stale, .replaced, .fileType].contains(refusal)
+      {
+        return try admit(token)
+      }
+    }
+  }
+
+  /// What a name leads to; `nil` where it is nothing.
+  private func find(_ name: FilePath, in directory: Admitted) throws -> SubtreeFile? {
+    let subtree = layers[directory.layer]
+    if name == "." || name == ".." && subtree.isRoot(directory.file.status) {
+      return directory.file
+    }
+    let file: SubtreeFile
+    do throws(Errno) {
+      let fd = try SystemCalls.openName(
+        name, in: directory.file.descriptor.descriptor, flags: SystemCalls.path)
+      file = try SubtreeFile(fd, KernelFileHandle(of: fd.descriptor))
+    } catch .noSuchFileOrDirectory {
+      return nil
+    } catch .improperLink {
+      throw StoreError.mountPoint(name)
+    } catch {
+      throw StoreError(error, "looking up \(name)")
+    }
+    if name == ".." { return try subtree.requireInside(file) { [] } }
+    try requireInside(file, name, in: directory)
+    return file
+  }
+
+  /// The file was found in a directory that was inside; so is the file, unless the directory was moved
+  /// out meanwhile.
+  private func requireInside(
+    _ file: SubtreeFile, _ name: FilePath, in directory: Admitted
+  ) throws {
+    let subtree = layers[directory.layer]
+    guard
+      try subtree.isInside(file, named: name, in: directory.file.descriptor)
+    else { throw GateRefusal.outside }
+  }
+
+  /// A new file, opened; `nil` where the name is taken.
+  private func create(
+    _ name: FilePath, in directory: Admitted, _ mode: OpenMode, _ permissions: UInt32
+  ) throws -> SubtreeFile? {
+    let file: SubtreeFile
+    do throws(Errno) {
+      let flags = mode == .path ? OpenMode.readOnly.flags : mode.flags
+      let fd = try SystemCalls.openName(
+        name, in: directory.file.descriptor.descriptor,
+        flags: flags | SystemCalls.createExclusively, mode: permissions)
+      file = try SubtreeFile(fd, KernelFileHandle(of: fd.descriptor))
+    } catch .fileExists {
+      return nil
+    } catch {
+      throw StoreError(error, "creating \(name)")
+    }
+    try requireInside(file, name, in: directory)
+    return file
+  }
+
+  private func register(
+    _ file: SubtreeFile, _ layer: Int, _ directory: Admitted?, _ form: TokenForm
+  ) throws -> ExportEntry {
+    let filesystem = layers[layer].filesystem
+    let parent = try directory.map { try node(of: $0) }
+    let status = FileStatus(file.status)
+    let registration = try store.register(
+      file.handle, status: status, on: filesystem, parent: parent)
+    return ExportEntry(
+      token: try makeToken(registration.node, form), registration: registration, status: status)
+  }
+
+  private func node(of directory: Admitted) throws -> NodeID {
+    if let node = directory.node { return node.id }
+    return try store.register(
+      directory.file.handle, status: FileStatus(directory.file.status),
+      on: layers[directory.layer].filesystem
+    ).node
+  }
+}

@@ -1,0 +1,134 @@
+public import SystemPackage
+
+/// How a token names its file.
+public enum TokenForm: Hashable, Sendable {
+  /// By its handle, in at most so many bytes: it is good after the store was lost, and on another server
+  /// that has the keys. Where there is room for it in ``Token/nfs3Length`` bytes, the token names the
+  /// file's directory too, so that it is found again after the kernel forgot its name.
+  case value(atMost: Int)
+  /// By its node in 32 bytes: it is good as long as this store has the node.
+  case reference
+}
+
+/// A token that passed, and its file.
+public struct DecodedFile: Sendable {
+  /// The file, opened as a path (`O_PATH`): the caller's to close.
+  public let descriptor: FileDescriptor
+  /// The handle by which it was opened.
+  public let handle: KernelFileHandle
+  /// The file's status.
+  public let status: FileStatus
+  /// The layer that it is in, 0 for the upper one.
+  public let layer: Int
+  /// Its node, where the store has it by the token's number; ``Export/lookup(_:form:)`` finds or makes it
+  /// else.
+  public let node: NodeID?
+}
+
+extension Export {
+  /// The token for a node's file. The file is not looked at: the gate does that when the token comes
+  /// back.
+  ///
+  /// - Parameters:
+  ///   - node: a node on one of the export's filesystems; 1 is the root.
+  ///   - form: how the token is to name the file.
+  /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``,
+  ///   ``StoreError/tokenTooLong(_:limit:)``, ``StoreError/refused(_:)`` where the node is on no
+  ///   filesystem of the export.
+  /// - Complexity: that of ``Store/node(_:)`` for the file and for its directory.
+  public func token(
+    for node: NodeID, form: TokenForm = .value(atMost: Token.maximumLength)
+  ) throws(StoreError) -> Token {
+    try store.guarded { try makeToken(node, form) }
+  }
+
+  func makeToken(_ id: NodeID, _ form: TokenForm) throws -> Token {
+    let id = id == .root ? root : id
+    guard let node = try store.find(id) else { throw StoreError.unknownNode(id) }
+    guard node.state == .live else { throw StoreError.stale(id) }
+    guard let layer = layer(on: node.filesystem) else { throw GateRefusal.outside }
+    guard let (key, secret) = store.tokenKeys.signer else {
+      throw StoreError.noKeys(path: store.path)
+    }
+    var fields = TokenFields(
+      key: key, layer: UInt8(layer), fileType: UInt8(node.type.rawValue >> 12),
+      export: record.id.rawValue, node: id)
+    if case .value(let limit) = form {
+      fields.handle = try handle(node, layers[layer].magic, limit)
+    }
+    return fields.signed(secret, store: store.number)
+  }
+
+  /// The handle for a token of at most so many bytes.
+  private func handle(
+    _ node: Node, _ magic: FilesystemMagic, _ limit: Int
+  ) throws -> KernelFileHandle {
+    let plain = node.handle.plain(on: magic)
+    let length = TokenFields.length(handle: plain.length)
+    guard length <= min(limit, Token.maximumLength) else {
+      throw StoreError.tokenTooLong(length, limit: min(limit, Token.maximumLength))
+    }
+    guard node.type != .directory, let parent = try node.parent.flatMap({ try store.find($0) }),
+      parent.filesystem == node.filesystem,
+      let connected = plain.connected(to: parent.handle.plain(on: magic), on: magic),
+      TokenFields.length(handle: connected.length) <= min(limit, Token.nfs3Length)
+    else { return plain }
+    return connected
+  }
+
+  /// Takes a token from a client: all checks of the gate.
+  ///
+  /// - Throws: ``StoreError/refused(_:)`` with the check that refused it,
+  ///   ``StoreError/tooManyOpenFiles``, ``StoreError/notPermitted(_:)``, ``StoreError/damaged(_:)``,
+  ///   ``StoreError/closed``, ``StoreError/forked``.
+  /// - Complexity: a few system calls; where the file has to be found by its name, O(entries of its
+  ///   directory + depth).
+  public func decode(_ token: Token) throws(StoreError) -> DecodedFile {
+    try store.guarded {
+      let start = SystemCalls.now
+      let admitted = try admit(token)
+      store.counters.gateTimes.record(SystemCalls.now - start)
+      return DecodedFile(
+        descriptor: admitted.file.descriptor.release(), handle: admitted.file.handle,
+        status: FileStatus(admitted.file.status), layer: admitted.layer, node: admitted.node?.id)
+    }
+  }
+
+  /// Opens a token's file, if it passes the gate.
+  ///
+  /// - Parameter mode: other files than regular ones and directories are opened only as
+  ///   ``OpenMode/path``.
+  /// - Returns: a descriptor, which is the caller's to close.
+  /// - Throws: what ``decode(_:)`` throws, ``StoreError/notOpenable(_:_:)``,
+  ///   ``StoreError/readOnlyExport(_:)``, ``StoreError/system(_:_:)`` with what `open(2)` gave.
+  public func open(_ token: Token, _ mode: OpenMode) throws(StoreError) -> FileDescriptor {
+    try open(.token(token), mode)
+  }
+
+  /// Opens a file of the export: ``open(_:_:)-(Token,_)``.
+  public func open(_ file: FileReference, _ mode: OpenMode) throws(StoreError) -> FileDescriptor {
+    try store.guarded {
+      let admitted = try admit(file)
+      return try reopen(admitted.file, mode, in: layers[admitted.layer])
+    }
+  }
+
+  /// A file that passed, opened as a path, opened as it is wanted.
+  func reopen(
+    _ file: SubtreeFile, _ mode: OpenMode, in subtree: Subtree
+  ) throws -> FileDescriptor {
+    guard mode != .path else { return file.descriptor.release() }
+    guard !record.isReadOnly || mode == .readOnly else {
+      throw StoreError.readOnlyExport(record.name)
+    }
+    guard file.type == .regular || file.type == .directory else {
+      throw StoreError.notOpenableHandle(file.handle, file.type)
+    }
+    do throws(Errno) {
+      return try SystemCalls.reopen(
+        file.descriptor.descriptor, flags: mode.flags, in: subtree.descriptors.descriptor)
+    } catch {
+      throw StoreError(error, "opening handle \(file.handle)")
+    }
+  }
+}

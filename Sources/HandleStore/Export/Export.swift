@@ -1,0 +1,183 @@
+internal import Synchronization
+public import SystemPackage
+
+/// A subtree that clients may reach, by tokens that they are given.
+///
+/// What a client sends is opened only if it is one of the server's tokens, unchanged, for a file that
+/// is still the one that the token was made for and that is in the subtree at that moment. All calls may
+/// be made from any thread. An export keeps its filesystems busy until it is let go.
+///
+/// ```swift
+/// let export = try store.addExport("home", roots: [directory])
+/// let entry = try export.lookup("file", in: .node(export.root))
+/// // The client gets entry.token, and sends it later, to this server or the next:
+/// let descriptor = try export.open(entry.token, .readOnly)
+/// ```
+public final class Export: Sendable {
+  /// Its record in the store.
+  public let record: ExportRecord
+  /// The node of its root directory, of the upper layer where it has several: the same after a restart.
+  public let root: NodeID
+  /// How the files of each layer are kept in it.
+  public var containments: [Containment] { layers.map(\.containment) }
+
+  let store: Store
+  let layers: [Subtree]
+
+  init(_ record: ExportRecord, _ layers: [Subtree], root: NodeID, in store: Store) {
+    self.record = record
+    self.layers = layers
+    self.root = root
+    self.store = store
+  }
+
+  /// The layer on a filesystem.
+  func layer(on filesystem: FilesystemID) -> Int? {
+    layers.firstIndex { $0.filesystem == filesystem }
+  }
+}
+
+extension Store {
+  /// The exports of the store, in the order in which they were added.
+  ///
+  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/system(_:_:)``.
+  public func exports() throws(StoreError) -> [ExportRecord] {
+    try guarded { try ExportCatalog(in: path).exports }
+  }
+
+  /// Adds an export and opens it; the filesystems of its roots are attached.
+  ///
+  /// - Parameters:
+  ///   - name: 1 to 255 bytes, no newline, not the name of another export.
+  ///   - roots: an open directory, which stays the caller's; of a layered export the upper one first,
+  ///     each on a filesystem of its own. Exports may lie in each other.
+  ///   - isReadOnly: whether nothing in it is opened for writing or created.
+  ///   - containment: how files are kept in it; `nil` for the cheapest way that is exact and can be had.
+  ///   - id: the export's number on other servers that share its tokens; `nil` for a random one.
+  /// - Throws: ``StoreError/badExport(_:)``, ``StoreError/readOnly``, what ``attach(_:)`` and
+  ///   ``register(_:on:parent:)`` throw, ``StoreError/exposedKeys(path:)``.
+  /// - Complexity: O(mounts + exports)
+  public func addExport(
+    _ name: String, roots: [FileDescriptor], isReadOnly: Bool = false,
+    containment: Containment? = nil, id: ExportID? = nil
+  ) throws(StoreError) -> Export {
+    guard ExportRecord.isValid(name: name) else {
+      throw .badExport("its name has to be of 1 to 255 bytes on one line")
+    }
+    guard (1...16).contains(roots.count) else { throw .badExport("it has 1 to 16 roots") }
+    var layers: [ExportRecord.Layer] = []
+    for root in roots { layers.append(try layer(root)) }
+    guard Set(layers.map(\.filesystem)).count == layers.count else {
+      throw .badExport("each of its roots has to be on a filesystem of its own")
+    }
+    return try guarded {
+      _ = try changing()
+      return try cataloguing.withLock { _ in
+        var catalog = try ExportCatalog(in: path)
+        let id = try id ?? catalog.unusedID()
+        guard !catalog.exports.contains(where: { $0.name == name || $0.id == id }) else {
+          throw StoreError.badExport("the store has one of this name or number already")
+        }
+        let record = ExportRecord(
+          name: name, id: id, isReadOnly: isReadOnly, containment: containment, layers: layers)
+        let export = try open(record)
+        catalog.exports.append(record)
+        try catalog.write(in: path)
+        return export
+      }
+    }
+  }
+
+  private func layer(_ root: FileDescriptor) throws(StoreError) -> ExportRecord.Layer {
+    let filesystem = try attach(root)
+    return try guarded {
+      guard try FileStatus(of: root).type == .directory else {
+        throw StoreError.badExport("its root is not a directory")
+      }
+      return ExportRecord.Layer(filesystem: filesystem, root: try KernelFileHandle(of: root))
+    }
+  }
+
+  /// Opens an export by its name. Its filesystems have to be attached (``attach(_:)``,
+  /// ``attachMounted()``).
+  ///
+  /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/notAttached(_:)``,
+  ///   ``StoreError/staleHandle(_:)`` where its root was removed,
+  ///   ``StoreError/unavailable(_:)`` where its containment cannot be had here, ``StoreError/damaged(_:)``,
+  ///   ``StoreError/exposedKeys(path:)``.
+  /// - Complexity: O(exports)
+  public func openExport(_ name: String) throws(StoreError) -> Export {
+    try guarded {
+      guard let record = try ExportCatalog(in: path).exports.first(where: { $0.name == name })
+      else { throw StoreError.noExport(name) }
+      return try open(record)
+    }
+  }
+
+  /// Takes an export out of the store. Its nodes stay; its tokens are refused by every export that is
+  /// opened from then on.
+  ///
+  /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/readOnly``, ``StoreError/diskFull(path:)``,
+  ///   ``StoreError/damaged(_:)``.
+  public func removeExport(_ name: String) throws(StoreError) {
+    try guarded {
+      _ = try changing()
+      try cataloguing.withLock { _ in
+        var catalog = try ExportCatalog(in: path)
+        guard let index = catalog.exports.firstIndex(where: { $0.name == name }) else {
+          throw StoreError.noExport(name)
+        }
+        catalog.exports.remove(at: index)
+        try catalog.write(in: path)
+      }
+    }
+  }
+
+  private func open(_ record: ExportRecord) throws -> Export {
+    try tokenKeys.load(in: path, make: writer != nil)
+    let layers = try record.layers.map { try subtree($0, record.containment) }
+    let root = try layers[0].rootNode(in: self)
+    return Export(record, layers, root: root, in: self)
+  }
+
+  private func subtree(
+    _ layer: ExportRecord.Layer, _ containment: Containment?
+  ) throws -> Subtree {
+    let (mount, magic) = try filesystems.mount(layer.filesystem)
+    let directory = OwnedDescriptor(try open(layer.root, on: layer.filesystem, .readOnly))
+    withExtendedLifetime(mount) {}
+    let whole = filesystems.all.first { $0.0 == layer.filesystem }?.1.root == layer.root
+    do throws(Errno) {
+      return try Subtree(
+        root: directory.descriptor, layer.root, on: layer.filesystem, magic, containment,
+        isWhole: whole)
+    } catch .notSupported {
+      throw StoreError.unavailable(containment ?? .walk)
+    } catch {
+      throw StoreError(error, "opening an export's root")
+    }
+  }
+}
+
+extension Subtree {
+  /// The node of the root directory.
+  fileprivate func rootNode(in store: Store) throws -> NodeID {
+    let status = try FileStatus(of: root.descriptor)
+    guard store.writer != nil else {
+      guard let node = try store.node(of: rootHandle, on: filesystem) else {
+        throw StoreError.readOnly
+      }
+      return node.id
+    }
+    return try store.register(rootHandle, status: status, on: filesystem).node
+  }
+}
+
+extension ExportCatalog {
+  fileprivate func unusedID() throws -> ExportID {
+    while true {
+      let id = ExportID(rawValue: .random(in: 1...UInt32.max))
+      if !exports.contains(where: { $0.id == id }) { return id }
+    }
+  }
+}

@@ -1,0 +1,136 @@
+internal import SystemPackage
+
+/// The number of an export, random and for ever: it stands in each of its tokens.
+public struct ExportID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+  /// The number; 0 is none.
+  public let rawValue: UInt32
+
+  /// The id of a number.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// Eight hexadecimal digits.
+  public var description: String {
+    let digits = String(rawValue, radix: 16)
+    return String(repeating: "0", count: 8 - digits.count) + digits
+  }
+}
+
+/// An export as the store knows it.
+public struct ExportRecord: Hashable, Sendable {
+  /// A subtree of an export: in an export of several, the first is the upper one.
+  public struct Layer: Hashable, Sendable {
+    /// The filesystem that it is on.
+    public let filesystem: FilesystemID
+    /// The handle of its root directory.
+    public let root: KernelFileHandle
+  }
+
+  /// Its name, of 1 to 255 bytes.
+  public let name: String
+  /// Its number.
+  public let id: ExportID
+  /// Whether nothing in it is opened for writing or created.
+  public let isReadOnly: Bool
+  /// How files are kept in it; `nil` for the cheapest way that is exact and can be had.
+  public let containment: Containment?
+  /// Its subtrees, at least one.
+  public let layers: [Layer]
+}
+
+/// The file `exports` in a store's directory (Docs/Format.md).
+struct ExportCatalog {
+  private static let fileName: FilePath.Component = "exports"
+  private static let title = "handlestore exports 1"
+
+  var exports: [ExportRecord] = []
+
+  /// The catalog of a store; an empty one where the store has none.
+  init(in directory: FilePath) throws(StoreError) {
+    let path = directory.appending(Self.fileName)
+    let text: String
+    do throws(Errno) {
+      text = try SmallFile.read(path)
+    } catch .noSuchFileOrDirectory {
+      return
+    } catch {
+      throw StoreError(error, "reading \(path)")
+    }
+    guard let exports = Self.parse(text) else {
+      throw .damaged("its file `exports` is not whole; take it from a backup")
+    }
+    self.exports = exports
+  }
+
+  func write(in directory: FilePath) throws(StoreError) {
+    let path = directory.appending(Self.fileName)
+    do throws(Errno) {
+      try SmallFile.replace(path, with: text)
+    } catch .noSpace {
+      throw .diskFull(path: directory)
+    } catch {
+      throw StoreError(error, "writing \(path)")
+    }
+  }
+
+  private var text: String {
+    var body = Self.title + "\n"
+    for export in exports {
+      body += "export \(export.id) \(export.isReadOnly ? "ro" : "rw") "
+      body += "\(export.containment?.rawValue ?? "automatic") \(export.name)\n"
+      for layer in export.layers {
+        body += "layer \(layer.filesystem) \(layer.root.type.rawValue) \(layer.root.hexadecimal)\n"
+      }
+    }
+    return SmallFile.sealed(body)
+  }
+
+  private static func parse(_ text: String) -> [ExportRecord]? {
+    guard let lines = SmallFile.unsealed(text)?.split(separator: "\n"), lines.first == title[...]
+    else { return nil }
+    var exports: [ExportRecord] = []
+    for line in lines.dropFirst() {
+      if let export = export(line) {
+        exports.append(export)
+      } else if let layer = layer(line), let last = exports.popLast() {
+        exports.append(last.with(layers: last.layers + [layer]))
+      } else {
+        return nil
+      }
+    }
+    return exports.contains { $0.layers.isEmpty } ? nil : exports
+  }
+
+  private static func export(_ line: Substring) -> ExportRecord? {
+    let words = line.split(separator: " ", maxSplits: 4)
+    guard words.count == 5, words[0] == "export", let id = UInt32(words[1], radix: 16),
+      ["ro", "rw"].contains(words[2]),
+      case let containment = Containment(rawValue: String(words[3])),
+      containment != nil || words[3] == "automatic"
+    else { return nil }
+    return ExportRecord(
+      name: String(words[4]), id: ExportID(rawValue: id), isReadOnly: words[2] == "ro",
+      containment: containment, layers: [])
+  }
+
+  private static func layer(_ line: Substring) -> ExportRecord.Layer? {
+    let words = line.split(separator: " ")
+    guard words.count == 4, words[0] == "layer", let filesystem = UInt16(words[1]),
+      let type = Int32(words[2]), let bytes = Hexadecimal.bytes(words[3]),
+      let root = KernelFileHandle(type: HandleType(rawValue: type), bytes: bytes)
+    else { return nil }
+    return ExportRecord.Layer(filesystem: FilesystemID(rawValue: filesystem), root: root)
+  }
+}
+
+extension ExportRecord {
+  fileprivate func with(layers: [Layer]) -> ExportRecord {
+    ExportRecord(
+      name: name, id: id, isReadOnly: isReadOnly, containment: containment, layers: layers)
+  }
+
+  /// Whether a name can be that of an export.
+  static func isValid(name: String) -> Bool {
+    (1...255).contains(name.utf8.count) && !name.contains(where: \.isNewline)
+      && name.first != " "
+  }
+}

@@ -1,0 +1,93 @@
+internal import SystemPackage
+
+/// The gate: the one way to a file by what a client sent. Each step refuses with a case of
+/// ``GateRefusal``, which is counted.
+extension Export {
+  /// A file that passed.
+  struct Admitted {
+    let file: SubtreeFile
+    let layer: Int
+    /// The file's node as far as the store has it.
+    let node: Node?
+  }
+
+  /// Who is asked for: a file with what is known of it.
+  private struct Claim {
+    let handle: KernelFileHandle
+    let type: FileType
+    let layer: Int
+    let node: Node?
+  }
+
+  func admit(_ token: Token) throws -> Admitted {
+    let fields = try TokenFields(token.bytes)
+    guard let key = try store.tokenKeys.key(fields.key, in: store.path) else {
+      throw GateRefusal.key
+    }
+    guard TokenFields.isSigned(token.bytes, key, store: store.number) else {
+      throw GateRefusal.signature
+    }
+    guard fields.export == record.id.rawValue, layers.indices.contains(Int(fields.layer)) else {
+      throw GateRefusal.export
+    }
+    return try admit(claim(fields))
+  }
+
+  /// A node that a client named, or that a token is to be made for.
+  func admit(_ id: NodeID) throws -> Admitted {
+    guard let node = try store.find(id == .root ? root : id) else {
+      throw GateRefusal.unknownNode
+    }
+    return try admit(claim(node))
+  }
+
+  private func claim(_ fields: TokenFields) throws -> Claim {
+    let node = try store.find(fields.node)
+    guard let handle = fields.handle else {
+      guard let node else { throw GateRefusal.unknownNode }
+      return try claim(node)
+    }
+    let layer = Int(fields.layer)
+    let subtree = layers[layer]
+    // Of another store's token the number is another file's here.
+    let own = node.flatMap {
+      $0.filesystem == subtree.filesystem
+        && $0.handle.isOfSameFile(as: handle, on: subtree.magic) ? $0 : nil
+    }
+    if own?.state == .stale { throw GateRefusal.stale }
+    return Claim(
+      handle: handle, type: FileType(rawValue: CInterop.Mode(fields.fileType) << 12),
+      layer: layer, node: own)
+  }
+
+  private func claim(_ node: Node) throws -> Claim {
+    guard node.state == .live else { throw GateRefusal.stale }
+    guard let layer = layer(on: node.filesystem) else { throw GateRefusal.outside }
+    return Claim(handle: node.handle, type: node.type, layer: layer, node: node)
+  }
+
+  private func admit(_ claim: Claim) throws -> Admitted {
+    let subtree = layers[claim.layer]
+    let file: SubtreeFile
+    do {
+      file = try subtree.open(claim.handle)
+    } catch let refusal as GateRefusal where refusal == .stale || refusal == .replaced {
+      try store.requireAnswer(subtree.root)
+      if let node = claim.node { store.foundStale(node) }
+      throw refusal
+    }
+    guard file.type == claim.type else { throw GateRefusal.fileType }
+    let inside = try subtree.requireInside(file) { try parents(claim) }
+    store.counters.count(.admitted)
+    return Admitted(file: inside, layer: claim.layer, node: claim.node)
+  }
+
+  /// The directories in which a file may have a name: the one on record, and the one in its handle.
+  private func parents(_ claim: Claim) throws -> [KernelFileHandle] {
+    let magic = layers[claim.layer].magic
+    let recorded = try claim.node?.parent.flatMap { try store.find($0) }
+      .flatMap { $0.filesystem == layers[claim.layer].filesystem ? $0.handle : nil }
+    let named = claim.handle.parent(on: magic)
+    return [recorded, named == recorded ? nil : named].compactMap(\.self)
+  }
+}

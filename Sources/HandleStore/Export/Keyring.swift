@@ -1,0 +1,179 @@
+public import SystemPackage
+
+/// The keys under which a store's tokens are signed: one signs, and all are good for checking.
+///
+/// They stand in the file `keys` of the store's directory, which only its owner may read
+/// (Docs/Format.md). Several servers of one export share their keys by having the same in that file.
+public struct Keyring: Sendable {
+  /// The ids of all keys, in the order in which they came.
+  public var ids: [UInt8] { keys.map(\.id) }
+  /// The id of the key that signs.
+  public private(set) var signer: UInt8
+
+  private var keys: [(id: UInt8, key: AuthenticationKey)]
+
+  /// The most keys: a token names its key in a byte.
+  public static let maximumCount = 256
+
+  /// A ring with one new key.
+  init() {
+    keys = [(1, .random())]
+    signer = 1
+  }
+
+  /// The key of an id, or `nil` where there is none.
+  func key(_ id: UInt8) -> AuthenticationKey? { keys.first { $0.id == id }?.key }
+
+  var signing: AuthenticationKey { key(signer) ?? keys[0].key }
+
+  /// Makes a new key, which signs from now on.
+  ///
+  /// - Parameter keep: how many of the older keys stay good for checking, the newest of them; tokens that
+  ///   were signed under the others are refused from now on.
+  mutating func rotate(keeping keep: Int) {
+    let old = keys.suffix(max(0, min(keep, Self.maximumCount - 1)))
+    var id = signer &+ 1
+    while old.contains(where: { $0.id == id }) { id &+= 1 }
+    keys = old + [(id, .random())]
+    signer = id
+  }
+}
+
+// MARK: The file
+
+extension Keyring {
+  private static let name: FilePath.Component = "keys"
+  private static let formatVersion = 1
+
+  /// The ring in a store's directory, or `nil` where there is none yet.
+  static func read(in directory: FilePath) throws(StoreError) -> Keyring? {
+    let path = directory.appending(name)
+    let file: (text: String, mode: UInt32)
+    do throws(Errno) {
+      file = try SmallFile.readPrivate(path)
+    } catch .noSuchFileOrDirectory {
+      return nil
+    } catch .tooManySymbolicLinkLevels {
+      throw .exposedKeys(path: path)
+    } catch {
+      throw StoreError(error, "reading \(path)")
+    }
+    guard file.mode & 0o077 == 0 else { throw .exposedKeys(path: path) }
+    guard let ring = Keyring(text: file.text) else {
+      throw .damaged(
+        "its file `keys` is not whole; take it from a backup, or remove it: then no token that was "
+          + "given out is good any more")
+    }
+    return ring
+  }
+
+  func write(in directory: FilePath) throws(StoreError) {
+    let path = directory.appending(Self.name)
+    do throws(Errno) {
+      try SmallFile.replace(path, with: text)
+    } catch .noSpace {
+      throw .diskFull(path: directory)
+    } catch {
+      throw StoreError(error, "writing \(path)")
+    }
+  }
+
+  private var text: String {
+    var body = "handlestore keys \(Self.formatVersion)\n"
+    for (id, key) in keys {
+      body += "key \(id) \(Hexadecimal.string(key.bytes))\(id == signer ? " signs" : "")\n"
+    }
+    return SmallFile.sealed(body)
+  }
+
+  private init?(text: String) {
+    guard let body = SmallFile.unsealed(text) else { return nil }
+    let lines = body.split(separator: "\n")
+    guard lines.first == "handlestore keys \(Self.formatVersion)" else { return nil }
+    keys = []
+    var signer: UInt8?
+    for line in lines.dropFirst() {
+      let words = line.split(separator: " ")
+      guard (3...4).contains(words.count), words[0] == "key", let id = UInt8(words[1]),
+        let bytes = Hexadecimal.bytes(words[2]), let key = AuthenticationKey(bytes: bytes),
+        !keys.contains(where: { $0.id == id })
+      else { return nil }
+      keys.append((id, key))
+      if words.count == 4 { signer = id }
+    }
+    guard let signer else { return nil }
+    self.signer = signer
+  }
+}
+
+// MARK: Of a store
+
+extension Keyring {
+  /// The keys of a store, which a server may have open meanwhile.
+  ///
+  /// - Returns: `nil` where the store has none yet: the first export makes one.
+  /// - Throws: ``StoreError/exposedKeys(path:)``, ``StoreError/damaged(_:)``,
+  ///   ``StoreError/system(_:_:)``.
+  public init?(ofStoreAt path: FilePath) throws(StoreError) {
+    guard let ring = try Self.read(in: path) else { return nil }
+    self = ring
+  }
+
+  /// Gives a store a new key that signs. A server that has the store open takes it up with
+  /// ``Store/reloadKeys()``, or when it is sent a token that was signed under it.
+  ///
+  /// - Parameters:
+  ///   - path: the store's directory.
+  ///   - keep: how many of the older keys stay good for checking; tokens that were signed under the others
+  ///     are refused from now on.
+  /// - Throws: what ``init(ofStoreAt:)`` throws, and ``StoreError/noStore(path:)``,
+  ///   ``StoreError/diskFull(path:)``.
+  @discardableResult
+  public static func rotate(ofStoreAt path: FilePath, keeping keep: Int = 1) throws(StoreError)
+    -> Keyring
+  {
+    try changing(path) { ring in
+      guard ring != nil else { return ring = Keyring() }
+      ring?.rotate(keeping: keep)
+    }
+  }
+
+  /// Gives a store the keys of another one, so that each takes the tokens by value that the other
+  /// signed. Its own keys go.
+  ///
+  /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws, for either.
+  @discardableResult
+  public static func share(from other: FilePath, withStoreAt path: FilePath) throws(StoreError)
+    -> Keyring
+  {
+    guard let theirs = try read(in: other) else { throw .noKeys(path: other) }
+    return try changing(path) { $0 = theirs }
+  }
+
+  /// The ring of a store, with a first key where it has none.
+  static func readOrMake(in path: FilePath) throws(StoreError) -> Keyring {
+    if let ring = try read(in: path) { return ring }
+    return try changing(path) { $0 = $0 ?? Keyring() }
+  }
+
+  /// Changes the file, one process at a time.
+  private static func changing(
+    _ path: FilePath, _ body: (inout Keyring?) -> Void
+  ) throws(StoreError) -> Keyring {
+    guard try StateFile.read(in: path) != nil else { throw .noStore(path: path) }
+    let lock: OwnedDescriptor
+    do throws(Errno) {
+      lock = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
+      try SystemCalls.waitForLock(lock.descriptor)
+    } catch {
+      throw StoreError(error, "locking \(path)")
+    }
+    defer { withExtendedLifetime(lock) {} }
+    let old = try read(in: path)
+    var ring = old
+    body(&ring)
+    guard let ring else { throw .noKeys(path: path) }
+    try ring.write(in: path)
+    return ring
+  }
+}

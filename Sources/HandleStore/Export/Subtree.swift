@@ -1,0 +1,132 @@
+internal import SystemPackage
+
+/// A directory with all that is below it, on one filesystem; what is mounted below it is not in it.
+///
+/// Opens files by their handles and tells which of them are inside.
+final class Subtree: Sendable {
+  let filesystem: FilesystemID
+  let magic: FilesystemMagic
+  let rootHandle: KernelFileHandle
+  let containment: Containment
+  /// What files are opened through: the root, on a private mount where there is one.
+  let root: OwnedDescriptor
+  /// Whether ``root`` is on a private mount, where a file's path tells whether it is inside.
+  let isPrivate: Bool
+  /// Whether the kernel looks for a name that is inside, where it is asked to.
+  let findsNames: Bool
+  private let rootStatus: FullStatus
+  /// `/proc/self/fd`.
+  let descriptors: OwnedDescriptor
+  let verified: VerifiedFiles?
+
+  /// A subtree by its root, an open directory that stays the caller's.
+  ///
+  /// - Parameters:
+  ///   - wanted: how to keep files in it; `nil` for the cheapest way that is exact and can be had.
+  ///   - isWhole: whether the root is the filesystem's.
+  init(
+    root directory: FileDescriptor, _ rootHandle: KernelFileHandle, on filesystem: FilesystemID,
+    _ magic: FilesystemMagic, _ wanted: Containment?, isWhole: Bool
+  ) throws(Errno) {
+    self.filesystem = filesystem
+    self.magic = magic
+    self.rootHandle = rootHandle
+    descriptors = OwnedDescriptor(
+      try SystemCalls.open("/proc/self/fd", flags: SystemCalls.directory))
+    let mount = try? SystemCalls.cloneMount(of: directory)
+    isPrivate = mount != nil
+    if let mount {
+      root = mount
+    } else {
+      root = OwnedDescriptor(
+        try SystemCalls.open(".", in: directory, flags: SystemCalls.directory))
+    }
+    rootStatus = try FullStatus(root.descriptor, "")
+    findsNames = mount.map { Self.findsNames($0, rootHandle) } ?? false
+    let watch =
+      wanted == nil && !isWhole || wanted == .cached
+      ? Self.watch(root.descriptor, magic) : nil
+    verified = watch.map { VerifiedFiles($0) }
+    let available: [Containment] =
+      (isWhole ? [.wholeFilesystem] : []) + (watch == nil ? [] : [.cached])
+      + (findsNames ? [.kernel] : []) + [.walk]
+    guard let chosen = wanted ?? available.first, available.contains(chosen) else {
+      throw .notSupported
+    }
+    containment = chosen
+  }
+
+  private static func findsNames(_ mount: OwnedDescriptor, _ root: KernelFileHandle) -> Bool {
+    guard let fd = try? root.open(on: mount.descriptor, flags: SystemCalls.path, below: true) else {
+      return false
+    }
+    SystemCalls.close(fd)
+    return true
+  }
+
+  /// The handles in events are compared with others, so they have to be of a known layout; and what is
+  /// done on another host, or by a server, has no events here.
+  private static func watch(_ root: FileDescriptor, _ magic: FilesystemMagic) -> RenameWatch? {
+    guard [.ext, .xfs, .btrfs, .f2fs, .tmpfs].contains(magic) else { return nil }
+    return try? RenameWatch(filesystemOf: root)
+  }
+
+  /// Whether an open file is the root.
+  func isRoot(_ status: FullStatus) -> Bool {
+    status.inode == rootStatus.inode && status.device == rootStatus.device
+  }
+}
+
+/// A file of a subtree's filesystem, opened as a path.
+struct SubtreeFile {
+  let descriptor: OwnedDescriptor
+  let status: FullStatus
+  let handle: KernelFileHandle
+
+  init(_ descriptor: OwnedDescriptor, _ handle: KernelFileHandle) throws(Errno) {
+    self.descriptor = descriptor
+    self.handle = handle
+    status = try FullStatus(descriptor.descriptor, "")
+  }
+
+  var type: FileType { FileMode(rawValue: status.mode).type }
+}
+
+extension Subtree {
+  /// Opens a handle as a path, and sees that the file is the one that it was made for.
+  ///
+  /// - Parameter below: see `KernelFileHandle.open`.
+  func open(_ handle: KernelFileHandle, below: Bool) throws -> SubtreeFile {
+    let file: SubtreeFile
+    do throws(Errno) {
+      file = try SubtreeFile(
+        OwnedDescriptor(
+          handle.open(on: root.descriptor, flags: SystemCalls.path, below: below)), handle)
+    } catch .staleHandle {
+      throw GateRefusal.stale
+    } catch .invalidArgument {
+      throw GateRefusal.handleType
+    } catch {
+      throw StoreError(error, "opening handle \(handle)")
+    }
+    guard file.status.links > 0 else { throw GateRefusal.stale }
+    guard try isSame(file, handle) else { throw GateRefusal.replaced }
+    return file
+  }
+
+  private func isSame(_ file: SubtreeFile, _ handle: KernelFileHandle) throws -> Bool {
+    guard handle.identity(on: magic)?.needsComparison ?? true else { return true }
+    return try KernelFileHandle(of: file.descriptor.descriptor)
+      .isOfSameFile(as: handle, on: magic)
+  }
+
+  /// Opens a handle, and a file that is inside by a name that is; one that is not inside, anyhow.
+  func open(_ handle: KernelFileHandle) throws -> SubtreeFile {
+    guard containment == .kernel else { return try open(handle, below: false) }
+    do {
+      return try open(handle, below: true)
+    } catch GateRefusal.stale {
+      return try open(handle, below: false)
+    }
+  }
+}

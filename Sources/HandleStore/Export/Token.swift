@@ -1,0 +1,119 @@
+/// What a client is given to name a file without the server's memory: bytes signed under a key of the
+/// server's (Docs/Format.md), which the client keeps and sends back, and cannot make or change.
+///
+/// A token is not a permission: who may do what with the file is for the server to say.
+public struct Token: Hashable, Sendable {
+  /// What goes over the wire: 32 bytes by reference, at most 128 by value.
+  public let bytes: [UInt8]
+
+  /// What a client sent; whether it is a token is for ``Export`` to say.
+  public init(bytes: [UInt8]) { self.bytes = bytes }
+
+  /// The most bytes that a token has, and that NFSv4 gives to a file handle.
+  public static let maximumLength = 128
+  /// The most bytes that NFSv3 gives to a file handle: enough for every handle of at most 32 bytes.
+  public static let nfs3Length = 64
+  /// The number of bytes of a token by reference.
+  public static let referenceLength = 32
+}
+
+extension Token: CustomStringConvertible {
+  /// The bytes in hexadecimal.
+  public var description: String { Hexadecimal.string(bytes) }
+}
+
+/// What a token says, before it is believed.
+///
+/// ```
+/// byte 0      version
+/// byte 1      layer 4 | file type 4
+/// byte 2      key
+/// byte 3      handle type; 0 without a handle
+/// byte 4…7    export
+/// byte 8…15   node
+/// byte 16…    the handle, of 0 to 96 bytes
+/// the last 16 the signature
+/// ```
+struct TokenFields: Equatable {
+  static let version: UInt8 = 1
+  private static let headerLength = 16
+  /// Longer ones leave no room for the rest.
+  static let longestHandle = Token.maximumLength - length(handle: 0)
+
+  var key: UInt8
+  var layer: UInt8
+  /// `st_mode >> 12`.
+  var fileType: UInt8
+  var export: UInt32
+  var node: NodeID
+  /// `nil` in a token by reference.
+  var handle: KernelFileHandle?
+
+  /// How long a token is with a handle of some bytes.
+  static func length(handle: Int) -> Int { headerLength + handle + AuthenticationCode.length }
+}
+
+extension TokenFields {
+  /// Reads a token's fields; what they say is not to be believed before ``isSigned(_:_:store:)``.
+  init(_ bytes: [UInt8]) throws(GateRefusal) {
+    guard (Token.referenceLength...Token.maximumLength).contains(bytes.count) else {
+      throw .length
+    }
+    let end = bytes.count - AuthenticationCode.length
+    let type = HandleType(rawValue: Int32(bytes[3]))
+    guard end == Self.headerLength ? type.rawValue == 0 : type.canBeOpened else {
+      throw .handleType
+    }
+    guard bytes[0] == Self.version else { throw .version }
+    (key, layer, fileType) = (bytes[2], bytes[1] >> 4, bytes[1] & 15)
+    export = UInt32(truncatingIfNeeded: Self.number(bytes[4..<8]))
+    node = NodeID(rawValue: Self.number(bytes[8..<16]))
+    handle = KernelFileHandle(type: type, bytes: Array(bytes[Self.headerLength..<end]))
+  }
+
+  private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+    bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// Whether the token was signed under a key. A token by reference is good for one store only.
+  static func isSigned(_ bytes: [UInt8], _ key: AuthenticationKey, store: UInt64) -> Bool {
+    let end = bytes.count - AuthenticationCode.length
+    return code(bytes, end, key, store).stands(in: bytes, at: end)
+  }
+
+  private static func code(
+    _ bytes: [UInt8], _ end: Int, _ key: AuthenticationKey, _ store: UInt64
+  ) -> AuthenticationCode {
+    guard end == headerLength else { return key.code(of: bytes, count: end) }
+    var bound = Array(bytes[..<end])
+    append(store, 8, to: &bound)
+    return key.code(of: bound, count: bound.count)
+  }
+
+  /// The token, signed.
+  func signed(_ key: AuthenticationKey, store: UInt64) -> Token {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(Self.length(handle: handle?.length ?? 0))
+    bytes.append(Self.version)
+    bytes.append(layer << 4 | fileType)
+    bytes.append(self.key)
+    bytes.append(UInt8(truncatingIfNeeded: handle?.type.rawValue ?? 0))
+    Self.append(UInt64(export), 4, to: &bytes)
+    Self.append(node.rawValue, 8, to: &bytes)
+    if let handle {
+      for i in 0..<handle.length { bytes.append(handle[i]) }
+    }
+    bytes += Self.code(bytes, bytes.count, key, store).bytes
+    return Token(bytes: bytes)
+  }
+
+  private static func append(_ number: UInt64, _ count: Int, to bytes: inout [UInt8]) {
+    for i in 0..<count { bytes.append(UInt8(truncatingIfNeeded: number >> UInt64(i * 8))) }
+  }
+}
+
+extension HandleType {
+  /// Whether a filesystem may have made such a handle: the types are numbers of a byte, of which
+  /// `FILEID_ROOT` and `FILEID_INVALID` stand for none.
+  var canBeOpened: Bool { (1...0xfe).contains(rawValue) }
+}

@@ -1,0 +1,64 @@
+internal import CHandleSys
+
+/// A key of SipHash-2-4 with 128 bits of output (`crypto_shorthash_siphashx24` of libsodium): a code
+/// made under it cannot be made by whoever does not have it.
+struct AuthenticationKey: Sendable {
+  static let length = 16
+
+  private let words: InlineArray<2, UInt64>
+
+  /// A key that nobody has yet.
+  static func random() -> AuthenticationKey {
+    var generator = SystemRandomNumberGenerator()
+    return AuthenticationKey(words: [generator.next(), generator.next()])
+  }
+
+  private init(words: InlineArray<2, UInt64>) { self.words = words }
+
+  /// The key of 16 bytes.
+  init?(bytes: [UInt8]) {
+    guard bytes.count == Self.length else { return nil }
+    var words: InlineArray<2, UInt64> = [0, 0]
+    for i in bytes.indices { words[i / 8] |= UInt64(bytes[i]) << UInt64(i % 8 * 8) }
+    self.words = words
+  }
+
+  var bytes: [UInt8] { AuthenticationCode(words: words).bytes }
+
+  /// The code of the first `count` bytes.
+  func code(of bytes: [UInt8], count: Int) -> AuthenticationCode {
+    precondition(count <= bytes.count, "a code is made of bytes that are there")
+    var key = words
+    var out: InlineArray<2, UInt64> = [0, 0]
+    unsafe withUnsafeBytes(of: &key) { key in
+      unsafe withUnsafeMutableBytes(of: &out) { out in
+        unsafe hs_mac(
+          bytes, count, key.baseAddress?.assumingMemoryBound(to: UInt64.self),
+          out.baseAddress?.assumingMemoryBound(to: UInt64.self))
+      }
+    }
+    return AuthenticationCode(words: out)
+  }
+}
+
+/// 128 bits that tell whether bytes are those over which they were made.
+struct AuthenticationCode {
+  static let length = 16
+
+  fileprivate let words: InlineArray<2, UInt64>
+
+  fileprivate init(words: InlineArray<2, UInt64>) { self.words = words }
+
+  var bytes: [UInt8] {
+    (0..<16).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64($0 % 8 * 8)) }
+  }
+
+  /// Whether the bytes from `start` on are this code; takes the same time whichever differs.
+  func stands(in other: [UInt8], at start: Int) -> Bool {
+    var difference: UInt8 = 0
+    for i in 0..<16 {
+      difference |= UInt8(truncatingIfNeeded: words[i / 8] >> UInt64(i % 8 * 8)) ^ other[start + i]
+    }
+    return difference == 0
+  }
+}

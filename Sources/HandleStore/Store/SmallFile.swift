@@ -1,0 +1,58 @@
+internal import SystemPackage
+
+/// Files of a few hundred bytes.
+enum SmallFile {
+  static func read(_ path: FilePath) throws(Errno) -> String {
+    let file = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.readOnly))
+    return String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self)
+  }
+
+  /// The text of a file that only its owner is to read, and the file's mode. A symbolic link is not
+  /// followed: `ELOOP`.
+  static func readPrivate(_ path: FilePath) throws(Errno) -> (text: String, mode: UInt32) {
+    let file = OwnedDescriptor(
+      try SystemCalls.open(path, flags: SystemCalls.readOnly | SystemCalls.ofName))
+    let mode = try FileStatus(of: file.descriptor).mode
+    return (String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self), mode)
+  }
+
+  /// The lines with one of their checksum behind them.
+  static func sealed(_ body: String) -> String {
+    body + "checksum \(String(Checksum.of(Array(body.utf8), seed: 0), radix: 16))\n"
+  }
+
+  /// The lines before that of their checksum, or `nil` where it is wrong.
+  static func unsealed(_ text: String) -> String? {
+    guard text.hasSuffix("\n"),
+      let end = text.dropLast().lastIndex(of: "\n").map({ text.index(after: $0) }),
+      case let body = String(text[..<end]), sealed(body) == text
+    else { return nil }
+    return body
+  }
+
+  /// Puts new contents in place of the old ones so that a power cut leaves the one or the other.
+  static func replace(_ path: FilePath, with text: String) throws(Errno) {
+    let new = path.removingLastComponent().appending("\(path.lastComponent?.string ?? "").new")
+    let file = OwnedDescriptor(
+      try SystemCalls.open(new, flags: SystemCalls.createEmpty, mode: 0o600))
+    try SystemCalls.writeAll(file.descriptor, Array(text.utf8))
+    try SystemCalls.sync(file.descriptor)
+    try SystemCalls.rename(new, to: path)
+    try syncDirectory(path.removingLastComponent())
+  }
+
+  static func syncDirectory(_ path: FilePath) throws(Errno) {
+    let path: FilePath = path.isEmpty ? "." : path
+    let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
+    try SystemCalls.sync(directory.descriptor)
+  }
+
+  /// The id of this boot of the kernel.
+  static func bootID() throws(StoreError) -> String {
+    do throws(Errno) {
+      return try String(read("/proc/sys/kernel/random/boot_id").prefix { !$0.isNewline })
+    } catch {
+      throw StoreError(error, "reading /proc/sys/kernel/random/boot_id")
+    }
+  }
+}
