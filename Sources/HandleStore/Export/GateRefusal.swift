@@ -31,7 +31,8 @@ extension GateRefusal: CustomStringConvertible {
     case .length: "this is not a token: its length is wrong; send a token as it was given out"
     case .version:
       "the token has a version that this library does not know; use the release that made it"
-    case .handleType: "the token holds a handle of a type that no filesystem makes"
+    case .handleType:
+      "the token holds a handle of a type that no filesystem makes; send a token as it was given out"
     case .key:
       "the token was signed under a key that is not here; it was rotated out, or belongs to another "
         + "server: look the file up again, or share the key"

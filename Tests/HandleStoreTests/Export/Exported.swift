@@ -14,7 +14,8 @@ import Testing
 final class Exported {
   let volume: Volume
   let test: TestStore
-  let export: Export
+  private var opened: Export?
+  var export: Export { opened! }
   let filesystem: FilesystemID
   var store: Store { test.store }
   var inside: FilePath { volume.path.appending("inside") }
@@ -31,11 +32,14 @@ final class Exported {
     let test = try TestStore()
     self.test = test
     filesystem = try test.store.attach(volume.path)
-    export = try withDirectory(volume.path.appending("inside")) {
+    opened = try withDirectory(volume.path.appending("inside")) {
       try test.store.addExport(
         "tree", roots: [$0], isReadOnly: isReadOnly, containment: containment)
     }
   }
+
+  /// Lets go of the export, so that its filesystem can be unmounted.
+  func letGo() { opened = nil }
 
   /// The token of a path below the export's root, looked up name by name.
   func token(_ path: String) throws -> Token { try #require(try entry(path)).token }

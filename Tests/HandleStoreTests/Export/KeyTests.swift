@@ -1,0 +1,140 @@
+import Foundation
+import HandleStore
+import SystemPackage
+import TestSupport
+import Testing
+
+/// The keys of a store, and what its tokens are good for without it.
+@Suite(.mounts) struct KeyTests {
+  private func setMode(_ mode: Int, _ path: FilePath) throws {
+    try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path.string)
+  }
+
+  @Test func onlyTheOwnerMayReadThem() throws {
+    let exported = try Exported(.ext4)
+    let path = exported.test.path.appending("keys")
+    let attributes = try FileManager.default.attributesOfItem(atPath: path.string)
+    #expect(attributes[.posixPermissions] as? Int == 0o600)
+    for mode in [0o640, 0o604, 0o660, 0o602] {
+      try setMode(mode, path)
+      let exposed = StoreError.exposedKeys(path: path)
+      #expect(throws: exposed) { try Keyring(ofStoreAt: exported.test.path) }
+      #expect(throws: exposed) { try exported.store.reloadKeys() }
+    }
+    // What was read before goes on.
+    let token = try exported.token("file")
+    try exported.test.reopen()
+    _ = try exported.store.attach(exported.volume.path)
+    #expect(throws: StoreError.exposedKeys(path: path)) { try exported.store.openExport("tree") }
+    try setMode(0o600, path)
+    #expect(try exported.store.openExport("tree").contents(token) == "contents of file")
+
+    let elsewhere = exported.test.directory.appending("elsewhere")
+    try TestSupport.rename(path, to: elsewhere)
+    try succeed("ln", "-s", elsewhere.string, path.string)
+    #expect(throws: StoreError.exposedKeys(path: path)) { try exported.store.reloadKeys() }
+  }
+
+  @Test func aFileThatIsNotWholeIsDamage() throws {
+    let exported = try Exported(.ext4)
+    let path = exported.test.path.appending("keys")
+    let text = try TestSupport.read(path)
+    for wrong in [
+      "", "handlestore keys 1\n", String(text.dropLast()), text + "\n",
+      text.replacing("signs", with: "signt"), text.replacing("keys 1", with: "keys 2"),
+    ] {
+      try TestSupport.write(wrong, to: path)
+      #expect(throws: StoreError.self, "\(wrong)") { try Keyring(ofStoreAt: exported.test.path) }
+    }
+  }
+
+  @Test func rotationKeepsAsManyAsItIsTold() throws {
+    let exported = try Exported(.ext4)
+    let first = try exported.token("file")
+    let ring = try Keyring.rotate(ofStoreAt: exported.test.path)
+    #expect(ring.ids == [1, 2] && ring.signer == 2)
+    #expect(try exported.token("file") == first)
+    try exported.store.reloadKeys()
+    let second = try exported.token("file")
+    #expect(second != first && second.bytes[2] == 2)
+    for token in [first, second] { _ = try exported.export.status(token) }
+    try Keyring.rotate(ofStoreAt: exported.test.path, keeping: 0)
+    try exported.store.reloadKeys()
+    for token in [first, second] {
+      #expect(throws: refused(.key)) { try exported.export.status(token) }
+    }
+    _ = try exported.export.status(exported.token("file"))
+    for _ in 0..<600 { try Keyring.rotate(ofStoreAt: exported.test.path, keeping: 1000) }
+    #expect(try Keyring(ofStoreAt: exported.test.path)?.ids.count == Keyring.maximumCount)
+  }
+
+  @Test func aNewKeyIsFoundWhenATokenNamesIt() throws {
+    let exported = try Exported(.ext4)
+    let node = try #require(try exported.entry("file")).node
+    try Keyring.rotate(ofStoreAt: exported.test.path)
+    // A second gateway has read the new key, and signs under it.
+    let test = try TestStore()
+    try Keyring.share(from: exported.test.path, withStoreAt: test.path)
+    _ = try test.store.attach(exported.volume.path)
+    let other = try withDirectory(exported.inside) {
+      try test.store.addExport("tree", roots: [$0], id: exported.export.record.id)
+    }
+    let token = try #require(try other.lookup("file", in: .node(.root))).token
+    #expect(token.bytes[2] == 2)
+    #expect(try exported.export.lookup(.token(token)).node == node)
+  }
+
+  @Test(arguments: VolumeKind.allCases) func tokensByValueOutliveTheStore(_ kind: VolumeKind) throws {
+    let exported = try Exported(kind)
+    let names = try files(below: exported.inside)
+    let tokens = try names.map { try exported.token($0.name) }
+    let references = try names.map {
+      try exported.export.token(for: #require(try exported.entry($0.name)).node, form: .reference)
+    }
+    let test = try TestStore()
+    // Its nodes have other numbers.
+    let stranger = try withDirectory(exported.outside) { root in
+      try test.store.register(FoundFile(name: "file", in: root), on: test.store.attach(root))
+    }
+    try Keyring.share(from: exported.test.path, withStoreAt: test.path)
+    let other = try withDirectory(exported.inside) {
+      try test.store.addExport("again", roots: [$0], id: exported.export.record.id)
+    }
+    if [.ext4, .xfs, .btrfs].contains(kind) { try dropCaches() }
+    for (file, token) in zip(names, tokens) {
+      let status = try other.status(token)
+      #expect(status.inode == file.status.inode, "\(file.name)")
+      #expect(try other.lookup(.token(token)).node != stranger.node)
+    }
+    // By reference they would name other files here.
+    for token in references {
+      #expect(throws: refused(.signature)) { try other.status(token) }
+    }
+  }
+
+  @Test(arguments: VolumeKind.allCases.filter(\.lasts)) func theyOutliveARestartAndARemount(
+    _ kind: VolumeKind
+  ) throws {
+    let exported = try Exported(kind)
+    let names = ["", "file", "directory/below/two", "symlink"]
+    let entries = try names.map { try #require(try exported.entry($0)) }
+    let references = try entries.map {
+      try exported.export.token(for: $0.node, form: .reference)
+    }
+    let root = exported.export.root
+    exported.letGo()
+    try exported.store.close()
+    try exported.volume.remountElsewhere()
+    try exported.test.reopen()
+    _ = try exported.store.attach(exported.volume.path)
+    let export = try exported.store.openExport("tree")
+    #expect(export.root == root)
+    for (entry, reference) in zip(entries, references) {
+      for token in [entry.token, reference] {
+        let again = try export.lookup(.token(token))
+        #expect(again.node == entry.node && again.status.inode == entry.status.inode)
+      }
+    }
+    #expect(throws: StoreError.noExport("none")) { try exported.store.openExport("none") }
+  }
+}

@@ -1,0 +1,137 @@
+import Foundation
+import HandleStore
+import Synchronization
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Renames while a token is decoded: it is accepted only for a file that was inside at some moment
+/// during the call.
+@Suite(.mounts) struct RaceTests {
+  private static let calls = 3000 * soak
+
+  /// A number that grows with each step of a mover, before it and after it.
+  private final class Steps: Sendable {
+    private let number = Atomic<Int>(0)
+    private let isOver = Atomic<Bool>(false)
+    var now: Int { number.load(ordering: .sequentiallyConsistent) }
+    func pass() { number.add(1, ordering: .sequentiallyConsistent) }
+    func end() { isOver.store(true, ordering: .relaxed) }
+    var goesOn: Bool { !isOver.load(ordering: .relaxed) }
+
+    /// Does a step between two numbers.
+    func step(_ body: () throws -> Void) throws {
+      pass()
+      try body()
+      pass()
+    }
+  }
+
+  /// What came of calls that lay within one step of the mover.
+  private struct Seen {
+    var accepted: [Int: Int] = [:]
+    var refused: [Int: Int] = [:]
+  }
+
+  /// Decodes a token while a mover goes round through some steps.
+  private func race(
+    _ export: Export, _ token: Token, rounds steps: [@Sendable () throws -> Void]
+  ) throws -> Seen {
+    let clock = Steps()
+    let mover = Thread {
+      while clock.goesOn {
+        for step in steps { try? clock.step(step) }
+      }
+    }
+    mover.start()
+    var seen = Seen()
+    for _ in 0..<Self.calls {
+      let before = clock.now
+      let status = try? export.status(token)
+      guard clock.now == before else { continue }
+      // Even: the state after so many steps; odd: within one.
+      let state = before % (2 * steps.count)
+      if status == nil { seen.refused[state, default: 0] += 1 }
+      if status != nil { seen.accepted[state, default: 0] += 1 }
+    }
+    clock.end()
+    while !mover.isFinished { usleep(1000) }
+    return seen
+  }
+
+  @Test(arguments: Kept.all) func aFileThatGoesInAndOut(_ kept: Kept) throws {
+    let exported = try kept.make()
+    let (here, there) = (exported.inside.appending("file"), exported.outside.appending("away"))
+    try unlink(exported.inside.appending("directory/below/hardlink"))
+    let seen = try race(
+      exported.export, exported.token("file"),
+      rounds: [
+        { try TestSupport.rename(here, to: there) }, { try TestSupport.rename(there, to: here) },
+      ])
+    // Where it rests, both are exact; while it moves, either is.
+    #expect(seen.accepted[2] == nil, "accepted while outside: \(seen)")
+    #expect(seen.refused[0] == nil, "refused while inside: \(seen)")
+  }
+
+  @Test(arguments: Kept.all) func aDirectoryThatGoesInAndOut(_ kept: Kept) throws {
+    let exported = try kept.make()
+    let (here, there) = (
+      exported.inside.appending("directory"), exported.outside.appending("away")
+    )
+    let seen = try race(
+      exported.export, exported.token("directory/below/two"),
+      rounds: [
+        { try TestSupport.rename(here, to: there) }, { try TestSupport.rename(there, to: here) },
+      ])
+    #expect(seen.accepted[2] == nil, "accepted while outside: \(seen)")
+    #expect(seen.refused[0] == nil, "refused while inside: \(seen)")
+  }
+
+  /// One directory leaves another just before that one comes in, so that each step of the way up may be
+  /// seen where it leads inside, and yet the file never is.
+  @Test(arguments: Kept.all, ["inner", "inner/file"])
+  func aFileThatIsNeverInside(_ kept: Kept, _ name: String) throws {
+    let exported = try kept.make()
+    let bridge = exported.inside.appending("bridge")
+    try makeDirectory(bridge.appending("inner"))
+    try TestSupport.write("secret", to: bridge.appending("inner/file"))
+    let token = try exported.token("bridge/\(name)")
+    let away = exported.outside.appending("bridge")
+    let (inner, apart) = (away.appending("inner"), exported.outside.appending("inner"))
+    try TestSupport.rename(bridge, to: away)
+    let seen = try race(
+      exported.export, token,
+      rounds: [
+        { try TestSupport.rename(inner, to: apart) }, { try TestSupport.rename(away, to: bridge) },
+        { try TestSupport.rename(bridge, to: away) }, { try TestSupport.rename(apart, to: inner) },
+      ])
+    #expect(seen.accepted.isEmpty, "accepted though it was never inside: \(seen)")
+  }
+
+  /// What is looked up by a name while the directory goes out is not given to the client.
+  @Test(arguments: Kept.all) func aNameInADirectoryThatGoesOut(_ kept: Kept) throws {
+    let exported = try kept.make()
+    let (here, there) = (
+      exported.inside.appending("directory"), exported.outside.appending("away")
+    )
+    let parent = try exported.token("directory")
+    let clock = Steps()
+    let mover = Thread {
+      while clock.goesOn {
+        // Outside it has a file that is never inside.
+        let secret = there.appending("secret")
+        try? clock.step { try TestSupport.rename(here, to: there) }
+        try? clock.step { try TestSupport.write("secret", to: secret) }
+        try? clock.step { try unlink(secret) }
+        try? clock.step { try TestSupport.rename(there, to: here) }
+      }
+    }
+    mover.start()
+    for _ in 0..<Self.calls {
+      let found = try? exported.export.lookup("secret", in: .token(parent))
+      #expect(found == .none || found == .some(nil), "found \(String(describing: found))")
+    }
+    clock.end()
+    while !mover.isFinished { usleep(1000) }
+  }
+}
