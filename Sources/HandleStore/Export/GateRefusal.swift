@@ -24,6 +24,27 @@ public enum GateRefusal: Int, Error, CaseIterable, Hashable, Sendable {
   case outside
 }
 
+extension GateRefusal {
+  /// The case's name, which stays as it is: for counters, logs and programs.
+  ///
+  /// - Complexity: O(1). Any thread.
+  public var name: String {
+    switch self {
+    case .length: "length"
+    case .version: "version"
+    case .handleType: "handleType"
+    case .key: "key"
+    case .signature: "signature"
+    case .export: "export"
+    case .unknownNode: "unknownNode"
+    case .stale: "stale"
+    case .replaced: "replaced"
+    case .fileType: "fileType"
+    case .outside: "outside"
+    }
+  }
+}
+
 extension GateRefusal: CustomStringConvertible {
   /// What was refused, why, and what to do.
   public var description: String {
