@@ -38,9 +38,7 @@ struct Index: ParsableCommand {
   func run() throws {
     let root = try openDirectory(dir)
     let counts = try root.closeAfter {
-      // Before a store is made for it.
-      let found = try handle(of: root)
-      try requireOpening(root)
+      let found = try foundDirectory(root, at: dir)
       try requireOther(than: root)
       return try argument.opened(StoreOptions(durability: durability)) { store in
         var indexer = try TreeIndexer(store, root, found)
@@ -52,29 +50,13 @@ struct Index: ParsableCommand {
     guard counts.refused == 0 else { throw FindingExit() }
   }
 
-  private func requireOpening(_ root: FileDescriptor) throws {
-    if case .notPermitted = try FilesystemProbe(of: root).opening {
-      throw StoreError.notPermitted("opening \(Text.path(dir)) by its handle")
-    }
-  }
-
   private func requireOther(than root: FileDescriptor) throws {
     guard let store = try? openDirectory(argument.store) else { return }
     let (own, walked) = try store.closeAfter {
       try (FileStatus(of: store), FileStatus(of: root))
     }
-    guard own.inode != walked.inode || own.device != walked.device else {
+    guard !own.isOfSameFile(as: walked) else {
       throw ValidationError("DIR is the store itself, whose files come and go with each run")
-    }
-  }
-
-  private func handle(of root: FileDescriptor) throws -> FoundFile {
-    do throws(Errno) {
-      return try FoundFile(of: root)
-    } catch .notSupported {
-      throw StoreError.noHandles(try FilesystemProbe(of: root).magic)
-    } catch {
-      throw SystemFailure(what: "making a file handle of \(Text.path(dir))", errno: error)
     }
   }
 }

@@ -33,12 +33,3 @@ struct JSONOption: ParsableArguments {
   @Flag(help: "Print for programs: JSON, with numbers in full.")
   var json = false
 }
-
-/// Opens a directory that the user named.
-func openDirectory(_ path: FilePath) throws -> FileDescriptor {
-  do {
-    return try FileDescriptor.open(path, .readOnly, options: [.directory, .closeOnExec])
-  } catch let errno as Errno {
-    throw SystemFailure(what: "opening \(Text.path(path))", errno: errno)
-  }
-}

@@ -1,0 +1,61 @@
+import HandleStore
+import SystemPackage
+
+/// Opens a directory that the user named.
+func openDirectory(_ path: FilePath) throws -> FileDescriptor {
+  do {
+    return try FileDescriptor.open(path, .readOnly, options: [.directory, .closeOnExec])
+  } catch let errno as Errno {
+    throw SystemFailure(what: "opening \(Text.path(path))", errno: errno)
+  }
+}
+
+/// Opens directories that the user named, and closes them after `body`.
+func withDirectories<R>(
+  _ paths: [FilePath], _ body: ([FileDescriptor]) throws -> R
+) throws -> R {
+  var directories: [FileDescriptor] = []
+  defer { for directory in directories { try? directory.close() } }
+  for path in paths { directories.append(try openDirectory(path)) }
+  return try body(directories)
+}
+
+/// What a directory is found to be, of which a store is to keep the handle: to be asked before a store
+/// is made for it.
+func foundDirectory(_ directory: FileDescriptor, at path: FilePath) throws -> FoundFile {
+  let found: FoundFile
+  do throws(Errno) {
+    found = try FoundFile(of: directory)
+  } catch .notSupported {
+    throw StoreError.noHandles(try FilesystemProbe(of: directory).magic)
+  } catch {
+    throw SystemFailure(what: "making a file handle of \(Text.path(path))", errno: error)
+  }
+  if case .notPermitted = try FilesystemProbe(of: directory).opening {
+    throw StoreError.notPermitted("opening \(Text.path(path)) by its handle")
+  }
+  return found
+}
+
+/// Whether a directory is another one, or is below it by names on its own mount.
+func isDirectory(_ directory: FileDescriptor, in top: FileDescriptor) throws -> Bool {
+  let wanted = try FileStatus(of: top)
+  let mount = try FoundFile.mount(of: ".", in: directory)
+  var (name, below) = (FilePath("."), FileStatus?.none)
+  while try FoundFile.mount(of: name, in: directory) == mount {
+    let status = try FileStatus(name: name, in: directory)
+    if status.isOfSameFile(as: wanted) { return true }
+    // The directory above the uppermost one is itself.
+    if let below, status.isOfSameFile(as: below) { return false }
+    below = status
+    name.append("..")
+  }
+  return false
+}
+
+extension FileStatus {
+  /// Whether both are of one file, which was there at both times.
+  func isOfSameFile(as other: FileStatus) -> Bool {
+    inode == other.inode && device == other.device
+  }
+}
