@@ -27,3 +27,23 @@ extension FilesystemID: ExpressibleByArgument {
 }
 
 extension Durability: ExpressibleByArgument {}
+
+extension Containment: ExpressibleByArgument {}
+
+extension ExportID: ExpressibleByArgument {
+  /// An export's number in up to eight hexadecimal digits; not 0, which is none.
+  public init?(argument: String) {
+    guard argument.utf8.allSatisfy({ [UInt8].value(ofDigit: $0) != nil }),
+      let number = UInt32(argument, radix: 16), number != 0
+    else { return nil }
+    self.init(rawValue: number)
+  }
+}
+
+extension Token: ExpressibleByArgument {
+  /// What a client sent, in hexadecimal; whether it is a token is for the gate to say.
+  public init?(argument: String) {
+    guard !argument.isEmpty, let bytes = [UInt8](hexadecimal: argument) else { return nil }
+    self.init(bytes: bytes)
+  }
+}

@@ -17,6 +17,11 @@ struct HandleStoreCommand: ParsableCommand {
         handlestore dump /var/lib/nodes | head
         handlestore open /var/lib/nodes 17
 
+      An export lets clients reach a directory by signed tokens.
+
+        handlestore export add /var/lib/nodes home /srv/home
+        handlestore decode /var/lib/nodes home TOKEN
+
       Opening files by their handles needs root (CAP_DAC_READ_SEARCH).
 
       \(ToolExit.table)
@@ -34,6 +39,9 @@ struct HandleStoreCommand: ParsableCommand {
         subcommands: [
           Verify.self, Prune.self, Check.self, Repair.self, Backup.self,
         ]),
+      CommandGroup(
+        name: "Exports",
+        subcommands: [ExportCommand.self, TokenCommand.self, Decode.self, KeyCommand.self]),
       CommandGroup(name: "Filesystem", subcommands: [Probe.self]),
     ])
 

@@ -9,14 +9,14 @@ enum PresentPath {
   /// It has a name, of which neither the kernel nor the store knows.
   case unknown
 
-  init(of file: FileDescriptor, _ status: FileStatus, _ node: NodeID, _ store: Store) {
+  init(of file: FileDescriptor, _ status: FileStatus, _ node: NodeID?, _ store: Store) {
     if let told = try? DescriptorPath(of: file), !told.isUnlinked, told.leads(to: file) {
       self = .at(told.path)
     } else if status.links == 0 {
       self = .unlinked
     } else {
       // The kernel knows a file's path only where its name was looked up lately.
-      let found = Self.find(status, node, store)
+      let found = node.flatMap { Self.find(status, $0, store) }
       self = found.map { .at($0) } ?? .unknown
     }
   }
@@ -43,16 +43,45 @@ enum PresentPath {
     switch self {
     case .at(let path):
       report.add("path", Text.path(path))
-      let isUTF8 = String(validating: path) != nil
-      if !isUTF8 { report.add("path bytes", Self.hexadecimal(path)) }
+      if let bytes = Text.bytes(ofUnreadable: path) { report.add("path bytes", bytes) }
     case .unlinked: report.add("path", "none: it is unlinked, and a process holds it open")
     case .unknown: report.add("path", "not known: it is linked, but was moved or renamed")
     }
   }
+}
 
-  private static func hexadecimal(_ path: FilePath) -> String {
-    var digits: [UInt8] = []
-    for byte in path.bytes { digits.append(hexadecimal: byte) }
-    return String(decoding: digits, as: UTF8.self)
+extension PresentPath {
+  /// Of a token's file. An export opens files through a mount of its own, where paths begin at its root.
+  init(
+    of file: DecodedFile, _ node: NodeID?, in layer: ExportRecord.Layer, _ store: Store
+  ) {
+    if let path = Self.path(of: file, below: layer, store) {
+      self = .at(path)
+    } else if let again = try? store.open(file.handle, on: layer.filesystem) {
+      defer { try? again.close() }
+      self.init(of: again, file.status, node, store)
+    } else {
+      self = .unknown
+    }
   }
+
+  private static func path(
+    of file: DecodedFile, below layer: ExportRecord.Layer, _ store: Store
+  ) -> FilePath? {
+    guard let told = try? DescriptorPath(of: file.descriptor) else { return nil }
+    if told.leads(to: file.descriptor) { return told.path }
+    guard case .at(let top) = RootPlace(of: layer, in: store),
+      let root = try? store.open(layer.root, on: layer.filesystem)
+    else { return nil }
+    defer { try? root.close() }
+    guard let below = FilePath(root: nil, told.path.components).nonempty else {
+      return file.handle == layer.root ? top : nil
+    }
+    let found = try? FileStatus(name: below, in: root)
+    return found?.isOfSameFile(as: file.status) == true ? top.pushing(below) : nil
+  }
+}
+
+extension FilePath {
+  fileprivate var nonempty: FilePath? { isEmpty ? nil : self }
 }

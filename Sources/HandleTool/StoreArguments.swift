@@ -28,6 +28,28 @@ struct StoreArgument: ParsableArguments {
   }
 }
 
+/// The arguments `STORE` and `EXPORT` of each command that works on an export.
+struct ExportArguments: ParsableArguments {
+  @OptionGroup var argument: StoreArgument
+  @Argument(help: "The export's name, as 'export list' has it.")
+  var export: String
+
+  /// Opens the export beside a process that may write, and closes the store after `body`.
+  func reading<R>(_ body: (Store, Export) throws -> R) throws -> R {
+    try argument.reading { try body($0, opened(in: $0)) }
+  }
+
+  /// Opens the export so that files can be registered, and closes the store after `body`.
+  func changing<R>(_ body: (Store, Export) throws -> R) throws -> R {
+    try argument.changing { try body($0, opened(in: $0)) }
+  }
+
+  private func opened(in store: Store) throws -> Export {
+    _ = try store.attachMounted()
+    return try store.openExport(export)
+  }
+}
+
 /// The option `--json` of each command that prints figures.
 struct JSONOption: ParsableArguments {
   @Flag(help: "Print for programs: JSON, with numbers in full.")

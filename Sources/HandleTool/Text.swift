@@ -53,10 +53,23 @@ enum Text {
     guard let text = String(validating: path) else {
       return path.bytes.map { (0x20..<0x7f).contains($0) ? ascii($0) : escaped($0) }.joined()
     }
-    return text.unicodeScalars.map { scalar in
+    return plain(text)
+  }
+
+  /// A name in which nothing disturbs a terminal, as ``path(_:)`` writes it.
+  static func plain(_ name: String) -> String {
+    name.unicodeScalars.map { scalar in
       scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
         ? escaped(UInt8(scalar.value)) : String(Character(scalar))
     }.joined()
+  }
+
+  /// The bytes of a path in hexadecimal, where it is not UTF-8.
+  static func bytes(ofUnreadable path: FilePath) -> String? {
+    guard String(validating: path) == nil else { return nil }
+    var digits: [UInt8] = []
+    for byte in path.bytes { digits.append(hexadecimal: byte) }
+    return String(decoding: digits, as: UTF8.self)
   }
 
   private static func ascii(_ byte: UInt8) -> String { String(Character(UnicodeScalar(byte))) }

@@ -15,8 +15,8 @@ enum ExitStatus: Int32 {
 /// How the command ends, and what it says then.
 struct ToolExit {
   static let table = """
-    Exit codes: 0 fine; 1 something was found: a stale or unknown node, damage, a file that was \
-    refused; 2 wrong usage; 3 the store cannot be used: none there, in use, damaged, of another \
+    Exit codes: 0 fine; 1 something was found: a stale or unknown node, damage, a file or a \
+    token that was refused; 2 wrong usage; 3 the store cannot be used: none there, in use, damaged, of another \
     version; 4 the system refused: not permitted, disk full, no descriptors, no file handles on \
     the filesystem.
     """
@@ -28,6 +28,8 @@ struct ToolExit {
     switch error {
     case let finding as FindingExit:
       (status, message) = (.finding, finding.message.map(Self.line) ?? "")
+    case StoreError.refused(let refusal):
+      (status, message) = (.finding, Self.line("refused (\(refusal.name)): \(refusal)"))
     case let error as StoreError: (status, message) = (error.status, Self.line(error.description))
     case Errno.brokenPipe: (status, message) = (.fine, "")
     case let errno as Errno:

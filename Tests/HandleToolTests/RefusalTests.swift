@@ -14,7 +14,16 @@ struct RefusalTests {
     ["prune", "s", "--older-than", "7"], ["prune", "s", "--older-than", "d"],
     ["prune", "s", "--older-than", "7y"], ["prune", "s", "--older-than", "99999w"],
     ["prune", "s", "--keep", "-1"], ["check", "s", "--findings", "0"], ["probe"], ["backup", "s"],
-    ["verify", "s", "--retired"],
+    ["verify", "s", "--retired"], ["export", "add", "s", "n"], ["export", "nonsense"],
+    ["export", "add", "s", "n", "d", "--id", "0"], ["export", "add", "s", "n", "d", "--id", "+1"],
+    ["export", "add", "s", "n", "d", "--id", "100000000"], ["export", "list"],
+    ["export", "remove", "s"],
+    ["export", "add", "s", "n", "d", "--containment", "none"], ["token", "s", "e"],
+    ["token", "s", "e", "p", "--node", "1"], ["token", "s", "e", "--node", "x"],
+    ["token", "s", "e", "p", "--limit", "0"], ["token", "s", "e", "p", "--limit", "129"],
+    ["token", "s", "e", "p", "--limit", "64", "--reference"], ["decode", "s", "e"],
+    ["decode", "s", "e", "xy"], ["key", "list"], ["key", "rotate", "s", "--keep", "-1"],
+    ["key", "rotate", "s", "--keep", "256"], ["key", "share", "s"],
   ]) func wrongUsage(_ arguments: [String]) throws {
     let result = try run([product("handlestore")] + arguments)
     #expect(result.status == 2)
@@ -33,10 +42,13 @@ struct RefusalTests {
 
   @Test(arguments: [
     "index", "open", "dump", "stat", "verify", "prune", "check", "repair", "backup", "probe",
+    "export", "export add", "export list", "export remove", "token", "decode", "key", "key list",
+    "key rotate", "key share",
   ]) func helpTeaches(_ command: String) throws {
-    let help = try output(of: command, "--help")
+    let words = command.split(separator: " ").map { String($0) }
+    let help = try succeed([product("handlestore")] + words + ["--help"])
     #expect(help.contains("OVERVIEW: "))
-    #expect(help.contains("  handlestore \(command) /"))
+    #expect(help.contains("  handlestore \(command) "))
     #expect(help.contains("Exit codes: 0 "))
   }
 
@@ -48,6 +60,9 @@ struct RefusalTests {
   static let commands = [
     ["open", "S", "2"], ["dump", "S"], ["stat", "S"], ["verify", "S"], ["verify", "S", "--retire"],
     ["prune", "S", "--keep", "0"], ["check", "S"], ["repair", "S"], ["backup", "S", "S-copy"],
+    ["export", "list", "S"], ["export", "remove", "S", "e"], ["token", "S", "e", "p"],
+    ["token", "S", "e", "--node", "1"], ["decode", "S", "e", "00"], ["key", "list", "S"],
+    ["key", "rotate", "S"], ["key", "share", "S", "S"],
   ]
 
   private func refused(_ command: [String], on store: String) throws -> CommandResult {
@@ -92,7 +107,8 @@ struct RefusalTests {
 
   @Test(arguments: [
     ["index", "S", "/etc"], ["prune", "S", "--keep", "0"], ["verify", "S", "--retire"],
-    ["repair", "S"],
+    ["repair", "S"], ["export", "add", "S", "e", "/etc"], ["export", "remove", "S", "e"],
+    ["token", "S", "e", "p"],
   ]) func aStoreInUse(_ command: [String]) throws {
     let directory = try TemporaryDirectory()
     let store = try Store(at: directory.appending("store"))
@@ -167,11 +183,15 @@ struct RefusalTests {
 
   @Test(.opensHandles) func withoutThePrivilege() throws {
     let place = try Workplace.indexed()
+    try output(of: "export", "add", place.store, "tree", place.tree)
     try succeed("chmod", "-R", "a+rwX", place.directory.path.string)
+    try succeed("chmod", "0600", FilePath(place.store).appending("keys").string)
     let new = place.path("new").string
     for command in [
       ["open", place.store, "2"], ["verify", place.store], ["probe", place.tree],
-      ["index", new, place.tree],
+      ["index", new, place.tree], ["export", "add", new, "tree", place.tree],
+      ["export", "add", place.store, "more", place.tree], ["token", place.store, "tree", "file"],
+      ["token", place.store, "tree", "--node", "1"],
     ] {
       let result = try run(
         ["setpriv", "--bounding-set", "-dac_read_search", "--inh-caps", "-all"]

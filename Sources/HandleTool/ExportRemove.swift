@@ -1,0 +1,29 @@
+import ArgumentParser
+import HandleStore
+
+struct ExportRemove: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "remove",
+    abstract: "Take an export out of a store.",
+    discussion: """
+      Its files and their nodes stay. Its tokens are refused from now on, also by an export that is \
+      added under the same name later: that one gets another number, unless --id gives it this one.
+
+        handlestore export remove /var/lib/nodes home
+
+      Exit codes: 0 removed; 3 there is no such export, or the store cannot be used, for example \
+      because a server has it open; 4 the disk is full.
+      """)
+
+  @OptionGroup var argument: StoreArgument
+  @Argument(help: "The export's name, as 'export list' has it.")
+  var name: String
+  @OptionGroup var output: JSONOption
+
+  func run() throws {
+    try argument.changing { try $0.removeExport(name) }
+    var report = Report()
+    report.add("removed", output.json ? name : Text.plain(name))
+    try report.print(asJSON: output.json)
+  }
+}

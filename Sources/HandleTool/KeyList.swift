@@ -1,0 +1,46 @@
+import ArgumentParser
+import HandleStore
+import SystemPackage
+
+struct KeyList: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list",
+    abstract: "Name the keys of a store by their ids, and say which one signs.",
+    discussion: """
+      Prints a line for each key, the oldest first: its id, which stands in each token that it signed, \
+      and whether new tokens are signed under it. The keys themselves are not printed. A store has \
+      none before its first export. With --json it is an object a line.
+
+        handlestore key list /var/lib/nodes
+
+      Exit codes: 0 fine; 3 the store cannot be used, or others than its owner can read its keys.
+      """)
+
+  @OptionGroup var argument: StoreArgument
+  @OptionGroup var json: JSONOption
+
+  func run() throws {
+    let ring = try argument.reading { try Keyring(ofStoreAt: $0.path) }
+    try KeyFigures(ring).print(asJSON: json.json)
+  }
+}
+
+/// What is printed of keys.
+struct KeyFigures {
+  private let keys: [(id: UInt8, signs: Bool)]
+
+  init(_ ring: Keyring?) {
+    keys = ring.map { ring in ring.ids.map { ($0, $0 == ring.signer) } } ?? []
+  }
+
+  func print(asJSON: Bool) throws {
+    var output = Output()
+    if !asJSON { try output.line("KEY  SIGNS") }
+    for (id, signs) in keys {
+      let object = JSON.object([("key", .number(UInt64(id))), ("signs", .flag(signs))])
+      let text = Text.left("\(id)", 3) + "  " + (signs ? "yes" : "no")
+      try output.line { if asJSON { object.append(to: &$0) } else { $0.append(text) } }
+    }
+    try output.flush()
+  }
+}

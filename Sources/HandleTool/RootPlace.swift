@@ -1,0 +1,54 @@
+import HandleStore
+import SystemPackage
+
+/// Where the root of an export's layer is now.
+enum RootPlace {
+  case at(FilePath)
+  /// Its filesystem is not among the mounted ones.
+  case notMounted
+  /// The directory was removed.
+  case removed
+  case notKnown(String)
+
+  init(of layer: ExportRecord.Layer, in store: Store) {
+    do throws(StoreError) {
+      let root = try store.open(layer.root, on: layer.filesystem)
+      defer { try? root.close() }
+      self = Self.place(of: root)
+    } catch {
+      switch error {
+      case .notAttached: self = .notMounted
+      case .staleHandle: self = .removed
+      default: self = .notKnown(error.description)
+      }
+    }
+  }
+
+  private static func place(of root: FileDescriptor) -> RootPlace {
+    guard let told = try? DescriptorPath(of: root) else {
+      return .notKnown("its path is too long")
+    }
+    if told.isUnlinked { return .removed }
+    return told.leads(to: root) ? .at(told.path) : .notKnown("no path leads to it here")
+  }
+
+  var text: String {
+    switch self {
+    case .at(let path): Text.path(path)
+    case .notMounted: "not mounted"
+    case .removed: "removed"
+    case .notKnown(let reason): "not known: \(reason)"
+    }
+  }
+
+  /// Adds the path, and why there is none.
+  func add(to report: inout Report) {
+    guard case .at(let path) = self else {
+      report.add("path", .unknown)
+      return report.add("obstacle", text)
+    }
+    report.add("path", Text.path(path))
+    if let bytes = Text.bytes(ofUnreadable: path) { report.add("path bytes", bytes) }
+    report.add("obstacle", .unknown)
+  }
+}
