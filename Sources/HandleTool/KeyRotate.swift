@@ -15,9 +15,7 @@ struct KeyRotate: ParsableCommand {
         handlestore key rotate /var/lib/nodes
         handlestore key rotate /var/lib/nodes --keep 0
 
-      A server may have the store open. It goes on with its keys until it reads them again \
-      (Store.reloadKeys), which is when it is started, or is sent a token that was signed under the \
-      new key.
+      A server may have the store open. It takes the new keys up within a second.
 
       Exit codes: 0 rotated; 3 there is no store, or others than its owner can read its keys; 4 not \
       permitted, or the disk is full.

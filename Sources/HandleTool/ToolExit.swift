@@ -89,7 +89,8 @@ extension StoreError {
       .readOnlyExport:
       .finding
     case .inUse, .alreadyOpen, .readOnly, .closed, .forked, .noStore, .notAStore,
-      .unsupportedVersion, .damaged, .torn, .tooManyReaders, .noExport, .exposedKeys, .noKeys:
+      .unsupportedVersion, .damaged, .torn, .tooManyReaders, .noExport, .exposedKeys, .noKeys,
+      .damagedFile:
       .store
     case .badExport, .badName, .tokenTooLong: .usage
     case .unknownFilesystem, .notAttached, .wrongFilesystem, .ambiguousFilesystem, .noHandles,

@@ -14,7 +14,7 @@ public enum TokenForm: Hashable, Sendable {
 public struct DecodedFile: Sendable {
   /// The file, opened as a path (`O_PATH`): the caller's to close.
   public let descriptor: FileDescriptor
-  /// The handle by which it was opened.
+  /// A handle of the file, connectable or not.
   public let handle: KernelFileHandle
   /// The file's status.
   public let status: FileStatus
@@ -47,9 +47,7 @@ extension Export {
     guard let node = try store.find(id) else { throw StoreError.unknownNode(id) }
     guard node.state == .live else { throw StoreError.stale(id) }
     guard let layer = layer(on: node.filesystem) else { throw GateRefusal.outside }
-    guard let (key, secret) = store.tokenKeys.signer else {
-      throw StoreError.noKeys(path: store.path)
-    }
+    let (key, secret) = try store.tokenKeys.signer(in: store.path)
     var fields = TokenFields(
       key: key, layer: UInt8(layer), fileType: UInt8(node.type.rawValue >> 12),
       export: record.id.rawValue, node: id)

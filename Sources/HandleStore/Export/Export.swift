@@ -40,7 +40,7 @@ public final class Export: Sendable {
 extension Store {
   /// The exports of the store, in the order in which they were added.
   ///
-  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/system(_:_:)``.
+  /// - Throws: ``StoreError/damagedFile(path:_:)``, ``StoreError/system(_:_:)``.
   public func exports() throws(StoreError) -> [ExportRecord] {
     try guarded { try ExportCatalog(in: path).exports }
   }
@@ -62,8 +62,9 @@ extension Store {
     containment: Containment? = nil, id: ExportID? = nil
   ) throws(StoreError) -> Export {
     guard ExportRecord.isValid(name: name) else {
-      throw .badExport("its name has to be of 1 to 255 bytes on one line")
+      throw .badExport("its name has to be of 1 to 255 bytes on one line, without a blank in front")
     }
+    guard id?.rawValue != 0 else { throw .badExport("its number may not be 0") }
     guard (1...16).contains(roots.count) else { throw .badExport("it has 1 to 16 roots") }
     var layers: [ExportRecord.Layer] = []
     for root in roots { layers.append(try layer(root)) }
@@ -103,7 +104,7 @@ extension Store {
   ///
   /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/notAttached(_:)``,
   ///   ``StoreError/staleHandle(_:)`` where its root was removed,
-  ///   ``StoreError/unavailable(_:)`` where its containment cannot be had here, ``StoreError/damaged(_:)``,
+  ///   ``StoreError/unavailable(_:)`` where its containment cannot be had here, ``StoreError/damagedFile(path:_:)``,
   ///   ``StoreError/exposedKeys(path:)``.
   /// - Complexity: O(exports)
   public func openExport(_ name: String) throws(StoreError) -> Export {
@@ -118,7 +119,7 @@ extension Store {
   /// opened from then on.
   ///
   /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/readOnly``, ``StoreError/diskFull(path:)``,
-  ///   ``StoreError/damaged(_:)``.
+  ///   ``StoreError/damagedFile(path:_:)``.
   public func removeExport(_ name: String) throws(StoreError) {
     try guarded {
       _ = try changing()
@@ -165,7 +166,8 @@ extension Subtree {
     let status = try FileStatus(of: root.descriptor)
     guard store.writer != nil else {
       guard let node = try store.node(of: rootHandle, on: filesystem) else {
-        throw StoreError.readOnly
+        throw StoreError.badExport(
+          "its root has no node; open it once with the store open for writing")
       }
       return node.id
     }

@@ -8,6 +8,12 @@ public struct ExportID: RawRepresentable, Hashable, Sendable, CustomStringConver
   /// The id of a number.
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
+  /// The id of eight hexadecimal digits.
+  init?(digits: Substring) {
+    guard let bytes = Hexadecimal.bytes(digits), bytes.count == 4 else { return nil }
+    rawValue = bytes.reduce(0) { $0 << 8 | UInt32($1) }
+  }
+
   /// Eight hexadecimal digits.
   public var description: String {
     let digits = String(rawValue, radix: 16)
@@ -56,7 +62,9 @@ struct ExportCatalog {
       throw StoreError(error, "reading \(path)")
     }
     guard let exports = Self.parse(text) else {
-      throw .damaged("its file `exports` is not whole; take it from a backup")
+      throw .damagedFile(
+        path: path,
+        "take it from a backup, or remove it and add the exports again with their numbers")
     }
     self.exports = exports
   }
@@ -102,13 +110,13 @@ struct ExportCatalog {
 
   private static func export(_ line: Substring) -> ExportRecord? {
     let words = line.split(separator: " ", maxSplits: 4)
-    guard words.count == 5, words[0] == "export", let id = UInt32(words[1], radix: 16),
+    guard words.count == 5, words[0] == "export", let id = ExportID(digits: words[1]),
       ["ro", "rw"].contains(words[2]),
       case let containment = Containment(rawValue: String(words[3])),
       containment != nil || words[3] == "automatic"
     else { return nil }
     return ExportRecord(
-      name: String(words[4]), id: ExportID(rawValue: id), isReadOnly: words[2] == "ro",
+      name: String(words[4]), id: id, isReadOnly: words[2] == "ro",
       containment: containment, layers: [])
   }
 

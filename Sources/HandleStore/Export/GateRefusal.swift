@@ -2,10 +2,10 @@
 public enum GateRefusal: Int, Error, CaseIterable, Hashable, Sendable {
   /// It has not the length of a token, or not that of the handle in it.
   case length
-  /// It has another version than this library knows.
-  case version
   /// Its handle has a type that no filesystem makes.
   case handleType
+  /// It has another version than this library knows.
+  case version
   /// It was signed under a key that is not here, or not any more.
   case key
   /// It was not signed under that key: forged, cut or changed.

@@ -60,9 +60,8 @@ extension Keyring {
     }
     guard file.mode & 0o077 == 0 else { throw .exposedKeys(path: path) }
     guard let ring = Keyring(text: file.text) else {
-      throw .damaged(
-        "its file `keys` is not whole; take it from a backup, or remove it: then no token that was "
-          + "given out is good any more")
+      throw .damagedFile(
+        path: path, "take it from a backup, or remove it: then no token that was given out is good")
     }
     return ring
   }
@@ -112,22 +111,22 @@ extension Keyring {
   /// The keys of a store, which a server may have open meanwhile.
   ///
   /// - Returns: `nil` where the store has none yet: the first export makes one.
-  /// - Throws: ``StoreError/exposedKeys(path:)``, ``StoreError/damaged(_:)``,
-  ///   ``StoreError/system(_:_:)``.
+  /// - Throws: ``StoreError/noStore(path:)``, ``StoreError/exposedKeys(path:)``,
+  ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/system(_:_:)``.
   public init?(ofStoreAt path: FilePath) throws(StoreError) {
+    guard try StateFile.read(in: path) != nil else { throw .noStore(path: path) }
     guard let ring = try Self.read(in: path) else { return nil }
     self = ring
   }
 
-  /// Gives a store a new key that signs. A server that has the store open takes it up with
-  /// ``Store/reloadKeys()``, or when it is sent a token that was signed under it.
+  /// Gives a store a new key that signs. A server that has the store open takes it up within a
+  /// second of its next use of a token, or by ``Store/reloadKeys()`` at once.
   ///
   /// - Parameters:
   ///   - path: the store's directory.
   ///   - keep: how many of the older keys stay good for checking; tokens that were signed under the others
   ///     are refused from now on.
-  /// - Throws: what ``init(ofStoreAt:)`` throws, and ``StoreError/noStore(path:)``,
-  ///   ``StoreError/diskFull(path:)``.
+  /// - Throws: what ``init(ofStoreAt:)`` throws, and ``StoreError/diskFull(path:)``.
   @discardableResult
   public static func rotate(ofStoreAt path: FilePath, keeping keep: Int = 1) throws(StoreError)
     -> Keyring
@@ -146,7 +145,7 @@ extension Keyring {
   public static func share(from other: FilePath, withStoreAt path: FilePath) throws(StoreError)
     -> Keyring
   {
-    guard let theirs = try read(in: other) else { throw .noKeys(path: other) }
+    guard let theirs = try Keyring(ofStoreAt: other) else { throw .noKeys(path: other) }
     return try changing(path) { $0 = theirs }
   }
 

@@ -44,7 +44,7 @@ extension Subtree {
   /// file where its name is in the kernel's cache.
   private func isInside(_ file: SubtreeFile) throws -> Bool {
     if isRoot(file.status) { return true }
-    if isPrivate && containment != .walk, let known = isBelowMount(file.descriptor) {
+    if isPrivate, let known = isBelowMount(file.descriptor) {
       return known
     }
     return try file.type == .directory && leadsToRoot(file.descriptor)
@@ -127,7 +127,7 @@ extension Subtree {
     _ file: SubtreeFile, named name: FilePath, in directory: OwnedDescriptor
   ) throws -> Bool {
     if isRoot(file.status) || containment == .wholeFilesystem { return true }
-    if isPrivate && containment != .walk, let known = isBelowMount(file.descriptor) {
+    if isPrivate, let known = isBelowMount(file.descriptor) {
       return known
     }
     // The file's last change tells that it had the name all the while that the way up was looked at.

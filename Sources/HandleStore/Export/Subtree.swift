@@ -33,7 +33,7 @@ final class Subtree: Sendable {
     self.rootHandle = rootHandle
     descriptors = OwnedDescriptor(
       try SystemCalls.open("/proc/self/fd", flags: SystemCalls.directory))
-    let mount = try? SystemCalls.cloneMount(of: directory)
+    let mount = wanted == .walk ? nil : try? SystemCalls.cloneMount(of: directory)
     isPrivate = mount != nil
     if let mount {
       root = mount
@@ -49,7 +49,7 @@ final class Subtree: Sendable {
     verified = watch.map { VerifiedFiles($0) }
     let available: [Containment] =
       (isWhole ? [.wholeFilesystem] : []) + (watch == nil ? [] : [.cached])
-      + (findsNames ? [.kernel] : []) + [.walk]
+      + (isPrivate ? [.kernel] : []) + [.walk]
     guard let chosen = wanted ?? available.first, available.contains(chosen) else {
       throw .notSupported
     }

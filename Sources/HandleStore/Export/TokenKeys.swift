@@ -1,57 +1,72 @@
 internal import Synchronization
 internal import SystemPackage
 
-/// The keys of an open store.
+/// The keys of an open store, as they are in its file: looked at once a second, so that a key that was
+/// rotated out is refused by a server that goes on running.
 final class TokenKeys: Sendable {
   private struct State {
     var ring: Keyring?
-    /// When an unknown key last made the file be read again, nanoseconds.
-    var looked: UInt64 = 0
+    /// When the file was read last, and when for an unknown key; nanoseconds.
+    var read: UInt64 = 0
+    var readForUnknown: UInt64 = 0
+
+    /// Reads the file again. Where it cannot be read, the keys stay as they were: to open the export
+    /// again says why.
+    mutating func reload(_ path: FilePath) {
+      if let found = try? Keyring.read(in: path) { ring = found }
+    }
   }
 
   private static let second: UInt64 = 1_000_000_000
 
   private let state = Mutex(State())
 
-  /// Reads the keys unless they were, and makes the first one where there are none.
+  /// Reads the keys, and makes the first one where there are none.
   func load(in path: FilePath, make: Bool) throws {
-    try state.withLock { state in
-      guard state.ring == nil else { return }
-      state.ring = try make ? .readOrMake(in: path) : .read(in: path)
+    let ring = try make ? Keyring.readOrMake(in: path) : Keyring.read(in: path)
+    state.withLock { state in
+      state.ring = ring
+      state.read = SystemCalls.now
     }
   }
 
-  func reload(in path: FilePath) throws {
-    let ring = try Keyring.read(in: path)
-    state.withLock { $0.ring = ring }
+  func signer(in path: FilePath) throws -> (id: UInt8, key: AuthenticationKey) {
+    guard let ring = ring(in: path) else { throw StoreError.noKeys(path: path) }
+    return (ring.signer, ring.signing)
   }
 
-  var signer: (id: UInt8, key: AuthenticationKey)? {
-    state.withLock { state in state.ring.map { ($0.signer, $0.signing) } }
-  }
-
-  /// The key of an id. One that is not known may have come since: the file is looked at again, but
-  /// once a second at the most, for clients may name what they like.
-  func key(_ id: UInt8, in path: FilePath) throws -> AuthenticationKey? {
+  /// The key of an id. One that is not known may just have come: but a client may name what it likes, so
+  /// the file is not read more than once a second for that.
+  func key(_ id: UInt8, in path: FilePath) -> AuthenticationKey? {
+    if let key = ring(in: path)?.key(id) { return key }
     let now = SystemCalls.now
-    let (key, looks) = state.withLock { state in
-      let key = state.ring?.key(id)
-      let looks = key == nil && now - state.looked >= Self.second
-      if looks { state.looked = now }
-      return (key, looks)
+    return state.withLock { state -> AuthenticationKey? in
+      guard now - state.readForUnknown >= Self.second else { return nil }
+      state.readForUnknown = now
+      state.reload(path)
+      return state.ring?.key(id)
     }
-    guard looks else { return key }
-    try reload(in: path)
-    return state.withLock { $0.ring?.key(id) }
+  }
+
+  private func ring(in path: FilePath) -> Keyring? {
+    let now = SystemCalls.now
+    return state.withLock { state in
+      // In this order: another thread may have read it since.
+      if now > state.read, now - state.read >= Self.second {
+        state.read = now
+        state.reload(path)
+      }
+      return state.ring
+    }
   }
 }
 
 extension Store {
-  /// Reads the file of keys again: after ``Keyring/rotate(ofStoreAt:keeping:)`` by another process.
+  /// Takes up at once what is in the file of keys, rather than within a second.
   ///
-  /// - Throws: ``StoreError/exposedKeys(path:)``, ``StoreError/damaged(_:)``,
+  /// - Throws: ``StoreError/exposedKeys(path:)``, ``StoreError/damagedFile(path:_:)``,
   ///   ``StoreError/system(_:_:)``. Then the keys stay as they were.
   public func reloadKeys() throws(StoreError) {
-    try guarded { try tokenKeys.reload(in: path) }
+    try guarded { try tokenKeys.load(in: path, make: false) }
   }
 }

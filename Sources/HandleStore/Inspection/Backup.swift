@@ -39,12 +39,22 @@ struct Backup {
     state.idBound = state.idBound.saturatingAdd(StoreRepair.margin)
     state.session = .closed
     try state.write(in: path)
+    try copyExports()
     try SmallFile.syncDirectory(path.removingLastComponent())
+  }
+
+  /// With its exports and keys, the copy takes the tokens of the original.
+  private func copyExports() throws {
+    let catalog = try ExportCatalog(in: original)
+    if !catalog.exports.isEmpty { try catalog.write(in: path) }
+    try Keyring.read(in: original)?.write(in: path)
   }
 
   /// Removes what was made of a backup that failed.
   func remove() {
-    for file in ["data.mdb", "lock.mdb", "state", "state.new"] {
+    for file in [
+      "data.mdb", "lock.mdb", "state", "state.new", "exports", "exports.new", "keys", "keys.new",
+    ] {
       try? SystemCalls.unlink(path.appending(file))
     }
     try? SystemCalls.removeDirectory(path)

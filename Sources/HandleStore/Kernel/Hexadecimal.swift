@@ -12,7 +12,9 @@ enum Hexadecimal {
 
   static func bytes(_ text: Substring) -> [UInt8]? {
     let digits = Array(text.utf8)
-    guard digits.count.isMultiple(of: 2) else { return nil }
+    guard digits.count.isMultiple(of: 2), text.allSatisfy(\.isHexDigit),
+      text.utf8.count == text.count
+    else { return nil }
     var bytes: [UInt8] = []
     for i in stride(from: 0, to: digits.count, by: 2) {
       guard let byte = UInt8(String(decoding: digits[i..<(i + 2)], as: UTF8.self), radix: 16) else {

@@ -22,7 +22,7 @@ public enum Refusal: Int, CaseIterable, Hashable, Sendable {
   case readOnlyExport
   /// ``StoreError/readOnly``.
   case readOnly
-  /// ``StoreError/damaged(_:)``.
+  /// ``StoreError/damaged(_:)`` and ``StoreError/damagedFile(path:_:)``.
   case damaged
   /// ``StoreError/diskFull(path:)``.
   case diskFull
@@ -51,7 +51,7 @@ extension StoreError {
     case .refused: .gate
     case .readOnlyExport: .readOnlyExport
     case .readOnly: .readOnly
-    case .damaged: .damaged
+    case .damaged, .damagedFile: .damaged
     case .diskFull: .diskFull
     case .tooManyOpenFiles: .tooManyOpenFiles
     case .tooManyReaders: .tooManyReaders

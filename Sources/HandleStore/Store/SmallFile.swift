@@ -33,8 +33,11 @@ enum SmallFile {
   /// Puts new contents in place of the old ones so that a power cut leaves the one or the other.
   static func replace(_ path: FilePath, with text: String) throws(Errno) {
     let new = path.removingLastComponent().appending("\(path.lastComponent?.string ?? "").new")
+    // What a process that was killed left may have another mode, and somebody else's may be a link.
+    try? SystemCalls.unlink(new)
     let file = OwnedDescriptor(
-      try SystemCalls.open(new, flags: SystemCalls.createEmpty, mode: 0o600))
+      try SystemCalls.open(
+        new, flags: SystemCalls.readWrite | SystemCalls.createExclusively, mode: 0o600))
     try SystemCalls.writeAll(file.descriptor, Array(text.utf8))
     try SystemCalls.sync(file.descriptor)
     try SystemCalls.rename(new, to: path)

@@ -48,6 +48,8 @@ public enum StoreError: Error, Equatable, Sendable {
   case exposedKeys(path: FilePath)
   /// The store has no keys yet.
   case noKeys(path: FilePath)
+  /// The file of the exports or of the keys is not whole; with what to do.
+  case damagedFile(path: FilePath, String)
 
   // About the store.
 
@@ -126,7 +128,7 @@ extension StoreError: CustomStringConvertible {
     case .refused(let refusal): refusal.description
     case .noExport(let name):
       "the store has no export \(name); list them with `handlestore export list`"
-    case .badExport(let reason): "the export cannot be added: \(reason)"
+    case .badExport(let reason): "this cannot be an export: \(reason)"
     case .readOnlyExport(let name):
       "the export \(name) is for reading only; open the file for reading"
     case .unavailable(let containment):
@@ -144,6 +146,7 @@ extension StoreError: CustomStringConvertible {
     case .exposedKeys(let path):
       "\(path) can be read by others, or is not a file of its own, so its keys are not secret any more; "
         + "make new ones (`handlestore key rotate --keep 0`) after chmod 600"
+    case .damagedFile(let path, let remedy): "\(path) is not whole; \(remedy)"
     case .noKeys(let path):
       "the store in \(path) has no keys yet; add an export, or make one with `handlestore key rotate`"
     default: nil

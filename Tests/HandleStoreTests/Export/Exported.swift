@@ -15,7 +15,10 @@ final class Exported {
   let volume: Volume
   let test: TestStore
   private var opened: Export?
-  var export: Export { opened! }
+  var export: Export {
+    guard let opened else { preconditionFailure("the export was let go") }
+    return opened
+  }
   let filesystem: FilesystemID
   var store: Store { test.store }
   var inside: FilePath { volume.path.appending("inside") }
