@@ -135,55 +135,43 @@ extension Export {
   /// What a name leads to; `nil` where it is nothing.
   private func find(_ name: FilePath, in directory: Admitted) throws -> SubtreeFile? {
     let subtree = layers[directory.layer]
+    let path = directory.file.descriptor
     if name == "." || name == ".." && subtree.isRoot(directory.file.status) {
       return directory.file
     }
-    let file: SubtreeFile
-    do throws(Errno) {
-      let fd = try SystemCalls.openName(
-        name, in: directory.file.descriptor.descriptor, flags: SystemCalls.path)
-      file = try SubtreeFile(fd, KernelFileHandle(of: fd.descriptor))
-    } catch .noSuchFileOrDirectory {
-      return nil
-    } catch .improperLink {
-      throw StoreError.mountPoint(name)
-    } catch {
-      throw StoreError(error, "looking up \(name)")
+    // What was found may lose the name at once: then look again what has it.
+    for _ in 0..<Self.looks {
+      guard let file = try subtree.find(name, in: path) else { return nil }
+      if name == ".." { return try subtree.requireInside(file) { [] } }
+      if try subtree.isInside(file, named: name, in: path) { return file }
     }
-    if name == ".." { return try subtree.requireInside(file) { [] } }
-    try requireInside(file, name, in: directory)
-    return file
+    throw GateRefusal.outside
   }
 
-  /// The file was found in a directory that was inside; so is the file, unless the directory was moved
-  /// out meanwhile.
-  private func requireInside(
-    _ file: SubtreeFile, _ name: FilePath, in directory: Admitted
-  ) throws {
-    let subtree = layers[directory.layer]
-    guard
-      try subtree.isInside(file, named: name, in: directory.file.descriptor)
-    else { throw GateRefusal.outside }
-  }
+  private static let looks = 8
 
   /// A new file, opened; `nil` where the name is taken.
   private func create(
     _ name: FilePath, in directory: Admitted, _ mode: OpenMode, _ permissions: UInt32
   ) throws -> SubtreeFile? {
-    let file: SubtreeFile
-    do throws(Errno) {
-      let flags = mode == .path ? OpenMode.readOnly.flags : mode.flags
-      let fd = try SystemCalls.openName(
-        name, in: directory.file.descriptor.descriptor,
-        flags: flags | SystemCalls.createExclusively, mode: permissions)
-      file = try SubtreeFile(fd, KernelFileHandle(of: fd.descriptor))
-    } catch .fileExists {
+    let subtree = layers[directory.layer]
+    let path = directory.file.descriptor
+    let flags = mode == .path ? OpenMode.readOnly.flags : mode.flags
+    do {
+      let flags = flags | SystemCalls.createExclusively
+      guard let file = try subtree.find(name, in: path, flags: flags, mode: permissions) else {
+        throw GateRefusal.stale  // The directory was removed.
+      }
+      // It may have lost its name already; it had it in a directory that is inside.
+      let isInside =
+        try subtree.isInside(file, named: name, in: path)
+        || FullStatus(file.descriptor.descriptor, "").links == 0
+          && subtree.isInside(directory.file)
+      guard isInside else { throw GateRefusal.outside }
+      return file
+    } catch StoreError.system(.fileExists, _) {
       return nil
-    } catch {
-      throw StoreError(error, "creating \(name)")
     }
-    try requireInside(file, name, in: directory)
-    return file
   }
 
   private func register(

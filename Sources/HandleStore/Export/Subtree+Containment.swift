@@ -42,7 +42,7 @@ extension Subtree {
 
   /// Whether a file is known to be inside by how it was opened: a directory always is, if it is; another
   /// file where its name is in the kernel's cache.
-  private func isInside(_ file: SubtreeFile) throws -> Bool {
+  func isInside(_ file: SubtreeFile) throws -> Bool {
     if isRoot(file.status) { return true }
     if isPrivate, let known = isBelowMount(file.descriptor) {
       return known

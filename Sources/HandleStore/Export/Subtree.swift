@@ -129,4 +129,22 @@ extension Subtree {
       return try open(handle, below: false)
     }
   }
+
+  /// Opens a name in a directory; `nil` where it is nothing. A symbolic link is not followed, and a mount
+  /// point is not crossed.
+  func find(
+    _ name: FilePath, in directory: OwnedDescriptor, flags: CInt = SystemCalls.path,
+    mode: UInt32 = 0
+  ) throws -> SubtreeFile? {
+    do throws(Errno) {
+      let fd = try SystemCalls.openName(name, in: directory.descriptor, flags: flags, mode: mode)
+      return try SubtreeFile(fd, KernelFileHandle(of: fd.descriptor))
+    } catch .noSuchFileOrDirectory {
+      return nil
+    } catch .improperLink {
+      throw StoreError.mountPoint(name)
+    } catch {
+      throw StoreError(error, "looking up \(name)")
+    }
+  }
 }
