@@ -54,6 +54,7 @@ extension CheckReport {
     report.add("nodes", nodes)
     report.add("live", live)
     report.add("stale", stale)
+    report.add("aliases", aliases)
     report.add("index entries", indexEntries)
     report.add("spilled handles", spilled)
     report.add("filesystems", filesystems)

@@ -3,7 +3,7 @@ import HandleStore
 
 struct Dump: ParsableCommand {
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, csv }
-  enum State: String, ExpressibleByArgument, CaseIterable { case live, stale }
+  enum State: String, ExpressibleByArgument, CaseIterable { case live, stale, alias }
 
   static let configuration = CommandConfiguration(
     abstract: "Print the nodes of a store, a line each.",
@@ -75,6 +75,7 @@ struct Dump: ParsableCommand {
     switch state {
     case .live: .live
     case .stale: .stale
+    case .alias: .alias
     case nil: nil
     }
   }

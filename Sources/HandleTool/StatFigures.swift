@@ -6,6 +6,7 @@ extension StoreSummary {
     report.add("nodes", nodes)
     report.add("live", live)
     report.add("stale", stale)
+    report.add("aliases", aliases)
     report.add("spilled handles", spilled)
     report.add("levels of nodes", nodesDepth)
     report.add("levels of index", inodesDepth)

@@ -103,6 +103,7 @@ extension NodeState {
     switch self {
     case .live: "live"
     case .stale: "stale"
+    case .alias: "alias"
     }
   }
 }

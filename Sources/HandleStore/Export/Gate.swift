@@ -49,12 +49,17 @@ extension Export {
     }
     let layer = Int(fields.layer)
     let subtree = layers[layer]
-    // Of another store's token the number is another file's here.
-    let own = node.flatMap {
+    // Of another store's token the number is another file's here, and a node that was dropped has
+    // another one by now; a file that was copied up is not on the token's layer any more.
+    let named = node.flatMap {
       $0.filesystem == subtree.filesystem
         && $0.handle.isOfSameFile(as: handle, on: subtree.magic) ? $0 : nil
     }
-    if own?.state == .stale { throw GateRefusal.stale }
+    if named?.state == .stale { throw GateRefusal.stale }
+    let own = try named ?? store.find(handle, on: subtree.filesystem)
+    if let own, own.filesystem != subtree.filesystem || own.state != .live {
+      return try claim(own)
+    }
     return Claim(
       handle: handle, type: FileType(rawValue: CInterop.Mode(fields.fileType) << 12),
       layer: layer, node: own)

@@ -1,12 +1,14 @@
 /// What ``Store/check(at:findings:)`` saw: what the store holds, and what is wrong with it.
 public struct CheckReport: Hashable, Sendable {
-  /// How many records there are, of live and of stale nodes.
+  /// How many records there are, of live and of stale nodes and of aliases.
   public internal(set) var nodes = 0
   /// How many of them are live.
   public internal(set) var live = 0
   /// How many of them are stale.
   public internal(set) var stale = 0
-  /// How many entries the index has: one a live node, two where its handle is opaque.
+  /// How many of them are aliases: handles that live nodes had before they were copied up.
+  public internal(set) var aliases = 0
+  /// How many entries the index has: one a live node or alias, two where its handle is opaque.
   public internal(set) var indexEntries = 0
   /// How many handles stand in the spill table.
   public internal(set) var spilled = 0

@@ -12,6 +12,7 @@ struct NodeCheck {
 
   private(set) var live = 0
   private(set) var stale = 0
+  private(set) var aliases = 0
   /// Whether every record could be read, and every live node's handle and filesystem.
   private(set) var allIntact = true
   /// How many rows of the spill table belong to a node that was read.
@@ -42,12 +43,20 @@ struct NodeCheck {
         .record, page: entry.page.number, node: id,
         "the record of node \(id) on page \(entry.page.number) is not intact")
     }
-    if record.state == .live { live += 1 } else { stale += 1 }
+    count(record)
     let magic = magic(of: record, id)
     let handle = handle(of: record, id)
-    guard record.state == .live else { return }
+    guard record.state?.isIndexed ?? false else { return }
     guard let magic, let handle else { return allIntact = false }
     checkIndex(IndexEntry(handle, on: record.filesystem, magic: magic), id, record.filesystem)
+  }
+
+  private mutating func count(_ record: Record) {
+    switch record.state {
+    case .live: live += 1
+    case .alias: aliases += 1
+    case .stale, nil: stale += 1
+    }
   }
 
   private func checkID(_ id: NodeID, _ page: Int) {
@@ -149,7 +158,7 @@ struct NodeCheck {
       return findings.add(
         .index, page: page, "page \(page) has an entry of the index without a node")
     }
-    guard let record = node(value.node), record.state == .live else {
+    guard let record = node(value.node), record.state?.isIndexed ?? false else {
       return findings.add(
         .index, page: page, node: value.node,
         "page \(page) has an entry of the index for node \(value.node), which is not live")

@@ -85,7 +85,7 @@ struct Rebuild {
       return
     }
     let magic = filesystems[record.filesystem]?.magic
-    if record.state == .live {
+    if record.state?.isIndexed ?? false {
       let keys = try magic.flatMap { try self.keys(of: record, id, handle, $0) }
       if let keys {
         try index(id, keys, &counts, transaction)

@@ -142,7 +142,8 @@ final class StoreCheck {
     guard tables[.nodes] != nil else { return }
     var nodes = NodeCheck(self, tables, filesystems, filesystemsAreWhole: filesystemsAreWhole)
     let walk = walk(.nodes, tables) { nodes.check($0) }
-    report.nodes = nodes.live + nodes.stale
+    report.nodes = nodes.live + nodes.stale + nodes.aliases
+    report.aliases = nodes.aliases
     report.live = nodes.live
     report.stale = nodes.stale
     // A node that is not read is missed by whatever names it.

@@ -34,6 +34,8 @@ public struct StoreSummary: Hashable, Sendable {
   public var live: Int { count { $0.state == .live } }
   /// How many nodes are stale.
   public var stale: Int { count { $0.state == .stale } }
+  /// How many are aliases: handles that nodes had before they were copied up.
+  public var aliases: Int { count { $0.state == .alias } }
   /// How many bytes of used pages there are for each node; 0 where there are none.
   public var bytesPerNode: Double {
     nodes == 0 ? 0 : Double(usedPages * pageSize) / Double(nodes)

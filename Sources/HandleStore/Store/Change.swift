@@ -84,7 +84,7 @@ extension Turn {
   mutating func drop(
     _ id: NodeID, _ record: Record, _ transaction: borrowing WriteTransaction
   ) throws {
-    if record.state == .live { try unindex(id, record, transaction) }
+    if record.state?.isIndexed ?? false { try unindex(id, record, transaction) }
     try transaction.removeNode(id, tables)
     changed.append((id, nil))
   }

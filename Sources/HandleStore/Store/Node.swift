@@ -35,7 +35,8 @@ public struct Node: Sendable {
   public var state: NodeState { record.state ?? .stale }
   /// The file's type.
   public var type: FileType { record.type }
-  /// The node of the directory in which the file was found, where that is known.
+  /// The node of the directory in which the file was found, where that is known; of an alias, the node
+  /// that it stands for.
   public var parent: NodeID? { record.parent }
   /// When the node entered its state, in seconds since 1970.
   public var since: UInt32 { record.since }

@@ -6,6 +6,12 @@ public enum NodeState: UInt8, Sendable, CaseIterable {
   case live = 1
   /// Its file is gone, or its inode belongs to another file; it stays so for ever.
   case stale = 2
+  /// It is the handle that a node had before its file was copied up (``Store/copyUp(_:to:status:on:)``),
+  /// and ``Node/parent`` names that node. Its own id is given to nobody.
+  case alias = 3
+
+  /// Whether the index names it under its handle.
+  var isIndexed: Bool { self != .stale }
 }
 
 /// A node as the table `nodes` holds it: 48 bytes in six little-endian words (Docs/Format.md).

@@ -85,7 +85,7 @@ struct Registrar {
       let old = try transaction.insertIndex(entry.key, IndexValue(id), size: 8, turn.tables)?.node
     else { return .new }
     let found = try meet(old, candidate, entry, in: &turn, transaction)
-    guard case .other = found else { return found }
+    if case .same = found { return found }
     try transaction.putIndex(entry.key, IndexValue(id), size: 8, turn.tables)
     return found
   }
@@ -101,9 +101,9 @@ struct Registrar {
     }
     let inode = IndexKey(opaqueInode: candidate.status.inode, on: filesystem)
     if let old = try transaction.indexed(inode, turn.tables)?.node {
-      var record = try live(old, turn, transaction)
+      var record = try indexed(old, turn, transaction)
+      if record.state == .live { found = .other(old) }
       try turn.retire(old, &record, transaction)
-      found = .other(old)
     }
     try transaction.putIndex(
       entry.key, IndexValue(id, inode: candidate.status.inode), size: 16, turn.tables)
@@ -117,11 +117,16 @@ struct Registrar {
     _ old: NodeID, _ candidate: Candidate, _ entry: IndexEntry,
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
   ) throws -> Found {
-    var record = try live(old, turn, transaction)
+    var record = try indexed(old, turn, transaction)
     let same =
       try record.type == candidate.status.type
       && transaction.isSameFile(
         candidate.handle, entry, as: record, old, turn.tables, magic: magic)
+    if record.state == .alias {
+      if same, let node = try target(of: record, turn, transaction) { return .same(node) }
+      try turn.retire(old, &record, transaction)
+      return .new
+    }
     guard same else {
       try turn.retire(old, &record, transaction)
       return .other(old)
@@ -134,11 +139,21 @@ struct Registrar {
     return .same(old)
   }
 
+  /// The node that an alias stands for, as long as that is live.
+  private func target(
+    of alias: Record, _ turn: Turn, _ transaction: borrowing WriteTransaction
+  ) throws -> NodeID? {
+    guard let id = alias.parent, let record = try transaction.record(id, turn.tables) else {
+      return nil
+    }
+    return record.state == .live ? id : nil
+  }
+
   /// The record of a node that the index names.
-  private func live(
+  private func indexed(
     _ id: NodeID, _ turn: Turn, _ transaction: borrowing WriteTransaction
   ) throws -> Record {
-    guard let record = try transaction.record(id, turn.tables), record.state == .live,
+    guard let record = try transaction.record(id, turn.tables), record.state?.isIndexed ?? false,
       record.filesystem == filesystem
     else { throw StoreError.damaged("the index names node \(id), which is not live there") }
     return record

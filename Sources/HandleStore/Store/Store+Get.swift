@@ -29,7 +29,7 @@ extension Store {
     return try transaction.node(id, record, tables)
   }
 
-  /// The live node of the file that a handle names.
+  /// The live node of the file that a handle names, or named before it was copied up.
   ///
   /// - Returns: `nil` where the store has none, or one of another generation.
   /// - Throws: ``StoreError/unknownFilesystem(_:)``, ``StoreError/damaged(_:)``,
@@ -39,18 +39,28 @@ extension Store {
     of handle: KernelFileHandle, on filesystem: FilesystemID
   ) throws(StoreError) -> Node? {
     try guarded {
-      let magic = try filesystems.magic(filesystem)
-      let entry = IndexEntry(handle, on: filesystem, magic: magic)
-      let transaction = try read()
-      guard let id = try transaction.indexed(entry.key, tables)?.node else { return nil }
-      guard let record = try transaction.record(id, tables) else {
-        throw StoreError.damaged("the index names node \(id), which does not exist")
-      }
-      guard
-        try transaction.isSameFile(handle, entry, as: record, id, tables, magic: magic)
-      else { return nil }
-      return try transaction.node(id, record, tables)
+      let node = try find(handle, on: filesystem)
+      return node?.state == .live ? node : nil
     }
+  }
+
+  /// The node of the file that a handle names; of one that was copied up the node that has it now, live
+  /// or not, and where that was dropped the alias.
+  func find(_ handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node? {
+    let magic = try filesystems.magic(filesystem)
+    let entry = IndexEntry(handle, on: filesystem, magic: magic)
+    let transaction = try read()
+    guard let id = try transaction.indexed(entry.key, tables)?.node else { return nil }
+    guard let record = try transaction.record(id, tables) else {
+      throw StoreError.damaged("the index names node \(id), which does not exist")
+    }
+    guard
+      try transaction.isSameFile(handle, entry, as: record, id, tables, magic: magic)
+    else { return nil }
+    guard record.state == .alias, let target = record.parent,
+      let own = try transaction.record(target, tables)
+    else { return try transaction.node(id, record, tables) }
+    return try transaction.node(target, own, tables)
   }
 
   /// Up to `limit` nodes in the order of their ids, from one snapshot.

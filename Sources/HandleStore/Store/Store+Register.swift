@@ -76,7 +76,7 @@ extension Store {
 
   /// Refuses a file of another filesystem: a name that is a mount point leads to one, and there the
   /// same handle is of another file.
-  private func requireOwn(_ candidate: Candidate, _ filesystem: FilesystemID) throws {
+  func requireOwn(_ candidate: Candidate, _ filesystem: FilesystemID) throws {
     let device = candidate.status.device
     guard filesystems.mayBeElsewhere(device, filesystem) else { return }
     guard let file = try opened(candidate, filesystem) else {

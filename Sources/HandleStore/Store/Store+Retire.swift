@@ -34,7 +34,7 @@ extension Store {
     }
   }
 
-  /// Drops stale nodes as far as a retention allows it. Live nodes stay.
+  /// Drops stale nodes, and aliases of such, as far as a retention allows it. Live nodes stay.
   ///
   /// - Returns: how many were dropped.
   /// - Throws: what ``retire(_:)`` throws; what was dropped before that stays dropped.
@@ -59,7 +59,7 @@ extension Store {
     try forEachStale { (nodes) throws(StoreError) in
       guard dropped < limit else { return }
       dropped += try drop(nodes.prefix(limit - dropped).map(\.id)) { record, now in
-        record.state == .stale && allows(record, now)
+        record.state != .live && allows(record, now)
       }
     }
     return dropped
@@ -68,9 +68,22 @@ extension Store {
   private func forEachStale(_ body: ([Node]) throws(StoreError) -> Void) throws(StoreError) {
     var next: NodeID? = .root
     while let start = next {
-      let page = try nodes(from: start, in: .stale)
-      try body(page.nodes)
+      let page = try nodes(from: start)
+      var stale: [Node] = []
+      for node in page.nodes where try isStale(node) { stale.append(node) }
+      try body(stale)
       next = page.next
+    }
+  }
+
+  /// Whether nobody can ask for a node's file any more; an alias goes with the node that it stands for.
+  private func isStale(_ node: Node) throws(StoreError) -> Bool {
+    switch node.state {
+    case .live: return false
+    case .stale: return true
+    case .alias:
+      guard let target = node.parent else { return true }
+      return try self.node(target)?.state != .live
     }
   }
 

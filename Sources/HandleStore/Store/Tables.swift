@@ -127,6 +127,20 @@ extension WriteTransaction {
       tables.spill, key.span, 8, spilled.words.span, spilled.size)
   }
 
+  /// Puts the record and the handle of a node that is there already.
+  func putNode(
+    _ record: inout Record, _ handle: KernelFileHandle, _ id: NodeID, _ tables: Tables
+  ) throws {
+    let key: InlineArray<1, UInt64> = [id.rawValue]
+    try putRecord(&record, id, tables)
+    guard record.isSpilled else {
+      try remove(tables.spill, key.span, 8)
+      return
+    }
+    let spilled = SpilledHandle(handle, for: id)
+    try put(tables.spill, key.span, 8, spilled.words.span, spilled.size)
+  }
+
   func removeNode(_ id: NodeID, _ tables: Tables) throws {
     let key: InlineArray<1, UInt64> = [id.rawValue]
     try remove(tables.nodes, key.span, 8)

@@ -1,0 +1,128 @@
+internal import SystemPackage
+
+extension Store {
+  /// Gives a node another file: the copy of its file on the upper layer of a union.
+  ///
+  /// In one transaction, the node gets the new handle and keeps the old one as an alias: whoever comes
+  /// with the old handle, in a token or to register it, finds this node. If the new file was registered
+  /// as another node meanwhile, that one is retired and told as ``Registration/Outcome-swift.enum/replaced(_:)``.
+  ///
+  /// - Parameters:
+  ///   - id: the node of the file that was copied.
+  ///   - handle: the copy's handle.
+  ///   - status: the copy's status, of the same type.
+  ///   - filesystem: the copy's filesystem.
+  /// - Returns: the node, which is the same.
+  /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``StoreError/refused(_:)`` with
+  ///   ``GateRefusal/fileType``, and what ``register(_:status:on:parent:)`` throws. Then nothing was changed.
+  /// - Complexity: O(log nodes), one commit.
+  @discardableResult
+  public func copyUp(
+    _ id: NodeID, to handle: KernelFileHandle, status: FileStatus, on filesystem: FilesystemID
+  ) throws(StoreError) -> Registration {
+    try guarded {
+      let writer = try changing()
+      let candidate = Candidate(handle: handle, status: status)
+      let magic = try filesystems.magic(filesystem)
+      try requireOwn(candidate, filesystem)
+      let replaced = try writer.perform(
+        CopyingUp(id: id, candidate: candidate, filesystem: filesystem, magic: magic))
+      return Registration(
+        node: id, generation: incarnation, outcome: replaced.map { .replaced($0) } ?? .existing)
+    }
+  }
+}
+
+/// Gives a live node another file, and its old one an alias; says which node the file had.
+private struct CopyingUp: Change {
+  let id: NodeID
+  let candidate: Candidate
+  let filesystem: FilesystemID
+  let magic: FilesystemMagic
+
+  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> NodeID? {
+    guard var record = try transaction.record(id, turn.tables) else {
+      throw StoreError.unknownNode(id)
+    }
+    guard record.state == .live else { throw StoreError.stale(id) }
+    guard record.type == candidate.status.type else { throw GateRefusal.fileType }
+    let entry = IndexEntry(candidate.handle, on: filesystem, magic: magic)
+    if try has(record, entry, turn, transaction) { return nil }
+    try keepAlias(record, in: &turn, transaction)
+    let replaced = try displace(entry, in: &turn, transaction)
+    try turn.index(
+      entry, id, on: filesystem, inode: candidate.status.inode, transaction)
+    record = Record(
+      handle: candidate.handle, filesystem: filesystem, type: record.type, parent: record.parent,
+      since: turn.now)
+    try transaction.putNode(&record, candidate.handle, id, turn.tables)
+    turn.changed.append((id, record))
+    return replaced
+  }
+
+  /// Whether the node has the file already.
+  private func has(
+    _ record: Record, _ entry: IndexEntry, _ turn: Turn,
+    _ transaction: borrowing WriteTransaction
+  ) throws -> Bool {
+    guard record.filesystem == filesystem,
+      try transaction.indexed(entry.key, turn.tables)?.node == id
+    else { return false }
+    return try transaction.isSameFile(
+      candidate.handle, entry, as: record, id, turn.tables, magic: magic)
+  }
+
+  /// Puts a node in the old file's place, which stands for this one.
+  private func keepAlias(
+    _ record: Record, in turn: inout Turn, _ transaction: borrowing WriteTransaction
+  ) throws {
+    let handle = try transaction.handle(of: record, id, turn.tables)
+    let entry = IndexEntry(
+      handle, on: record.filesystem, magic: try turn.filesystems.magic(record.filesystem))
+    guard let value = try transaction.indexed(entry.key, turn.tables), value.node == id else {
+      throw StoreError.damaged("node \(id) is live and has no entry in the index")
+    }
+    let alias = try turn.ids.next()
+    turn.ids.take()
+    var old = record
+    old.parent = id
+    old.enter(.alias, at: turn.now)
+    try transaction.appendNode(&old, handle, alias, turn.tables)
+    try turn.index(entry, alias, on: record.filesystem, inode: value.inode, transaction)
+    turn.added.append((alias, old))
+  }
+
+  /// Retires the node that the new file has, under its handle or its inode number.
+  private func displace(
+    _ entry: IndexEntry, in turn: inout Turn, _ transaction: borrowing WriteTransaction
+  ) throws -> NodeID? {
+    var keys = [entry.key]
+    if entry.isOpaque {
+      keys.append(IndexKey(opaqueInode: candidate.status.inode, on: filesystem))
+    }
+    var replaced: NodeID?
+    for key in keys {
+      guard let old = try transaction.indexed(key, turn.tables)?.node,
+        var record = try transaction.record(old, turn.tables)
+      else { continue }
+      if record.state == .live { replaced = old }
+      try turn.retire(old, &record, transaction)
+    }
+    return replaced
+  }
+}
+
+extension Turn {
+  /// Makes the index name a node under an entry's key, and where handles are opaque under the inode's.
+  fileprivate func index(
+    _ entry: IndexEntry, _ id: NodeID, on filesystem: FilesystemID, inode: UInt64,
+    _ transaction: borrowing WriteTransaction
+  ) throws {
+    guard entry.isOpaque else {
+      return try transaction.putIndex(entry.key, IndexValue(id), size: 8, tables)
+    }
+    try transaction.putIndex(entry.key, IndexValue(id, inode: inode), size: 16, tables)
+    let key = IndexKey(opaqueInode: inode, on: filesystem)
+    try transaction.putIndex(key, IndexValue(id), size: 8, tables)
+  }
+}
