@@ -6,8 +6,9 @@ struct Probe: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Say what a filesystem can do for a store.",
     discussion: """
-      Makes the file handle of DIR and opens it again, and says how handles look there and by what \
-      the filesystem is told from others. Needs no store and changes nothing.
+      Makes the file handle of DIR and opens it again, and says how handles look there, by what the \
+      filesystem is told from others, and how an export of DIR could keep files in it (the cheapest \
+      way first) and how long its tokens would be. Needs no store and changes nothing.
 
         handlestore probe /srv/export
 
@@ -21,8 +22,10 @@ struct Probe: ParsableCommand {
 
   func run() throws {
     let directory = try openDirectory(dir)
-    let probe = try directory.closeAfter { try FilesystemProbe(of: directory) }
-    try probe.report.print(asJSON: output.json)
+    let (probe, containments) = try directory.closeAfter {
+      (try FilesystemProbe(of: directory), FilesystemProbe.containments(of: directory))
+    }
+    try probe.report(containments).print(asJSON: output.json)
     guard probe.opening != .notPermitted else {
       throw StoreError.notPermitted("opening by handle")
     }
@@ -39,7 +42,7 @@ extension FilesystemProbe {
     return "\(StoreError.noHandles(magic))"
   }
 
-  fileprivate var report: Report {
+  fileprivate func report(_ containments: [Containment]) -> Report {
     var report = Report()
     report.add("usable", .flag(isUsable))
     report.add("filesystem", type.isEmpty ? "\(magic)" : type)
@@ -47,7 +50,14 @@ extension FilesystemProbe {
     addHandles(to: &report)
     addGenerations(to: &report)
     addIdentity(to: &report)
+    report.add("containment", Self.list(containments.map(\.rawValue)))
+    report.add("token length", tokenLength.map { .number(UInt64($0)) } ?? .unknown)
+    report.add("fits NFS version", Self.list(nfsVersions.map(String.init)))
     return report
+  }
+
+  private static func list(_ words: [String]) -> Report.Figure {
+    words.isEmpty ? .unknown : .text(words.joined(separator: ", "))
   }
 
   private func addHandles(to report: inout Report) {

@@ -33,6 +33,10 @@ import Testing
     #expect(probe.flag("checks_generation_0") == expected.checksZero)
     #expect(probe.string("attach") == "accepted")
     #expect(probe.string("root_handle") != nil)
+    let cached = expected.kind == .overlay ? "" : "cached, "
+    #expect(probe.string("containment") == "whole-filesystem, \(cached)kernel, walk")
+    #expect(probe.number("token_length") == expected.length + 32)
+    #expect(probe.string("fits_nfs_version") == "3, 4")
   }
 
   @Test func aUUID() throws {

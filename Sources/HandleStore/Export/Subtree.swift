@@ -122,7 +122,7 @@ extension Subtree {
 
   /// Opens a handle, and a file that is inside by a name that is; one that is not inside, anyhow.
   func open(_ handle: KernelFileHandle) throws -> SubtreeFile {
-    guard containment == .kernel else { return try open(handle, below: false) }
+    guard containment == .kernel && findsNames else { return try open(handle, below: false) }
     do {
       return try open(handle, below: true)
     } catch GateRefusal.stale {

@@ -1,0 +1,36 @@
+public import SystemPackage
+
+/// What an export of the directory could do.
+extension FilesystemProbe {
+  /// The ways to keep files in an export of a directory that can be had with it, as this user and on this
+  /// kernel; the cheapest first, which is what an export takes where none is named.
+  ///
+  /// - Parameter directory: the directory, opened for reading.
+  /// - Complexity: O(mounts). Any thread.
+  public static func containments(of directory: FileDescriptor) -> [Containment] {
+    guard let handle = try? KernelFileHandle(of: directory),
+      let identity = try? FilesystemIdentity.of(directory).identity
+    else { return [] }
+    return Containment.allCases.filter { containment in
+      let subtree = try? Subtree(
+        root: directory, handle, on: FilesystemID(rawValue: 0), identity.magic, containment,
+        isWhole: identity.root == handle)
+      return subtree != nil
+    }
+  }
+
+  /// The length in bytes of a token by value for a file like the directory; `nil` where there are no
+  /// handles, or ones that fit into no token. A token by reference has ``Token/referenceLength`` bytes.
+  public var tokenLength: Int? {
+    guard let handle = try? handle.get(), handle.length <= TokenFields.longestHandle else {
+      return nil
+    }
+    return TokenFields.length(handle: handle.length)
+  }
+
+  /// The versions of NFS into whose file handles such a token fits: 64 bytes in version 3, 128 in 4.
+  public var nfsVersions: [Int] {
+    guard let length = tokenLength else { return [] }
+    return length <= Token.nfs3Length ? [3, 4] : [4]
+  }
+}
