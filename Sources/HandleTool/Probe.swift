@@ -52,7 +52,7 @@ extension FilesystemProbe {
     addIdentity(to: &report)
     report.add("containment", Self.list(containments.map(\.rawValue)))
     report.add("token length", tokenLength.map { .number(UInt64($0)) } ?? .unknown)
-    report.add("fits NFS version", Self.list(nfsVersions.map(String.init)))
+    report.add("nfs versions", Self.list(nfsVersions.map(String.init)))
     return report
   }
 

@@ -36,7 +36,7 @@ import Testing
     let cached = expected.kind == .overlay ? "" : "cached, "
     #expect(probe.string("containment") == "whole-filesystem, \(cached)kernel, walk")
     #expect(probe.number("token_length") == expected.length + 32)
-    #expect(probe.string("fits_nfs_version") == "3, 4")
+    #expect(probe.string("nfs_versions") == "3, 4")
   }
 
   @Test func aUUID() throws {
