@@ -37,7 +37,9 @@ let package = Package(
       name: "HandleStore", dependencies: ["CLMDB", "CHandleSys", system], swiftSettings: strict),
     .executableTarget(
       name: "HandleTool", dependencies: ["HandleStore", arguments, system], swiftSettings: strict),
-    .target(name: "CYardstick", dependencies: ["CLMDB"], path: "Sources/HandleBench/Yardstick"),
+    .target(
+      name: "CYardstick", dependencies: ["CLMDB", "CSodium"],
+      path: "Sources/HandleBench/Yardstick"),
     .executableTarget(
       name: "HandleBench",
       dependencies: [

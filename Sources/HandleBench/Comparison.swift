@@ -31,14 +31,23 @@ struct Side {
   }
 }
 
+/// What a comparison has to show.
+enum Goal {
+  /// Ours takes at the most so many times as long.
+  case ratio(Double)
+  /// Ours takes at the most so many nanoseconds longer.
+  case added(Double)
+}
+
 /// A workload by the library and by the yardstick.
 struct Comparison {
   var name: String
   var ours, yardstick: Side
   /// Ours by the yardstick's: the median of the rounds.
   var ratio: Double
-  /// What ``ratio`` has to be at the most, where a goal is set.
-  var goal: Double?
+  /// Ours less the yardstick's, nanoseconds: the median of the rounds.
+  var added: Double
+  var goal: Goal?
 
   /// Runs both in turn.
   ///
@@ -46,7 +55,7 @@ struct Comparison {
   ///   - ours: does the work once, and records single operations where there is a recorder.
   ///   - theirs: the same by the yardstick.
   init(
-    _ name: String, goal: Double? = nil, rounds: Int,
+    _ name: String, goal: Goal? = nil, rounds: Int,
     ours: (Recorder?) throws -> Timing, theirs: (Recorder?) throws -> Timing
   ) throws {
     var mine: [Double] = []
@@ -63,6 +72,7 @@ struct Comparison {
     self.ours = Side(each: Self.median(mine), recorders.0)
     yardstick = Side(each: Self.median(other), recorders.1)
     ratio = Self.median(zip(mine, other).map { $0 / $1 })
+    added = Self.median(zip(mine, other).map { $0 - $1 })
   }
 
   private static func median(_ values: [Double]) -> Double {

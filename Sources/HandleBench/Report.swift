@@ -13,10 +13,18 @@ struct Report {
   }
 
   func print(_ row: Comparison) {
-    let goal = row.goal.map { "≤ " + Self.decimal($0, 2) } ?? ""
+    let (result, goal) = Self.result(row)
     Swift.print(
       Self.left(row.name, 28) + Self.side(row.ours, 10) + Self.side(row.yardstick, 11)
-        + Self.right(Self.decimal(row.ratio, 2), 8) + Self.right(goal, 7))
+        + Self.right(result, 8) + Self.right(goal, 7))
+  }
+
+  private static func result(_ row: Comparison) -> (String, goal: String) {
+    switch row.goal {
+    case .ratio(let goal): (decimal(row.ratio, 2), "≤ " + decimal(goal, 2))
+    case .added(let goal): (decimal(row.added, 0) + " ns", "≤ " + decimal(goal, 0))
+    case nil: (decimal(row.ratio, 2), "")
+    }
   }
 
   private static func side(_ side: Side, _ width: Int) -> String {
@@ -32,6 +40,7 @@ struct Report {
   }
 
   private static func decimal(_ value: Double, _ places: Int) -> String {
+    guard value >= 0 else { return "-" + decimal(-value, places) }
     var scale = 1
     for _ in 0..<places { scale *= 10 }
     let scaled = Int((value * Double(scale)).rounded())
@@ -45,7 +54,7 @@ struct Report {
       """
         {"name": "\(row.name)", "library": \(Self.json(row.ours)), \
       "yardstick": \(Self.json(row.yardstick)), "ratio": \(Self.decimal(row.ratio, 3)), \
-      "goal": \(row.goal.map { Self.decimal($0, 2) } ?? "null")}
+      "added": \(Self.decimal(row.added, 1)), "goal": \(Self.json(row.goal))}
       """
     }
     let text =
@@ -54,6 +63,14 @@ struct Report {
     let file = try FileDescriptor.open(
       path, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
     try file.closeAfter { _ = try file.writeAll(text.utf8) }
+  }
+
+  private static func json(_ goal: Goal?) -> String {
+    switch goal {
+    case .ratio(let goal): "{\"ratio\": \(decimal(goal, 2))}"
+    case .added(let goal): "{\"added\": \(decimal(goal, 0))}"
+    case nil: "null"
+    }
   }
 
   private static func json(_ side: Side) -> String {

@@ -9,7 +9,7 @@ extension Bench {
   /// The workloads on files that do not exist.
   func synthetic(_ show: (Comparison) -> Void) throws {
     show(try registerBatched())
-    show(try registerSingly(threads: 1, goal: 1.5))
+    show(try registerSingly(threads: 1, goal: .ratio(1.5)))
     if threads > 1 { show(try registerSingly(threads: threads, goal: nil)) }
     let stores = try (ours: filledStore(), theirs: filledYardstick())
     show(try getWarm(stores.ours, stores.theirs))
@@ -20,7 +20,7 @@ extension Bench {
   }
 
   private func registerBatched() throws -> Comparison {
-    try Comparison("register, batched", goal: 1.25, rounds: rounds) { recorder in
+    try Comparison("register, batched", goal: .ratio(1.25), rounds: rounds) { recorder in
       try withFreshStore { store, files in
         var timing = Timing(nanoseconds: 0, operations: nodes)
         for first in stride(from: 0, to: nodes, by: UInt64.Stride(Self.batchSize)) {
@@ -43,7 +43,7 @@ extension Bench {
   /// As many as take about a second.
   private var singly: UInt64 { min(nodes, durability == .power ? 2_000 : 200_000) }
 
-  private func registerSingly(threads: Int, goal: Double?) throws -> Comparison {
+  private func registerSingly(threads: Int, goal: Goal?) throws -> Comparison {
     let count = singly
     let name = threads == 1 ? "register, one by one" : "register, \(threads) threads"
     return try Comparison(name, goal: goal, rounds: rounds) { recorder in
@@ -104,7 +104,7 @@ extension Bench {
   private func getRandom(_ ours: FilePath, _ theirs: FilePath) throws -> Comparison {
     let store = try open(ours, cacheSize: 0)
     defer { try? store.close() }
-    return try Comparison("get, random from LMDB", goal: 1.15, rounds: rounds) { recorder in
+    return try Comparison("get, random from LMDB", goal: .ratio(1.15), rounds: rounds) { recorder in
       try timed(1_000_000, recorder) { i in
         _ = try store.node(NodeID(rawValue: 2 + ys_random(i) % nodes))
       }

@@ -16,6 +16,7 @@ extension Bench {
     let handles = try Self.check(ys_tree(root.rawValue))
     print("\(path): \(nodes.count) files registered, \(handles) found by the yardstick")
     show(try openByNode(nodes, store, root))
+    try TokenWorkloads(bench: self, store: store, tree: root, path: path, nodes: nodes).run(show)
   }
 
   /// Registers all files below a directory that are on its filesystem.
@@ -57,7 +58,7 @@ extension Bench {
     _ nodes: [NodeID], _ store: Store, _ root: FileDescriptor
   ) throws -> Comparison {
     let count: UInt64 = 200_000
-    return try Comparison("open by node, and close", goal: 2, rounds: rounds) { recorder in
+    return try Comparison("open by node, and close", goal: .ratio(2), rounds: rounds) { recorder in
       try timed(count, recorder) { i in
         let node = nodes[Int(ys_random(i) % UInt64(nodes.count))]
         try store.open(node).close()

@@ -1,5 +1,5 @@
-/* The yardstick: what a plain C program does with LMDB and the kernel for the same work, with nothing
- * of HandleStore in it. One store at a time; every call from one thread unless said otherwise.
+/* The yardstick: what a plain C program does with LMDB, libsodium and the kernel for the same work, with
+ * nothing of HandleStore in it. One store at a time; every call from one thread unless said otherwise.
  *
  * Only numbers cross this interface, so that Swift calls it without unsafe code. Calls return
  * nanoseconds, a count, or -errno (LMDB's own codes as they are, which are below -30,000).
@@ -45,6 +45,9 @@ int64_t ys_tree(int directory);
 
 /* open_by_handle_at(O_PATH) and close of `count` random files of ys_tree(). */
 int64_t ys_open_handles(int mount, uint64_t count, int sample);
+
+/* Lays out and signs a token for `count` random files of ys_tree(), whose handles are in memory. */
+int64_t ys_tokens(int by_reference, uint64_t count, int sample);
 
 /* What the last sampled call took: nanoseconds each. */
 uint64_t ys_sample_count(void);
