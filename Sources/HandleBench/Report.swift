@@ -7,16 +7,16 @@ struct Report {
   func printHead() {
     Swift.print("\(title); nanoseconds an operation\n")
     Swift.print(
-      Self.left("", 28) + Self.right("library", 10) + Self.right("p50/p99/p99.9", 22)
-        + Self.right("yardstick", 11) + Self.right("p50/p99/p99.9", 22) + Self.right("ratio", 8)
-        + Self.right("goal", 7))
+      Text.left("", 28) + Text.right("library", 10) + Text.right("p50/p99/p99.9", 22)
+        + Text.right("yardstick", 11) + Text.right("p50/p99/p99.9", 22) + Text.right("ratio", 8)
+        + Text.right("goal", 7))
   }
 
   func print(_ row: Comparison) {
     let (result, goal) = Self.result(row)
     Swift.print(
-      Self.left(row.name, 28) + Self.side(row.ours, 10) + Self.side(row.yardstick, 11)
-        + Self.right(result, 8) + Self.right(goal, 7))
+      Text.left(row.name, 28) + Self.side(row.ours, 10) + Self.side(row.yardstick, 11)
+        + Text.right(result, 8) + Text.right(goal, 7))
   }
 
   private static func result(_ row: Comparison) -> (String, goal: String) {
@@ -28,15 +28,8 @@ struct Report {
   }
 
   private static func side(_ side: Side, _ width: Int) -> String {
-    right(decimal(side.each, 0), width) + right("\(side.p50)/\(side.p99)/\(side.p999)", 22)
-  }
-
-  private static func left(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(0, width - text.count))
-  }
-
-  private static func right(_ text: String, _ width: Int) -> String {
-    String(repeating: " ", count: max(1, width - text.count)) + text
+    Text.right(decimal(side.each, 0), width)
+      + Text.right("\(side.p50)/\(side.p99)/\(side.p999)", 22)
   }
 
   private static func decimal(_ value: Double, _ places: Int) -> String {
@@ -60,9 +53,7 @@ struct Report {
     let text =
       "{\"title\": \"\(title)\", \"unit\": \"ns\", \"workloads\": [\n"
       + lines.joined(separator: ",\n") + "\n]}\n"
-    let file = try FileDescriptor.open(
-      path, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
-    try file.closeAfter { _ = try file.writeAll(text.utf8) }
+    try Text.write(text, to: path)
   }
 
   private static func json(_ goal: Goal?) -> String {

@@ -1,0 +1,74 @@
+import HandleStore
+import SystemPackage
+
+/// Sends tokens to the gate and judges what comes back.
+final class Forger {
+  let tree: ForgeTree
+  let stores: ForgeStores
+  var dice: Dice
+  var tally = Tally()
+  /// The files that were deleted, by their inodes' numbers.
+  var dead: [UInt64: Subject] = [:]
+  /// Files that stay as they are.
+  let inside, outside: [TreeFile]
+
+  init(_ tree: ForgeTree, _ stores: ForgeStores, seed: UInt64) throws {
+    self.tree = tree
+    self.stores = stores
+    dice = Dice(seed: seed)
+    inside = try tree.files(in: tree.inside)
+    outside = try tree.files(in: tree.outside)
+    guard !stores.targets.isEmpty else {
+      throw BenchError(description: "no export can be made here")
+    }
+  }
+
+  /// Sends a token to the gate of an export.
+  ///
+  /// - Parameter how: how the token was made.
+  func send(
+    _ token: Token, to endpoint: Endpoint, _ attack: Attack, _ expected: Expected,
+    _ how: @autoclosure () -> String
+  ) {
+    tally.send(attack)
+    func finding(_ what: String) -> Finding {
+      Finding(
+        attack: attack, containment: endpoint.export.containments[0], token: token, how: how(),
+        what: what)
+    }
+    do {
+      let file = try endpoint.export.decode(token)
+      defer { try? file.descriptor.close() }
+      if let wrong = try wrong(file, expected.truth, endpoint.store) {
+        tally.acceptWrongly(finding(wrong))
+      } else {
+        tally.accept(attack)
+      }
+    } catch StoreError.refused(let refusal) {
+      tally.refuse(attack, refusal)
+      if case .exactly = expected { tally.refuseWrongly(finding("refused: \(refusal)")) }
+    } catch {
+      tally.fail(finding("an error that is no refusal: \(error)"))
+    }
+  }
+
+  /// What is wrong with a file that passed; `nil` where it is the one that the token was made for, and
+  /// is inside.
+  private func wrong(_ file: DecodedFile, _ truth: Truth?, _ store: Store) throws -> String? {
+    let handle = try KernelFileHandle(of: file.descriptor)
+    let status = try FileStatus(of: file.descriptor)
+    guard let truth else { return "it opened \(handle)" }
+    guard handle == truth.handle else {
+      return "it opened \(handle), and was made for \(truth.handle)"
+    }
+    guard status.type == truth.type else { return "it opened a file of type \(status.type)" }
+    guard try tree.isInside(handle) else { return "it opened \(handle), which is outside" }
+    guard status.inode == file.status.inode, status.type == file.status.type,
+      file.handle.plainForm == handle
+    else { return "what is told of the file is of another one" }
+    if let node = file.node, try store.node(node)?.handle.plainForm != handle {
+      return "node \(node) is not its node"
+    }
+    return nil
+  }
+}
