@@ -17,8 +17,8 @@ struct Forge: ParsableCommand {
         handlebench forge /srv/export
         handlebench forge /mnt/xfs --count 5000000 --seed 2 --json forged.json
 
-      Columns: how many were sent, how many of these passed, and how many each check refused. What \
-      passes among the signed ones is the file that the handle names. The code is 1 where a file was \
+      Columns: how many were sent, passed as they should, were accepted wrongly, and were refused by \
+      each check. What passes among the signed ones is the file that the handle names. The code is 1 where a file was \
       accepted wrongly, a good token was refused, or a token was answered with an error that is no \
       refusal; the first of these are printed with how they were made.
       """)
@@ -31,6 +31,13 @@ struct Forge: ParsableCommand {
 
   @Option(help: "What the choices follow from; keys and inode numbers are others in each run.")
   var seed: UInt64 = 1
+
+  @Flag(
+    help: """
+      Make the kernel forget the names and inodes that nobody uses before files are asked for \
+      (/proc/sys/vm/drop_caches). Slower, and the whole machine feels it.
+      """)
+  var cold = false
 
   @Option(help: "Where to put the stores, on a local filesystem.")
   var stores: String?
@@ -59,7 +66,7 @@ struct Forge: ParsableCommand {
       try tree.fill()
       let stores = try ForgeStores(tree, parent: stores)
       return try Self.always(stores.remove) {
-        try body(Forger(tree, stores, seed: seed))
+        try body(Forger(tree, stores, seed: seed, isCold: cold))
       }
     }
   }
@@ -86,6 +93,7 @@ extension Forger {
         try sendOfOthers(target)
         try forgeSigned(target)
         try changeFiles(target)
+        try forgetNames()
         sendGood(target, tokens, count: 200)
       }
     }

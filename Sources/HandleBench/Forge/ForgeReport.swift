@@ -16,12 +16,14 @@ struct ForgeReport {
   func print() {
     Swift.print("\(tally.sent) tokens, \(title)\n")
     Swift.print(
-      Text.left("", 31) + Text.right("sent", 10) + Text.right("passed", 9) + "  refused by")
+      Text.left("", 31) + Text.right("sent", 10) + Text.right("passed", 9)
+        + Text.right("wrongly", 9) + "  refused by")
     for attack in Attack.allCases {
       guard let outcome = tally.outcomes[attack] else { continue }
       Swift.print(
         Text.left(attack.rawValue, 31) + Text.right("\(outcome.sent)", 10)
-          + Text.right("\(outcome.accepted)", 9) + "  " + Self.refusals(outcome))
+          + Text.right("\(outcome.accepted)", 9)
+          + Text.right("\(outcome.acceptedWrongly)", 9) + "  " + Self.refusals(outcome))
     }
     Swift.print("\ninode numbers that came back: \(tally.reuses)")
     for (name, count) in totals { Swift.print("\(name): \(count)") }
@@ -77,7 +79,8 @@ extension ForgeReport {
       outcome.refused[refusal].map { "\"\(refusal.name)\": \($0)" }
     }.joined(separator: ", ")
     return "{\"name\": \(Text.json(attack.rawValue)), \"sent\": \(outcome.sent), "
-      + "\"passed\": \(outcome.accepted), \"refused\": {\(refused)}}"
+      + "\"passed\": \(outcome.accepted), "
+      + "\"accepted_wrongly\": \(outcome.acceptedWrongly), \"refused\": {\(refused)}}"
   }
 
   private static func json(_ finding: Finding) -> String {

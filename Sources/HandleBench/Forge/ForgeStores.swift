@@ -52,7 +52,7 @@ final class ForgeStores {
       .appendingPathComponent("handlebench-stores-\(process)")
     self.directory = directory
     do {
-      try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+      try makeOwnDirectory(FilePath(directory.path))
       stores = try Self.stores(FilePath(directory.path))
       targets = try Self.targets(tree, stores)
     } catch {

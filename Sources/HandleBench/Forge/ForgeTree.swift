@@ -18,14 +18,13 @@ final class ForgeTree {
   var outside: FilePath { root.appending("outside") }
   /// Where files come and go.
   var work: FilePath { inside.appending("work") }
-  private var census: [KernelFileHandle: FilePath]?
+  private var census: Set<KernelFileHandle>?
   private var made = 0
 
   init(in directory: FilePath) throws {
     let process = ProcessInfo.processInfo.processIdentifier
     root = directory.appending("handlebench-forge-\(process)")
-    try FileManager.default.createDirectory(
-      atPath: root.string, withIntermediateDirectories: false)
+    try makeOwnDirectory(root)
   }
 
   /// Makes the files that stay.
@@ -116,10 +115,25 @@ extension ForgeTree {
 
   /// Whether a file has a name inside now, as the directories say.
   func isInside(_ handle: KernelFileHandle) throws -> Bool {
-    if census == nil {
-      let all = try files(in: inside).map { ($0.handle, $0.path) }
-      census = Dictionary(all) { first, _ in first }
-    }
-    return census?[handle] != nil
+    try takeCensus().contains(handle)
+  }
+
+  /// Looks at everything inside, where that was not done since the last change.
+  @discardableResult
+  func takeCensus() throws -> Set<KernelFileHandle> {
+    if let census { return census }
+    let found = Set(try files(in: inside).map(\.handle))
+    census = found
+    return found
+  }
+}
+
+/// A new directory; its parent is there.
+func makeOwnDirectory(_ path: FilePath) throws {
+  do {
+    try FileManager.default.createDirectory(
+      atPath: path.string, withIntermediateDirectories: false)
+  } catch {
+    throw BenchError(description: "cannot make \(path): \(error.localizedDescription)")
   }
 }

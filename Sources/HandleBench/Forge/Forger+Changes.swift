@@ -21,6 +21,7 @@ extension Forger {
     let there = tree.outside.pushing(tree.newName())
     pass(subject, "made")
     try tree.move(subject.path, to: there)
+    try forgetNames()
     refuse(subject, .movedOut)
     try tree.move(there, to: subject.path)
     pass(subject, "moved out and in")
@@ -39,6 +40,7 @@ extension Forger {
     let subjects = try [subject(file, target, directory), subject(here, target, work)]
     for subject in subjects { pass(subject, "made") }
     try tree.move(here, to: there)
+    try forgetNames()
     for subject in subjects { refuse(subject, .directoryMovedOut) }
     try tree.move(there, to: here)
     for subject in subjects { pass(subject, "moved out and in") }
@@ -52,8 +54,10 @@ extension Forger {
     try tree.link(subject.path, to: there)
     pass(subject, "with a second name outside")
     try tree.unlink(subject.path)
+    try forgetNames()
     refuse(subject, .unlinkedInside)
     try tree.link(there, to: subject.path)
+    try forgetNames()
     pass(subject, "with a name inside again")
     try tree.unlink(there)
     try delete(subject)

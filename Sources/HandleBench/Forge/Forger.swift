@@ -9,18 +9,29 @@ final class Forger {
   var tally = Tally()
   /// The files that were deleted, by their inodes' numbers.
   var dead: [UInt64: Subject] = [:]
+  private let isCold: Bool
   /// Files that stay as they are.
   let inside, outside: [TreeFile]
 
-  init(_ tree: ForgeTree, _ stores: ForgeStores, seed: UInt64) throws {
+  init(_ tree: ForgeTree, _ stores: ForgeStores, seed: UInt64, isCold: Bool) throws {
     self.tree = tree
     self.stores = stores
+    self.isCold = isCold
     dice = Dice(seed: seed)
     inside = try tree.files(in: tree.inside)
     outside = try tree.files(in: tree.outside)
     guard !stores.targets.isEmpty else {
       throw BenchError(description: "no export can be made here")
     }
+  }
+
+  /// Makes the kernel forget names and inodes, where that is wanted.
+  func forgetNames() throws {
+    guard isCold else { return }
+    // Judging would bring the names back.
+    try tree.takeCensus()
+    let file = try FileDescriptor.open(FilePath("/proc/sys/vm/drop_caches"), .writeOnly)
+    try file.closeAfter { _ = try file.writeAll("2".utf8) }
   }
 
   /// Sends a token to the gate of an export.

@@ -4,6 +4,8 @@ import HandleStore
 struct Outcome {
   var sent = 0
   var accepted = 0
+  /// Those that opened what they should not have.
+  var acceptedWrongly = 0
   var refused: [GateRefusal: Int] = [:]
 }
 
@@ -26,7 +28,7 @@ struct Tally {
   private(set) var outcomes: [Attack: Outcome] = [:]
   private(set) var sent = 0
   /// Files that were opened and should not have been.
-  private(set) var acceptedWrongly = 0
+  var acceptedWrongly: Int { outcomes.values.reduce(0) { $0 + $1.acceptedWrongly } }
   /// Good tokens that did not pass.
   private(set) var refusedWrongly = 0
   /// What was answered with an error that is no refusal.
@@ -51,7 +53,7 @@ struct Tally {
   }
 
   mutating func acceptWrongly(_ finding: Finding) {
-    acceptedWrongly += 1
+    outcomes[finding.attack]?.acceptedWrongly += 1
     keep(finding)
   }
 
