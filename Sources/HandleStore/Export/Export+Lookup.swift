@@ -165,7 +165,7 @@ extension Export {
       // It may have lost its name already; it had it in a directory that is inside.
       let isInside =
         try subtree.isInside(file, named: name, in: path)
-        || FullStatus(file.descriptor.descriptor, "").links == 0
+        || FullStatus(of: file.descriptor.descriptor).links == 0
           && subtree.isInside(directory.file)
       guard isInside else { throw GateRefusal.outside }
       return file

@@ -34,7 +34,7 @@ extension Export {
   ///   - form: how the token is to name the file.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``,
   ///   ``StoreError/tokenTooLong(_:limit:)``, ``StoreError/refused(_:)`` where the node is on no
-  ///   filesystem of the export.
+  ///   filesystem of the export, or its handle has a type that no filesystem makes.
   /// - Complexity: that of ``Store/node(_:)`` for the file and for its directory.
   public func token(
     for node: NodeID, form: TokenForm = .value(atMost: Token.maximumLength)
@@ -52,7 +52,9 @@ extension Export {
       key: key, layer: UInt8(layer), fileType: UInt8(node.type.rawValue >> 12),
       export: record.id.rawValue, node: id)
     if case .value(let limit) = form {
-      fields.handle = try handle(node, layers[layer].magic, limit)
+      let handle = try handle(node, layers[layer].magic, limit)
+      guard handle.type.canBeOpened else { throw GateRefusal.handleType }
+      fields.handle = handle
     }
     return fields.signed(secret, store: store.number)
   }

@@ -28,9 +28,8 @@ extension Subtree {
   ) throws -> SubtreeFile {
     if try isInside(file) { return file }
     guard file.type != .directory else { throw GateRefusal.outside }
-    if findsNames, containment == .cached, let named = try? open(file.handle, below: true),
-      try isInside(named)
-    {
+    // The kernel knows another name, which is inside.
+    if findsNames, let named = try? open(file.handle, below: true), try isInside(named) {
       return named
     }
     if let found = try findByPath(file) { return found }
@@ -83,7 +82,7 @@ extension Subtree {
 
   /// The file by a name in a directory, if it has one there and the directory is inside.
   private func find(_ file: SubtreeFile, in parent: KernelFileHandle) throws -> SubtreeFile? {
-    guard let path = try? open(parent, below: false), path.type == .directory,
+    guard let path = try? open(parent), path.type == .directory,
       try isInside(path),
       let directory = try? OwnedDescriptor(
         SystemCalls.open(".", in: path.descriptor.descriptor, flags: SystemCalls.directory))
@@ -132,11 +131,11 @@ extension Subtree {
     }
     // The file's last change tells that it had the name all the while that the way up was looked at.
     for _ in 0..<Self.attempts {
-      let before = try FullStatus(file.descriptor.descriptor, "").changed
+      let before = try FullStatus(of: file.descriptor.descriptor).changed
       guard let again = try lookUp(name, in: directory),
         again.handle.isOfSameFile(as: file.handle, on: magic), try leadsToRoot(directory)
       else { return false }
-      if try FullStatus(file.descriptor.descriptor, "").changed == before { return true }
+      if try FullStatus(of: file.descriptor.descriptor).changed == before { return true }
     }
     return false
   }
@@ -171,12 +170,12 @@ private struct WayUp {
 
   init(from start: OwnedDescriptor, in subtree: Subtree) throws {
     var directory = start
-    var status = try FullStatus(start.descriptor, "")
+    var status = try FullStatus(of: start.descriptor)
     while !subtree.isRoot(status) {
       steps.append((directory, status.changed))
       guard
         let above = try Self.above(directory),
-        case let next = try FullStatus(above.descriptor, ""),
+        case let next = try FullStatus(of: above.descriptor),
         next.inode != status.inode || next.device != status.device
       else {
         isInside = false
@@ -202,7 +201,7 @@ private struct WayUp {
   var isUnchanged: Bool {
     get throws {
       for step in steps
-      where try FullStatus(step.directory.descriptor, "").changed != step.changed { return false }
+      where try FullStatus(of: step.directory.descriptor).changed != step.changed { return false }
       return true
     }
   }

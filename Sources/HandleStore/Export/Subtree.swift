@@ -41,7 +41,7 @@ final class Subtree: Sendable {
       root = OwnedDescriptor(
         try SystemCalls.open(".", in: directory, flags: SystemCalls.directory))
     }
-    rootStatus = try FullStatus(root.descriptor, "")
+    rootStatus = try FullStatus(of: root.descriptor)
     findsNames = mount.map { Self.findsNames($0, rootHandle) } ?? false
     let watch =
       wanted == nil && !isWhole || wanted == .cached
@@ -86,7 +86,7 @@ struct SubtreeFile {
   init(_ descriptor: OwnedDescriptor, _ handle: KernelFileHandle) throws(Errno) {
     self.descriptor = descriptor
     self.handle = handle
-    status = try FullStatus(descriptor.descriptor, "")
+    status = try FullStatus(of: descriptor.descriptor)
   }
 
   var type: FileType { FileMode(rawValue: status.mode).type }
@@ -96,7 +96,7 @@ extension Subtree {
   /// Opens a handle as a path, and sees that the file is the one that it was made for.
   ///
   /// - Parameter below: see `KernelFileHandle.open`.
-  func open(_ handle: KernelFileHandle, below: Bool) throws -> SubtreeFile {
+  func open(_ handle: KernelFileHandle, below: Bool = false) throws -> SubtreeFile {
     let file: SubtreeFile
     do throws(Errno) {
       file = try SubtreeFile(
@@ -118,16 +118,6 @@ extension Subtree {
     guard handle.identity(on: magic)?.needsComparison ?? true else { return true }
     return try KernelFileHandle(of: file.descriptor.descriptor)
       .isOfSameFile(as: handle, on: magic)
-  }
-
-  /// Opens a handle, and a file that is inside by a name that is; one that is not inside, anyhow.
-  func open(_ handle: KernelFileHandle) throws -> SubtreeFile {
-    guard containment == .kernel && findsNames else { return try open(handle, below: false) }
-    do {
-      return try open(handle, below: true)
-    } catch GateRefusal.stale {
-      return try open(handle, below: false)
-    }
   }
 
   /// Opens a name in a directory; `nil` where it is nothing. A symbolic link is not followed, and a mount

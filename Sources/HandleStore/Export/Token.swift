@@ -66,13 +66,15 @@ extension TokenFields {
     }
     guard bytes[0] == Self.version else { throw .version }
     (key, layer, fileType) = (bytes[2], bytes[1] >> 4, bytes[1] & 15)
-    export = UInt32(truncatingIfNeeded: Self.number(bytes[4..<8]))
-    node = NodeID(rawValue: Self.number(bytes[8..<16]))
-    handle = KernelFileHandle(type: type, bytes: Array(bytes[Self.headerLength..<end]))
+    export = UInt32(truncatingIfNeeded: Self.number(bytes, 4..<8))
+    node = NodeID(rawValue: Self.number(bytes, 8..<16))
+    handle = KernelFileHandle(type: type, bytes: bytes, in: Self.headerLength..<end)
   }
 
-  private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
-    bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+  private static func number(_ bytes: [UInt8], _ range: Range<Int>) -> UInt64 {
+    var number: UInt64 = 0
+    for i in range.reversed() { number = number << 8 | UInt64(bytes[i]) }
+    return number
   }
 
   /// Whether the token was signed under a key. A token by reference is good for one store only.

@@ -4,7 +4,7 @@ public import SystemPackage
 extension FileStatus {
   /// `statx(2)` on an open file of any kind, `O_PATH` too.
   public init(of descriptor: FileDescriptor) throws(Errno) {
-    self.init(try FullStatus(descriptor, ""))
+    self.init(try FullStatus(of: descriptor))
   }
 
   /// `statx(2)` on a name in a directory. A last symbolic link is not followed.
@@ -30,6 +30,12 @@ struct FullStatus {
       unsafe name.withPlatformString {
         unsafe hs_status_of(directory.rawValue, $0, follow ? 1 : 0, &raw)
       })
+    self.raw = raw
+  }
+
+  init(of descriptor: FileDescriptor) throws(Errno) {
+    var raw = hs_status()
+    try checked(unsafe hs_status_of(descriptor.rawValue, "", 0, &raw))
     self.raw = raw
   }
 

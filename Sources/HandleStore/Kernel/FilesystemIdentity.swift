@@ -93,7 +93,7 @@ enum Volume {
       btrfs.devices == 1,
       let fd = try? OwnedDescriptor(
         SystemCalls.open(FilePath(mount.source), flags: SystemCalls.path)),
-      let status = try? FullStatus(fd.descriptor, "")
+      let status = try? FullStatus(of: fd.descriptor)
     else { return "" }
     return name(ofDevice: status.standsFor) ?? ""
   }
@@ -122,7 +122,7 @@ enum Volume {
   /// The image behind a loop device: a copy of it has another inode or another time of birth.
   private static func loop(_ image: FilePath) -> String? {
     guard let fd = try? OwnedDescriptor(SystemCalls.open(image, flags: SystemCalls.path)),
-      let status = try? FullStatus(fd.descriptor, "")
+      let status = try? FullStatus(of: fd.descriptor)
     else { return nil }
     return "loop:\(status.inode):\(status.birth)"
   }

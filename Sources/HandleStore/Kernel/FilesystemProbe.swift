@@ -79,7 +79,7 @@ public struct FilesystemProbe: Sendable {
   }
 
   private static func mount(of descriptor: FileDescriptor) -> Mount? {
-    guard let id = try? FullStatus(descriptor, "").mount, let table = try? MountTable() else {
+    guard let id = try? FullStatus(of: descriptor).mount, let table = try? MountTable() else {
       return nil
     }
     return table[id]

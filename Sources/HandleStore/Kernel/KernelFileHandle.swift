@@ -21,10 +21,17 @@ public struct KernelFileHandle: Sendable {
   /// - Returns: `nil` where there are no bytes or more than 128.
   /// - Complexity: O(bytes)
   public init?(type: HandleType, bytes: [UInt8]) {
-    guard (1...Self.maximumLength).contains(bytes.count) else { return nil }
+    self.init(type: type, bytes: bytes, in: bytes.indices)
+  }
+
+  /// A handle of some of the bytes; `nil` where that is none or more than 128.
+  init?(type: HandleType, bytes: [UInt8], in range: Range<Int>) {
+    guard (1...Self.maximumLength).contains(range.count) else { return nil }
     var words = InlineArray<16, UInt64>(repeating: 0)
-    for i in bytes.indices { words[i >> 3] |= UInt64(bytes[i]) << UInt64((i & 7) * 8) }
-    self.init(type: type, length: bytes.count, words: words)
+    for i in 0..<range.count {
+      words[i >> 3] |= UInt64(bytes[range.lowerBound + i]) << UInt64((i & 7) * 8)
+    }
+    self.init(type: type, length: range.count, words: words)
   }
 
   /// A handle of words that are already zero behind `length`.

@@ -55,10 +55,11 @@ struct AuthenticationCode {
 
   /// Whether the bytes from `start` on are this code; takes the same time whichever differs.
   func stands(in other: [UInt8], at start: Int) -> Bool {
-    var difference: UInt8 = 0
-    for i in 0..<16 {
-      difference |= UInt8(truncatingIfNeeded: words[i / 8] >> UInt64(i % 8 * 8)) ^ other[start + i]
+    precondition(start >= 0 && start + Self.length <= other.count, "a code has 16 bytes")
+    return unsafe other.withUnsafeBytes { bytes in
+      let first = unsafe bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self)
+      let second = unsafe bytes.loadUnaligned(fromByteOffset: start + 8, as: UInt64.self)
+      return (first ^ words[0]) | (second ^ words[1]) == 0
     }
-    return difference == 0
   }
 }
