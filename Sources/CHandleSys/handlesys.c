@@ -205,6 +205,12 @@ int hs_watch_filesystem(int watch, int fd)
     return result(syscall(SYS_fanotify_mark, watch, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, fd, "."));
 }
 
+int hs_watch_pending(int watch)
+{
+    int pending = 0;
+    return ioctl(watch, FIONREAD, &pending) ? -errno : pending;
+}
+
 long hs_read(int fd, void *buffer, size_t length) { return result(read(fd, buffer, length)); }
 
 int hs_wait_for_lock(int fd) { return result(flock(fd, LOCK_EX)); }

@@ -82,6 +82,8 @@ int hs_clone_mount(int dirfd);
  * fanotify_mark(2) on the filesystem that a file is on. */
 int hs_watch_open(void);
 int hs_watch_filesystem(int watch, int fd);
+/* How much is in the queue; 0 where nothing is (FIONREAD): less work than a read that finds nothing. */
+int hs_watch_pending(int watch);
 #define HS_WATCH_MOVED 0x10000000u    /* FAN_RENAME */
 #define HS_WATCH_ATTRIBUTE 0x00000004u /* FAN_ATTRIB */
 #define HS_WATCH_LOST 0x00004000u     /* FAN_Q_OVERFLOW */

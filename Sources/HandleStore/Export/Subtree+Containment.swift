@@ -14,11 +14,10 @@ extension Subtree {
     case .kernel, .walk: return try find(file, parents)
     case .cached:
       guard let verified else { return try find(file, parents) }
-      let handle = file.handle.plain(on: magic)
-      let (isKnown, ticket) = verified.contains(handle)
+      let (isKnown, ticket) = verified.contains(file.handle)
       if isKnown { return file }
       let found = try find(file, parents)
-      verified.insert(handle, ticket)
+      verified.insert(file.handle, ticket)
       return found
     }
   }

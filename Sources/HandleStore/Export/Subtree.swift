@@ -10,6 +10,8 @@ final class Subtree: Sendable {
   let containment: Containment
   /// What files are opened through: the root, on a private mount where there is one.
   let root: OwnedDescriptor
+  /// Keeps the private mount.
+  private let tree: OwnedDescriptor?
   /// Whether ``root`` is on a private mount, where a file's path tells whether it is inside.
   let isPrivate: Bool
   /// Whether the kernel looks for a name that is inside, where it is asked to.
@@ -34,19 +36,20 @@ final class Subtree: Sendable {
     descriptors = OwnedDescriptor(
       try SystemCalls.open("/proc/self/fd", flags: SystemCalls.directory))
     let mount = wanted == .walk ? nil : try? SystemCalls.cloneMount(of: directory)
+    tree = mount?.tree
     isPrivate = mount != nil
     if let mount {
-      root = mount
+      root = mount.root
     } else {
       root = OwnedDescriptor(
         try SystemCalls.open(".", in: directory, flags: SystemCalls.directory))
     }
     rootStatus = try FullStatus(of: root.descriptor)
-    findsNames = mount.map { Self.findsNames($0, rootHandle) } ?? false
+    findsNames = mount.map { Self.findsNames($0.root, rootHandle) } ?? false
     let watch =
       wanted == nil && !isWhole || wanted == .cached
       ? Self.watch(root.descriptor, magic) : nil
-    verified = watch.map { VerifiedFiles($0) }
+    verified = watch.map { VerifiedFiles($0, on: magic) }
     let available: [Containment] =
       (isWhole ? [.wholeFilesystem] : []) + (watch == nil ? [] : [.cached])
       + (isPrivate ? [.kernel] : []) + [.walk]

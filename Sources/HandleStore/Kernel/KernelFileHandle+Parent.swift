@@ -8,35 +8,57 @@ extension KernelFileHandle {
   func connected(to parent: KernelFileHandle, on magic: FilesystemMagic) -> KernelFileHandle? {
     guard let form = PlainForm(self, on: magic), parent.type == type, parent.length == length
     else { return nil }
+    var joined = HandleBytes()
+    joined.append(self, 0..<length)
     guard form.type == .btrfs else {
-      return KernelFileHandle(type: form.connectable, bytes: bytes + parent.bytes)
+      joined.append(parent, 0..<length)
+      return joined.handle(form.connectable)
     }
-    let other = parent.bytes
-    let sameSubvolume = bytes[8..<16] == other[8..<16]
-    return KernelFileHandle(
-      type: sameSubvolume ? .btrfsParent : .btrfsParentRoot,
-      bytes: bytes + other[0..<8] + other[16..<20] + (sameSubvolume ? [] : other[8..<16]))
+    joined.append(parent, 0..<8)
+    joined.append(parent, 16..<20)
+    // Its subvolume is the file's, or has to be named too.
+    if words[1] == parent.words[1] { return joined.handle(.btrfsParent) }
+    joined.append(parent, 8..<16)
+    return joined.handle(.btrfsParentRoot)
   }
 
   /// The handle without the directory in it.
   func plain(on magic: FilesystemMagic) -> KernelFileHandle {
     guard let form = PlainForm(ofConnectable: self, on: magic) else { return self }
-    var words = InlineArray<16, UInt64>(repeating: 0)
-    for i in 0..<(form.length / 8) { words[i] = self.words[i] }
-    let rest = UInt64(form.length % 8 * 8)
-    if rest > 0 { words[form.length / 8] = self.words[form.length / 8] & (1 << rest - 1) }
-    return KernelFileHandle(type: form.type, length: form.length, words: words)
+    var front = HandleBytes()
+    front.append(self, 0..<form.length)
+    return front.handle(form.type)
   }
 
   /// The handle of the directory that a connectable handle names, or `nil` where it names none.
   func parent(on magic: FilesystemMagic) -> KernelFileHandle? {
     guard let form = PlainForm(ofConnectable: self, on: magic) else { return nil }
+    var back = HandleBytes()
     guard form.type == .btrfs else {
-      return KernelFileHandle(type: form.type, bytes: bytes, in: form.length..<length)
+      back.append(self, form.length..<length)
+      return back.handle(form.type)
     }
-    let subvolume = type == .btrfsParent ? bytes[8..<16] : bytes[32..<40]
-    return KernelFileHandle(
-      type: form.type, bytes: Array(bytes[20..<28] + subvolume + bytes[28..<32]))
+    back.append(self, 20..<28)
+    back.append(self, type == .btrfsParent ? 8..<16 : 32..<40)
+    back.append(self, 28..<32)
+    return back.handle(form.type)
+  }
+}
+
+/// Bytes of handles, put together to another one.
+private struct HandleBytes {
+  private var words = InlineArray<16, UInt64>(repeating: 0)
+  private var count = 0
+
+  mutating func append(_ handle: KernelFileHandle, _ range: Range<Int>) {
+    for i in range {
+      words[count >> 3] |= UInt64(handle[i]) << UInt64((count & 7) * 8)
+      count += 1
+    }
+  }
+
+  func handle(_ type: HandleType) -> KernelFileHandle {
+    KernelFileHandle(type: type, length: count, words: words)
   }
 }
 

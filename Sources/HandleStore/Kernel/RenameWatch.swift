@@ -15,6 +15,8 @@ struct RenameWatch: Sendable {
 
   private let queue: OwnedDescriptor
   private var buffer = [UInt8](repeating: 0, count: 16 << 10)
+  private var filled = 0
+  private var at = 0
 
   /// Watches the filesystem that a file is on.
   ///
@@ -25,48 +27,57 @@ struct RenameWatch: Sendable {
     try checked(hs_watch_filesystem(queue.descriptor.rawValue, descriptor.rawValue))
   }
 
-  /// Takes all events out of the queue; most often there are none, and this is one system call.
-  mutating func drain(_ body: (Event) -> Void) throws(Errno) {
+  /// The next event, or `nil` where there is none; most often that, and then it is one system call.
+  mutating func next() throws(Errno) -> Event? {
     while true {
-      let filled: Int
+      while at < filled {
+        let length = Int(word32(at))
+        defer { at += length }
+        if let event = event(at..<(at + length)) { return event }
+      }
+      guard try checked(hs_watch_pending(queue.descriptor.rawValue)) > 0 else { return nil }
+      (at, filled) = (0, 0)
       do throws(Errno) {
         filled = Int(
           try checked(unsafe hs_read(queue.descriptor.rawValue, &buffer, buffer.count)))
       } catch .wouldBlock {
-        return
-      }
-      var at = 0
-      while at + 24 <= filled {
-        let length = Int(word32(at))
-        event(at..<(at + length), body)
-        at += length
+        return nil
       }
     }
   }
 
-  /// A `struct fanotify_event_metadata` with its records.
-  private func event(_ range: Range<Int>, _ body: (Event) -> Void) {
+  /// What a `struct fanotify_event_metadata` with its records means; `nil` where nothing that matters.
+  private func event(_ range: Range<Int>) -> Event? {
     let mask = word32(range.lowerBound + 8)
-    if mask & HS_WATCH_LOST != 0 { return body(.anything) }
-    var old: KernelFileHandle?
-    var new: KernelFileHandle?
-    var target: KernelFileHandle?
-    var at = range.lowerBound + 24
-    while at + 20 <= range.upperBound {
-      let length = Int(buffer[at + 2]) | Int(buffer[at + 3]) << 8
-      switch buffer[at] {
-      case 1: target = handle(at + 12)  // FAN_EVENT_INFO_TYPE_FID
-      case 10: old = handle(at + 12)  // …_OLD_DFID_NAME
-      case 12: new = handle(at + 12)  // …_NEW_DFID_NAME
-      default: break
-      }
-      at += max(length, 20)
-    }
-    let staysInPlace = mask & HS_WATCH_MOVED != 0 && old != nil && old == new
+    if mask & HS_WATCH_LOST != 0 { return .anything }
+    let records = Records(range, self)
+    let stays = mask & HS_WATCH_MOVED != 0 && records.old != nil && records.old == records.new
     if mask & HS_WATCH_DIRECTORY != 0 {
-      if mask & HS_WATCH_MOVED != 0 && !staysInPlace { body(.anything) }
-    } else if !staysInPlace || mask & HS_WATCH_ATTRIBUTE != 0 {
-      body(target.map { .file($0) } ?? .anything)
+      return mask & HS_WATCH_MOVED != 0 && !stays ? .anything : nil
+    }
+    if stays && mask & HS_WATCH_ATTRIBUTE == 0 { return nil }
+    return records.target.map { .file($0) } ?? .anything
+  }
+
+  /// The handles that come with an event.
+  private struct Records {
+    /// The directory that a file was renamed from, and the one that it was renamed to.
+    var old, new: KernelFileHandle?
+    /// The file.
+    var target: KernelFileHandle?
+
+    init(_ event: Range<Int>, _ watch: borrowing RenameWatch) {
+      var at = event.lowerBound + 24
+      while at + 20 <= event.upperBound {
+        let length = Int(watch.buffer[at + 2]) | Int(watch.buffer[at + 3]) << 8
+        switch watch.buffer[at] {
+        case 1: target = watch.handle(at + 12)  // FAN_EVENT_INFO_TYPE_FID
+        case 10: old = watch.handle(at + 12)  // …_OLD_DFID_NAME
+        case 12: new = watch.handle(at + 12)  // …_NEW_DFID_NAME
+        default: break
+        }
+        at += max(length, 20)
+      }
     }
   }
 

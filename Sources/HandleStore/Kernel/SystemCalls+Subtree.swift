@@ -15,12 +15,16 @@ extension SystemCalls {
     return OwnedDescriptor(FileDescriptor(rawValue: try checked(fd)))
   }
 
-  /// A mount of one's own of a directory (`open_tree(2)`), on which nothing else is mounted; it goes
-  /// with the last descriptor on it. `EPERM` without `CAP_SYS_ADMIN`.
-  static func cloneMount(of directory: FileDescriptor) throws(Errno) -> OwnedDescriptor {
+  /// A mount of one's own of a directory (`open_tree(2)`), on which nothing else is mounted. It is
+  /// unmounted with `tree`: files on it stay open, but from then on each one is slower to close.
+  ///
+  /// - Throws: `EPERM` without `CAP_SYS_ADMIN`.
+  static func cloneMount(
+    of directory: FileDescriptor
+  ) throws(Errno) -> (root: OwnedDescriptor, tree: OwnedDescriptor) {
     let tree = OwnedDescriptor(
       FileDescriptor(rawValue: try checked(hs_clone_mount(directory.rawValue))))
-    return OwnedDescriptor(try open(".", in: tree.descriptor, flags: Self.directory))
+    return (OwnedDescriptor(try open(".", in: tree.descriptor, flags: Self.directory)), tree)
   }
 
   /// Where an open file is below the root of the mount that it was opened through, at one moment:
