@@ -78,6 +78,7 @@ extension Export {
 
   /// Takes a token from a client: all checks of the gate.
   ///
+  /// - Parameter token: what the client sent.
   /// - Throws: ``StoreError/refused(_:)`` with the check that refused it,
   ///   ``StoreError/tooManyOpenFiles``, ``StoreError/notPermitted(_:)``, ``StoreError/damaged(_:)``,
   ///   ``StoreError/closed``, ``StoreError/forked``.
@@ -94,18 +95,16 @@ extension Export {
     }
   }
 
-  /// Opens a token's file, if it passes the gate.
+  /// Opens a file of the export, if it passes the gate.
   ///
-  /// - Parameter mode: other files than regular ones and directories are opened only as
-  ///   ``OpenMode/path``.
+  /// - Parameters:
+  ///   - file: what the client sent.
+  ///   - mode: how to open it. Other files than regular ones and directories are opened only as
+  ///     ``OpenMode/path``.
   /// - Returns: a descriptor, which is the caller's to close.
-  /// - Throws: what ``decode(_:)`` throws, ``StoreError/notOpenable(_:_:)``,
+  /// - Throws: what ``decode(_:)`` throws, ``StoreError/notOpenableHandle(_:_:)``,
   ///   ``StoreError/readOnlyExport(_:)``, ``StoreError/system(_:_:)`` with what `open(2)` gave.
-  public func open(_ token: Token, _ mode: OpenMode) throws(StoreError) -> FileDescriptor {
-    try open(.token(token), mode)
-  }
-
-  /// Opens a file of the export: ``open(_:_:)-(Token,_)``.
+  /// - Complexity: that of ``decode(_:)`` and a system call.
   public func open(_ file: FileReference, _ mode: OpenMode) throws(StoreError) -> FileDescriptor {
     try store.guarded {
       let admitted = try admit(file)

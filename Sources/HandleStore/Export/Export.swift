@@ -11,7 +11,7 @@ public import SystemPackage
 /// let export = try store.addExport("home", roots: [directory])
 /// let entry = try export.lookup("file", in: .node(export.root))
 /// // The client gets entry.token, and sends it later, to this server or the next:
-/// let descriptor = try export.open(entry.token, .readOnly)
+/// let descriptor = try export.open(.token(entry.token), .readOnly)
 /// ```
 public final class Export: Sendable {
   /// Its record in the store.

@@ -39,7 +39,9 @@ public struct HandleLimit: Hashable, Sendable {
 extension Export {
   /// The token for a node that both sides take: by value where it fits, else by reference.
   ///
-  /// - Parameter limit: what was agreed.
+  /// - Parameters:
+  ///   - node: as for ``token(for:form:)``.
+  ///   - limit: what was agreed.
   /// - Returns: `nil` where no handles were agreed on.
   /// - Throws: as ``token(for:form:)``.
   public func token(for node: NodeID, within limit: HandleLimit) throws(StoreError) -> Token? {

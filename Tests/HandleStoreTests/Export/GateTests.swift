@@ -104,7 +104,7 @@ import Testing
       file.handle, status: said, on: exported.filesystem
     ).node
     let token = try exported.export.token(for: node)
-    #expect(throws: refused(.fileType)) { try exported.export.open(token, .readOnly) }
+    #expect(throws: refused(.fileType)) { try exported.export.open(.token(token), .readOnly) }
     #expect(throws: refused(.fileType)) { try exported.export.open(.node(node), .readOnly) }
   }
 
@@ -151,12 +151,14 @@ import Testing
     for name in ["fifo", "device", "socket", "symlink"] {
       let token = try exported.token(name)
       for mode in [OpenMode.readOnly, .writeOnly, .readWrite] {
-        #expect(throws: StoreError.self, "\(name)") { try exported.export.open(token, mode) }
+        #expect(throws: StoreError.self, "\(name)") {
+          try exported.export.open(.token(token), mode)
+        }
       }
-      try exported.export.open(token, .path).close()
+      try exported.export.open(.token(token), .path).close()
     }
-    try exported.export.open(exported.token("directory"), .readOnly).close()
-    let file = try exported.export.open(exported.token("file"), .writeOnly)
+    try exported.export.open(.token(exported.token("directory")), .readOnly).close()
+    let file = try exported.export.open(.token(exported.token("file")), .writeOnly)
     try file.closeAfter { _ = try file.writeAll("written".utf8) }
     #expect(try TestSupport.read(exported.inside.appending("file")).hasPrefix("written"))
   }
@@ -165,7 +167,9 @@ import Testing
     let exported = try Exported(.ext4, isReadOnly: true)
     let token = try exported.token("file")
     for mode in [OpenMode.writeOnly, .readWrite] {
-      #expect(throws: StoreError.readOnlyExport("tree")) { try exported.export.open(token, mode) }
+      #expect(throws: StoreError.readOnlyExport("tree")) {
+        try exported.export.open(.token(token), mode)
+      }
     }
     #expect(throws: StoreError.readOnlyExport("tree")) {
       try exported.export.createOrOpen(
