@@ -16,9 +16,10 @@ struct ExportAdd: ParsableCommand {
         handlestore export add /var/lib/nodes root /upper /lower
 
       How files are kept in a DIR, the containment, is chosen for each unless --containment says it: \
-      whole-filesystem where DIR is all of its filesystem; cached, which remembers what was found \
-      inside until something is renamed; kernel, which asks a private mount of DIR; walk, which goes \
-      up the directories and needs nothing. All are exact.
+      whole-filesystem where DIR is all of its filesystem; kernel, which asks a private mount of DIR; \
+      walk, which goes up the directories and needs nothing. These are exact. cached, which remembers \
+      what was found inside until something is renamed, is cheaper, and may not know yet of a rename \
+      that is being done.
 
       Servers that share tokens give an export the same number: --id, with the id that was printed \
       for it on the first one, and 'key share'.
@@ -38,7 +39,7 @@ struct ExportAdd: ParsableCommand {
   var dirs: [FilePath]
   @Flag(help: "Open nothing in it for writing, and create nothing.")
   var readOnly = false
-  @Option(help: "How to keep files in it; by default the cheapest way that can be had.")
+  @Option(help: "How to keep files in it; by default the cheapest exact way.")
   var containment: Containment?
   @Option(
     help: ArgumentHelp(

@@ -14,5 +14,7 @@ struct KeyCommand: ParsableCommand {
       Exit codes: 0 fine; 2 wrong usage; 3 the store or its keys cannot be used; 4 not permitted, or \
       the disk is full.
       """,
-    subcommands: [KeyList.self, KeyRotate.self, KeyShare.self])
+    subcommands: [
+      KeyList.self, KeyRotate.self, KeyAdd.self, KeySign.self, KeyShare.self,
+    ])
 }

@@ -15,7 +15,8 @@ struct KeyRotate: ParsableCommand {
         handlestore key rotate /var/lib/nodes
         handlestore key rotate /var/lib/nodes --keep 0
 
-      A server may have the store open. It takes the new keys up within a second.
+      A server may have the store open. It takes the new keys up within a second. Other stores that \
+      share the keys refuse what is signed under the new one until they have it: see key add.
 
       Exit codes: 0 rotated; 3 there is no store, or others than its owner can read its keys; 4 not \
       permitted, or the disk is full.

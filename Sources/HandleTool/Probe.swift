@@ -7,8 +7,7 @@ struct Probe: ParsableCommand {
     abstract: "Say what a filesystem can do for a store.",
     discussion: """
       Makes the file handle of DIR and opens it again, and says how handles look there, by what the \
-      filesystem is told from others, and how an export of DIR could keep files in it (the cheapest \
-      way first) and how long its tokens would be. Needs no store and changes nothing.
+      filesystem is told from others, and how an export of DIR could keep files in it and how long its tokens would be. Needs no store and changes nothing.
 
         handlestore probe /srv/export
 

@@ -16,7 +16,7 @@ import Testing
     #expect(added.contains("export   tree\n"))
     #expect(added.contains("access   read-write\n"))
     #expect(added.contains("root     2\n"))
-    #expect(added.contains("layer 0  \(root) (filesystem 1, cached)\n"))
+    #expect(added.contains("layer 0  \(root) (filesystem 1, kernel)\n"))
     let listed = try output(of: "export", "list", place.store)
     #expect(listed.contains("export       tree\n"))
     #expect(listed.contains("containment  automatic\n"))

@@ -48,6 +48,21 @@ import Testing
     _ = try place.decoded(new)
   }
 
+  @Test func aKeyIsSpreadBeforeItSigns() throws {
+    let place = try ExportedDirectory.added()
+    #expect(
+      try output(of: "key", "add", place.store) == "KEY  SIGNS\n1    yes\n2    no\n")
+    let token = try place.token("file")
+    #expect(
+      try output(of: "key", "sign", place.store, "2") == "KEY  SIGNS\n1    no\n2    yes\n")
+    #expect(try place.token("file") != token)
+    _ = try place.decoded(token)
+    let none = try handlestore("key", "sign", place.store, "9")
+    #expect(none.status == 3)
+    #expect(none.errors.contains("has no key 9; list its keys with `handlestore key list`"))
+    #expect(try handlestore("key", "sign", place.store, "256").status == 2)
+  }
+
   @Test func noOldKeyStaysGood() throws {
     let place = try ExportedDirectory.added()
     let tokens = try [place.token("file"), place.token("file", "--reference")]

@@ -51,12 +51,13 @@ extension Export {
     _ name: FilePath, in parent: FileReference,
     form: TokenForm = .value(atMost: Token.maximumLength)
   ) throws(StoreError) -> ExportEntry? {
-    try store.guarded {
+    try gated {
       try Self.requireName(name)
       let directory = try admit(parent)
+      if name == "." { return try register(directory, nil, form).entry }
+      if name == ".." { return try register(above(directory), nil, form).entry }
       guard let found = try find(name, in: directory) else { return nil }
-      let isBelow = name != "." && name != ".."
-      return try register(found, directory.layer, isBelow ? directory : nil, form)
+      return try register(found, directory, form).entry
     }
   }
 
@@ -66,9 +67,8 @@ extension Export {
   public func lookup(
     _ file: FileReference, form: TokenForm = .value(atMost: Token.maximumLength)
   ) throws(StoreError) -> ExportEntry {
-    try store.guarded {
-      let admitted = try admit(file)
-      return try register(admitted.file, admitted.layer, nil, form)
+    try gated {
+      try register(admit(file), nil, form).entry
     }
   }
 
@@ -86,21 +86,21 @@ extension Export {
     _ name: FilePath, in parent: FileReference, _ mode: OpenMode, permissions: UInt32,
     form: TokenForm = .value(atMost: Token.maximumLength)
   ) throws(StoreError) -> OpenedEntry {
-    try store.guarded {
+    try gated {
       try Self.requireName(name)
       guard name != "." && name != ".." else { throw StoreError.badName(name) }
       let directory = try admit(parent)
       for _ in 0..<Self.attempts {
         if !record.isReadOnly,
-          let file = try create(name, in: directory, mode, permissions & 0o7777)
+          let new = try create(name, in: directory, mode, permissions & 0o7777)
         {
-          let entry = try register(file, directory.layer, directory, form)
+          let entry = try register(new, directory, form).entry
           return OpenedEntry(
-            entry: entry, descriptor: file.descriptor.release(), wasCreated: true)
+            entry: entry, descriptor: try finish(new, mode), wasCreated: true)
         }
         if let found = try find(name, in: directory) {
-          let entry = try register(found, directory.layer, directory, form)
-          let fd = try reopen(found, mode, in: layers[directory.layer])
+          let (entry, file) = try register(found, directory, form)
+          let fd = try reopen(file.file, mode, in: layers[file.layer])
           return OpenedEntry(entry: entry, descriptor: fd, wasCreated: false)
         }
         guard !record.isReadOnly else { throw StoreError.readOnlyExport(record.name) }
@@ -132,20 +132,40 @@ extension Export {
     }
   }
 
-  /// What a name leads to; `nil` where it is nothing.
-  private func find(_ name: FilePath, in directory: Admitted) throws -> SubtreeFile? {
+  /// What a name, which is neither `.` nor `..`, leads to; `nil` where it is nothing.
+  private func find(_ name: FilePath, in directory: Admitted) throws -> Admitted? {
     let subtree = layers[directory.layer]
     let path = directory.file.descriptor
-    if name == "." || name == ".." && subtree.isRoot(directory.file.status) {
-      return directory.file
-    }
     // What was found may lose the name at once: then look again what has it.
     for _ in 0..<Self.looks {
       guard let file = try subtree.find(name, in: path) else { return nil }
-      if name == ".." { return try subtree.requireInside(file) { [] } }
-      if try subtree.isInside(file, named: name, in: path) { return file }
+      if try subtree.isInside(file, named: name, in: path) {
+        return Admitted(file: file, layer: directory.layer, node: nil)
+      }
     }
     throw GateRefusal.outside
+  }
+
+  /// The directory above, at the root the root; of another file one in which it has a name.
+  private func above(_ file: Admitted) throws -> Admitted {
+    let subtree = layers[file.layer]
+    if subtree.isRoot(file.file.status) { return file }
+    guard file.file.type == .directory else { return try directory(of: file) }
+    guard let found = try subtree.find("..", in: file.file.descriptor) else {
+      throw GateRefusal.outside
+    }
+    let inside = try subtree.requireInside(found) { [] }
+    return Admitted(file: inside, layer: file.layer, node: nil)
+  }
+
+  private func directory(of file: Admitted) throws -> Admitted {
+    if let parent = file.node?.parent { return try admit(parent) }
+    let subtree = layers[file.layer]
+    guard let handle = file.file.handle.parent(on: subtree.magic) else {
+      throw GateRefusal.outside
+    }
+    let inside = try subtree.requireInside(subtree.open(handle)) { [] }
+    return Admitted(file: inside, layer: file.layer, node: nil)
   }
 
   private static let looks = 8
@@ -153,7 +173,7 @@ extension Export {
   /// A new file, opened; `nil` where the name is taken.
   private func create(
     _ name: FilePath, in directory: Admitted, _ mode: OpenMode, _ permissions: UInt32
-  ) throws -> SubtreeFile? {
+  ) throws -> Admitted? {
     let subtree = layers[directory.layer]
     let path = directory.file.descriptor
     let flags = mode == .path ? OpenMode.readOnly.flags : mode.flags
@@ -166,24 +186,41 @@ extension Export {
       let isInside =
         try subtree.isInside(file, named: name, in: path)
         || FullStatus(of: file.descriptor.descriptor).links == 0
-          && subtree.isInside(directory.file)
+          && subtree.isInside(path, FullStatus(of: path.descriptor))
       guard isInside else { throw GateRefusal.outside }
-      return file
+      return Admitted(file: file, layer: directory.layer, node: nil)
     } catch StoreError.system(.fileExists, _) {
       return nil
     }
   }
 
+  /// The descriptor of a new file, as it was asked for.
+  private func finish(_ new: Admitted, _ mode: OpenMode) throws -> FileDescriptor {
+    let descriptor = new.file.descriptor
+    guard mode == .path else { return descriptor.release() }
+    do throws(Errno) {
+      return try SystemCalls.reopen(
+        descriptor.descriptor, flags: mode.flags,
+        in: layers[new.layer].descriptors.descriptor)
+    } catch {
+      throw StoreError(error, "opening handle \(new.file.handle)")
+    }
+  }
+
+  /// Registers a file; of one that was copied up, what is answered is its copy.
   private func register(
-    _ file: SubtreeFile, _ layer: Int, _ directory: Admitted?, _ form: TokenForm
-  ) throws -> ExportEntry {
-    let filesystem = layers[layer].filesystem
+    _ found: Admitted, _ directory: Admitted?, _ form: TokenForm
+  ) throws -> (entry: ExportEntry, file: Admitted) {
+    let filesystem = layers[found.layer].filesystem
     let parent = try directory.map { try node(of: $0) }
-    let status = FileStatus(file.status)
     let registration = try store.register(
-      file.handle, status: status, on: filesystem, parent: parent)
-    return ExportEntry(
-      token: try makeToken(registration.node, form), registration: registration, status: status)
+      found.file.handle, status: FileStatus(found.file.status), on: filesystem, parent: parent)
+    let isCopied = try store.find(registration.node)?.filesystem != filesystem
+    let file = isCopied ? try admit(registration.node) : found
+    let entry = ExportEntry(
+      token: try makeToken(registration.node, form), registration: registration,
+      status: FileStatus(file.file.status))
+    return (entry, file)
   }
 
   private func node(of directory: Admitted) throws -> NodeID {

@@ -85,7 +85,7 @@ extension Export {
   /// - Complexity: a few system calls; where the file has to be found by its name, O(entries of its
   ///   directory + depth).
   public func decode(_ token: Token) throws(StoreError) -> DecodedFile {
-    try store.guarded {
+    try gated {
       let start = SystemCalls.now
       let admitted = try admit(token)
       store.counters.gateTimes.record(SystemCalls.now - start)
@@ -106,7 +106,7 @@ extension Export {
   ///   ``StoreError/readOnlyExport(_:)``, ``StoreError/system(_:_:)`` with what `open(2)` gave.
   /// - Complexity: that of ``decode(_:)`` and a system call.
   public func open(_ file: FileReference, _ mode: OpenMode) throws(StoreError) -> FileDescriptor {
-    try store.guarded {
+    try gated {
       let admitted = try admit(file)
       return try reopen(admitted.file, mode, in: layers[admitted.layer])
     }

@@ -48,7 +48,7 @@ extension Store {
   /// Adds an export and opens it; the filesystems of its roots are attached.
   ///
   /// - Parameters:
-  ///   - name: 1 to 255 bytes, no newline, not the name of another export.
+  ///   - name: 1 to 255 bytes, without a newline or a blank in front, not the name of another export.
   ///   - roots: an open directory, which stays the caller's; of a layered export the upper one first,
   ///     each on a filesystem of its own. Exports may lie in each other.
   ///   - isReadOnly: whether nothing in it is opened for writing or created.
@@ -62,7 +62,8 @@ extension Store {
     containment: Containment? = nil, id: ExportID? = nil
   ) throws(StoreError) -> Export {
     guard ExportRecord.isValid(name: name) else {
-      throw .badExport("its name has to be of 1 to 255 bytes on one line, without a blank in front")
+      throw .badExport(
+        "its name has to be of 1 to 255 bytes on one line, without a blank in front")
     }
     guard id?.rawValue != 0 else { throw .badExport("its number may not be 0") }
     guard (1...16).contains(roots.count) else { throw .badExport("it has 1 to 16 roots") }
@@ -76,16 +77,25 @@ extension Store {
       return try cataloguing.withLock { _ in
         var catalog = try ExportCatalog(in: path)
         let id = try id ?? catalog.unusedID()
-        guard !catalog.exports.contains(where: { $0.name == name || $0.id == id }) else {
+        guard !catalog.exports.contains(where: { $0.isNamed(name) || $0.id == id }) else {
           throw StoreError.badExport("the store has one of this name or number already")
         }
         let record = ExportRecord(
           name: name, id: id, isReadOnly: isReadOnly, containment: containment, layers: layers)
         let export = try open(record)
+        try requireOutside(export)
         catalog.exports.append(record)
         try catalog.write(in: path)
         return export
       }
+    }
+  }
+
+  /// Clients would read the keys.
+  private func requireOutside(_ export: Export) throws {
+    let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
+    for layer in export.layers where try layer.leadsToRoot(directory) {
+      throw StoreError.badExport("the store lies in it, and clients would reach its keys")
     }
   }
 
@@ -109,7 +119,7 @@ extension Store {
   /// - Complexity: O(exports)
   public func openExport(_ name: String) throws(StoreError) -> Export {
     try guarded {
-      guard let record = try ExportCatalog(in: path).exports.first(where: { $0.name == name })
+      guard let record = try ExportCatalog(in: path).exports.first(where: { $0.isNamed(name) })
       else { throw StoreError.noExport(name) }
       return try open(record)
     }
@@ -125,7 +135,7 @@ extension Store {
       _ = try changing()
       try cataloguing.withLock { _ in
         var catalog = try ExportCatalog(in: path)
-        guard let index = catalog.exports.firstIndex(where: { $0.name == name }) else {
+        guard let index = catalog.exports.firstIndex(where: { $0.isNamed(name) }) else {
           throw StoreError.noExport(name)
         }
         catalog.exports.remove(at: index)

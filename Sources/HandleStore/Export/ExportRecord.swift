@@ -92,9 +92,11 @@ struct ExportCatalog {
     return SmallFile.sealed(body)
   }
 
+  /// By bytes: a blank before a combining character is no blank to a `Character`.
   private static func parse(_ text: String) -> [ExportRecord]? {
-    guard let lines = SmallFile.unsealed(text)?.split(separator: "\n"), lines.first == title[...]
-    else { return nil }
+    guard let body = SmallFile.unsealed(text) else { return nil }
+    let lines = body.utf8.split(separator: UInt8(ascii: "\n"))
+    guard lines.first?.elementsEqual(title.utf8) ?? false else { return nil }
     var exports: [ExportRecord] = []
     for line in lines.dropFirst() {
       if let export = export(line) {
@@ -108,22 +110,26 @@ struct ExportCatalog {
     return exports.contains { $0.layers.isEmpty } ? nil : exports
   }
 
-  private static func export(_ line: Substring) -> ExportRecord? {
-    let words = line.split(separator: " ", maxSplits: 4)
-    guard words.count == 5, words[0] == "export", let id = ExportID(digits: words[1]),
+  /// Up to so many words of a line; the last one goes to its end.
+  private static func words(_ line: Substring.UTF8View, _ count: Int) -> [String]? {
+    let words = line.split(separator: UInt8(ascii: " "), maxSplits: count - 1)
+    return words.count == count ? words.map { String(Substring($0)) } : nil
+  }
+
+  private static func export(_ line: Substring.UTF8View) -> ExportRecord? {
+    guard let words = words(line, 5), words[0] == "export",
+      let id = ExportID(digits: words[1][...]),
       ["ro", "rw"].contains(words[2]),
-      case let containment = Containment(rawValue: String(words[3])),
+      case let containment = Containment(rawValue: words[3]),
       containment != nil || words[3] == "automatic"
     else { return nil }
     return ExportRecord(
-      name: String(words[4]), id: id, isReadOnly: words[2] == "ro",
-      containment: containment, layers: [])
+      name: words[4], id: id, isReadOnly: words[2] == "ro", containment: containment, layers: [])
   }
 
-  private static func layer(_ line: Substring) -> ExportRecord.Layer? {
-    let words = line.split(separator: " ")
-    guard words.count == 4, words[0] == "layer", let filesystem = UInt16(words[1]),
-      let type = Int32(words[2]), let bytes = Hexadecimal.bytes(words[3]),
+  private static func layer(_ line: Substring.UTF8View) -> ExportRecord.Layer? {
+    guard let words = words(line, 4), words[0] == "layer", let filesystem = UInt16(words[1]),
+      let type = Int32(words[2]), let bytes = Hexadecimal.bytes(words[3][...]),
       let root = KernelFileHandle(type: HandleType(rawValue: type), bytes: bytes)
     else { return nil }
     return ExportRecord.Layer(filesystem: FilesystemID(rawValue: filesystem), root: root)
@@ -138,7 +144,10 @@ extension ExportRecord {
 
   /// Whether a name can be that of an export.
   static func isValid(name: String) -> Bool {
-    (1...255).contains(name.utf8.count) && !name.contains(where: \.isNewline)
-      && name.first != " "
+    (1...255).contains(name.utf8.count) && name.utf8.first != UInt8(ascii: " ")
+      && !name.utf8.contains { [0, 10, 13].contains($0) }
   }
+
+  /// Whether it has a name, byte for byte.
+  func isNamed(_ name: String) -> Bool { self.name.utf8.elementsEqual(name.utf8) }
 }

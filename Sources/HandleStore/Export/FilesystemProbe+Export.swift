@@ -3,7 +3,7 @@ public import SystemPackage
 /// What an export of the directory could do.
 extension FilesystemProbe {
   /// The ways to keep files in an export of a directory that can be had with it, as this user and on this
-  /// kernel; the cheapest first, which is what an export takes where none is named.
+  /// kernel.
   ///
   /// - Parameter directory: the directory, opened for reading.
   /// - Complexity: O(mounts). Any thread.

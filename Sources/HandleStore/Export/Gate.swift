@@ -19,6 +19,18 @@ extension Export {
     let node: Node?
   }
 
+  /// Runs what a client asked for; what the gate refuses is counted.
+  func gated<R>(_ body: () throws -> R) throws(StoreError) -> R {
+    try store.guarded {
+      do {
+        return try body()
+      } catch let refusal as GateRefusal {
+        store.counters.count(refusal)
+        throw refusal
+      }
+    }
+  }
+
   func admit(_ token: Token) throws -> Admitted {
     let fields = try TokenFields(token.bytes)
     guard let key = store.tokenKeys.key(fields.key, in: store.path) else {
@@ -78,9 +90,11 @@ extension Export {
       file = try subtree.open(claim.handle)
     } catch let refusal as GateRefusal where refusal == .stale || refusal == .replaced {
       try store.requireAnswer(subtree.root)
-      if let node = claim.node { store.foundStale(node) }
-      throw refusal
+      guard let node = claim.node, let now = try store.foundStale(node) else { throw refusal }
+      return try admit(self.claim(now))
     }
+    // Somebody has it open, or it has no name yet; it may get one.
+    guard file.status.links > 0 else { throw GateRefusal.stale }
     guard file.type == claim.type else { throw GateRefusal.fileType }
     let inside = try subtree.requireInside(file) { try parents(claim) }
     store.counters.count(.admitted)

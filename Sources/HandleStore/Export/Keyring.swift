@@ -31,11 +31,17 @@ public struct Keyring: Sendable {
   /// - Parameter keep: how many of the older keys stay good for checking, the newest of them; tokens that
   ///   were signed under the others are refused from now on.
   mutating func rotate(keeping keep: Int) {
-    let old = keys.suffix(max(0, min(keep, Self.maximumCount - 1)))
-    var id = signer &+ 1
-    while old.contains(where: { $0.id == id }) { id &+= 1 }
-    keys = old + [(id, .random())]
-    signer = id
+    keys = keys.suffix(max(0, min(keep, Self.maximumCount - 1)))
+    signer = add()
+  }
+
+  /// Makes a new key, which does not sign yet; returns its id.
+  @discardableResult
+  private mutating func add() -> UInt8 {
+    var id = (keys.last?.id ?? signer) &+ 1
+    while keys.contains(where: { $0.id == id }) { id &+= 1 }
+    keys.append((id, .random()))
+    return id
   }
 }
 
@@ -135,6 +141,32 @@ extension Keyring {
       guard ring != nil else { return ring = Keyring() }
       ring?.rotate(keeping: keep)
     }
+  }
+
+  /// Gives a store a new key that does not sign yet: so that servers which share their keys can all have
+  /// it (``share(from:withStoreAt:)``) before one of them signs under it (``sign(under:ofStoreAt:)``).
+  ///
+  /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws.
+  @discardableResult
+  public static func add(ofStoreAt path: FilePath) throws(StoreError) -> Keyring {
+    try changing(path) { ring in
+      if ring == nil {
+        ring = Keyring()
+      } else if ring?.keys.count ?? 0 < maximumCount {
+        ring?.add()
+      }
+    }
+  }
+
+  /// Lets one of a store's keys sign from now on.
+  ///
+  /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws, and ``StoreError/noKey(_:path:)``.
+  @discardableResult
+  public static func sign(under id: UInt8, ofStoreAt path: FilePath) throws(StoreError) -> Keyring {
+    guard let ring = try Keyring(ofStoreAt: path), ring.key(id) != nil else {
+      throw .noKey(id, path: path)
+    }
+    return try changing(path) { if $0?.key(id) != nil { $0?.signer = id } }
   }
 
   /// Gives a store the keys of another one, so that each takes the tokens by value that the other

@@ -8,6 +8,8 @@ final class Subtree: Sendable {
   let magic: FilesystemMagic
   let rootHandle: KernelFileHandle
   let containment: Containment
+  /// Whether the root is the filesystem's.
+  let isWhole: Bool
   /// What files are opened through: the root, on a private mount where there is one.
   let root: OwnedDescriptor
   /// Keeps the private mount.
@@ -33,45 +35,65 @@ final class Subtree: Sendable {
     self.filesystem = filesystem
     self.magic = magic
     self.rootHandle = rootHandle
+    self.isWhole = isWhole
     descriptors = OwnedDescriptor(
       try SystemCalls.open("/proc/self/fd", flags: SystemCalls.directory))
-    let mount = wanted == .walk ? nil : try? SystemCalls.cloneMount(of: directory)
+    let mount =
+      wanted == .walk
+      ? nil
+      : try Self.available { () throws(Errno) in try SystemCalls.cloneMount(of: directory) }
     tree = mount?.tree
     isPrivate = mount != nil
     if let mount {
       root = mount.root
+      findsNames = try Self.findsNames(mount.root, rootHandle)
     } else {
       root = OwnedDescriptor(
         try SystemCalls.open(".", in: directory, flags: SystemCalls.directory))
+      findsNames = false
     }
     rootStatus = try FullStatus(of: root.descriptor)
-    findsNames = mount.map { Self.findsNames($0.root, rootHandle) } ?? false
-    let watch =
-      wanted == nil && !isWhole || wanted == .cached
-      ? Self.watch(root.descriptor, magic) : nil
+    let watch = wanted == .cached ? try Self.watch(root.descriptor, magic) : nil
     verified = watch.map { VerifiedFiles($0, on: magic) }
     let available: [Containment] =
-      (isWhole ? [.wholeFilesystem] : []) + (watch == nil ? [] : [.cached])
-      + (isPrivate ? [.kernel] : []) + [.walk]
+      (isWhole ? [.wholeFilesystem] : []) + (isPrivate ? [.kernel] : [])
+      + (watch == nil ? [] : [.cached]) + [.walk]
     guard let chosen = wanted ?? available.first, available.contains(chosen) else {
       throw .notSupported
     }
     containment = chosen
   }
 
-  private static func findsNames(_ mount: OwnedDescriptor, _ root: KernelFileHandle) -> Bool {
-    guard let fd = try? root.open(on: mount.descriptor, flags: SystemCalls.path, below: true) else {
+  private static func findsNames(
+    _ mount: OwnedDescriptor, _ root: KernelFileHandle
+  ) throws(Errno) -> Bool {
+    do throws(Errno) {
+      SystemCalls.close(
+        try root.open(on: mount.descriptor, flags: SystemCalls.path, below: true))
+      return true
+    } catch .staleHandle, .invalidArgument {
       return false
     }
-    SystemCalls.close(fd)
-    return true
+  }
+
+  /// What a call gives that this user or kernel need not be able to do, or `nil`.
+  private static func available<R>(_ call: () throws(Errno) -> R) throws(Errno) -> R? {
+    do throws(Errno) {
+      return try call()
+    } catch .notPermitted, .invalidArgument, .noFunction, .operationNotSupportedByDevice,
+      .improperLink, .notSupported
+    {
+      return nil
+    }
   }
 
   /// The handles in events are compared with others, so they have to be of a known layout; and what is
   /// done on another host, or by a server, has no events here.
-  private static func watch(_ root: FileDescriptor, _ magic: FilesystemMagic) -> RenameWatch? {
+  private static func watch(
+    _ root: FileDescriptor, _ magic: FilesystemMagic
+  ) throws(Errno) -> RenameWatch? {
     guard [.ext, .xfs, .btrfs, .f2fs, .tmpfs].contains(magic) else { return nil }
-    return try? RenameWatch(filesystemOf: root)
+    return try available { () throws(Errno) in try RenameWatch(filesystemOf: root) }
   }
 
   /// Whether an open file is the root.
@@ -112,7 +134,6 @@ extension Subtree {
     } catch {
       throw StoreError(error, "opening handle \(handle)")
     }
-    guard file.status.links > 0 else { throw GateRefusal.stale }
     guard try isSame(file, handle) else { throw GateRefusal.replaced }
     return file
   }
@@ -132,7 +153,7 @@ extension Subtree {
     do throws(Errno) {
       let fd = try SystemCalls.openName(name, in: directory.descriptor, flags: flags, mode: mode)
       return try SubtreeFile(fd, KernelFileHandle(of: fd.descriptor))
-    } catch .noSuchFileOrDirectory {
+    } catch .noSuchFileOrDirectory, .staleHandle, .notSupported {
       return nil
     } catch .improperLink {
       throw StoreError.mountPoint(name)

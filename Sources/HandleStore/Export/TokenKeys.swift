@@ -23,7 +23,9 @@ final class TokenKeys: Sendable {
 
   /// Reads the keys, and makes the first one where there are none.
   func load(in path: FilePath, make: Bool) throws {
-    let ring = try make ? Keyring.readOrMake(in: path) : Keyring.read(in: path)
+    guard let ring = try make ? Keyring.readOrMake(in: path) : Keyring.read(in: path) else {
+      throw StoreError.noKeys(path: path)
+    }
     state.withLock { state in
       state.ring = ring
       state.read = SystemCalls.now
@@ -64,7 +66,8 @@ final class TokenKeys: Sendable {
 extension Store {
   /// Takes up at once what is in the file of keys, rather than within a second.
   ///
-  /// - Throws: ``StoreError/exposedKeys(path:)``, ``StoreError/damagedFile(path:_:)``,
+  /// - Throws: ``StoreError/noKeys(path:)``, ``StoreError/exposedKeys(path:)``,
+  ///   ``StoreError/damagedFile(path:_:)``,
   ///   ``StoreError/system(_:_:)``. Then the keys stay as they were.
   public func reloadKeys() throws(StoreError) {
     try guarded { try tokenKeys.load(in: path, make: false) }

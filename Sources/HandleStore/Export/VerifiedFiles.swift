@@ -23,9 +23,12 @@ final class VerifiedFiles: Sendable {
     var known: Set<File> = []
     /// How many events there were.
     var changes: UInt64 = 0
+    /// Whether there may be more of them.
+    var isBehind = false
   }
 
   private static let capacity = 1 << 16
+  private static let mostEvents = 256
   private let magic: FilesystemMagic
   private let state: Mutex<State>
 
@@ -49,7 +52,7 @@ final class VerifiedFiles: Sendable {
     guard let file = File(handle, magic) else { return }
     state.withLock { state in
       catchUp(&state)
-      guard state.changes == ticket else { return }
+      guard state.changes == ticket, !state.isBehind else { return }
       if state.known.count >= Self.capacity { state.known.removeAll(keepingCapacity: true) }
       state.known.insert(file)
     }
@@ -58,8 +61,16 @@ final class VerifiedFiles: Sendable {
   /// Takes in what happened since.
   private func catchUp(_ state: inout State) {
     do throws(Errno) {
+      state.isBehind = false
+      var taken = 0
       while let event = try state.watch.next() {
         state.changes += 1
+        taken += 1
+        // Nobody is to wait for a long queue: nothing is known until it is at its end.
+        if taken == Self.mostEvents {
+          state.isBehind = true
+          return state.known.removeAll(keepingCapacity: true)
+        }
         if case .file(let handle) = event, let file = File(handle, magic) {
           state.known.remove(file)
         } else {

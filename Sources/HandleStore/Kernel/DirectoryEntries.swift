@@ -5,6 +5,12 @@ public import SystemPackage
 public struct DirectoryEntries {
   /// A name and what the directory says of it.
   public struct Entry {
+    /// What an entry says besides its name.
+    struct Head {
+      let inode: UInt64
+      let type: FileType
+    }
+
     /// One component, byte for byte as it is on the filesystem.
     public let name: FilePath
     /// The inode number, `d_ino`.
@@ -25,7 +31,10 @@ public struct DirectoryEntries {
   ///
   /// - Throws: what `getdents64(2)` gives: `ENOTDIR`, `EBADF`, `EIO`.
   /// - Complexity: O(1) and a system call for each 32 KiB.
-  public mutating func next() throws(Errno) -> Entry? {
+  public mutating func next() throws(Errno) -> Entry? { try next { _ in true } }
+
+  /// The next entry that may be wanted, by what it says besides its name.
+  mutating func next(where mayBe: (Entry.Head) -> Bool) throws(Errno) -> Entry? {
     while true {
       if offset == filled {
         offset = 0
@@ -33,19 +42,30 @@ public struct DirectoryEntries {
           try checked(unsafe hs_read_directory(descriptor.rawValue, &buffer, buffer.count)))
         if filled == 0 { return nil }
       }
-      let entry = current()
+      let head = head()
+      guard mayBe(head) else {
+        offset += recordLength
+        continue
+      }
+      let entry = Entry(name: name(), inode: head.inode, type: head.type)
+      offset += recordLength
       if entry.name != "." && entry.name != ".." { return entry }
     }
   }
 
-  /// The `struct linux_dirent64` at the offset, stepping over it.
-  private mutating func current() -> Entry {
+  // MARK: The `struct linux_dirent64` at the offset
+
+  private func head() -> Entry.Head {
     var inode: UInt64 = 0
     for i in (0..<8).reversed() { inode = inode << 8 | UInt64(buffer[offset + i]) }
-    let length = Int(buffer[offset + 16]) | Int(buffer[offset + 17]) << 8
-    let type = FileType(rawValue: CInterop.Mode(buffer[offset + 18]) << 12)
-    let name = buffer[(offset + 19)..<(offset + length)].map { CChar(bitPattern: $0) }
-    offset += length
-    return Entry(name: FilePath(platformString: name), inode: inode, type: type)
+    return Entry.Head(
+      inode: inode, type: FileType(rawValue: CInterop.Mode(buffer[offset + 18]) << 12))
+  }
+
+  private var recordLength: Int { Int(buffer[offset + 16]) | Int(buffer[offset + 17]) << 8 }
+
+  private func name() -> FilePath {
+    FilePath(
+      platformString: buffer[(offset + 19)..<(offset + recordLength)].map { CChar(bitPattern: $0) })
   }
 }

@@ -93,14 +93,26 @@ extension Turn {
 /// Makes a node stale; says whether it was live.
 struct Retiring: Change {
   let id: NodeID
+  /// Only as long as it has this file: it may have been copied up since.
+  var file: Node?
 
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Bool {
     guard var record = try transaction.record(id, turn.tables) else {
       throw StoreError.unknownNode(id)
     }
-    guard record.state == .live else { return false }
+    guard record.state == .live, try has(record, turn, transaction) else { return false }
     try turn.retire(id, &record, transaction)
     return true
+  }
+}
+
+extension Retiring {
+  private func has(
+    _ record: Record, _ turn: Turn, _ transaction: borrowing WriteTransaction
+  ) throws -> Bool {
+    guard let file else { return true }
+    return try record.filesystem == file.filesystem
+      && transaction.handle(of: record, id, turn.tables) == file.handle
   }
 }
 

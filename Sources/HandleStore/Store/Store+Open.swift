@@ -45,22 +45,24 @@ extension Store {
   public func open(_ id: NodeID, _ mode: OpenMode = .path) throws(StoreError) -> FileDescriptor {
     try guarded {
       let start = SystemCalls.now
-      guard let node = try find(id) else { throw StoreError.unknownNode(id) }
-      guard node.state == .live else { throw StoreError.stale(id) }
-      guard mode == .path || node.type == .regular || node.type == .directory else {
-        throw StoreError.notOpenable(id, node.type)
-      }
-      let (mount, magic) = try filesystems.mount(node.filesystem)
-      do throws(Errno) {
-        let descriptor = try open(node.handle, mode, on: mount, magic)
-        counters.openTimes.record(SystemCalls.now - start)
-        return descriptor
-      } catch .staleHandle {
-        try requireAnswer(mount)
-        foundStale(node)
-        throw StoreError.stale(id)
-      } catch {
-        throw StoreError(error, "opening node \(id)")
+      guard var node = try find(id) else { throw StoreError.unknownNode(id) }
+      while true {
+        guard node.state == .live else { throw StoreError.stale(id) }
+        guard mode == .path || node.type == .regular || node.type == .directory else {
+          throw StoreError.notOpenable(id, node.type)
+        }
+        let (mount, magic) = try filesystems.mount(node.filesystem)
+        do throws(Errno) {
+          let descriptor = try open(node.handle, mode, on: mount, magic)
+          counters.openTimes.record(SystemCalls.now - start)
+          return descriptor
+        } catch .staleHandle {
+          try requireAnswer(mount)
+          guard let other = try foundStale(node) else { throw StoreError.stale(id) }
+          node = other
+        } catch {
+          throw StoreError(error, "opening node \(id)")
+        }
       }
     }
   }
@@ -136,6 +138,8 @@ extension Store {
         try SystemCalls.open(".", in: mount.descriptor, flags: SystemCalls.directory))
       var entries = DirectoryEntries(of: root.descriptor)
       _ = try entries.next()
+    } catch .noSuchFileOrDirectory {
+      // The directory was removed, and the filesystem has said so.
     } catch .notDirectory {
       _ = try FileStatus(of: mount.descriptor)
     } catch {
@@ -145,9 +149,16 @@ extension Store {
 
   /// Retires a node whose file turned out to be gone. A store opened for reading leaves that to
   /// whoever writes; and where it cannot be written (the disk is full), the next open finds the same.
-  func foundStale(_ node: Node) {
-    guard let writer else { return }
-    if (try? writer.perform(Retiring(id: node.id))) == true { counters.count(.retired) }
+  ///
+  /// - Returns: the node as it is now, where it has another file: it was copied up meanwhile.
+  func foundStale(_ node: Node) throws -> Node? {
+    if let writer, (try? writer.perform(Retiring(id: node.id, file: node))) == true {
+      counters.count(.retired)
+    }
+    guard let now = try find(node.id), now.state == .live,
+      now.filesystem != node.filesystem || now.handle != node.handle
+    else { return nil }
+    return now
   }
 }
 

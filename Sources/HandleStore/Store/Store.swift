@@ -120,7 +120,7 @@ public final class Store: Sendable {
       return try body()
     } catch {
       let told = StoreError(any: error, path: path)
-      counters.count(told)
+      counters.count(told.refusal)
       throw told
     }
   }

@@ -48,6 +48,8 @@ public enum StoreError: Error, Equatable, Sendable {
   case exposedKeys(path: FilePath)
   /// The store has no keys yet.
   case noKeys(path: FilePath)
+  /// The store has no key of this id.
+  case noKey(UInt8, path: FilePath)
   /// The file of the exports or of the keys is not whole; with what to do.
   case damagedFile(path: FilePath, String)
 
@@ -147,6 +149,8 @@ extension StoreError: CustomStringConvertible {
       "\(path) can be read by others, or is not a file of its own, so its keys are not secret any more; "
         + "make new ones (`handlestore key rotate --keep 0`) after chmod 600"
     case .damagedFile(let path, let remedy): "\(path) is not whole; \(remedy)"
+    case .noKey(let id, let path):
+      "the store in \(path) has no key \(id); list its keys with `handlestore key list`"
     case .noKeys(let path):
       "the store in \(path) has no keys yet; add an export, or make one with `handlestore key rotate`"
     default: nil

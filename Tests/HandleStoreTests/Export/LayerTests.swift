@@ -165,6 +165,53 @@ private final class Layered {
     try layered.requireSound()
   }
 
+  /// Whoever finds the lower file gone just after the node was given the upper one does not retire it.
+  @Test func aCopyUpBesideDecoding() throws {
+    let layered = try Layered(lower: .ext4, upper: .xfs)
+    let (export, store) = (try #require(layered.export), try layered.store)
+    let rounds = 300 * soak
+    var tokens: [(NodeID, Token)] = []
+    for round in 0..<rounds {
+      try TestSupport.write("lower", to: layered.lower.path.appending("tree/\(round)"))
+      let node = try layered.lowerNode("\(round)")
+      tokens.append((node, try export.token(for: node)))
+    }
+    let asked = tokens
+    let decoders = Thread {
+      for (node, token) in asked {
+        for _ in 0..<20 {
+          _ = try? export.decode(token).descriptor.close()
+          _ = try? store.open(node).close()
+        }
+      }
+    }
+    decoders.start()
+    for (round, (node, _)) in tokens.enumerated() {
+      _ = try layered.copyUp(node, "\(round)")
+      try unlink(layered.lower.path.appending("tree/\(round)"))
+    }
+    while !decoders.isFinished { usleep(1000) }
+    for (node, token) in tokens {
+      #expect(try store.node(node)?.state == .live)
+      #expect(try export.contents(token) == "lower copied")
+    }
+    try layered.requireSound()
+  }
+
+  @Test func aLowerFileThatWasCopiedUpIsAnsweredByItsCopy() throws {
+    let layered = try Layered(lower: .ext4, upper: .xfs)
+    let export = try #require(layered.export)
+    let lowerRoot = try layered.store.register("tree", in: layered.lower.path, on: layered.lowerID)
+    let before = try #require(try export.lookup("a", in: .node(lowerRoot.node)))
+    _ = try layered.copyUp(before.node, "a")
+    let after = try #require(try export.lookup("a", in: .node(lowerRoot.node)))
+    #expect(after.node == before.node)
+    #expect(after.status.size == UInt64("lower copied".utf8.count))
+    let opened = try export.createOrOpen(
+      "a", in: .node(lowerRoot.node), .readOnly, permissions: 0o600)
+    #expect(try opened.descriptor.closeAfter { try readAll(opened.descriptor) } == "lower copied")
+  }
+
   @Test func onlyALiveNodeOfTheSameTypeIsCopiedUp() throws {
     let layered = try Layered(lower: .ext4, upper: .xfs)
     let store = try layered.store
