@@ -25,7 +25,7 @@ extension Export {
       do {
         return try body()
       } catch let refusal as GateRefusal {
-        store.counters.count(refusal)
+        store.counters.refused(refusal)
         throw refusal
       }
     }

@@ -86,8 +86,8 @@ final class StatisticsCounters: Sendable {
 
   func count(_ counter: Counter, _ n: UInt64 = 1) { counters[counter.rawValue].add(n) }
 
-  func count(_ refusal: Refusal) { refusals[refusal.rawValue].add(1) }
-  func count(_ refusal: GateRefusal) { gateRefusals[refusal.rawValue].add(1) }
+  func refused(_ refusal: Refusal) { refusals[refusal.rawValue].add(1) }
+  func refused(_ refusal: GateRefusal) { gateRefusals[refusal.rawValue].add(1) }
 
   func committed(changes: Int, nanoseconds: UInt64) {
     commitSizes.record(UInt64(changes))

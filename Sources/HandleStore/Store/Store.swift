@@ -120,7 +120,7 @@ public final class Store: Sendable {
       return try body()
     } catch {
       let told = StoreError(any: error, path: path)
-      counters.count(told.refusal)
+      counters.refused(told.refusal)
       throw told
     }
   }

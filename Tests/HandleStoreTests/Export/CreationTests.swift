@@ -50,7 +50,7 @@ import Testing
         atPath: exported.outside.appending("directory/new").string))
   }
 
-  @Test(arguments: [VolumeKind.ext4, .xfs, .btrfs, .tmpfs], [false, true])
+  @Test(arguments: VolumeKind.allCases, [false, true])
   func ofManyProcessesExactlyOneCreates(_ kind: VolumeKind, _ vanish: Bool) throws {
     let (volume, directory) = (try Volume(kind), try TemporaryDirectory())
     let tree = volume.path.appending("tree")

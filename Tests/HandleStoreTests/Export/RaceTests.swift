@@ -133,6 +133,37 @@ import Testing
     #expect(seen.acceptances == 0, "accepted though it was never inside: \(seen)")
   }
 
+  /// The same with the renames done by another process.
+  @Test(arguments: Kept.all) func anotherProcessMoves(_ kept: Kept) throws {
+    let exported = try kept.make()
+    let bridge = exported.inside.appending("bridge")
+    try makeDirectory(bridge.appending("inner"))
+    try TestSupport.write("secret", to: bridge.appending("inner/file"))
+    let tokens = [try exported.token("bridge/inner"), try exported.token("bridge/inner/file")]
+    try TestSupport.rename(bridge, to: exported.outside.appending("bridge"))
+    let script = """
+      import os, sys
+      os.chdir(sys.argv[1])
+      print("moving", flush=True)
+      while True:
+          os.rename("outside/bridge/inner", "outside/inner")
+          os.rename("outside/bridge", "inside/bridge")
+          os.rename("inside/bridge", "outside/bridge")
+          os.rename("outside/inner", "outside/bridge/inner")
+      """
+    let mover = try Child(["python3", "-c", script, exported.volume.path.string])
+    #expect(mover.line() == "moving")
+    var refusals = 0
+    for _ in 0..<Self.calls {
+      for token in tokens {
+        #expect(throws: StoreError.self) { try exported.export.status(token) }
+        refusals += 1
+      }
+    }
+    #expect(refusals == 2 * Self.calls)
+    mover.kill()
+  }
+
   /// What is looked up by a name while the directory goes out is not given to the client.
   @Test(arguments: Kept.all) func aNameInADirectoryThatGoesOut(_ kept: Kept) throws {
     let exported = try kept.make()
