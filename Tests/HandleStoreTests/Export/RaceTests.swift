@@ -8,7 +8,7 @@ import Testing
 /// Renames while a token is decoded: it is accepted only for a file that was inside at some moment
 /// during the call.
 @Suite(.mounts, .serialized) struct RaceTests {
-  private static let calls = 1200 * soak
+  private static let calls = 500 * soak
 
   /// A number that grows with each step of a mover, before it and after it.
   private final class Steps: Sendable {
