@@ -70,14 +70,7 @@ struct ExportCatalog {
   }
 
   func write(in directory: FilePath) throws(StoreError) {
-    let path = directory.appending(Self.fileName)
-    do throws(Errno) {
-      try SmallFile.replace(path, with: text)
-    } catch .noSpace {
-      throw .diskFull(path: directory)
-    } catch {
-      throw StoreError(error, "writing \(path)")
-    }
+    try SmallFile.write(text, Self.fileName, in: directory)
   }
 
   private var text: String {

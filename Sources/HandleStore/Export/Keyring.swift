@@ -73,14 +73,7 @@ extension Keyring {
   }
 
   func write(in directory: FilePath) throws(StoreError) {
-    let path = directory.appending(Self.name)
-    do throws(Errno) {
-      try SmallFile.replace(path, with: text)
-    } catch .noSpace {
-      throw .diskFull(path: directory)
-    } catch {
-      throw StoreError(error, "writing \(path)")
-    }
+    try SmallFile.write(text, Self.name, in: directory)
   }
 
   private var text: String {

@@ -44,6 +44,20 @@ enum SmallFile {
     try syncDirectory(path.removingLastComponent())
   }
 
+  /// ``replace(_:with:)`` of a file of the store in a directory.
+  static func write(
+    _ text: String, _ name: FilePath.Component, in directory: FilePath
+  ) throws(StoreError) {
+    let path = directory.appending(name)
+    do throws(Errno) {
+      try replace(path, with: text)
+    } catch .noSpace {
+      throw .diskFull(path: directory)
+    } catch {
+      throw StoreError(error, "writing \(path)")
+    }
+  }
+
   static func syncDirectory(_ path: FilePath) throws(Errno) {
     let path: FilePath = path.isEmpty ? "." : path
     let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))

@@ -55,14 +55,7 @@ extension StateFile {
   }
 
   func write(in directory: FilePath) throws(StoreError) {
-    let path = directory.appending(Self.name)
-    do throws(Errno) {
-      try SmallFile.replace(path, with: text)
-    } catch .noSpace {
-      throw .diskFull(path: directory)
-    } catch {
-      throw StoreError(error, "writing \(path)")
-    }
+    try SmallFile.write(text, Self.name, in: directory)
   }
 
   var text: String {
