@@ -245,9 +245,9 @@ long hs_path_in(int descriptors, int fd, char *buffer, size_t length)
     return read_link(descriptors, link, buffer, length);
 }
 
-int hs_allocate(int fd, int64_t length, int unshare)
+int hs_allocate(int fd, int64_t offset, int64_t length, int unshare)
 {
-    return result(fallocate(fd, unshare ? FALLOC_FL_UNSHARE_RANGE : 0, 0, length));
+    return result(fallocate(fd, unshare ? FALLOC_FL_UNSHARE_RANGE : 0, offset, length));
 }
 
 int hs_lock(int fd, int shared)

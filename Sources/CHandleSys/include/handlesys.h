@@ -101,8 +101,8 @@ long hs_path_of(int fd, char *buffer, size_t length);
 /* The same with /proc/self/fd open as `descriptors`: faster. */
 long hs_path_in(int descriptors, int fd, char *buffer, size_t length);
 
-/* fallocate(2) of [0, length), with FALLOC_FL_UNSHARE_RANGE where `unshare` is set. */
-int hs_allocate(int fd, int64_t length, int unshare);
+/* fallocate(2), with FALLOC_FL_UNSHARE_RANGE where `unshare` is set. */
+int hs_allocate(int fd, int64_t offset, int64_t length, int unshare);
 
 /* F_OFD_SETLK on the whole file. -EAGAIN when another description's lock is in the way. */
 int hs_lock(int fd, int shared);

@@ -56,10 +56,13 @@ enum SystemCalls {
     return FilePath(platformString: buffer)
   }
 
-  /// `fallocate(2)`: blocks for the first `length` bytes, so that no later write into them can
-  /// fail for want of space.
-  static func allocate(_ descriptor: FileDescriptor, length: Int, unshare: Bool) throws(Errno) {
-    try checked(hs_allocate(descriptor.rawValue, Int64(length), unshare ? 1 : 0))
+  /// `fallocate(2)`: blocks for `length` bytes, so that no later write into them can fail for want
+  /// of space. A file that ends before is made longer.
+  static func allocate(
+    _ descriptor: FileDescriptor, from offset: Int = 0, length: Int, unshare: Bool = false
+  ) throws(Errno) {
+    try checked(
+      hs_allocate(descriptor.rawValue, Int64(offset), Int64(length), unshare ? 1 : 0))
   }
 
   /// A lock on an open file description, let go when it is closed (`F_OFD_SETLK`); `EAGAIN` where

@@ -88,7 +88,7 @@ extension Environment {
         // write to one of those needs another.
         try SystemCalls.allocate(dataFile, length: length, unshare: true)
       } catch .notSupported {
-        try SystemCalls.allocate(dataFile, length: length, unshare: false)
+        try SystemCalls.allocate(dataFile, length: length)
       }
     } catch {
       throw LMDBError(code: error.rawValue)

@@ -12,7 +12,7 @@ enum LockFile {
     let path = directory.appending(name)
     do throws(Errno) {
       let file = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.readWrite))
-      try SystemCalls.allocate(file.descriptor, length: size, unshare: false)
+      try SystemCalls.allocate(file.descriptor, length: size)
     } catch .noSuchFileOrDirectory {
       try make(path)
     } catch .notSupported {

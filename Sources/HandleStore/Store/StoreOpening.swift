@@ -141,7 +141,7 @@ struct StoreOpening {
       try SystemCalls.open(probe, flags: SystemCalls.createEmpty, mode: 0o600))
     defer { try? SystemCalls.unlink(probe) }
     do throws(Errno) {
-      try SystemCalls.allocate(file.descriptor, length: 4096, unshare: false)
+      try SystemCalls.allocate(file.descriptor, length: 4096)
       return true
     } catch .notSupported {
       return false  // ext4 without extents
