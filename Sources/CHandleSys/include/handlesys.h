@@ -90,6 +90,18 @@ int hs_watch_pending(int watch);
 #define HS_WATCH_DIRECTORY 0x40000000u /* FAN_ONDIR */
 long hs_read(int fd, void *buffer, size_t length);
 
+/* FUSE_DEV_IOC_BACKING_OPEN and _CLOSE (Linux 6.9) on a connection to the kernel's FUSE: the kernel keeps a
+ * file open and gives it a number, greater than 0. */
+int hs_backing_open(int fuse, int fd, uint32_t *id);
+int hs_backing_close(int fuse, uint32_t id);
+
+/* A pair of connected Unix sockets that keep messages apart (SOCK_SEQPACKET). */
+int hs_socket_pair(int sockets[2]);
+/* A message of two words, and a descriptor where `fd` is not negative. */
+int hs_send_descriptor(int socket, const uint64_t words[2], int fd);
+/* Waits for one. Returns 1, or 0 where the other side is closed. `fd` is -1 where none came. */
+int hs_receive_descriptor(int socket, uint64_t words[2], int *fd);
+
 /* flock(2), waiting. */
 int hs_wait_for_lock(int fd);
 

@@ -1,0 +1,54 @@
+internal import CHandleSys
+internal import Glibc
+internal import SystemPackage
+
+extension SystemCalls {
+  /// Another descriptor of the same description (`F_DUPFD_CLOEXEC`).
+  static func duplicate(_ descriptor: FileDescriptor) throws(Errno) -> FileDescriptor {
+    let fd = fcntl(descriptor.rawValue, F_DUPFD_CLOEXEC, 0)
+    guard fd >= 0 else { throw Errno(rawValue: errno) }
+    return FileDescriptor(rawValue: fd)
+  }
+
+  /// `FUSE_DEV_IOC_BACKING_OPEN`: the kernel keeps a regular file open, under a number greater than 0.
+  static func openBacking(
+    _ file: FileDescriptor, on fuse: FileDescriptor
+  ) throws(Errno) -> UInt32 {
+    var id: UInt32 = 0
+    try checked(unsafe hs_backing_open(fuse.rawValue, file.rawValue, &id))
+    return id
+  }
+
+  /// `FUSE_DEV_IOC_BACKING_CLOSE`; there is nothing to do about its errors.
+  static func closeBacking(_ id: UInt32, on fuse: FileDescriptor) {
+    _ = hs_backing_close(fuse.rawValue, id)
+  }
+
+  /// `socketpair(2)`, `SOCK_SEQPACKET`.
+  static func socketPair() throws(Errno) -> (FileDescriptor, FileDescriptor) {
+    var sockets: [CInt] = [-1, -1]
+    try checked(unsafe hs_socket_pair(&sockets))
+    return (FileDescriptor(rawValue: sockets[0]), FileDescriptor(rawValue: sockets[1]))
+  }
+
+  /// `sendmsg(2)` of two words, with a descriptor (`SCM_RIGHTS`) or without.
+  static func send(
+    _ first: UInt64, _ second: UInt64, _ descriptor: FileDescriptor?, to socket: FileDescriptor
+  ) throws(Errno) {
+    let words = [first, second]
+    try checked(unsafe hs_send_descriptor(socket.rawValue, words, descriptor?.rawValue ?? -1))
+  }
+
+  /// `recvmsg(2)`: what ``send(_:_:_:to:)`` sent; `nil` where the other side is closed.
+  static func receive(
+    from socket: FileDescriptor
+  ) throws(Errno) -> (first: UInt64, second: UInt64, descriptor: OwnedDescriptor?)? {
+    var words: [UInt64] = [0, 0]
+    var fd: CInt = -1
+    guard try checked(unsafe hs_receive_descriptor(socket.rawValue, &words, &fd)) > 0 else {
+      return nil
+    }
+    let descriptor = fd < 0 ? nil : OwnedDescriptor(FileDescriptor(rawValue: fd))
+    return (words[0], words[1], descriptor)
+  }
+}

@@ -1,0 +1,70 @@
+public import SystemPackage
+
+extension Intent {
+  /// Whether an operation on names was done: by what they lead to now.
+  ///
+  /// - Parameters:
+  ///   - directory: the directory of ``name``, open; `O_PATH` too.
+  ///   - newDirectory: the directory of ``newName``, where there is one.
+  /// - Throws: what `name_to_handle_at(2)` and `statx(2)` give, but for `ENOENT`.
+  /// - Complexity: one or two system calls. Any thread.
+  public func wasDone(
+    in directory: FileDescriptor, _ newDirectory: FileDescriptor? = nil
+  ) throws(Errno) -> Bool {
+    switch operation {
+    case .create:
+      let status = try Self.present { () throws(Errno) -> FileStatus in
+        try FileStatus(name: name, in: directory)
+      }
+      return status?.type == type
+    case .link: return try handle(name, directory) == file
+    case .remove: return try handle(name, directory) != file
+    case .rename:
+      guard try handle(newName, newDirectory ?? directory) == file else { return false }
+      return try handle(name, directory) != file
+    case .exchange:
+      guard try handle(newName, newDirectory ?? directory) == file else { return false }
+      return try handle(name, directory) == other
+    case .createAttribute, .removeAttribute, .insertRange, .collapseRange: return false
+    }
+  }
+
+  /// Whether a change of an extended attribute was done.
+  ///
+  /// - Parameter hasAttribute: whether the file has it now.
+  public func wasDone(hasAttribute: Bool) -> Bool {
+    switch operation {
+    case .createAttribute: hasAttribute
+    case .removeAttribute: !hasAttribute
+    default: false
+    }
+  }
+
+  /// Whether a change of a range was done.
+  ///
+  /// - Parameter size: the file's size now.
+  public func wasDone(size: UInt64) -> Bool {
+    switch operation {
+    case .insertRange: size == self.size &+ length
+    case .collapseRange: size == self.size &- length
+    default: false
+    }
+  }
+
+  private func handle(
+    _ name: FilePath, _ directory: FileDescriptor
+  ) throws(Errno) -> KernelFileHandle? {
+    try Self.present { () throws(Errno) -> KernelFileHandle in
+      try KernelFileHandle(name: name, in: directory)
+    }
+  }
+
+  private static func present<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R? {
+    do throws(Errno) {
+      return try body()
+    } catch {
+      if error == .noSuchFileOrDirectory { return nil }
+      throw error
+    }
+  }
+}

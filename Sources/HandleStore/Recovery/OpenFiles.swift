@@ -1,0 +1,147 @@
+internal import Synchronization
+public import SystemPackage
+
+/// The files that the clients of a FUSE server have open, in memory that outlives the server, and kept
+/// open by the kernel where it can: with FUSE_PASSTHROUGH (Linux 6.9) it then reads and writes them by
+/// itself, also while no server runs, and they can be opened by their handles when they have lost their
+/// last name.
+///
+/// An open has a number of its own, which the request to close it names: so that a request that comes
+/// twice, because a server was killed before its reply, counts once. Any thread.
+public final class OpenFiles: Sendable {
+  /// A file that is open: how many times, and under which number the kernel keeps it (0 where not).
+  private struct File {
+    var opens = 0
+    var backing: UInt32
+  }
+
+  private struct State {
+    var chunks: [SharedWords] = []
+    var free: [Int] = []
+    /// By the number of the open.
+    var slots: [UInt64: Int] = [:]
+    var files: [NodeID: File] = [:]
+  }
+
+  /// A slot is the open's number, which is 0 in a free slot and stored last, the node, the kernel's
+  /// number, and a word that is 0.
+  private static let slotWords = 4
+  private static let chunkSlots = 2048
+  private static let chunkBytes = chunkSlots * slotWords * 8
+
+  private let descriptor: OwnedDescriptor
+  private let fuse: FileDescriptor
+  private let state = Mutex(State())
+
+  /// - Parameters:
+  ///   - descriptor: a file that can be read and written, such as a memfd; it stays the caller's. An
+  ///     empty one says that none is open.
+  ///   - fuse: the connection to the kernel, an open `/dev/fuse`; the caller's to close, later.
+  /// - Throws: `EMFILE`, `ENOSPC`, `ENOMEM`.
+  /// - Complexity: O(open files)
+  public init(in descriptor: FileDescriptor, fuse: FileDescriptor) throws(Errno) {
+    self.descriptor = OwnedDescriptor(try SystemCalls.duplicate(descriptor))
+    self.fuse = fuse
+    for _ in 0..<SystemCalls.size(of: descriptor) / Self.chunkBytes { try addChunk() }
+  }
+
+  /// Takes note of an open.
+  ///
+  /// - Parameters:
+  ///   - number: the open's, not 0; in FUSE the `unique` of the request, without bit 63.
+  ///   - node: the file's node.
+  ///   - file: the file, for the kernel to keep, open in any way (`O_PATH` too); `nil` where it is not to.
+  ///     It stays the caller's. It is looked at for the first open of the file only: all have to go
+  ///     the same way.
+  /// - Returns: the number under which the kernel keeps the file; 0 where it does not.
+  /// - Throws: `ENOSPC`, `ENOMEM`. That the kernel cannot keep the file is no error.
+  /// - Complexity: O(1), for the first open of a file a system call.
+  public func open(
+    _ number: UInt64, of node: NodeID, file: FileDescriptor?
+  ) throws(Errno) -> UInt32 {
+    try state.withLock { (state) throws(Errno) in
+      if let slot = state.slots[number] { return backing(slot, &state) }
+      if state.free.isEmpty { try addChunk(&state) }
+      let slot = state.free.removeLast()
+      let backing = state.files[node]?.backing ?? keep(file)
+      let (words, start) = place(slot, &state)
+      words[start + 1] = node.rawValue
+      words[start + 2] = UInt64(backing)
+      words[start] = number
+      take(slot, &state)
+      return backing
+    }
+  }
+
+  /// Takes note that an open is over; nothing where it was before.
+  ///
+  /// - Complexity: O(1), for the last open of a file a system call.
+  public func close(_ number: UInt64) {
+    state.withLock { state in
+      guard let slot = state.slots.removeValue(forKey: number) else { return }
+      let (words, start) = place(slot, &state)
+      let node = NodeID(rawValue: words[start + 1])
+      state.files[node]?.opens -= 1
+      if let file = state.files[node], file.opens == 0 {
+        state.files[node] = nil
+        if file.backing != 0 { SystemCalls.closeBacking(file.backing, on: fuse) }
+      }
+      words[start] = 0
+      state.free.append(slot)
+    }
+  }
+
+  /// Whether a node's file is open, and nobody but its opener keeps it.
+  ///
+  /// - Complexity: O(1)
+  public func needsParking(_ node: NodeID) -> Bool {
+    state.withLock { $0.files[node].map { $0.backing == 0 } ?? false }
+  }
+
+  /// How many opens there are, and how many files the kernel keeps.
+  public var count: (opens: Int, kept: Int) {
+    state.withLock { state in
+      (state.slots.count, state.files.values.count { $0.backing != 0 })
+    }
+  }
+
+  private func keep(_ file: FileDescriptor?) -> UInt32 {
+    file.flatMap { try? SystemCalls.openBacking($0, on: fuse) } ?? 0
+  }
+
+  // MARK: Slots
+
+  private func addChunk() throws(Errno) {
+    try state.withLock { (state) throws(Errno) in try addChunk(&state) }
+  }
+
+  /// Takes up one more chunk of the file, and the opens in it.
+  private func addChunk(_ state: inout State) throws(Errno) {
+    let chunk = state.chunks.count
+    let words = try SharedWords(
+      of: descriptor.descriptor, from: chunk * Self.chunkBytes,
+      count: Self.chunkSlots * Self.slotWords)
+    state.chunks.append(words)
+    for slot in (chunk * Self.chunkSlots..<(chunk + 1) * Self.chunkSlots).reversed() {
+      let (words, start) = place(slot, &state)
+      if words[start] == 0 { state.free.append(slot) } else { take(slot, &state) }
+    }
+  }
+
+  /// Takes up an open that stands in a slot.
+  private func take(_ slot: Int, _ state: inout State) {
+    let (words, start) = place(slot, &state)
+    let backing = UInt32(truncatingIfNeeded: words[start + 2])
+    state.slots[words[start]] = slot
+    state.files[NodeID(rawValue: words[start + 1]), default: File(backing: backing)].opens += 1
+  }
+
+  private func backing(_ slot: Int, _ state: inout State) -> UInt32 {
+    let (words, start) = place(slot, &state)
+    return UInt32(truncatingIfNeeded: words[start + 2])
+  }
+
+  private func place(_ slot: Int, _ state: inout State) -> (SharedWords, Int) {
+    (state.chunks[slot / Self.chunkSlots], slot % Self.chunkSlots * Self.slotWords)
+  }
+}

@@ -1,0 +1,75 @@
+internal import Synchronization
+public import SystemPackage
+
+/// Keeps files that have lost their last name, and are needed nevertheless, by descriptors in another
+/// process: so they can be opened by their handles after this one was killed, for as long as that one
+/// lives. That one has the ``ParkedFiles``.
+///
+/// A file is parked before its last name is removed. What is sent is kept even where the sender is
+/// killed at once. Any thread.
+public final class Parking: Sendable {
+  private let socket: FileDescriptor
+  private let parked = Mutex<Set<NodeID>>([])
+
+  /// - Parameter socket: the other end of that of the ``ParkedFiles``; the caller's to close.
+  public init(socket: FileDescriptor) { self.socket = socket }
+
+  /// Two connected sockets, `SOCK_SEQPACKET` with `O_CLOEXEC`: one for a ``Parking``, one for its
+  /// ``ParkedFiles``.
+  ///
+  /// - Throws: `EMFILE`, `ENFILE`.
+  public static func makeSockets() throws(Errno) -> (FileDescriptor, FileDescriptor) {
+    try SystemCalls.socketPair()
+  }
+
+  /// Parks a node's file; in place of the one that is parked for the node.
+  ///
+  /// - Parameter file: the file, open; `O_PATH` too. It stays the caller's.
+  /// - Throws: `EPIPE` where the other process is gone, `ETOOMANYREFS` where too many descriptors are
+  ///   on their way.
+  /// - Complexity: a system call; it waits where the other process does not keep up.
+  public func park(_ file: FileDescriptor, of node: NodeID) throws(Errno) {
+    try SystemCalls.send(ParkedFiles.park, node.rawValue, file, to: socket)
+    parked.withLock { _ = $0.insert(node) }
+  }
+
+  /// Lets go of a node's file, where one is parked.
+  ///
+  /// - Parameter evenIfUnknown: also where an earlier process may have parked it.
+  /// - Throws: `EPIPE`.
+  /// - Complexity: a system call where it may be parked.
+  public func release(_ node: NodeID, evenIfUnknown: Bool = false) throws(Errno) {
+    let known = parked.withLock { $0.remove(node) != nil }
+    guard known || evenIfUnknown else { return }
+    try SystemCalls.send(ParkedFiles.release, node.rawValue, nil, to: socket)
+  }
+}
+
+/// The files that another process has parked in this one (``Parking``). One thread at a time.
+public struct ParkedFiles: ~Copyable {
+  static let park: UInt64 = 1
+  static let release: UInt64 = 2
+
+  private var files: [NodeID: OwnedDescriptor] = [:]
+
+  /// None.
+  public init() {}
+
+  /// How many there are.
+  public var count: Int { files.count }
+
+  /// Takes the next message from a socket, and waits for it.
+  ///
+  /// - Returns: whether there was one: not where the other side is closed.
+  /// - Throws: what `recvmsg(2)` gives.
+  public mutating func receive(from socket: FileDescriptor) throws(Errno) -> Bool {
+    guard let message = try SystemCalls.receive(from: socket) else { return false }
+    let node = NodeID(rawValue: message.second)
+    switch message.first {
+    case Self.park: files[node] = message.descriptor ?? files[node]
+    case Self.release: files[node] = nil
+    default: break
+    }
+    return true
+  }
+}
