@@ -91,6 +91,11 @@ public final class OpenFiles: Sendable {
     }
   }
 
+  /// Whether a node's file is open.
+  ///
+  /// - Complexity: O(1)
+  public func isOpen(_ node: NodeID) -> Bool { state.withLock { $0.files[node] != nil } }
+
   /// Whether a node's file is open, and nobody but its opener keeps it.
   ///
   /// - Complexity: O(1)

@@ -1,0 +1,497 @@
+#define _GNU_SOURCE
+#include "handlefs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/securebits.h>
+#include <linux/capability.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <sched.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+static long result(long value) { return value < 0 ? -errno : value; }
+
+/* MARK: A session */
+
+struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void *server, int fuse)
+{
+    char *arguments[] = {"handlefs", NULL};
+    struct fuse_args args = FUSE_ARGS_INIT(1, arguments);
+    struct fuse_session *session = fuse_session_new(&args, operations, sizeof *operations, server);
+    if (!session)
+        return NULL;
+    char path[32];
+    snprintf(path, sizeof path, "/dev/fd/%d", fuse);
+    if (fuse_session_mount(session, path)) {
+        fuse_session_destroy(session);
+        return NULL;
+    }
+    return session;
+}
+
+void hf_take_init(struct fuse_session *session, void *message, size_t length)
+{
+    struct fuse_buf buffer = {.mem = message, .size = length};
+    fuse_session_process_buf(session, &buffer);
+}
+
+/* struct fuse_init_out of Linux 6.9. */
+struct init_reply {
+    struct fuse_out_header header;
+    struct {
+        uint32_t major, minor, max_readahead, flags;
+        uint16_t max_background, congestion_threshold;
+        uint32_t max_write, time_gran;
+        uint16_t max_pages, map_alignment;
+        uint32_t flags2, max_stack_depth, unused[6];
+    } body;
+};
+
+#define PASSTHROUGH (1u << 5) /* FUSE_PASSTHROUGH, bit 37 */
+
+int hf_answer_init(int fuse, const void *message, size_t length, int passthrough)
+{
+    const struct fuse_in_header *header = message;
+    struct fuse_init_in in = {0};
+    size_t size = length - sizeof *header;
+    memcpy(&in, header + 1, size < sizeof in ? size : sizeof in);
+    uint32_t wanted = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_EXPORT_SUPPORT | FUSE_DONT_MASK |
+                      FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
+                      FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_POSIX_ACL | FUSE_MAX_PAGES |
+                      FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
+    struct init_reply reply = {
+        .header = {.len = sizeof reply, .unique = header->unique},
+        .body = {
+            .major = FUSE_KERNEL_VERSION,
+            .minor = FUSE_KERNEL_MINOR_VERSION,
+            .max_readahead = in.max_readahead,
+            .flags = in.flags & wanted,
+            .max_background = 64,
+            .congestion_threshold = 48,
+            .max_write = 1 << 20,
+            .time_gran = 1,
+            .max_pages = 256,
+        },
+    };
+    int has = passthrough && in.flags & FUSE_INIT_EXT && in.flags2 & PASSTHROUGH;
+    if (has) {
+        reply.body.flags2 = PASSTHROUGH;
+        reply.body.max_stack_depth = 1;
+    }
+    long written = write(fuse, &reply, sizeof reply);
+    return written < 0 ? -errno : has;
+}
+
+int hf_resend(int fuse)
+{
+    struct fuse_out_header notice = {.len = sizeof notice, .error = 7 /* FUSE_NOTIFY_RESEND */};
+    long written = write(fuse, &notice, sizeof notice);
+    return written < 0 ? -errno : 0;
+}
+
+static _Thread_local const struct fuse_in_header *current;
+static atomic_int stopping;
+
+const struct fuse_in_header *hf_request(void) { return current; }
+
+struct worker {
+    pthread_t thread;
+    struct fuse_session *session;
+    atomic_int ended;
+    int result;
+};
+
+static void prepare_thread(void);
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct fuse_buf buffer = {0};
+    prepare_thread();
+    while (!stopping) {
+        int length = fuse_session_receive_buf(worker->session, &buffer);
+        if (length == -EINTR)
+            continue;
+        if (length <= 0) {
+            worker->result = length;
+            break;
+        }
+        current = buffer.mem;
+        fuse_session_process_buf(worker->session, &buffer);
+    }
+    free(buffer.mem);
+    worker->ended = 1;
+    return NULL;
+}
+
+static void nothing(int signal) { (void)signal; }
+
+int hf_serve(struct fuse_session *session, int threads)
+{
+    /* Ends a read that waits, where it is sent to its thread. */
+    struct sigaction action = {.sa_handler = nothing};
+    sigaction(SIGUSR1, &action, NULL);
+    struct worker *workers = calloc((size_t)threads, sizeof *workers);
+    if (!workers)
+        return -ENOMEM;
+    int started = 0;
+    for (; started < threads; started++) {
+        workers[started].session = session;
+        if (pthread_create(&workers[started].thread, NULL, work, &workers[started]))
+            break;
+    }
+    int answer = started ? 0 : -EAGAIN;
+    for (int i = 0; i < started; i++) {
+        /* A signal may come just before the read that it is to end. */
+        while (!workers[i].ended) {
+            struct timespec moment = {.tv_nsec = 1000000};
+            nanosleep(&moment, NULL);
+            if (stopping && !workers[i].ended)
+                pthread_kill(workers[i].thread, SIGUSR1);
+        }
+        pthread_join(workers[i].thread, NULL);
+        if (workers[i].result)
+            answer = workers[i].result;
+    }
+    free(workers);
+    return answer ? answer : stopping;
+}
+
+void hf_stop(void) { stopping = 1; }
+
+/* MARK: Credentials of this thread */
+
+static _Thread_local uid_t acting_uid;
+static _Thread_local gid_t acting_gid;
+static _Thread_local mode_t acting_mask;
+
+static void prepare_thread(void)
+{
+    /* A mask of its own, and capabilities that stay when the user changes. */
+    unshare(CLONE_FS);
+    prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
+    umask(0);
+    acting_mask = 0;
+}
+
+void hf_act_for(uid_t uid, gid_t gid, mode_t mask)
+{
+    if (gid != acting_gid)
+        syscall(SYS_setfsgid, gid);
+    if (uid != acting_uid)
+        syscall(SYS_setfsuid, uid);
+    if (mask != acting_mask)
+        umask(mask);
+    acting_uid = uid;
+    acting_gid = gid;
+    acting_mask = mask;
+}
+
+int hf_set_fsetid(int on)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data))
+        return -errno;
+    if (on)
+        data[0].effective |= 1u << CAP_FSETID;
+    else
+        data[0].effective &= ~(1u << CAP_FSETID);
+    return (int)result(syscall(SYS_capset, &header, data));
+}
+
+/* MARK: Files */
+
+struct fd_path {
+    char text[32];
+};
+
+static struct fd_path path_of(int fd)
+{
+    struct fd_path path;
+    snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
+    return path;
+}
+
+int hf_open(int directory, const char *name, int flags, mode_t mode)
+{
+    return (int)result(openat(directory, name, flags | O_CLOEXEC, mode));
+}
+
+int hf_find(int directory, const char *name)
+{
+    struct open_how how = {
+        .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+        .resolve = RESOLVE_NO_XDEV,
+    };
+    return (int)result(syscall(SYS_openat2, directory, name, &how, sizeof how));
+}
+
+int hf_reopen(int fd, int flags) { return (int)result(open(path_of(fd).text, flags | O_CLOEXEC)); }
+
+int hf_close(int fd) { return (int)result(close(fd)); }
+
+int hf_status(int fd, struct stat *status)
+{
+    return (int)result(fstatat(fd, "", status, AT_EMPTY_PATH));
+}
+
+int hf_statvfs(int fd, struct statvfs *status) { return (int)result(fstatvfs(fd, status)); }
+
+int hf_make_directory(int directory, const char *name, mode_t mode)
+{
+    return (int)result(mkdirat(directory, name, mode));
+}
+
+int hf_make_node(int directory, const char *name, mode_t mode, dev_t device)
+{
+    return (int)result(mknodat(directory, name, mode, device));
+}
+
+int hf_make_symlink(const char *target, int directory, const char *name)
+{
+    return (int)result(symlinkat(target, directory, name));
+}
+
+int hf_link(int fd, int directory, const char *name)
+{
+    return (int)result(linkat(fd, "", directory, name, AT_EMPTY_PATH));
+}
+
+int hf_unlink(int directory, const char *name, int is_directory)
+{
+    return (int)result(unlinkat(directory, name, is_directory ? AT_REMOVEDIR : 0));
+}
+
+int hf_rename(int directory, const char *name, int new_directory, const char *new_name,
+              unsigned flags)
+{
+    return (int)result(renameat2(directory, name, new_directory, new_name, flags));
+}
+
+long hf_read_link(int fd, char *buffer, size_t size)
+{
+    return result(readlinkat(fd, "", buffer, size));
+}
+
+int hf_set_owner(int fd, uid_t uid, gid_t gid)
+{
+    return (int)result(fchownat(fd, "", uid, gid, AT_EMPTY_PATH));
+}
+
+int hf_set_mode(int fd, mode_t mode) { return (int)result(chmod(path_of(fd).text, mode)); }
+
+int hf_set_times(int fd, const struct timespec times[2])
+{
+    return (int)result(utimensat(fd, "", times, AT_EMPTY_PATH));
+}
+
+int hf_truncate(int fd, off_t size) { return (int)result(ftruncate(fd, size)); }
+
+int hf_allocate(int fd, int mode, off_t offset, off_t length)
+{
+    return (int)result(fallocate(fd, mode, offset, length));
+}
+
+off_t hf_seek(int fd, off_t offset, int whence) { return result(lseek(fd, offset, whence)); }
+
+long hf_copy(int from, off_t from_offset, int to, off_t to_offset, size_t length)
+{
+    return result(copy_file_range(from, &from_offset, to, &to_offset, length, 0));
+}
+
+long hf_read_at(int fd, void *buffer, size_t size, off_t offset)
+{
+    size_t filled = 0;
+    while (filled < size) {
+        ssize_t n = pread(fd, (char *)buffer + filled, size - filled, offset + (off_t)filled);
+        if (n < 0)
+            return filled ? (long)filled : -errno;
+        if (n == 0)
+            break;
+        filled += (size_t)n;
+    }
+    return (long)filled;
+}
+
+long hf_write_at(int fd, const void *buffer, size_t size, off_t offset)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = pwrite(fd, (const char *)buffer + done, size - done, offset + (off_t)done);
+        if (n < 0)
+            return done ? (long)done : -errno;
+        done += (size_t)n;
+    }
+    return (long)done;
+}
+
+int hf_sync(int fd, int data_only) { return (int)result(data_only ? fdatasync(fd) : fsync(fd)); }
+
+long hf_read_entries(int fd, void *buffer, size_t size, off_t offset)
+{
+    if (lseek(fd, offset, SEEK_SET) < 0)
+        return -errno;
+    return result(getdents64(fd, buffer, size));
+}
+
+long hf_get_attribute(int fd, const char *name, void *buffer, size_t size)
+{
+    return result(getxattr(path_of(fd).text, name, buffer, size));
+}
+
+long hf_list_attributes(int fd, char *buffer, size_t size)
+{
+    return result(listxattr(path_of(fd).text, buffer, size));
+}
+
+int hf_set_attribute(int fd, const char *name, const void *value, size_t size, int flags)
+{
+    return (int)result(setxattr(path_of(fd).text, name, value, size, flags));
+}
+
+int hf_remove_attribute(int fd, const char *name)
+{
+    return (int)result(removexattr(path_of(fd).text, name));
+}
+
+/* MARK: Mounting and processes */
+
+int hf_mount(int fuse, const char *source, const char *target, int read_only)
+{
+    char options[128];
+    snprintf(options, sizeof options,
+             "fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other", fuse);
+    return (int)result(
+        mount(source, target, "fuse.handlefs", read_only ? MS_RDONLY : 0, options));
+}
+
+int hf_unmount(const char *target, int detach)
+{
+    return (int)result(umount2(target, UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0)));
+}
+
+int hf_memory_file(const char *name) { return (int)result(memfd_create(name, MFD_CLOEXEC)); }
+
+int hf_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &set, NULL))
+        return -errno;
+    return (int)result(signalfd(-1, &set, SFD_CLOEXEC));
+}
+
+int hf_next_signal(int signals)
+{
+    struct signalfd_siginfo info;
+    ssize_t n = read(signals, &info, sizeof info);
+    return n < 0 ? -errno : (int)info.ssi_signo;
+}
+
+int hf_process(int pid) { return (int)result(syscall(SYS_pidfd_open, pid, 0)); }
+
+int hf_spawn(const char *path, char *const arguments[], const int *descriptors, int count,
+             int new_session)
+{
+    extern char **environ;
+    int copies[16];
+    /* Out of the way of the numbers that they are to get. */
+    for (int i = 0; i < count; i++) {
+        copies[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 64);
+        if (copies[i] < 0)
+            return -errno;
+    }
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    for (int i = 0; i < count; i++)
+        posix_spawn_file_actions_adddup2(&actions, copies[i], 3 + i);
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETSIGMASK | (new_session ? POSIX_SPAWN_SETSID : 0));
+    pid_t pid = -1;
+    int error = posix_spawn(&pid, path, &actions, &attributes, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    for (int i = 0; i < count; i++)
+        close(copies[i]);
+    return error ? -error : pid;
+}
+
+static int local_socket(const char *path, struct sockaddr_un *address)
+{
+    address->sun_family = AF_UNIX;
+    if (strlen(path) >= sizeof address->sun_path)
+        return -ENAMETOOLONG;
+    strcpy(address->sun_path, path);
+    return (int)result(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+int hf_listen(const char *path)
+{
+    struct sockaddr_un address = {0};
+    int fd = local_socket(path, &address);
+    if (fd < 0)
+        return fd;
+    unlink(path);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) || chmod(path, 0600) ||
+        listen(fd, 16)) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+int hf_accept(int listener) { return (int)result(accept4(listener, NULL, NULL, SOCK_CLOEXEC)); }
+
+int hf_connect(const char *path)
+{
+    struct sockaddr_un address = {0};
+    int fd = local_socket(path, &address);
+    if (fd < 0)
+        return fd;
+    if (connect(fd, (struct sockaddr *)&address, sizeof address)) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+int hf_raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return -errno;
+    limit.rlim_cur = limit.rlim_max;
+    return (int)result(setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+int hf_wait(int pid) { return (int)result(waitpid(pid, NULL, WNOHANG)); }

@@ -1,0 +1,74 @@
+internal import ArgumentParser
+internal import HandleStore
+internal import Logging
+internal import SystemPackage
+
+/// What the supervisor starts: the server of a file system that is or will be mounted.
+struct Serve: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Serve a file system that the supervisor has mounted.", shouldDisplay: false)
+
+  @OptionGroup var mount: MountOptions
+  @Flag var background = false
+
+  func run() throws {
+    let log = Log.start(inBackground: background)
+    let session = SessionDescriptors()
+    let source = try Source(mount)
+    Processes.send(.prepared, to: session.control)
+    guard let mounted = Processes.receive(from: session.control) else { throw ExitCode.failure }
+    let options = ServerOptions(
+      isReadOnly: mount.readOnly, cacheTimeout: mount.cacheTimeout,
+      passthrough: mounted == .mountedWithPassthrough, files: Self.cacheSize)
+    let server = try Server(
+      store: source.store, export: source.export, filesystem: source.filesystem,
+      session: session, options: options, log: log)
+    let kernel = try Session(server, fuse: session.fuse, start: session.start.contents())
+    Thread.start { Self.listen(session) }
+    Processes.send(.serving, to: session.control)
+    let end = try kernel.serve(threads: Self.threads, on: session.fuse)
+    try source.store.close()
+    if end == .unmounted { Processes.send(.unmounted, to: session.control) }
+  }
+
+  private static let threads = 4
+
+  /// What is left of the descriptors besides those of the requests under way and of the store.
+  private static var cacheSize: Int { min(900, Processes.descriptorLimit - 100) }
+
+  /// Listens to the supervisor.
+  private static func listen(_ session: SessionDescriptors) {
+    while let message = Processes.receive(from: session.control) {
+      if message == .stop { Session.stop() }
+    }
+  }
+}
+
+/// The directory that is shown, and the store that knows its files.
+struct Source {
+  let store: Store
+  let export: Export
+  let filesystem: FilesystemID
+
+  init(_ options: MountOptions) throws {
+    store = try Store(at: FilePath(options.store))
+    let root = BackingFile(
+      try FileDescriptor.open(FilePath(options.source), .readOnly, options: .directory))
+    filesystem = try store.attach(root.descriptor)
+    export = try Self.export(of: root, options, in: store)
+  }
+
+  private static func export(
+    of root: BackingFile, _ options: MountOptions, in store: Store
+  ) throws -> Export {
+    let name = "handlefs \(options.source)"
+    let handle = try KernelFileHandle(of: root.descriptor)
+    if let known = try store.exports().first(where: { $0.name == name }) {
+      if known.isReadOnly == options.readOnly, known.layers.map(\.root) == [handle] {
+        return try store.openExport(name)
+      }
+      try store.removeExport(name)
+    }
+    return try store.addExport(name, roots: [root.descriptor], isReadOnly: options.readOnly)
+  }
+}

@@ -1,0 +1,170 @@
+// The wall before libfuse: unsafe code that talks to it stands in this folder and nowhere else.
+
+internal import CFUSE
+internal import CHandleFS
+internal import Glibc
+internal import HandleStore
+internal import SystemPackage
+
+/// A request of the kernel's, valid until it is answered, in the thread that got it.
+@safe struct Request {
+  fileprivate let raw: fuse_req_t
+
+  init(_ raw: fuse_req_t) { unsafe self.raw = raw }
+
+  private var header: fuse_in_header {
+    guard let header = unsafe hf_request() else { fatalError("no request in this thread") }
+    return unsafe header.pointee
+  }
+
+  /// The request's number; the same when it comes again.
+  var number: UInt64 { header.unique & ~HF_RESENT }
+  /// Whether it was read before, by this server or one before it, and not answered.
+  var isResent: Bool { header.unique & HF_RESENT != 0 }
+
+  /// The words of the request behind its header, of which libfuse does not pass on all.
+  func word(_ index: Int) -> UInt32 {
+    guard let header = unsafe hf_request() else { return 0 }
+    precondition(unsafe MemoryLayout<fuse_in_header>.size + (index + 1) * 4 <= header.pointee.len)
+    return unsafe UnsafeRawPointer(header + 1).load(fromByteOffset: index * 4, as: UInt32.self)
+  }
+
+  /// New files of this thread belong to the caller from here on.
+  func actForCaller() {
+    let caller = unsafe fuse_req_ctx(raw).pointee
+    hf_act_for(caller.uid, caller.gid, caller.umask)
+  }
+
+  /// The caller's groups, as far as they can be told.
+  var groups: [gid_t] {
+    var groups = [gid_t](repeating: 0, count: 256)
+    let count = unsafe fuse_req_getgroups(raw, 256, &groups)
+    return Array(groups.prefix(max(0, min(Int(count), 256))))
+  }
+
+  var user: (uid: uid_t, gid: gid_t) { (header.uid, header.gid) }
+
+  // MARK: Replies
+
+  /// Sends a reply. That it cannot be sent means that the caller was killed, or the file system is gone.
+  func send(_ reply: Reply) {
+    switch reply {
+    case .error(let errno): unsafe fuse_reply_err(raw, errno.rawValue)
+    case .done: unsafe fuse_reply_err(raw, 0)
+    case .nothing: unsafe fuse_reply_none(raw)
+    case .entry(let entry):
+      var parameters = entry.parameters
+      unsafe fuse_reply_entry(raw, &parameters)
+    case .status(let status, let seconds):
+      var status = status
+      unsafe fuse_reply_attr(raw, &status, seconds)
+    case .opened(let opened): send(opened)
+    case .created(let entry, let opened): send(entry, opened)
+    case .written(let count): unsafe fuse_reply_write(raw, count)
+    case .bytes(let bytes):
+      unsafe fuse_reply_buf(raw, bytes.map { CChar(bitPattern: $0) }, bytes.count)
+    case .buffer(let buffer, let count):
+      unsafe buffer.withUnsafeBytes { bytes in
+        _ = unsafe fuse_reply_buf(
+          raw, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), count)
+      }
+    case .size(let size): unsafe fuse_reply_xattr(raw, size)
+    case .offset(let offset): unsafe fuse_reply_lseek(raw, offset)
+    case .filesystem(let status):
+      var status = status
+      unsafe fuse_reply_statfs(raw, &status)
+    }
+  }
+
+  /// The replies that libfuse 3.14 cannot make: with the number of a file that the kernel keeps.
+  private func send(_ opened: Opened) {
+    var reply = opened.reply
+    unsafe withUnsafeBytes(of: &reply) { bytes in
+      _ = unsafe fuse_reply_buf(
+        raw, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+    }
+  }
+
+  private func send(_ entry: Entry, _ opened: Opened) {
+    var reply = (entry.reply, opened.reply)
+    unsafe withUnsafeBytes(of: &reply) { bytes in
+      _ = unsafe fuse_reply_buf(
+        raw, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+    }
+  }
+}
+
+/// What a request is answered with.
+enum Reply {
+  case error(Errno)
+  case done
+  /// Nothing, as for FORGET.
+  case nothing
+  case entry(Entry)
+  case status(stat, seconds: Double)
+  case opened(Opened)
+  case created(Entry, Opened)
+  case written(Int)
+  case bytes([UInt8])
+  case buffer(Buffer, Int)
+  case size(Int)
+  case offset(Int)
+  case filesystem(statvfs)
+}
+
+/// A file that was looked up or made: its node on the wire and its status.
+struct Entry {
+  /// 0 for a name that is known not to be there.
+  var node: UInt64
+  var generation: UInt64
+  var status: stat
+  /// For how long the kernel may believe it.
+  var seconds: Double
+}
+
+/// A file that was opened.
+struct Opened {
+  /// The open's number, which the request to close it names.
+  var number: UInt64
+  /// Under which the kernel keeps the file; 0 where it does not.
+  var backing: UInt32
+  var flags: UInt32 = 0
+}
+
+extension Entry {
+  var parameters: fuse_entry_param {
+    fuse_entry_param(
+      ino: node, generation: generation, attr: status, attr_timeout: seconds,
+      entry_timeout: seconds)
+  }
+
+  fileprivate var reply: fuse_entry_out {
+    let whole = UInt64(seconds)
+    let rest = UInt32((seconds - Double(whole)) * 1e9)
+    return fuse_entry_out(
+      nodeid: node, generation: generation, entry_valid: whole, attr_valid: whole,
+      entry_valid_nsec: rest, attr_valid_nsec: rest, attr: fuse_attr(status))
+  }
+}
+
+extension Opened {
+  fileprivate var reply: fuse_open_out {
+    fuse_open_out(
+      fh: number, open_flags: flags | (backing == 0 ? 0 : HF_OPEN_PASSTHROUGH), padding: backing)
+  }
+}
+
+extension fuse_attr {
+  fileprivate init(_ status: stat) {
+    self.init(
+      ino: UInt64(status.st_ino), size: UInt64(status.st_size), blocks: UInt64(status.st_blocks),
+      atime: UInt64(bitPattern: Int64(status.st_atim.tv_sec)),
+      mtime: UInt64(bitPattern: Int64(status.st_mtim.tv_sec)),
+      ctime: UInt64(bitPattern: Int64(status.st_ctim.tv_sec)),
+      atimensec: UInt32(status.st_atim.tv_nsec), mtimensec: UInt32(status.st_mtim.tv_nsec),
+      ctimensec: UInt32(status.st_ctim.tv_nsec), mode: status.st_mode,
+      nlink: UInt32(truncatingIfNeeded: status.st_nlink), uid: status.st_uid, gid: status.st_gid,
+      rdev: UInt32(truncatingIfNeeded: status.st_rdev), blksize: UInt32(status.st_blksize),
+      flags: 0)
+  }
+}

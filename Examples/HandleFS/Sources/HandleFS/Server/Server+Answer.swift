@@ -1,0 +1,28 @@
+internal import HandleStore
+internal import SystemPackage
+
+extension Server {
+  /// Answers a request, and takes back what the journal has of it.
+  ///
+  /// - Parameter body: what to answer; `nil` where it has answered by itself.
+  func answer(_ request: Request, _ body: () throws -> Reply?) {
+    statistics.count(.requests)
+    if request.isResent { statistics.count(.resent) }
+    do {
+      if let reply = try body() { request.send(reply) }
+    } catch {
+      statistics.count(.errors)
+      request.send(.error(errno(of: error)))
+    }
+    journal.forget(request.number)
+  }
+
+  /// The kernel's number of an error. What nobody expects goes into the log.
+  private func errno(of error: any Error) -> Errno {
+    let errno = Errno(any: error)
+    if errno == .ioError || errno == .tooManyOpenFiles {
+      log.error("a request failed", metadata: ["error": "\(error)"])
+    }
+    return errno
+  }
+}

@@ -1,0 +1,65 @@
+internal import CFUSE
+internal import CHandleFS
+internal import Glibc
+internal import HandleStore
+internal import SystemPackage
+
+/// What SETATTR asks for.
+struct AttributeChange {
+  var flags: CInt
+  var status: stat
+  /// Whether the set-user-id and set-group-id bits are to go, as the caller lacks CAP_FSETID.
+  var clearsPrivileges: Bool
+
+  func has(_ flag: CInt) -> Bool { flags & flag != 0 }
+}
+
+extension Server {
+  func attributes(_ number: UInt64) throws -> Reply {
+    .status(try path(number).status, seconds: options.cacheTimeout)
+  }
+
+  func setAttributes(_ number: UInt64, _ change: AttributeChange) throws -> Reply {
+    let file = try path(number)
+    if change.has(FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID) {
+      try file.setOwner(
+        change.has(FUSE_SET_ATTR_UID) ? change.status.st_uid : nil,
+        change.has(FUSE_SET_ATTR_GID) ? change.status.st_gid : nil)
+    }
+    if change.has(FUSE_SET_ATTR_MODE) { try file.setMode(change.status.st_mode) }
+    if change.has(FUSE_SET_ATTR_SIZE) {
+      let data = try data(number, .writing)
+      try clearingPrivileges(change.clearsPrivileges) {
+        try data.truncate(to: change.status.st_size)
+      }
+    }
+    if change.has(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME) {
+      try file.setTimes(access: change.accessTime, modification: change.modificationTime)
+    }
+    return .status(try file.status, seconds: options.cacheTimeout)
+  }
+
+  /// Does something that clears the set-user-id and set-group-id bits, as for a caller without
+  /// CAP_FSETID, or keeps them.
+  func clearingPrivileges<R>(_ clears: Bool, _ body: () throws -> R) throws -> R {
+    guard clears else { return try body() }
+    try Credentials.dropSetID()
+    defer { Credentials.regainSetID() }
+    return try body()
+  }
+}
+
+extension AttributeChange {
+  fileprivate var accessTime: timespec {
+    time(FUSE_SET_ATTR_ATIME, FUSE_SET_ATTR_ATIME_NOW, status.st_atim)
+  }
+
+  fileprivate var modificationTime: timespec {
+    time(FUSE_SET_ATTR_MTIME, FUSE_SET_ATTR_MTIME_NOW, status.st_mtim)
+  }
+
+  private func time(_ flag: CInt, _ now: CInt, _ value: timespec) -> timespec {
+    guard has(flag) else { return timespec(tv_sec: 0, tv_nsec: Int(HF_TIME_OMIT)) }
+    return has(now) ? timespec(tv_sec: 0, tv_nsec: Int(HF_TIME_NOW)) : value
+  }
+}

@@ -1,0 +1,43 @@
+internal import CHandleFS
+internal import Glibc
+internal import HandleStore
+internal import SystemPackage
+
+extension Server {
+  /// A value, or how long it is where `limit` is 0.
+  func attribute(_ number: UInt64, _ name: RawString, limit: Int) throws -> Reply {
+    let (bytes, size) = try path(number).attribute(name, limit: limit)
+    return limit == 0 ? .size(size) : .bytes(bytes)
+  }
+
+  func attributeNames(_ number: UInt64, limit: Int) throws -> Reply {
+    let (bytes, size) = try path(number).attributes(limit: limit)
+    return limit == 0 ? .size(size) : .bytes(bytes)
+  }
+
+  func setAttribute(
+    _ number: UInt64, _ name: RawString, _ value: UnsafeRawBufferPointer, flags: CInt,
+    _ request: Request
+  ) throws -> Reply {
+    let file = try path(number)
+    try once(request, { try $0.wasDone(hasAttribute: file.hasAttribute(name)) }) {
+      try flags & HF_ATTRIBUTE_CREATE != 0 && !file.hasAttribute(name)
+        ? .createAttribute(name.path) : nil
+    } act: {
+      try unsafe file.setAttribute(name, value, flags: flags)
+    }
+    return .done
+  }
+
+  func removeAttribute(
+    _ number: UInt64, _ name: RawString, _ request: Request
+  ) throws -> Reply {
+    let file = try path(number)
+    try once(request, { try $0.wasDone(hasAttribute: file.hasAttribute(name)) }) {
+      try file.hasAttribute(name) ? .removeAttribute(name.path) : nil
+    } act: {
+      try file.removeAttribute(name)
+    }
+    return .done
+  }
+}

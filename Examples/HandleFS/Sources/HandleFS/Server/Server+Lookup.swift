@@ -1,0 +1,67 @@
+internal import CHandleFS
+internal import Glibc
+internal import HandleStore
+internal import SystemPackage
+
+extension Server {
+  func lookup(_ parent: UInt64, _ name: FilePath) throws -> Entry {
+    let directory = try path(parent)
+    if name == "." { return try entry(of: directory, node(parent)) }
+    if name == ".." { return try parentEntry(of: parent, directory) }
+    let file = try withDescriptors { try directory.path(of: name) }
+    return try entry(of: file, in: parent)
+  }
+
+  /// The entry of a file that was found in a directory.
+  ///
+  /// - Parameter keeps: whether the file stays open, because more is likely to be asked of it.
+  func entry(of file: BackingFile, in parent: UInt64?, keeps: Bool = true) throws -> Entry {
+    let status = try file.status
+    let registration = try store.register(
+      KernelFileHandle(of: file.descriptor), status: FileStatus(status), on: filesystem,
+      parent: parent.map(node))
+    if case .replaced(let old) = registration.outcome { forgetReplaced(old) }
+    if keeps { files.insert(file, registration.node, .path) }
+    return entry(registration.node, status)
+  }
+
+  private func entry(of file: BackingFile, _ node: NodeID) throws -> Entry {
+    entry(node, try file.status)
+  }
+
+  private func entry(_ node: NodeID, _ status: stat) -> Entry {
+    let (number, generation) = wire(node)
+    return Entry(
+      node: number, generation: generation, status: status, seconds: options.cacheTimeout)
+  }
+
+  /// The root is its own parent.
+  private func parentEntry(of number: UInt64, _ directory: BackingFile) throws -> Entry {
+    guard node(number) != export.root else { return try entry(of: directory, export.root) }
+    return try entry(of: directory.path(of: ".."), in: nil)
+  }
+
+  /// A node's inode belongs to another file now. What the kernel has of the old one must not be taken
+  /// for that, before it hears of the new one.
+  private func forgetReplaced(_ old: NodeID) {
+    files.remove(old)
+    notifier.invalidate(wire(old).number)
+  }
+
+  /// The kernel needs a node no more.
+  func forget(_ number: UInt64, _ count: UInt64) {
+    let node = node(number)
+    files.remove(node)
+    let orphan = orphans.withLock { $0.removeValue(forKey: node) }
+    if orphan != nil { try? parking.release(node) }
+  }
+}
+
+extension FileStatus {
+  init(_ status: stat) {
+    self.init(
+      inode: UInt64(status.st_ino), mode: status.st_mode,
+      links: UInt32(truncatingIfNeeded: status.st_nlink), size: UInt64(status.st_size),
+      device: UInt64(status.st_dev))
+  }
+}

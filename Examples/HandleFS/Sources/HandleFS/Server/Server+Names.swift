@@ -1,0 +1,173 @@
+internal import CHandleFS
+internal import Glibc
+internal import HandleStore
+internal import SystemPackage
+
+/// What makes, removes and renames names. None of it may be done twice: each is noted in the journal
+/// before it is done, and a request that comes again is answered from what is there where it was done.
+extension Server {
+  func makeDirectory(
+    _ parent: UInt64, _ name: FilePath, mode: mode_t, _ request: Request
+  ) throws -> Reply {
+    try make(parent, name, .directory, request) { try $0.makeDirectory(name, mode: mode) }
+  }
+
+  func makeNode(
+    _ parent: UInt64, _ name: FilePath, mode: mode_t, device: dev_t, _ request: Request
+  ) throws -> Reply {
+    try make(parent, name, FileType(rawValue: mode & S_IFMT), request) {
+      try $0.makeNode(name, mode: mode, device: device)
+    }
+  }
+
+  func makeSymbolicLink(
+    _ parent: UInt64, _ name: FilePath, to target: RawString, _ request: Request
+  ) throws -> Reply {
+    try make(parent, name, .symbolicLink, request) {
+      try $0.makeSymbolicLink(name, to: target)
+    }
+  }
+
+  private func make(
+    _ parent: UInt64, _ name: FilePath, _ type: FileType, _ request: Request,
+    _ act: (BackingFile) throws -> Void
+  ) throws -> Reply {
+    let directory = try path(parent)
+    request.actForCaller()
+    try once(request, { try $0.wasDone(in: directory.descriptor) }) {
+      try isFree(name, directory) ? .create(type, name) : nil
+    } act: {
+      try act(directory)
+    }
+    return .entry(try entry(of: directory.path(of: name), in: parent))
+  }
+
+  func link(
+    _ number: UInt64, to parent: UInt64, as name: FilePath, _ request: Request
+  ) throws -> Reply {
+    let (file, directory) = (try path(number), try path(parent))
+    try once(request, { try $0.wasDone(in: directory.descriptor) }) {
+      try isFree(name, directory) ? .link(KernelFileHandle(of: file.descriptor), as: name) : nil
+    } act: {
+      try directory.link(file, as: name)
+    }
+    return .entry(try entry(of: file, in: parent))
+  }
+
+  func remove(
+    _ parent: UInt64, _ name: FilePath, isDirectory: Bool, _ request: Request
+  ) throws -> Reply {
+    let directory = try path(parent)
+    try once(request, { try $0.wasDone(in: directory.descriptor) }) {
+      let victim = try directory.path(of: name)
+      try keep(victim)
+      return .remove(name, of: try KernelFileHandle(of: victim.descriptor))
+    } act: {
+      try directory.remove(name, isDirectory: isDirectory)
+    }
+    return .done
+  }
+
+  func rename(
+    _ parent: UInt64, _ name: FilePath, to newParent: UInt64, _ newName: FilePath, flags: UInt32,
+    _ request: Request
+  ) throws -> Reply {
+    let (from, to) = (try path(parent), try path(newParent))
+    try once(request, { try $0.wasDone(in: from.descriptor, to.descriptor) }) {
+      let file = try KernelFileHandle(name: name, in: from.descriptor)
+      guard let victim = try existing(newName, to) else {
+        return .rename(file, from: name, to: newName)
+      }
+      let other = try KernelFileHandle(of: victim.descriptor)
+      if flags & HF_RENAME_EXCHANGE != 0 {
+        return .exchange(name, of: file, with: newName, of: other)
+      }
+      try keep(victim)
+      return .rename(file, from: name, to: newName)
+    } act: {
+      try from.rename(name, to: to, newName, flags: flags)
+    }
+    return .done
+  }
+
+  /// Creates a file and opens it; or opens the one that is there, unless the caller wants a new one.
+  func create(
+    _ parent: UInt64, _ name: FilePath, mode: mode_t, flags: CInt, _ request: Request
+  ) throws -> Reply {
+    let directory = try path(parent)
+    request.actForCaller()
+    let isExclusive = flags & O_EXCL != 0
+    var created: BackingFile?
+    try once(request, { try $0.wasDone(in: directory.descriptor) }) {
+      try isExclusive && isFree(name, directory) ? .create(.regular, name) : nil
+    } act: {
+      do throws(Errno) {
+        created = try directory.open(
+          name, flags: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
+      } catch {
+        guard error == .fileExists, !isExclusive else { throw error }
+      }
+    }
+    let file = try created ?? directory.path(of: name)
+    let entry = try entry(of: file, in: parent, keeps: created == nil)
+    if created == nil, !isExclusive, flags & O_TRUNC != 0 {
+      try data(entry.node, .writing).truncate(to: 0)
+    }
+    let backing = try openFiles.open(
+      request.number, of: node(entry.node), file: keptFile(file, entry.status))
+    if let created, backing == 0 { files.insert(created, node(entry.node), .writing) }
+    return .created(entry, Opened(number: request.number, backing: backing))
+  }
+
+  // MARK: Once
+
+  /// Does something that may not be done twice; nothing where the request came before and it was done
+  /// then.
+  ///
+  /// - Parameters:
+  ///   - wasDone: whether an intent was carried out, by what is there now.
+  ///   - intent: what is to be done; `nil` where it will fail.
+  func once(
+    _ request: Request, _ wasDone: (Intent) throws -> Bool, _ intent: () throws -> Intent?,
+    act: () throws -> Void
+  ) throws {
+    if request.isResent, let left = journal[request.number] {
+      if try wasDone(left) { return statistics.count(.foundDone) }
+      try act()
+      return
+    }
+    guard let intent = try intent() else { return try act() }
+    try journal.note(intent, for: request.number)
+    FaultPoint.pass(intent.operation, .noted)
+    try act()
+    FaultPoint.pass(intent.operation, .acted)
+  }
+
+  private func existing(_ name: FilePath, _ directory: BackingFile) throws(Errno) -> BackingFile? {
+    do throws(Errno) {
+      return try directory.path(of: name)
+    } catch {
+      if error == .noSuchFileOrDirectory { return nil }
+      throw error
+    }
+  }
+
+  private func isFree(_ name: FilePath, _ directory: BackingFile) throws(Errno) -> Bool {
+    try existing(name, directory) == nil
+  }
+
+  /// Keeps a file that is about to lose its last name, for as long as the kernel knows it: it may be
+  /// open, or somebody's working directory. Before it loses the name, and outside of this process where
+  /// nobody else would keep it if this one were killed.
+  private func keep(_ file: BackingFile) throws {
+    let status = try file.status
+    let isDirectory = status.st_mode & S_IFMT == S_IFDIR
+    guard isDirectory || status.st_nlink == 1,
+      let node = try store.node(of: KernelFileHandle(of: file.descriptor), on: filesystem)
+    else { return }
+    orphans.withLock { $0[node.id] = file }
+    if isDirectory || openFiles.needsParking(node.id) {
+      try parking.park(file.descriptor, of: node.id)
+    }
+  }
+}

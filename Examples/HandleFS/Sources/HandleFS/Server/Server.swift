@@ -1,0 +1,141 @@
+internal import CHandleFS
+internal import Glibc
+internal import HandleStore
+internal import Logging
+internal import Synchronization
+internal import SystemPackage
+
+/// A passthrough file system: what the kernel asks for is done in a directory of another one. It holds
+/// no file but those in its cache: the kernel's node ids are the store's, and each file is opened by its
+/// handle when it is needed.
+final class Server: Sendable {
+  let store: Store
+  let export: Export
+  let filesystem: FilesystemID
+  let journal: IntentJournal
+  let openFiles: OpenFiles
+  let parking: Parking
+  let files: FileCache
+  let buffers = BufferPool()
+  let statistics = ServerStatistics()
+  let options: ServerOptions
+  let log: Logger
+  /// Files without a name that the kernel still knows.
+  let orphans = Mutex<[NodeID: BackingFile]>([:])
+  let notifier: Notifier
+
+  init(
+    store: Store, export: Export, filesystem: FilesystemID, session: SessionDescriptors,
+    options: ServerOptions, log: Logger
+  ) throws {
+    self.store = store
+    self.export = export
+    self.filesystem = filesystem
+    self.options = options
+    self.log = log
+    journal = try IntentJournal(in: session.journal)
+    openFiles = try OpenFiles(in: session.opens, fuse: session.fuse)
+    parking = Parking(socket: session.parking)
+    files = FileCache(capacity: options.files)
+    notifier = Notifier()
+  }
+}
+
+/// What a server is told by its supervisor.
+struct ServerOptions {
+  var isReadOnly: Bool
+  /// For how long the kernel may believe names and attributes, in seconds.
+  var cacheTimeout: Double
+  /// Whether the kernel reads and writes open files by itself.
+  var passthrough: Bool
+  /// How many files the server keeps open.
+  var files: Int
+}
+
+// MARK: Nodes
+
+extension Server {
+  /// The kernel's name for an export's root.
+  static let rootNode: UInt64 = 1
+
+  /// A node by the kernel's number for it.
+  func node(_ number: UInt64) -> NodeID {
+    number == Self.rootNode ? export.root : NodeID(rawValue: number)
+  }
+
+  /// A node's number in the kernel, and its generation.
+  func wire(_ node: NodeID) -> (number: UInt64, generation: UInt64) {
+    node == export.root ? (Self.rootNode, 0) : (node.rawValue, UInt64(store.incarnation))
+  }
+
+  /// A node's file, as a path.
+  func path(_ number: UInt64) throws -> BackingFile {
+    let node = node(number)
+    if let file = files.find(node, .path) ?? orphan(node) { return file }
+    let file = BackingFile(try withDescriptors { try store.open(node) })
+    files.insert(file, node, .path)
+    return file
+  }
+
+  private func orphan(_ node: NodeID) -> BackingFile? {
+    orphans.withLock { $0.isEmpty ? nil : $0[node] }
+  }
+
+  /// A node's file, open for reading or writing.
+  func data(_ number: UInt64, _ access: Access) throws -> BackingFile {
+    let node = node(number)
+    if let file = files.find(node, access) { return file }
+    let path = try path(number)
+    let file = try withDescriptors { try path.reopened(flags: access.flags) }
+    files.insert(file, node, access)
+    return file
+  }
+
+  /// Tries again with fewer files in the cache where no descriptor is left.
+  func withDescriptors<R>(_ body: () throws -> R) throws -> R {
+    for _ in 0..<8 {
+      do {
+        return try body()
+      } catch  where Errno(any: error) == .tooManyOpenFiles {
+        files.shrink()
+      }
+    }
+    return try body()
+  }
+}
+
+extension Access {
+  fileprivate var flags: CInt {
+    switch self {
+    case .path: HF_PATH
+    case .reading: O_RDONLY | O_NONBLOCK | O_NOCTTY
+    // Not O_APPEND: a write that comes again has to go to the same place.
+    case .writing: O_RDWR | O_NONBLOCK | O_NOCTTY
+    }
+  }
+}
+
+extension Errno {
+  /// What an error of the store or of a call is to the kernel.
+  init(any error: any Error) {
+    switch error {
+    case let error as Errno: self = error
+    case let error as StoreError: self = Errno(error)
+    default: self = .ioError
+    }
+  }
+
+  private init(_ error: StoreError) {
+    switch error {
+    case .stale, .staleHandle, .unknownNode, .refused: self = .stale
+    case .diskFull: self = .noSpace
+    case .tooManyOpenFiles: self = .tooManyOpenFiles
+    case .system(let errno, _): self = errno
+    case .notPermitted: self = .notPermitted
+    case .noHandles: self = .notSupported
+    case .badName: self = .invalidArgument
+    case .mountPoint, .wrongFilesystem: self = .improperLink
+    default: self = .ioError
+    }
+  }
+}

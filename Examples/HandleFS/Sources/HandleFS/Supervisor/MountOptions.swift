@@ -1,0 +1,53 @@
+internal import ArgumentParser
+internal import SystemPackage
+
+/// Whether the kernel is to read and write open files by itself.
+enum Passthrough: String, CaseIterable, ExpressibleByArgument {
+  /// Where it can (Linux 6.9).
+  case auto
+  case on
+  case off
+}
+
+/// What is mounted, where and how: given to the command, and by it to the supervisor and the server.
+struct MountOptions: ParsableArguments {
+  @Argument(
+    help: "The directory that is shown; of ext4, XFS, btrfs or another file system with handles.")
+  var source: String
+
+  @Argument(help: "The directory on which it is mounted.")
+  var mountpoint: String
+
+  @Option(help: "The directory of the store, outside of SOURCE; it is made where there is none.")
+  var store: String
+
+  @Flag(help: "Nothing can be changed through the mount.")
+  var readOnly = false
+
+  @Option(
+    help: ArgumentHelp(
+      "For how long the kernel believes names and attributes without asking.",
+      discussion:
+        "What is changed behind the mount's back is seen after so many seconds; 0 sees it at once and "
+        + "is slower.",
+      valueName: "seconds"))
+  var cacheTimeout = 1.0
+
+  @Option(
+    help: ArgumentHelp(
+      "Whether the kernel reads and writes open files by itself: auto (where it can), on or off.",
+      valueName: "auto|on|off"))
+  var passthrough = Passthrough.auto
+
+  func validate() throws {
+    guard cacheTimeout >= 0, cacheTimeout <= 1e9 else {
+      throw ValidationError("--cache-timeout takes 0 to 1000000000 seconds")
+    }
+  }
+
+  /// The same options as arguments.
+  var arguments: [String] {
+    [source, mountpoint, "--store", store, "--cache-timeout", "\(cacheTimeout)"]
+      + ["--passthrough", passthrough.rawValue] + (readOnly ? ["--read-only"] : [])
+  }
+}

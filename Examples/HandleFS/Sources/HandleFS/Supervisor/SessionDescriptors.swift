@@ -1,0 +1,59 @@
+internal import SystemPackage
+
+/// What a server gets from its supervisor: it is open in both, under these numbers in the server.
+struct SessionDescriptors {
+  /// `/dev/fuse`, mounted.
+  var fuse = FileDescriptor(rawValue: 3)
+  /// A socket to the other one of the two.
+  var control = FileDescriptor(rawValue: 4)
+  /// The socket of the files that are parked.
+  var parking = FileDescriptor(rawValue: 5)
+  /// The request with which the kernel began.
+  var start = FileDescriptor(rawValue: 6)
+  /// Memory that outlives a server: what it has under way, which files are open, which nodes the kernel
+  /// knows.
+  var journal = FileDescriptor(rawValue: 7)
+  var opens = FileDescriptor(rawValue: 8)
+  var lookups = FileDescriptor(rawValue: 9)
+  /// Where questions to the server arrive.
+  var questions = FileDescriptor(rawValue: 10)
+  /// Where orders to the supervisor arrive.
+  var orders = FileDescriptor(rawValue: 11)
+
+  init() {}
+
+  /// Those of a new file system.
+  init(fuse: FileDescriptor) throws {
+    self.fuse = fuse
+    start = try Processes.memoryFile("handlefs start")
+    journal = try Processes.memoryFile("handlefs journal")
+    opens = try Processes.memoryFile("handlefs opens")
+    lookups = try Processes.memoryFile("handlefs lookups")
+    (questions, orders) = (start, start)
+  }
+
+  /// In the order of their numbers.
+  var all: [FileDescriptor] {
+    [fuse, control, parking, start, journal, opens, lookups, questions, orders]
+  }
+}
+
+/// What supervisor and server tell each other, a byte each.
+enum Message: UInt8 {
+  // From the server.
+
+  /// The store is open.
+  case prepared = 1
+  /// Requests are served.
+  case serving
+  /// The file system is not mounted any more.
+  case unmounted
+
+  // From the supervisor.
+
+  /// The file system is mounted, without FUSE_PASSTHROUGH or with it.
+  case mounted
+  case mountedWithPassthrough
+  /// Let another server take over.
+  case stop
+}

@@ -1,0 +1,201 @@
+// The wall before the kernel: one function a system call, each throwing its `Errno`. Unsafe code that
+// talks to the kernel stands in this folder and nowhere else.
+
+internal import CHandleFS
+internal import Glibc
+internal import HandleStore
+internal import SystemPackage
+
+extension Errno {
+  /// `ESTALE`.
+  static var stale: Errno { Errno(rawValue: Glibc.ESTALE) }
+}
+
+/// The result of a shim: a value of 0 or more, or the negated errno.
+@discardableResult
+func checked<T: SignedInteger>(_ result: T) throws(Errno) -> T {
+  guard result >= 0 else { throw Errno(rawValue: CInt(-result)) }
+  return result
+}
+
+/// An open file of the backing file system, closed with its last reference.
+final class BackingFile: Sendable {
+  let number: CInt
+
+  init(_ descriptor: FileDescriptor) { number = descriptor.rawValue }
+  init(_ number: CInt) { self.number = number }
+
+  deinit { _ = hf_close(number) }
+
+  var descriptor: FileDescriptor { FileDescriptor(rawValue: number) }
+
+  // MARK: Opening
+
+  /// A name in this directory, as a path; a symbolic link itself. `EXDEV` where something is mounted
+  /// on it, or it is `..` and leads out of the mount.
+  func path(of name: FilePath) throws(Errno) -> BackingFile {
+    BackingFile(try checked(unsafe name.withPlatformString { unsafe hf_find(number, $0) }))
+  }
+
+  /// `openat(2)`.
+  func open(_ name: FilePath, flags: CInt, mode: mode_t = 0) throws(Errno) -> BackingFile {
+    BackingFile(
+      try checked(unsafe name.withPlatformString { unsafe hf_open(number, $0, flags, mode) }))
+  }
+
+  /// The file itself, opened in another way.
+  func reopened(flags: CInt) throws(Errno) -> BackingFile {
+    BackingFile(try checked(hf_reopen(number, flags)))
+  }
+
+  // MARK: What the file is
+
+  var status: stat {
+    get throws(Errno) {
+      var status = stat()
+      try checked(unsafe hf_status(number, &status))
+      return status
+    }
+  }
+
+  var filesystemStatus: statvfs {
+    get throws(Errno) {
+      var status = statvfs()
+      try checked(unsafe hf_statvfs(number, &status))
+      return status
+    }
+  }
+
+  var linkTarget: [UInt8] {
+    get throws(Errno) {
+      var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+      let count = try checked(unsafe hf_read_link(number, &target, target.count))
+      return target.prefix(count).map { UInt8(bitPattern: $0) }
+    }
+  }
+
+  // MARK: Changing it
+
+  func setOwner(_ uid: uid_t?, _ gid: gid_t?) throws(Errno) {
+    try checked(hf_set_owner(number, uid ?? .max, gid ?? .max))
+  }
+
+  func setMode(_ mode: mode_t) throws(Errno) { try checked(hf_set_mode(number, mode)) }
+
+  func setTimes(access: timespec, modification: timespec) throws(Errno) {
+    let times = [access, modification]
+    try checked(unsafe hf_set_times(number, times))
+  }
+
+  func truncate(to size: Int) throws(Errno) { try checked(hf_truncate(number, size)) }
+
+  func allocate(mode: CInt, from offset: Int, length: Int) throws(Errno) {
+    try checked(hf_allocate(number, mode, offset, length))
+  }
+
+  func seek(to offset: Int, whence: CInt) throws(Errno) -> Int {
+    try checked(hf_seek(number, offset, whence))
+  }
+
+  func copy(
+    from offset: Int, to file: BackingFile, at target: Int, count: Int
+  ) throws(Errno) -> Int {
+    try checked(hf_copy(number, offset, file.number, target, count))
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(Errno) -> Int {
+    try checked(unsafe hf_write_at(number, bytes.baseAddress, bytes.count, offset))
+  }
+
+  func sync(dataOnly: Bool) throws(Errno) { try checked(hf_sync(number, dataOnly ? 1 : 0)) }
+}
+
+/// A string byte for byte, such as the name of an extended attribute or what a symbolic link leads to:
+/// a path would lose slashes.
+struct RawString {
+  let bytes: [CChar]
+
+  init(_ string: UnsafePointer<CChar>) {
+    unsafe bytes = Array(UnsafeBufferPointer(start: string, count: strlen(string) + 1))
+  }
+}
+
+extension RawString {
+  /// As a path, which may have fewer slashes.
+  var path: FilePath { FilePath(platformString: bytes) }
+}
+
+/// Names in this directory.
+extension BackingFile {
+  func makeDirectory(_ name: FilePath, mode: mode_t) throws(Errno) {
+    try checked(unsafe name.withPlatformString { unsafe hf_make_directory(number, $0, mode) })
+  }
+
+  func makeNode(_ name: FilePath, mode: mode_t, device: dev_t) throws(Errno) {
+    try checked(unsafe name.withPlatformString { unsafe hf_make_node(number, $0, mode, device) })
+  }
+
+  func makeSymbolicLink(_ name: FilePath, to target: RawString) throws(Errno) {
+    try checked(
+      unsafe name.withPlatformString { unsafe hf_make_symlink(target.bytes, number, $0) })
+  }
+
+  func link(_ file: BackingFile, as name: FilePath) throws(Errno) {
+    try checked(unsafe name.withPlatformString { unsafe hf_link(file.number, number, $0) })
+  }
+
+  func remove(_ name: FilePath, isDirectory: Bool) throws(Errno) {
+    try checked(
+      unsafe name.withPlatformString { unsafe hf_unlink(number, $0, isDirectory ? 1 : 0) })
+  }
+
+  func rename(
+    _ name: FilePath, to directory: BackingFile, _ newName: FilePath, flags: UInt32
+  ) throws(Errno) {
+    try checked(
+      unsafe name.withPlatformString { name in
+        unsafe newName.withPlatformString {
+          unsafe hf_rename(number, name, directory.number, $0, flags)
+        }
+      })
+  }
+}
+
+/// Extended attributes.
+extension BackingFile {
+  /// Its value, or its size where `limit` is 0; `ERANGE` where it is longer than `limit`.
+  func attribute(_ name: RawString, limit: Int) throws(Errno) -> (bytes: [UInt8], size: Int) {
+    var bytes = [UInt8](repeating: 0, count: limit)
+    let size = try checked(
+      unsafe hf_get_attribute(number, name.bytes, &bytes, limit))
+    return (Array(bytes.prefix(size)), size)
+  }
+
+  func hasAttribute(_ name: RawString) throws(Errno) -> Bool {
+    do throws(Errno) {
+      _ = try attribute(name, limit: 0)
+      return true
+    } catch {
+      if error == .noData { return false }
+      throw error
+    }
+  }
+
+  /// Their names, each with a zero behind it, or the size of that where `limit` is 0.
+  func attributes(limit: Int) throws(Errno) -> (bytes: [UInt8], size: Int) {
+    var bytes = [CChar](repeating: 0, count: limit)
+    let size = try checked(unsafe hf_list_attributes(number, &bytes, limit))
+    return (bytes.prefix(size).map { UInt8(bitPattern: $0) }, size)
+  }
+
+  func setAttribute(
+    _ name: RawString, _ value: UnsafeRawBufferPointer, flags: CInt
+  ) throws(Errno) {
+    try checked(
+      unsafe hf_set_attribute(number, name.bytes, value.baseAddress, value.count, flags))
+  }
+
+  func removeAttribute(_ name: RawString) throws(Errno) {
+    try checked(unsafe hf_remove_attribute(number, name.bytes))
+  }
+}
