@@ -8,11 +8,19 @@ public import SystemPackage
 /// A file is parked before its last name is removed. What is sent is kept even where the sender is
 /// killed at once. Any thread.
 public final class Parking: Sendable {
-  private let socket: FileDescriptor
-  private let parked = Mutex<Set<NodeID>>([])
+  private struct State {
+    var socket: FileDescriptor
+    var parked: Set<NodeID> = []
+  }
+
+  private let state: Mutex<State>
 
   /// - Parameter socket: the other end of that of the ``ParkedFiles``; the caller's to close.
-  public init(socket: FileDescriptor) { self.socket = socket }
+  public init(socket: FileDescriptor) { state = Mutex(State(socket: socket)) }
+
+  /// Parks in another process from here on, because the former one has ended: its files have to be
+  /// parked again.
+  public func move(to socket: FileDescriptor) { state.withLock { $0 = State(socket: socket) } }
 
   /// Two connected sockets, `SOCK_SEQPACKET` with `O_CLOEXEC`: one for a ``Parking``, one for its
   /// ``ParkedFiles``.
@@ -29,8 +37,10 @@ public final class Parking: Sendable {
   ///   on their way.
   /// - Complexity: a system call; it waits where the other process does not keep up.
   public func park(_ file: FileDescriptor, of node: NodeID) throws(Errno) {
-    try SystemCalls.send(ParkedFiles.park, node.rawValue, file, to: socket)
-    parked.withLock { _ = $0.insert(node) }
+    try state.withLock { (state) throws(Errno) in
+      try SystemCalls.send(ParkedFiles.park, node.rawValue, file, to: state.socket)
+      state.parked.insert(node)
+    }
   }
 
   /// Lets go of a node's file, where one is parked.
@@ -39,9 +49,10 @@ public final class Parking: Sendable {
   /// - Throws: `EPIPE`.
   /// - Complexity: a system call where it may be parked.
   public func release(_ node: NodeID, evenIfUnknown: Bool = false) throws(Errno) {
-    let known = parked.withLock { $0.remove(node) != nil }
-    guard known || evenIfUnknown else { return }
-    try SystemCalls.send(ParkedFiles.release, node.rawValue, nil, to: socket)
+    try state.withLock { (state) throws(Errno) in
+      guard state.parked.remove(node) != nil || evenIfUnknown else { return }
+      try SystemCalls.send(ParkedFiles.release, node.rawValue, nil, to: state.socket)
+    }
   }
 }
 

@@ -24,6 +24,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -433,8 +434,11 @@ int hf_spawn(const char *path, char *const arguments[], const int *descriptors, 
     sigset_t none;
     sigemptyset(&none);
     posix_spawnattr_setsigmask(&attributes, &none);
+    /* What a terminal sends to the program is not meant for its server. */
+    posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setflags(&attributes,
-                             POSIX_SPAWN_SETSIGMASK | (new_session ? POSIX_SPAWN_SETSID : 0));
+                             POSIX_SPAWN_SETSIGMASK |
+                                 (new_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP));
     pid_t pid = -1;
     int error = posix_spawn(&pid, path, &actions, &attributes, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
@@ -483,6 +487,19 @@ int hf_connect(const char *path)
         return error;
     }
     return fd;
+}
+
+void hf_log(int priority, const char *text) { syslog(LOG_DAEMON | priority, "%s", text); }
+
+int hf_silence(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (int i = 0; i < 3; i++)
+        dup2(fd, i);
+    close(fd);
+    return 0;
 }
 
 int hf_raise_limit(void)

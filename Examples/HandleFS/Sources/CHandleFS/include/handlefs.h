@@ -112,6 +112,10 @@ int hf_spawn(const char *path, char *const arguments[], const int *descriptors, 
 int hf_listen(const char *path);
 int hf_accept(int listener);
 int hf_connect(const char *path);
+/* A line for syslog(3). */
+void hf_log(int priority, const char *text);
+/* Standard input, output and error lead nowhere. */
+int hf_silence(void);
 int hf_raise_limit(void);
 int hf_wait(int pid);
 

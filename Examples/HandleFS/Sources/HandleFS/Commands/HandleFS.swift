@@ -4,7 +4,7 @@ internal import ArgumentParser
 struct HandleFS: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "handlefs",
-    abstract: "Show a directory in another place, by a server that may be killed.",
-    subcommands: [Mount.self, Serve.self, Supervise.self],
+    abstract: "Show a directory in another place, by a FUSE server that may be killed.",
+    subcommands: [Mount.self, Restart.self, Status.self, Serve.self, Supervise.self],
     defaultSubcommand: Mount.self)
 }

@@ -1,9 +1,20 @@
 internal import ArgumentParser
+internal import HandleStore
 internal import SystemPackage
 
 struct Mount: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Mount a directory in another place (the default).")
+    abstract: "Mount a directory in another place (the default).",
+    discussion: """
+      The command returns once the file system is mounted and served; a supervisor and a server go on in
+      the background. Ending the supervisor (SIGTERM) unmounts: at once where nothing is in use, else from
+      its place, and for good with its last user. umount(8) does the same. A server that dies is
+      replaced, and nothing that uses the mount notices.
+
+      Needs root, and a file system with file handles for SOURCE (ext4, XFS, btrfs, f2fs, overlayfs with
+      nfs_export=on, and others: `handlestore probe SOURCE`). Other file systems that are mounted inside
+      SOURCE are not shown.
+      """)
 
   @OptionGroup var mount: MountOptions
 
@@ -11,17 +22,43 @@ struct Mount: ParsableCommand {
   var foreground = false
 
   func run() throws {
-    let supervisor = try Supervisor(mount, log: Log.start(inBackground: !foreground))
-    try supervisor.run()
+    let mount = try mount.absolute()
+    guard !foreground else {
+      return try Supervisor(mount, inBackground: false).run {}
+    }
+    let (ready, its) = try Parking.makeSockets()
+    _ = try Processes.spawn(
+      Processes.program, ["supervise", "--new"] + mount.arguments, [its], newSession: true)
+    try its.close()
+    // It has said why where it is not.
+    guard Processes.receive(from: ready) == .serving else { throw ExitCode.failure }
   }
 }
 
-/// What the command starts to stay in the background.
+/// What a command starts to stay in the background, or a server whose supervisor was killed.
 struct Supervise: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Watch over a server.", shouldDisplay: false)
 
   @OptionGroup var mount: MountOptions
+  @Flag var new = false
+  @Flag var background = false
+  @Flag var withPassthrough = false
+  @Option var server: Int32?
 
-  func run() throws {}
+  func run() throws {
+    guard new else {
+      guard let server else { throw ValidationError("--server is missing") }
+      let supervisor = try Supervisor(
+        mount, adopting: server, inBackground: background, passthrough: withPassthrough)
+      return try supervisor.watch()
+    }
+    let ready = FileDescriptor(rawValue: 3)
+    Processes.closeInPrograms(ready)
+    try Supervisor(mount, inBackground: true).run {
+      Processes.silence()
+      Processes.send(.serving, to: ready)
+      try? ready.close()
+    }
+  }
 }

@@ -14,34 +14,28 @@ struct Serve: ParsableCommand {
   func run() throws {
     let log = Log.start(inBackground: background)
     let session = SessionDescriptors()
+    for descriptor in session.all { Processes.closeInPrograms(descriptor) }
     let source = try Source(mount)
     Processes.send(.prepared, to: session.control)
     guard let mounted = Processes.receive(from: session.control) else { throw ExitCode.failure }
     let options = ServerOptions(
       isReadOnly: mount.readOnly, cacheTimeout: mount.cacheTimeout,
       passthrough: mounted == .mountedWithPassthrough, files: Self.cacheSize)
-    let server = try Server(
-      store: source.store, export: source.export, filesystem: source.filesystem,
-      session: session, options: options, log: log)
+    let server = try Server(source, session: session, options: options, log: log)
     let kernel = try Session(server, fuse: session.fuse, start: session.start.contents())
-    Thread.start { Self.listen(session) }
+    let supervision = Supervision(mount, session, server, inBackground: background)
+    Thread.start { supervision.listen() }
+    Thread.start { server.answerQuestions(from: session.questions) }
     Processes.send(.serving, to: session.control)
     let end = try kernel.serve(threads: Self.threads, on: session.fuse)
     try source.store.close()
-    if end == .unmounted { Processes.send(.unmounted, to: session.control) }
+    if end == .unmounted { supervision.tell(.unmounted) }
   }
 
   private static let threads = 4
 
   /// What is left of the descriptors besides those of the requests under way and of the store.
   private static var cacheSize: Int { min(900, Processes.descriptorLimit - 100) }
-
-  /// Listens to the supervisor.
-  private static func listen(_ session: SessionDescriptors) {
-    while let message = Processes.receive(from: session.control) {
-      if message == .stop { Session.stop() }
-    }
-  }
 }
 
 /// The directory that is shown, and the store that knows its files.
@@ -52,8 +46,14 @@ struct Source {
 
   init(_ options: MountOptions) throws {
     store = try Store(at: FilePath(options.store))
-    let root = BackingFile(
-      try FileDescriptor.open(FilePath(options.source), .readOnly, options: .directory))
+    let root: BackingFile
+    do {
+      root = BackingFile(
+        try FileDescriptor.open(
+          FilePath(options.source), .readOnly, options: [.directory, .closeOnExec]))
+    } catch {
+      throw CommandError("opening \(options.source): \(error)")
+    }
     filesystem = try store.attach(root.descriptor)
     export = try Self.export(of: root, options, in: store)
   }

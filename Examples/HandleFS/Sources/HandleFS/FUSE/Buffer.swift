@@ -6,32 +6,34 @@ internal import SystemPackage
 
 /// Memory of a thread's own for what is read, used again for each request.
 @safe final class Buffer {
-  private let memory: UnsafeMutableRawBufferPointer
+  private let start: UnsafeMutableRawPointer
+  let size: Int
 
-  init(size: Int) { unsafe memory = .allocate(byteCount: size, alignment: 4096) }
+  init(size: Int) {
+    unsafe start = .allocate(byteCount: size, alignment: 4096)
+    self.size = size
+  }
 
-  deinit { unsafe memory.deallocate() }
-
-  var size: Int { unsafe memory.count }
+  deinit { unsafe start.deallocate() }
 
   func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
-    unsafe body(UnsafeRawBufferPointer(memory))
+    unsafe body(UnsafeRawBufferPointer(start: start, count: size))
   }
 
   /// `pread(2)`, as much as there is of `count` bytes.
   func read(_ file: BackingFile, count: Int, at offset: Int) throws(Errno) -> Int {
     try checked(
       unsafe hf_read_at(
-        file.number, memory.baseAddress, min(count, memory.count), offset))
+        file.number, start, min(count, size), offset))
   }
 
   /// `getdents64(2)` from a place in a directory, about `limit` bytes; returns how many were filled.
   func readEntries(
     _ directory: BackingFile, at offset: Int, limit: Int
   ) throws(Errno) -> Int {
-    let size = unsafe min(max(limit, 1024), memory.count)
+    let size = min(max(limit, 1024), size)
     return try checked(
-      unsafe hf_read_entries(directory.number, memory.baseAddress, size, offset))
+      unsafe hf_read_entries(directory.number, start, size, offset))
   }
 
   /// Whether an entry of READDIRPLUS has room behind `filled` bytes.
@@ -43,13 +45,12 @@ internal import SystemPackage
 
   /// The entry of `getdents64(2)` at a place, and its length.
   func entry(at place: Int) -> (entry: DirectoryEntry, length: Int) {
-    let start = unsafe memory.baseAddress! + place
-    let length = unsafe Int(start.load(fromByteOffset: 16, as: UInt16.self))
+    let raw = unsafe start + place
+    let length = unsafe Int(raw.load(fromByteOffset: 16, as: UInt16.self))
     let entry = unsafe DirectoryEntry(
-      inode: start.load(as: UInt64.self), next: start.load(fromByteOffset: 8, as: Int.self),
-      type: start.load(fromByteOffset: 18, as: UInt8.self),
-      name: FilePath(
-        platformString: (start + 19).assumingMemoryBound(to: CChar.self)))
+      inode: raw.load(as: UInt64.self), next: raw.load(fromByteOffset: 8, as: Int.self),
+      type: raw.load(fromByteOffset: 18, as: UInt8.self),
+      name: FilePath(platformString: (raw + 19).assumingMemoryBound(to: CChar.self)))
     return (entry, length)
   }
 
@@ -62,8 +63,8 @@ internal import SystemPackage
     status.st_ino = UInt(inode)
     status.st_mode = UInt32(entry.type) << 12
     return unsafe entry.name.withPlatformString { name in
-      let start = unsafe (memory.baseAddress! + filled).assumingMemoryBound(to: CChar.self)
-      let size = unsafe fuse_add_direntry(nil, start, limit - filled, name, &status, entry.next)
+      let place = unsafe (start + filled).assumingMemoryBound(to: CChar.self)
+      let size = unsafe fuse_add_direntry(nil, place, limit - filled, name, &status, entry.next)
       return size > limit - filled ? nil : filled + size
     }
   }
@@ -74,9 +75,9 @@ internal import SystemPackage
   ) -> Int? {
     var parameters = found.parameters
     return unsafe entry.name.withPlatformString { name in
-      let start = unsafe (memory.baseAddress! + filled).assumingMemoryBound(to: CChar.self)
+      let place = unsafe (start + filled).assumingMemoryBound(to: CChar.self)
       let size = unsafe fuse_add_direntry_plus(
-        nil, start, limit - filled, name, &parameters, entry.next)
+        nil, place, limit - filled, name, &parameters, entry.next)
       return size > limit - filled ? nil : filled + size
     }
   }

@@ -47,8 +47,9 @@ private func answer(
     }
     unsafe table.forget_multi = { request, count, forgotten in
       unsafe answer(request) { server, _ in
-        for unsafeforgotten in unsafe UnsafeBufferPointer(start: forgotten, count: count) {
-          server.forget(forgotten.ino, forgotten.nlookup)
+        for i in 0..<count {
+          guard let one = unsafe forgotten?[i] else { continue }
+          server.forget(one.ino, one.nlookup)
         }
         return .nothing
       }
@@ -148,8 +149,8 @@ private func answer(
     unsafe table.write = { request, node, bytes, size, offset, _ in
       unsafe answer(request) { server, request in
         let clears = request.word(5) & 1 << 2 != 0  // FUSE_WRITE_KILL_SUIDGID
-        let bytes = unsafe UnsafeRawBufferPointer(start: bytes, count: size)
-        return try unsafe server.write(
+        let bytes = unsafe RequestBytes(bytes, size)
+        return try server.write(
           node, bytes, at: offset, clearsPrivileges: clears)
       }
     }
@@ -209,9 +210,9 @@ private func answer(
     unsafe table.setxattr = { request, node, name, value, size, flags in
       guard let name = unsafe name else { return }
       unsafe answer(request) { server, request in
-        let value = unsafe UnsafeRawBufferPointer(start: value, count: size)
+        let value = unsafe RequestBytes(value, size)
         let name = unsafe RawString(name)
-        return try unsafe server.setAttribute(node, name, value, flags: flags, request)
+        return try server.setAttribute(node, name, value, flags: flags, request)
       }
     }
     unsafe table.removexattr = { request, node, name in

@@ -32,11 +32,11 @@ extension Server {
   }
 
   func write(
-    _ number: UInt64, _ bytes: UnsafeRawBufferPointer, at offset: Int, clearsPrivileges: Bool
+    _ number: UInt64, _ bytes: RequestBytes, at offset: Int, clearsPrivileges: Bool
   ) throws -> Reply {
     let file = try data(number, .writing)
     return try clearingPrivileges(clearsPrivileges) {
-      .written(try unsafe file.write(bytes, at: offset))
+      .written(try file.write(bytes, at: offset))
     }
   }
 

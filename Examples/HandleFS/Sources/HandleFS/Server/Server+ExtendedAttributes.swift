@@ -16,7 +16,7 @@ extension Server {
   }
 
   func setAttribute(
-    _ number: UInt64, _ name: RawString, _ value: UnsafeRawBufferPointer, flags: CInt,
+    _ number: UInt64, _ name: RawString, _ value: RequestBytes, flags: CInt,
     _ request: Request
   ) throws -> Reply {
     let file = try path(number)
@@ -24,7 +24,7 @@ extension Server {
       try flags & HF_ATTRIBUTE_CREATE != 0 && !file.hasAttribute(name)
         ? .createAttribute(name.path) : nil
     } act: {
-      try unsafe file.setAttribute(name, value, flags: flags)
+      try file.setAttribute(name, value, flags: flags)
     }
     return .done
   }

@@ -156,6 +156,12 @@ extension Server {
     try existing(name, directory) == nil
   }
 
+  /// Parks in another supervisor's process what the last one had.
+  func park(in socket: FileDescriptor) throws {
+    parking.move(to: socket)
+    for (node, file) in orphans.withLock({ $0 }) { try parking.park(file.descriptor, of: node) }
+  }
+
   /// Keeps a file that is about to lose its last name, for as long as the kernel knows it: it may be
   /// open, or somebody's working directory. Before it loses the name, and outside of this process where
   /// nobody else would keep it if this one were killed.

@@ -25,12 +25,9 @@ final class Server: Sendable {
   let notifier: Notifier
 
   init(
-    store: Store, export: Export, filesystem: FilesystemID, session: SessionDescriptors,
-    options: ServerOptions, log: Logger
+    _ source: Source, session: SessionDescriptors, options: ServerOptions, log: Logger
   ) throws {
-    self.store = store
-    self.export = export
-    self.filesystem = filesystem
+    (store, export, filesystem) = (source.store, source.export, source.filesystem)
     self.options = options
     self.log = log
     journal = try IntentJournal(in: session.journal)

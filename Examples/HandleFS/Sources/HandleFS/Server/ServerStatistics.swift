@@ -11,8 +11,6 @@ final class ServerStatistics: Sendable {
     case foundDone
     /// Requests that were answered with an error.
     case errors
-    /// Files opened that the kernel reads and writes by itself.
-    case passedThrough
   }
 
   private let values = Mutex(Array(repeating: UInt64(0), count: Counter.allCases.count))

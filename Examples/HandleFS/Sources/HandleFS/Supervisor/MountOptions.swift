@@ -45,6 +45,15 @@ struct MountOptions: ParsableArguments {
     }
   }
 
+  /// With paths that are good in any directory.
+  func absolute() throws -> MountOptions {
+    var options = self
+    options.source = try Processes.absolute(source)
+    options.mountpoint = try Processes.absolute(mountpoint)
+    options.store = try Processes.absolute(store)
+    return options
+  }
+
   /// The same options as arguments.
   var arguments: [String] {
     [source, mountpoint, "--store", store, "--cache-timeout", "\(cacheTimeout)"]

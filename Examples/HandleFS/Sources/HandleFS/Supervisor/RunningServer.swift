@@ -13,7 +13,10 @@ struct RunningServer {
   private(set) var parking: FileDescriptor?
 
   /// Starts a server, with new sockets to it.
-  init(_ options: MountOptions, _ session: inout SessionDescriptors) throws {
+  init(
+    _ program: FilePath, _ options: MountOptions, _ session: inout SessionDescriptors,
+    _ inBackground: Bool
+  ) throws {
     let (control, itsControl) = try Parking.makeSockets()
     let (parking, itsParking) = try Parking.makeSockets()
     session.control = itsControl
@@ -22,9 +25,17 @@ struct RunningServer {
       try? itsControl.close()
       try? itsParking.close()
     }
-    id = try Processes.spawn(Processes.program, ["serve"] + options.arguments, session.all)
+    let background = inBackground ? ["--background"] : []
+    id = try Processes.spawn(program, ["serve"] + background + options.arguments, session.all)
     process = try Processes.descriptor(of: id)
     (self.control, self.parking) = (control, parking)
+  }
+
+  /// One that runs already, at the other ends of sockets.
+  init(adopting id: Int32, _ session: SessionDescriptors) throws {
+    self.id = id
+    process = try Processes.descriptor(of: id)
+    (control, parking) = (session.control, session.parking)
   }
 
   /// - Throws: where it has ended instead; it has said why.
@@ -34,9 +45,13 @@ struct RunningServer {
     }
   }
 
-  func tellMounted(_ passthrough: Bool) {
-    guard let control else { return }
-    Processes.send(passthrough ? .mountedWithPassthrough : .mounted, to: control)
+  func tellMounted(_ passthrough: Bool) { tell(passthrough ? .mountedWithPassthrough : .mounted) }
+
+  /// Lets it end once it has answered what it has under way.
+  func stop() { tell(.stop) }
+
+  private func tell(_ message: Message) {
+    if let control { Processes.send(message, to: control) }
   }
 
   mutating func receive() -> Message? {

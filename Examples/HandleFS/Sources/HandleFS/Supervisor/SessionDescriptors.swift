@@ -23,13 +23,12 @@ struct SessionDescriptors {
   init() {}
 
   /// Those of a new file system.
-  init(fuse: FileDescriptor) throws {
-    self.fuse = fuse
+  init(fuse: FileDescriptor, questions: FileDescriptor, orders: FileDescriptor) throws {
+    (self.fuse, self.questions, self.orders) = (fuse, questions, orders)
     start = try Processes.memoryFile("handlefs start")
     journal = try Processes.memoryFile("handlefs journal")
     opens = try Processes.memoryFile("handlefs opens")
     lookups = try Processes.memoryFile("handlefs lookups")
-    (questions, orders) = (start, start)
   }
 
   /// In the order of their numbers.

@@ -1,3 +1,4 @@
+internal import ArgumentParser
 internal import Glibc
 internal import HandleStore
 internal import Logging
@@ -6,32 +7,84 @@ internal import SystemPackage
 /// Mounts the file system and sees that a server serves it: starts the first one, keeps what the next
 /// one needs, and starts that when the last one has ended. It never uses its own mount.
 final class Supervisor {
+  /// A server that is to go on in place of the present one.
+  private struct Replacement {
+    /// What it is a server of.
+    let program: FilePath
+    let former: FilePath
+    /// Who asked for it.
+    let asker: FileDescriptor
+    var isStarted = false
+  }
+
   private let options: MountOptions
   private let log: Logger
-  private var session: SessionDescriptors
+  private let inBackground: Bool
   private let signals: FileDescriptor
+  private var session: SessionDescriptors
+  private var sockets: Sockets
+  private var program: FilePath
   private var server: RunningServer
   private var parked = ParkedFiles()
   private var backoff = Backoff()
   private var passthrough = false
+  private var replacement: Replacement?
+  /// When the next server is to be started.
   private var startAt: Int?
+  private var isUnmounted = false
 
-  init(_ options: MountOptions, log: Logger) throws {
+  /// Starts a server for a file system that is not mounted yet.
+  init(_ options: MountOptions, inBackground: Bool) throws {
     self.options = options
-    self.log = log
+    self.inBackground = inBackground
+    log = Log.start(inBackground: inBackground)
     Processes.raiseDescriptorLimit()
     signals = try Processes.signals()
-    session = try SessionDescriptors(fuse: FileDescriptor.open(FilePath("/dev/fuse"), .readWrite))
-    server = try RunningServer(options, &session)
+    sockets = try Sockets()
+    program = try Processes.program
+    session = try SessionDescriptors(
+      fuse: FileDescriptor.open(FilePath("/dev/fuse"), .readWrite, options: .closeOnExec),
+      questions: sockets.listen(.server), orders: sockets.listen(.supervisor))
+    server = try RunningServer(program, options, &session, inBackground)
   }
 
-  func run() throws {
+  /// Takes over a server whose supervisor was killed; the descriptors are those that it was started
+  /// with, but for the sockets between the two.
+  init(
+    _ options: MountOptions, adopting id: Int32, inBackground: Bool, passthrough: Bool
+  ) throws {
+    self.options = options
+    self.inBackground = inBackground
+    self.passthrough = passthrough
+    log = Log.start(inBackground: inBackground)
+    Processes.raiseDescriptorLimit()
+    signals = try Processes.signals()
+    session = SessionDescriptors()
+    for descriptor in session.all { Processes.closeInPrograms(descriptor) }
+    sockets = try Sockets(of: options.mountpoint)
+    program = try Processes.program
+    server = try RunningServer(adopting: id, session)
+    log.warning("took over a server whose supervisor was killed", metadata: ["pid": "\(id)"])
+  }
+
+  /// Mounts the file system and watches over it until it is unmounted.
+  ///
+  /// - Parameter isServed: called once it is.
+  func run(_ isServed: () -> Void) throws {
+    defer { sockets.remove() }
     try server.waitUntilPrepared()
-    try Processes.mount(
-      options.source, on: options.mountpoint, fuse: session.fuse, readOnly: options.readOnly)
+    do throws(Errno) {
+      try Processes.mount(
+        options.source, on: options.mountpoint, fuse: session.fuse, readOnly: options.readOnly)
+    } catch {
+      throw CommandError("mounting on \(options.mountpoint): \(error)")
+    }
     do {
       try answerStart()
+      try sockets.publish(options.mountpoint)
       server.tellMounted(passthrough)
+      guard server.receive() == .serving else { throw ExitCode.failure }
+      isServed()
       try watch()
     } catch {
       try? Processes.unmount(options.mountpoint, detach: true)
@@ -43,28 +96,36 @@ final class Supervisor {
     let request = try session.fuse.readOnce(1 << 16)
     passthrough = try Processes.answerStart(
       request, on: session.fuse, passthrough: options.passthrough != .off)
+    if options.passthrough == .on && !passthrough {
+      throw CommandError(
+        "this kernel has no FUSE_PASSTHROUGH (Linux 6.9 has); leave --passthrough at auto")
+    }
     try session.start.writeOnce(request)
   }
 
-  private func watch() throws {
-    while true {
+  /// Goes on until the file system is unmounted.
+  func watch() throws {
+    defer { sockets.remove() }
+    while !isUnmounted {
       let timeout = startAt.map { max(0, $0 - Processes.now) } ?? -1
       let ready = Processes.wait(
-        for: [signals, server.process, server.parking, server.control], milliseconds: timeout)
+        for: [signals, server.process, server.parking, server.control, session.orders],
+        milliseconds: timeout)
       if ready[0] { try handle(signal: Processes.nextSignal(signals)) }
       if ready[2] { try takeParked() }
-      if ready[3], try !hear() { return }
+      if ready[3] { hear() }
       if ready[1] { ended() }
-      if let at = startAt, Processes.now >= at { try startNext() }
+      if ready[4] { takeOrder() }
+      if let at = startAt, Processes.now >= at, !isUnmounted { try startNext() }
     }
   }
 
   private func handle(signal: Int32) throws {
-    guard signal == SIGTERM || signal == SIGINT || signal == SIGHUP else { return }
+    guard signal != SIGCHLD else { return }
     do throws(Errno) {
       try Processes.unmount(options.mountpoint, detach: false)
-    } catch {
-      log.notice("in use, and unmounted from its place; it ends with its last user")
+    } catch  where error == .resourceBusy {
+      log.notice("in use: unmounted from its place, and served until its last user is gone")
       try Processes.unmount(options.mountpoint, detach: true)
     }
   }
@@ -74,28 +135,62 @@ final class Supervisor {
     if try !parked.receive(from: socket) { server.closeParking() }
   }
 
-  /// Hears what the server says; whether the file system is still there.
-  private func hear() throws -> Bool {
+  private func hear() {
     switch server.receive() {
-    case .serving: log.info("serving", metadata: ["pid": "\(server.id)"])
-    case .unmounted: return false
+    case .serving:
+      log.info("serving", metadata: ["pid": "\(server.id)"])
+      answerAsker("serving by process \(server.id), \(program)")
+    case .unmounted: isUnmounted = true
     default: break
     }
-    return true
   }
+
+  // MARK: The next server
 
   private func ended() {
     server.reap()
-    let delay = backoff.delay(lifetime: Processes.now - server.started)
+    let delay = replacement == nil ? backoff.delay(lifetime: Processes.now - server.started) : 0
+    startAt = Processes.now + delay
     log.warning(
       "the server has ended", metadata: ["pid": "\(server.id)", "next in ms": "\(delay)"])
-    startAt = Processes.now + delay
   }
 
   private func startNext() throws {
     startAt = nil
+    // What the last one had sent when it ended.
     while server.parking != nil { try takeParked() }
-    server = try RunningServer(options, &session)
-    server.tellMounted(passthrough)
+    if replacement?.isStarted == true {
+      program = replacement?.former ?? program
+      answerAsker("the new server ended before it served; the former program's goes on")
+    } else if let replacement {
+      program = replacement.program
+      self.replacement?.isStarted = true
+    }
+    do {
+      server = try RunningServer(program, options, &session, inBackground)
+      server.tellMounted(passthrough)
+    } catch {
+      log.error("starting a server failed", metadata: ["error": "\(error)"])
+      startAt = Processes.now + 1000
+    }
+  }
+
+  private func takeOrder() {
+    guard let asker = try? Processes.accept(session.orders) else { return }
+    let words = Conversation.line(from: asker).split(separator: " ", maxSplits: 1)
+    guard words.count == 2, words[0] == "restart", replacement == nil else {
+      try? asker.writeOnce(Array("not understood, or a restart is under way".utf8))
+      return (try? asker.close()) ?? ()
+    }
+    replacement = Replacement(
+      program: FilePath(String(words[1])), former: program, asker: asker)
+    server.stop()
+  }
+
+  private func answerAsker(_ text: String) {
+    guard let asker = replacement?.asker else { return }
+    replacement = nil
+    try? asker.writeOnce(Array(text.utf8))
+    try? asker.close()
   }
 }

@@ -103,11 +103,22 @@ final class BackingFile: Sendable {
     try checked(hf_copy(number, offset, file.number, target, count))
   }
 
-  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(Errno) -> Int {
-    try checked(unsafe hf_write_at(number, bytes.baseAddress, bytes.count, offset))
+  func write(_ bytes: RequestBytes, at offset: Int) throws(Errno) -> Int {
+    try checked(unsafe hf_write_at(number, bytes.start, bytes.count, offset))
   }
 
   func sync(dataOnly: Bool) throws(Errno) { try checked(hf_sync(number, dataOnly ? 1 : 0)) }
+}
+
+/// Bytes of a request, valid until it is answered.
+@safe struct RequestBytes {
+  fileprivate let start: UnsafeRawPointer?
+  let count: Int
+
+  init(_ start: UnsafeRawPointer?, _ count: Int) {
+    unsafe self.start = start
+    self.count = count
+  }
 }
 
 /// A string byte for byte, such as the name of an extended attribute or what a symbolic link leads to:
@@ -189,10 +200,10 @@ extension BackingFile {
   }
 
   func setAttribute(
-    _ name: RawString, _ value: UnsafeRawBufferPointer, flags: CInt
+    _ name: RawString, _ value: RequestBytes, flags: CInt
   ) throws(Errno) {
     try checked(
-      unsafe hf_set_attribute(number, name.bytes, value.baseAddress, value.count, flags))
+      unsafe hf_set_attribute(number, name.bytes, value.start, value.count, flags))
   }
 
   func removeAttribute(_ name: RawString) throws(Errno) {

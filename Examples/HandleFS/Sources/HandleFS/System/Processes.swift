@@ -12,7 +12,7 @@ enum Processes {
   ) throws(Errno) -> Int32 {
     let numbers = descriptors.map(\.rawValue)
     var copies = unsafe ([program.string] + arguments).map { unsafe strdup($0) } + [nil]
-    defer { for unsafecopy in unsafe copies { unsafe free(copy) } }
+    defer { unsafe copies.forEach { unsafe free($0) } }
     return try checked(
       unsafe program.withPlatformString {
         unsafe hf_spawn($0, &copies, numbers, CInt(numbers.count), newSession ? 1 : 0)
@@ -23,6 +23,48 @@ enum Processes {
   static func descriptor(of process: Int32) throws(Errno) -> FileDescriptor {
     FileDescriptor(rawValue: try checked(hf_process(process)))
   }
+
+  /// A path from the root on, without symbolic links in it but for the last component, which need not
+  /// exist and is not asked for anything.
+  static func absolute(_ path: String) throws -> String {
+    let path = FilePath(path)
+    guard let name = path.lastComponent, name.kind == .regular else {
+      return try resolved(path).string
+    }
+    let parent = path.removingLastComponent()
+    return try resolved(parent.isEmpty ? "." : parent).appending(name).string
+  }
+
+  private static func resolved(_ path: FilePath) throws -> FilePath {
+    guard let real = unsafe path.withPlatformString({ unsafe realpath($0, nil) }) else {
+      throw CommandError("\(path): \(Errno(rawValue: errno))")
+    }
+    defer { unsafe free(real) }
+    return unsafe FilePath(platformString: real)
+  }
+
+  /// Programs that are started do not get a descriptor unless it is given to them.
+  static func closeInPrograms(_ descriptor: FileDescriptor) {
+    _ = fcntl(descriptor.rawValue, F_SETFD, FD_CLOEXEC)
+  }
+
+  static func log(priority: Int32, _ text: String) { unsafe hf_log(priority, text) }
+
+  /// Standard input, output and error lead nowhere from here on.
+  static func silence() { _ = hf_silence() }
+
+  /// A directory that only its owner can use; one that is there is good too.
+  static func makeDirectory(_ path: String) throws(Errno) {
+    guard unsafe mkdir(path, 0o700) != 0, errno != EEXIST else { return }
+    throw Errno(rawValue: errno)
+  }
+
+  static func rename(_ old: String, to new: String) throws(Errno) {
+    guard unsafe Glibc.rename(old, new) == 0 else { throw Errno(rawValue: errno) }
+  }
+
+  /// `remove(3)`; there is nothing to do about its errors.
+  static func remove(_ path: String) { _ = unsafe Glibc.remove(path) }
 
   /// Lets go of a child that has ended.
   static func reap(_ process: Int32) { _ = hf_wait(process) }
@@ -150,6 +192,17 @@ extension FileDescriptor {
     let count = unsafe Glibc.pread(rawValue, &bytes, bytes.count, Int(offset))
     guard count >= 0 else { throw Errno(rawValue: errno) }
     return Array(bytes.prefix(count))
+  }
+
+  static func contents(of path: String) throws(Errno) -> [UInt8] {
+    let file = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { throw Errno(rawValue: errno) }
+    defer { _ = Glibc.close(file) }
+    var contents: [UInt8] = []
+    while case let bytes = try FileDescriptor(rawValue: file).readOnce(64 << 10), !bytes.isEmpty {
+      contents += bytes
+    }
+    return contents
   }
 
   func writeOnce(_ bytes: [UInt8]) throws(Errno) {

@@ -1,0 +1,35 @@
+internal import HandleStore
+internal import SystemPackage
+
+extension Server {
+  /// Answers the commands that ask this server, each connection by itself; for ever.
+  func answerQuestions(from listener: FileDescriptor) {
+    while let asker = try? Processes.accept(listener) {
+      Thread.start { [self] in
+        defer { try? asker.close() }
+        switch Conversation.line(from: asker) {
+        case "status": try? asker.writeOnce(Array(status.utf8))
+        default: try? asker.writeOnce(Array("not understood".utf8))
+        }
+      }
+    }
+  }
+
+  /// As JSON.
+  private var status: String {
+    let own = ServerStatistics.Counter.allCases.map { ("\($0)", statistics[$0]) }
+    let open = openFiles.count
+    let known = store.statistics
+    let values: [(String, UInt64)] =
+      [("pid", UInt64(Processes.id))] + own + [
+        ("descriptors", UInt64(files.count)), ("opens", UInt64(open.opens)),
+        ("filesKeptByKernel", UInt64(open.kept)),
+        ("filesWithoutName", UInt64(orphans.withLock { $0.count })),
+        ("requestsNoted", UInt64(journal.count)),
+        ("nodesCreated", known.created), ("nodesFound", known.existing),
+        ("nodesReplaced", known.replaced), ("nodesRetired", known.retired),
+        ("filesOpened", known.opened),
+      ]
+    return "{" + values.map { "\"\($0.0)\": \($0.1)" }.joined(separator: ", ") + "}\n"
+  }
+}

@@ -1,0 +1,65 @@
+internal import HandleStore
+internal import Logging
+internal import Synchronization
+internal import SystemPackage
+
+/// A server's side of its supervisor: hears what that wants, and starts another one where it was
+/// killed.
+final class Supervision: Sendable {
+  private let options: MountOptions
+  private let server: Server
+  private let inBackground: Bool
+  private let session: Mutex<SessionDescriptors>
+
+  init(
+    _ options: MountOptions, _ session: SessionDescriptors, _ server: Server, inBackground: Bool
+  ) {
+    self.options = options
+    self.server = server
+    self.inBackground = inBackground
+    self.session = Mutex(session)
+  }
+
+  func tell(_ message: Message) {
+    Processes.send(message, to: session.withLock { $0.control })
+  }
+
+  /// Listens for as long as the server runs.
+  func listen() {
+    while true {
+      switch Processes.receive(from: session.withLock { $0.control }) {
+      case .stop: Session.stop()
+      case nil:
+        do {
+          try startSupervisor()
+        } catch {
+          return server.log.error(
+            "the supervisor is gone, and no other one can be started: a server that dies is not replaced",
+            metadata: ["error": "\(error)"])
+        }
+      default: break
+      }
+    }
+  }
+
+  private func startSupervisor() throws {
+    let (control, itsControl) = try Parking.makeSockets()
+    let (parking, itsParking) = try Parking.makeSockets()
+    var given = session.withLock { $0 }
+    (given.control, given.parking) = (itsControl, itsParking)
+    let flags =
+      (inBackground ? ["--background"] : [])
+      + (server.options.passthrough ? ["--with-passthrough"] : [])
+    _ = try Processes.spawn(
+      Processes.program, ["supervise", "--server", "\(Processes.id)"] + flags + options.arguments,
+      given.all, newSession: true)
+    try itsControl.close()
+    try itsParking.close()
+    session.withLock { session in
+      try? session.control.close()
+      try? session.parking.close()
+      (session.control, session.parking) = (control, parking)
+    }
+    try server.park(in: parking)
+  }
+}

@@ -1,0 +1,84 @@
+internal import Glibc
+internal import SystemPackage
+
+/// Where the commands find a mounted file system: two sockets in a directory that is named after its
+/// device number.
+struct Sockets {
+  /// Orders to the supervisor arrive at one, questions to the server at the other.
+  enum Kind: String, CaseIterable {
+    case supervisor
+    case server
+  }
+
+  private static let directory = "/run/handlefs"
+  private var path: String
+
+  /// Those of a file system that is about to be mounted.
+  init() throws(Errno) {
+    path = "\(Self.directory)/new-\(Processes.id)"
+    try Processes.makeDirectory(Self.directory)
+    try Processes.makeDirectory(path)
+  }
+
+  /// Those of one that is mounted.
+  ///
+  /// - Throws: `ENOENT` where no such file system is mounted there.
+  init(of mountpoint: String) throws(Errno) {
+    path = "\(Self.directory)/\(try Self.device(of: mountpoint))"
+  }
+
+  /// Waits for connections.
+  func listen(_ kind: Kind) throws(Errno) -> FileDescriptor {
+    try Processes.listen(on: name(kind))
+  }
+
+  func connect(_ kind: Kind) throws(Errno) -> FileDescriptor {
+    try Processes.connect(to: name(kind))
+  }
+
+  /// Takes the name under which the commands look for it.
+  mutating func publish(_ mountpoint: String) throws(Errno) {
+    let final = try Sockets(of: mountpoint)
+    // Those of a supervisor that was killed.
+    final.remove()
+    try Processes.rename(path, to: final.path)
+    self = final
+  }
+
+  func remove() {
+    for kind in Kind.allCases { Processes.remove(name(kind)) }
+    Processes.remove(path)
+  }
+
+  private func name(_ kind: Kind) -> String { "\(path)/\(kind.rawValue)" }
+
+  /// As `/proc/self/mountinfo` has it: asking the file system itself would wait for its server.
+  private static func device(of mountpoint: String) throws(Errno) -> String {
+    let table = try FileDescriptor.contents(of: "/proc/self/mountinfo")
+    let lines = String(decoding: table, as: UTF8.self).split(separator: "\n")
+    for line in lines.reversed() {
+      let fields = line.split(separator: " ")
+      guard fields.count > 6, fields.contains("fuse.handlefs"),
+        unescaped(fields[4]) == mountpoint
+      else { continue }
+      return String(fields[2])
+    }
+    throw .noSuchFileOrDirectory
+  }
+
+  /// Undoes the octal escapes of blanks, backslashes and newlines.
+  private static func unescaped(_ field: Substring) -> String {
+    var bytes: [UInt8] = []
+    var rest = Array(field.utf8)[...]
+    while let byte = rest.popFirst() {
+      let digits = String(decoding: rest.prefix(3), as: UTF8.self)
+      if byte == 0x5c, let value = UInt8(digits, radix: 8) {
+        bytes.append(value)
+        rest = rest.dropFirst(3)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
