@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -109,74 +111,144 @@ int hf_resend(int fuse)
 }
 
 static _Thread_local const struct fuse_in_header *current;
-static atomic_int stopping;
 
 const struct fuse_in_header *hf_request(void) { return current; }
 
 struct worker {
     pthread_t thread;
     struct fuse_session *session;
-    atomic_int ended;
     int result;
 };
 
 static void prepare_thread(void);
+static hf_handler serve_unknown;
+static void *server_of_unknown;
+
+int hf_reply(int fuse, const struct fuse_in_header *request, int error, const void *body,
+             size_t length)
+{
+    struct fuse_out_header header = {
+        .len = (uint32_t)(sizeof header + length),
+        .error = -error,
+        .unique = request->unique,
+    };
+    struct iovec parts[] = {
+        {.iov_base = &header, .iov_len = sizeof header},
+        {.iov_base = (void *)body, .iov_len = length},
+    };
+    return (int)result(writev(fuse, parts, 2));
+}
+
+int hf_fill_statx(int fd, double seconds, struct hf_statx_reply *reply)
+{
+    struct statx status;
+    _Static_assert(sizeof status == sizeof reply->status, "struct statx");
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &status))
+        return -errno;
+    memset(reply, 0, sizeof *reply);
+    reply->seconds = (uint64_t)seconds;
+    reply->nanoseconds = (uint32_t)((seconds - (double)reply->seconds) * 1e9);
+    memcpy(reply->status, &status, sizeof status);
+    return 0;
+}
+
+/* An eventfd: readable once serving is to end. */
+static int stopping = -1;
+
+static int watch(int epoll, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    return (int)result(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+
+/* What one thread waits for. With EPOLLEXCLUSIVE the kernel wakes the first of the threads that is
+ * idle, always in the order in which they came: so one thread that has its data at hand serves a
+ * program that asks one thing after another, where threads that wait in read(2) would take turns. */
+static int waiting_place(int fuse)
+{
+    int epoll = (int)result(epoll_create1(EPOLL_CLOEXEC));
+    if (epoll < 0)
+        return epoll;
+    int error = watch(epoll, fuse, EPOLLIN | EPOLLEXCLUSIVE);
+    if (!error)
+        error = watch(epoll, stopping, EPOLLIN);
+    if (!error)
+        return epoll;
+    close(epoll);
+    return error;
+}
+
+/* 0 where there is something to read, else 1: serving is to end. */
+static int wait_for_request(int epoll)
+{
+    struct epoll_event event;
+    while (epoll_wait(epoll, &event, 1, -1) < 0) {
+    }
+    return event.data.fd == stopping;
+}
+
+static int serve_next(struct worker *worker, struct fuse_buf *buffer)
+{
+    int length = fuse_session_receive_buf(worker->session, buffer);
+    if (length <= 0)
+        return length;
+    current = buffer->mem;
+    if (current->opcode == HF_TMPFILE || current->opcode == HF_STATX)
+        serve_unknown(server_of_unknown, current);
+    else
+        fuse_session_process_buf(worker->session, buffer);
+    return length;
+}
 
 static void *work(void *argument)
 {
     struct worker *worker = argument;
     struct fuse_buf buffer = {0};
     prepare_thread();
-    while (!stopping) {
-        int length = fuse_session_receive_buf(worker->session, &buffer);
-        if (length == -EINTR)
-            continue;
-        if (length <= 0) {
-            worker->result = length;
+    int epoll = waiting_place(fuse_session_fd(worker->session));
+    worker->result = epoll;
+    while (worker->result > 0) {
+        if (wait_for_request(epoll))
             break;
-        }
-        current = buffer.mem;
-        fuse_session_process_buf(worker->session, &buffer);
+        do
+            worker->result = serve_next(worker, &buffer);
+        while (worker->result > 0);
+        if (worker->result == -EAGAIN || worker->result == -EINTR)
+            worker->result = 1;
     }
+    if (epoll >= 0)
+        close(epoll);
     free(buffer.mem);
-    worker->ended = 1;
     return NULL;
 }
 
-static void nothing(int signal) { (void)signal; }
-
-int hf_serve(struct fuse_session *session, int threads)
+int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server)
 {
-    /* Ends a read that waits, where it is sent to its thread. */
-    struct sigaction action = {.sa_handler = nothing};
-    sigaction(SIGUSR1, &action, NULL);
+    serve_unknown = handler;
+    server_of_unknown = server;
+    int fuse = fuse_session_fd(session);
+    fcntl(fuse, F_SETFL, fcntl(fuse, F_GETFL) | O_NONBLOCK);
+    stopping = eventfd(0, EFD_CLOEXEC);
     struct worker *workers = calloc((size_t)threads, sizeof *workers);
-    if (!workers)
+    if (!workers || stopping < 0)
         return -ENOMEM;
-    int started = 0;
-    for (; started < threads; started++) {
-        workers[started].session = session;
-        if (pthread_create(&workers[started].thread, NULL, work, &workers[started]))
-            break;
+    for (int i = 0; i < threads; i++) {
+        workers[i].session = session;
+        int error = pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+        if (error)
+            return -error;
     }
-    int answer = started ? 0 : -EAGAIN;
-    for (int i = 0; i < started; i++) {
-        /* A signal may come just before the read that it is to end. */
-        while (!workers[i].ended) {
-            struct timespec moment = {.tv_nsec = 1000000};
-            nanosleep(&moment, NULL);
-            if (stopping && !workers[i].ended)
-                pthread_kill(workers[i].thread, SIGUSR1);
-        }
+    int answer = 1;
+    for (int i = 0; i < threads; i++) {
         pthread_join(workers[i].thread, NULL);
-        if (workers[i].result)
+        if (workers[i].result <= 0)
             answer = workers[i].result;
     }
     free(workers);
-    return answer ? answer : stopping;
+    return answer;
 }
 
-void hf_stop(void) { stopping = 1; }
+void hf_stop(void) { eventfd_write(stopping, 1); }
 
 /* MARK: Credentials of this thread */
 

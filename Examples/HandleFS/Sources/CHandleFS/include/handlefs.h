@@ -31,9 +31,26 @@ int hf_answer_init(int fuse, const void *message, size_t length, int passthrough
 /* Asks the kernel for the requests that were read and not answered (FUSE_NOTIFY_RESEND). */
 int hf_resend(int fuse);
 
+/* Requests that libfuse 3.14 does not know. */
+#define HF_TMPFILE 51u
+#define HF_STATX 52u
+
+/* Answers such a request; the function that serves it is given to hf_serve(). */
+typedef void (*hf_handler)(void *server, const struct fuse_in_header *request);
+int hf_reply(int fuse, const struct fuse_in_header *request, int error, const void *body,
+             size_t length);
+/* The reply to HF_STATX, of a file and for how long it may be believed. */
+struct hf_statx_reply {
+    uint64_t seconds;
+    uint32_t nanoseconds, flags;
+    uint64_t spare[2];
+    uint8_t status[256]; /* struct statx */
+};
+int hf_fill_statx(int fd, double seconds, struct hf_statx_reply *reply);
+
 /* Serves requests in `threads` threads until the file system is gone (returns 0), hf_stop() was called
  * (returns 1), or reading fails. */
-int hf_serve(struct fuse_session *session, int threads);
+int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server);
 void hf_stop(void);
 
 /* The request that this thread works on, as the kernel sent it. */
@@ -59,6 +76,7 @@ int hf_set_fsetid(int on);
 #define HF_PATH 010000000
 #define HF_TIME_NOW 0x3fffffff
 #define HF_TIME_OMIT 0x3ffffffe
+#define HF_O_TMPFILE 020200000
 #define HF_RENAME_EXCHANGE 2u
 #define HF_ATTRIBUTE_CREATE 1
 

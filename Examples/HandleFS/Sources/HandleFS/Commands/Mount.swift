@@ -51,7 +51,7 @@ struct Supervise: ParsableCommand {
       guard let server else { throw ValidationError("--server is missing") }
       let supervisor = try Supervisor(
         mount, adopting: server, inBackground: background, passthrough: withPassthrough)
-      return try supervisor.watch()
+      return try supervisor.goOn()
     }
     let ready = FileDescriptor(rawValue: 3)
     Processes.closeInPrograms(ready)

@@ -27,6 +27,18 @@ private func answer(
     return table
   }
 
+  /// Serves the requests that libfuse does not know.
+  static let unknown: hf_handler = { pointer, _ in
+    guard let pointer = unsafe pointer else { return }
+    let server = unsafe Unmanaged<Server>.fromOpaque(pointer).takeUnretainedValue()
+    let request = unsafe Request(nil)
+    server.answer(request) {
+      request.kind == HF_STATX
+        ? try server.extendedAttributes(request.node)
+        : try server.createUnnamed(request.node, mode: request.word(1), request)
+    }
+  }
+
   private static func addNodes(_ table: inout fuse_lowlevel_ops) {
     unsafe table.`init` = { _, connection in
       // The supervisor has settled with the kernel what is used; libfuse has to know what it can do

@@ -8,9 +8,10 @@ internal import SystemPackage
 
 /// A request of the kernel's, valid until it is answered, in the thread that got it.
 @safe struct Request {
-  fileprivate let raw: fuse_req_t
+  /// What libfuse calls it; `nil` where libfuse does not know such requests.
+  private let raw: fuse_req_t?
 
-  init(_ raw: fuse_req_t) { unsafe self.raw = raw }
+  init(_ raw: fuse_req_t?) { unsafe self.raw = raw }
 
   private var header: fuse_in_header {
     guard let header = unsafe hf_request() else { fatalError("no request in this thread") }
@@ -29,11 +30,15 @@ internal import SystemPackage
     return unsafe UnsafeRawPointer(header + 1).load(fromByteOffset: index * 4, as: UInt32.self)
   }
 
-  /// New files of this thread belong to the caller from here on.
+  /// New files of this thread belong to the caller from here on, and get their permissions under the
+  /// caller's mask.
   func actForCaller() {
-    let caller = unsafe fuse_req_ctx(raw).pointee
-    hf_act_for(caller.uid, caller.gid, caller.umask)
+    let mask = unsafe raw.map { unsafe fuse_req_ctx($0).pointee.umask } ?? word(2)
+    hf_act_for(header.uid, header.gid, mask)
   }
+
+  var kind: UInt32 { header.opcode }
+  var node: UInt64 { header.nodeid }
 
   /// The caller's groups, as far as they can be told.
   var groups: [gid_t] {
@@ -42,12 +47,11 @@ internal import SystemPackage
     return Array(groups.prefix(max(0, min(Int(count), 256))))
   }
 
-  var user: (uid: uid_t, gid: gid_t) { (header.uid, header.gid) }
-
   // MARK: Replies
 
   /// Sends a reply. That it cannot be sent means that the caller was killed, or the file system is gone.
-  func send(_ reply: Reply) {
+  func send(_ reply: Reply, on fuse: FileDescriptor) {
+    guard let raw = unsafe raw else { return sendRaw(reply, on: fuse) }
     switch reply {
     case .error(let errno): unsafe fuse_reply_err(raw, errno.rawValue)
     case .done: unsafe fuse_reply_err(raw, 0)
@@ -58,8 +62,9 @@ internal import SystemPackage
     case .status(let status, let seconds):
       var status = status
       unsafe fuse_reply_attr(raw, &status, seconds)
-    case .opened(let opened): send(opened)
-    case .created(let entry, let opened): send(entry, opened)
+    case .extendedStatus: unsafe fuse_reply_err(raw, ENOSYS)
+    case .opened(let opened): unsafe send(opened, raw)
+    case .created(let entry, let opened): unsafe send(entry, opened, raw)
     case .written(let count): unsafe fuse_reply_write(raw, count)
     case .bytes(let bytes):
       unsafe fuse_reply_buf(raw, bytes.map { CChar(bitPattern: $0) }, bytes.count)
@@ -77,7 +82,7 @@ internal import SystemPackage
   }
 
   /// The replies that libfuse 3.14 cannot make: with the number of a file that the kernel keeps.
-  private func send(_ opened: Opened) {
+  private func send(_ opened: Opened, _ raw: fuse_req_t) {
     var reply = opened.reply
     unsafe withUnsafeBytes(of: &reply) { bytes in
       _ = unsafe fuse_reply_buf(
@@ -85,12 +90,34 @@ internal import SystemPackage
     }
   }
 
-  private func send(_ entry: Entry, _ opened: Opened) {
+  private func send(_ entry: Entry, _ opened: Opened, _ raw: fuse_req_t) {
     var reply = (entry.reply, opened.reply)
     unsafe withUnsafeBytes(of: &reply) { bytes in
       _ = unsafe fuse_reply_buf(
         raw, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
     }
+  }
+}
+
+extension Request {
+  /// Answers a request that libfuse does not know.
+  private func sendRaw(_ reply: Reply, on fuse: FileDescriptor) {
+    switch reply {
+    case .error(let errno): unsafe hf_reply(fuse.rawValue, hf_request(), errno.rawValue, nil, 0)
+    case .created(let entry, let opened):
+      var reply = (entry.reply, opened.reply)
+      unsafe withUnsafeBytes(of: &reply) { unsafe send($0, on: fuse) }
+    case .extendedStatus(let file, let seconds):
+      var reply = hf_statx_reply()
+      let result = unsafe hf_fill_statx(file.number, seconds, &reply)
+      guard result == 0 else { return sendRaw(.error(Errno(rawValue: -result)), on: fuse) }
+      unsafe withUnsafeBytes(of: &reply) { unsafe send($0, on: fuse) }
+    default: sendRaw(.error(.noFunction), on: fuse)
+    }
+  }
+
+  private func send(_ bytes: UnsafeRawBufferPointer, on fuse: FileDescriptor) {
+    unsafe hf_reply(fuse.rawValue, hf_request(), 0, bytes.baseAddress, bytes.count)
   }
 }
 
@@ -102,6 +129,8 @@ enum Reply {
   case nothing
   case entry(Entry)
   case status(stat, seconds: Double)
+  /// The status of a file with the time of its birth.
+  case extendedStatus(BackingFile, seconds: Double)
   case opened(Opened)
   case created(Entry, Opened)
   case written(Int)

@@ -38,7 +38,9 @@ internal import SystemPackage
   /// that a server before this one has left come first.
   func serve(threads: Int, on fuse: FileDescriptor) throws(Errno) -> End {
     try checked(hf_resend(fuse.rawValue))
-    return try checked(unsafe hf_serve(raw, CInt(threads))) == 0 ? .unmounted : .stopped
+    let pointer = unsafe Unmanaged.passUnretained(server).toOpaque()
+    let result = unsafe hf_serve(raw, CInt(threads), Operations.unknown, pointer)
+    return try checked(result) == 0 ? .unmounted : .stopped
   }
 
   /// Ends serving, once the requests under way are answered. Any thread.

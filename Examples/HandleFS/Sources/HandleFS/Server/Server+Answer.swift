@@ -9,10 +9,10 @@ extension Server {
     statistics.count(.requests)
     if request.isResent { statistics.count(.resent) }
     do {
-      if let reply = try body() { request.send(reply) }
+      if let reply = try body() { request.send(reply, on: fuse) }
     } catch {
       statistics.count(.errors)
-      request.send(.error(errno(of: error)))
+      request.send(.error(errno(of: error)), on: fuse)
     }
     journal.forget(request.number)
   }

@@ -19,6 +19,11 @@ extension Server {
     .status(try path(number).status, seconds: options.cacheTimeout)
   }
 
+  /// With the time of birth.
+  func extendedAttributes(_ number: UInt64) throws -> Reply {
+    .extendedStatus(try path(number), seconds: options.cacheTimeout)
+  }
+
   func setAttributes(_ number: UInt64, _ change: AttributeChange) throws -> Reply {
     let file = try path(number)
     if change.has(FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID) {

@@ -27,7 +27,7 @@ extension Server {
   func read(_ number: UInt64, _ size: Int, at offset: Int, _ request: Request) throws {
     let file = try data(number, .reading)
     try buffers.with { buffer in
-      request.send(.buffer(buffer, try buffer.read(file, count: size, at: offset)))
+      request.send(.buffer(buffer, try buffer.read(file, count: size, at: offset)), on: fuse)
     }
   }
 

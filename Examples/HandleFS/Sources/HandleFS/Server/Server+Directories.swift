@@ -25,7 +25,7 @@ extension Server {
         let listing = Listing(
           directory: directory, parent: number, limit: min(size, reply.size), plus: plus)
         let filled = try fill(reply, from: entries, at: offset, listing, request)
-        request.send(.buffer(reply, filled))
+        request.send(.buffer(reply, filled), on: fuse)
       }
     }
   }

@@ -119,6 +119,20 @@ extension Server {
     return .created(entry, Opened(number: request.number, backing: backing))
   }
 
+  /// Creates a file that has no name, in a directory (`O_TMPFILE`).
+  func createUnnamed(_ parent: UInt64, mode: mode_t, _ request: Request) throws -> Reply {
+    let directory = try path(parent)
+    request.actForCaller()
+    let file = try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
+    let entry = try entry(of: file, in: parent, keeps: false)
+    let node = node(entry.node)
+    orphans.withLock { $0[node] = file }
+    let backing = try openFiles.open(
+      request.number, of: node, file: keptFile(file, entry.status))
+    if backing == 0 { try parking.park(file.descriptor, of: node) }
+    return .created(entry, Opened(number: request.number, backing: backing))
+  }
+
   // MARK: Once
 
   /// Does something that may not be done twice; nothing where the request came before and it was done

@@ -23,6 +23,8 @@ final class Server: Sendable {
   /// Files without a name that the kernel still knows.
   let orphans = Mutex<[NodeID: BackingFile]>([:])
   let notifier: Notifier
+  /// The connection to the kernel.
+  let fuse: FileDescriptor
 
   init(
     _ source: Source, session: SessionDescriptors, options: ServerOptions, log: Logger
@@ -35,6 +37,7 @@ final class Server: Sendable {
     parking = Parking(socket: session.parking)
     files = FileCache(capacity: options.files)
     notifier = Notifier()
+    fuse = session.fuse
   }
 }
 

@@ -12,12 +12,14 @@ struct Sockets {
 
   private static let directory = "/run/handlefs"
   private var path: String
+  private let inode: UInt64
 
   /// Those of a file system that is about to be mounted.
   init() throws(Errno) {
     path = "\(Self.directory)/new-\(Processes.id)"
     try Processes.makeDirectory(Self.directory)
     try Processes.makeDirectory(path)
+    inode = Processes.inode(of: path)
   }
 
   /// Those of one that is mounted.
@@ -25,6 +27,7 @@ struct Sockets {
   /// - Throws: `ENOENT` where no such file system is mounted there.
   init(of mountpoint: String) throws(Errno) {
     path = "\(Self.directory)/\(try Self.device(of: mountpoint))"
+    inode = Processes.inode(of: path)
   }
 
   /// Waits for connections.
@@ -42,10 +45,15 @@ struct Sockets {
     // Those of a supervisor that was killed.
     final.remove()
     try Processes.rename(path, to: final.path)
-    self = final
+    path = final.path
   }
 
-  func remove() {
+  /// Removes them, unless another file system has taken the device number and their place since.
+  func removeOwn() {
+    if Processes.inode(of: path) == inode { remove() }
+  }
+
+  private func remove() {
     for kind in Kind.allCases { Processes.remove(name(kind)) }
     Processes.remove(path)
   }

@@ -71,7 +71,7 @@ final class Supervisor {
   ///
   /// - Parameter isServed: called once it is.
   func run(_ isServed: () -> Void) throws {
-    defer { sockets.remove() }
+    defer { sockets.removeOwn() }
     try server.waitUntilPrepared()
     do throws(Errno) {
       try Processes.mount(
@@ -93,6 +93,7 @@ final class Supervisor {
   }
 
   private func answerStart() throws {
+    _ = Processes.wait(for: [session.fuse])
     let request = try session.fuse.readOnce(1 << 16)
     passthrough = try Processes.answerStart(
       request, on: session.fuse, passthrough: options.passthrough != .off)
@@ -103,9 +104,13 @@ final class Supervisor {
     try session.start.writeOnce(request)
   }
 
-  /// Goes on until the file system is unmounted.
-  func watch() throws {
-    defer { sockets.remove() }
+  /// Watches over an adopted server until the file system is unmounted.
+  func goOn() throws {
+    defer { sockets.removeOwn() }
+    try watch()
+  }
+
+  private func watch() throws {
     while !isUnmounted {
       let timeout = startAt.map { max(0, $0 - Processes.now) } ?? -1
       let ready = Processes.wait(

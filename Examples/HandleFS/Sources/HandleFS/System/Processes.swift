@@ -63,6 +63,12 @@ enum Processes {
     guard unsafe Glibc.rename(old, new) == 0 else { throw Errno(rawValue: errno) }
   }
 
+  /// The number of a directory's inode; 0 where there is none.
+  static func inode(of path: String) -> UInt64 {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0 ? UInt64(status.st_ino) : 0
+  }
+
   /// `remove(3)`; there is nothing to do about its errors.
   static func remove(_ path: String) { _ = unsafe Glibc.remove(path) }
 
