@@ -15,6 +15,7 @@ enum Tasks {
     "hold": hold, "crowd": crowd, "readers": readers, "descriptors": descriptors, "fork": fork,
     "addresses": addresses, "orphan": orphan, "copy": copy,
     "create": { try CreateTask($0).run() }, "starve": StarveTask.run,
+    "note": note,
   ]
 
   /// The name of an error's case.

@@ -71,11 +71,7 @@ public final class IntentJournal: Sendable {
   /// - Throws: `ENOBUFS` where as many requests are under way as the journal has room for.
   /// - Complexity: O(1), no system call.
   public func note(_ intent: Intent, for request: UInt64) throws(Errno) {
-    let slot = state.withLock { state -> Int? in
-      let slot = state.slots[request] ?? state.takeSlot()
-      if let slot { state.slots[request] = slot }
-      return slot
-    }
+    let slot = state.withLock { $0.slot(for: request) }
     guard let slot else { throw .noBufferSpace }
     let start = slot * IntentSlot.words
     words[start] = 0
@@ -99,6 +95,14 @@ public final class IntentJournal: Sendable {
 }
 
 extension IntentJournal.State {
+  /// The slot of a request that is under way from here on.
+  fileprivate mutating func slot(for request: UInt64) -> Int? {
+    if let i = left.firstIndex(of: request) { left.remove(at: i) }
+    guard let slot = slots[request] ?? takeSlot() else { return nil }
+    slots[request] = slot
+    return slot
+  }
+
   /// A slot that is free; else that of the oldest request that an earlier process has left: it was
   /// answered, or it would have come again before any other.
   fileprivate mutating func takeSlot() -> Int? {

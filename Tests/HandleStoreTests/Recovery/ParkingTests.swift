@@ -1,0 +1,99 @@
+import Foundation
+import HandleStore
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Files without a name that are needed nevertheless.
+@Suite(.mounts) struct ParkingTests {
+  @Test(arguments: [VolumeKind.ext4, .xfs, .btrfs])
+  func aParkedFileCanBeOpenedByItsHandle(_ kind: VolumeKind) throws {
+    let volume = try Volume(kind)
+    let test = try TestStore()
+    let root = try FileDescriptor.open(volume.path, .readOnly)
+    defer { try? root.close() }
+    let filesystem = try test.store.attach(root)
+    try write("contents", to: volume.path.appending("file"))
+    let node = try test.store.register("file", in: volume.path, on: filesystem).node
+
+    let (mine, its) = try Parking.makeSockets()
+    let parking = Parking(socket: mine)
+    func park() throws {
+      let file = try test.store.open(node)
+      try file.closeAfter { try parking.park(file, of: node) }
+    }
+    var parked = ParkedFiles()
+    try park()
+    try unlink(volume.path.appending("file"))
+    // The sender may be gone by the time that it is received.
+    try mine.close()
+    #expect(try parked.receive(from: its))
+    #expect(try !parked.receive(from: its))
+    #expect(parked.count == 1)
+    try its.close()
+    #expect(try test.store.contents(node) == "contents")
+
+    let (again, itsAgain) = try Parking.makeSockets()
+    parking.move(to: again)
+    try park()
+    #expect(try parked.receive(from: itsAgain))
+    #expect(parked.count == 1)
+    try parking.release(node)
+    try parking.release(node)
+    try again.close()
+    #expect(try parked.receive(from: itsAgain))
+    #expect(try !parked.receive(from: itsAgain))
+    try itsAgain.close()
+    #expect(parked.count == 0)
+    #expect(throws: StoreError.stale(node)) { try test.store.open(node) }
+  }
+}
+
+/// The opens that outlive a server.
+@Suite struct OpenFilesTests {
+  private let directory: TemporaryDirectory
+  private let file: FileDescriptor
+  private let noConnection: FileDescriptor
+
+  init() throws {
+    directory = try TemporaryDirectory()
+    file = try FileDescriptor.open(
+      directory.appending("opens"), .readWrite, options: .create, permissions: .ownerReadWrite)
+    noConnection = try FileDescriptor.open(FilePath("/dev/null"), .readWrite)
+  }
+
+  private func files() throws -> OpenFiles { try OpenFiles(in: file, fuse: noConnection) }
+
+  @Test func anOpenThatComesTwiceCountsOnce() throws {
+    let node = NodeID(rawValue: 7)
+    let files = try files()
+    // The kernel cannot keep it without a connection, and that is no error.
+    #expect(try files.open(100, of: node, file: file) == 0)
+    #expect(try files.open(102, of: node, file: nil) == 0)
+    let next = try self.files()
+    #expect(try next.open(102, of: node, file: nil) == 0)
+    #expect(next.count == (2, 0))
+    #expect(next.needsParking(node))
+    next.close(100)
+    next.close(100)
+    #expect(next.isOpen(node))
+    next.close(102)
+    #expect(!next.isOpen(node))
+    #expect(!next.needsParking(node))
+    #expect(try self.files().count == (0, 0))
+  }
+
+  @Test func asManyAsThereAre() throws {
+    let files = try files()
+    for number in UInt64(1)...5000 {
+      _ = try files.open(number, of: NodeID(rawValue: number % 100 + 2), file: nil)
+    }
+    for number in stride(from: UInt64(2), through: 5000, by: 2) { files.close(number) }
+    let next = try self.files()
+    #expect(next.count == (2500, 0))
+    #expect(!next.isOpen(NodeID(rawValue: 2)))
+    #expect(next.isOpen(NodeID(rawValue: 3)))
+    for number in stride(from: UInt64(1), through: 5000, by: 2) { next.close(number) }
+    #expect(try self.files().count == (0, 0))
+  }
+}
