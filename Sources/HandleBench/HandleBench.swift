@@ -12,5 +12,5 @@ struct HandleBench: ParsableCommand {
       the machine's speed may change from one minute to the next, but it is the same for both. \
       `forge` measures nothing: it sends forged tokens to an export.
       """,
-    subcommands: [Run.self, Forge.self])
+    subcommands: [Run.self, FileSystems.self, Forge.self])
 }

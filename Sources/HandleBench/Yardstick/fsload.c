@@ -23,74 +23,74 @@ static int64_t now(void)
     return time.tv_sec * 1000000000ll + time.tv_nsec;
 }
 
-static void name(char *path, const char *root, int64_t i, const char *suffix)
+static void name(char *path, int64_t i, const char *suffix)
 {
-    sprintf(path, "%s/d%ld/f%ld%s", root, (long)(i / PER_DIRECTORY), (long)i, suffix);
+    sprintf(path, "d%ld/f%ld%s", (long)(i / PER_DIRECTORY), (long)i, suffix);
 }
 
-static int make_directories(const char *root, int64_t count)
+static int make_directories(int root, int64_t count)
 {
     for (int64_t i = 0; i < count; i += PER_DIRECTORY) {
-        char path[4096];
-        sprintf(path, "%s/d%ld", root, (long)(i / PER_DIRECTORY));
-        if (mkdir(path, 0755) && errno != EEXIST)
+        char path[64];
+        sprintf(path, "d%ld", (long)(i / PER_DIRECTORY));
+        if (mkdirat(root, path, 0755) && errno != EEXIST)
             return -errno;
     }
     return 0;
 }
 
-static int create_one(const char *root, int64_t i)
+static int create_one(int root, int64_t i)
 {
-    char path[4096];
-    name(path, root, i, "");
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    char path[64];
+    name(path, i, "");
+    int fd = openat(root, path, O_WRONLY | O_CREAT | O_EXCL, 0644);
     return fd < 0 || close(fd) ? -errno : 0;
 }
 
-static int fill_one(const char *root, int64_t i)
+static int fill_one(int root, int64_t i)
 {
-    char path[4096];
-    name(path, root, i, "");
-    int fd = open(path, O_WRONLY);
+    char path[64];
+    name(path, i, "");
+    int fd = openat(root, path, O_WRONLY);
     if (fd < 0 || write(fd, contents, FILE_SIZE) != FILE_SIZE || close(fd))
         return -errno;
     return 0;
 }
 
-static int stat_one(const char *root, int64_t i)
+static int stat_one(int root, int64_t i)
 {
-    char path[4096];
+    char path[64];
     struct stat status;
-    name(path, root, i, "");
-    return stat(path, &status) ? -errno : 0;
+    name(path, i, "");
+    return fstatat(root, path, &status, 0) ? -errno : 0;
 }
 
-static int read_one(const char *root, int64_t i)
+static int read_one(int root, int64_t i)
 {
-    char path[4096], buffer[FILE_SIZE];
-    name(path, root, i, "");
-    int fd = open(path, O_RDONLY);
+    char path[64], buffer[FILE_SIZE];
+    name(path, i, "");
+    int fd = openat(root, path, O_RDONLY);
     if (fd < 0 || read(fd, buffer, sizeof buffer) < 0 || close(fd))
         return -errno;
     return 0;
 }
 
-static int rename_one(const char *root, int64_t i)
+static int rename_one(int root, int64_t i)
 {
-    char from[4096], to[4096];
-    name(from, root, i, "");
-    name(to, root, i, "r");
-    return rename(from, to) ? -errno : 0;
+    char from[64], to[64];
+    name(from, i, "");
+    name(to, i, "r");
+    return renameat(root, from, root, to) ? -errno : 0;
 }
 
-static int unlink_one(const char *root, int64_t i)
+static int unlink_one(int root, int64_t i)
 {
-    char path[4096];
-    name(path, root, i, "r");
-    return unlink(path) ? -errno : 0;
+    char path[64];
+    name(path, i, "r");
+    return unlinkat(root, path, 0) ? -errno : 0;
 }
 
-static int each(const char *root, int64_t count, int (*one)(const char *, int64_t))
+static int each(int root, int64_t count, int (*one)(int, int64_t))
 {
     for (int64_t i = 0; i < count; i++) {
         int error = one(root, i);
@@ -100,12 +100,13 @@ static int each(const char *root, int64_t count, int (*one)(const char *, int64_
     return 0;
 }
 
-static int list(const char *root, int64_t count)
+static int list(int root, int64_t count)
 {
     for (int64_t i = 0; i < count; i += PER_DIRECTORY) {
-        char path[4096];
-        sprintf(path, "%s/d%ld", root, (long)(i / PER_DIRECTORY));
-        DIR *directory = opendir(path);
+        char path[64];
+        sprintf(path, "d%ld", (long)(i / PER_DIRECTORY));
+        int fd = openat(root, path, O_RDONLY | O_DIRECTORY);
+        DIR *directory = fd < 0 ? NULL : fdopendir(fd);
         if (!directory)
             return -errno;
         for (struct dirent *entry; (entry = readdir(directory));) {
@@ -120,11 +121,9 @@ static int list(const char *root, int64_t count)
     return 0;
 }
 
-static int big(const char *root, int64_t count, int flags, int write_it, int random)
+static int big(int root, int64_t count, int flags, int write_it, int random)
 {
-    char path[4096];
-    sprintf(path, "%s/big", root);
-    int fd = open(path, flags, 0644);
+    int fd = openat(root, "big", flags, 0644);
     if (fd < 0)
         return -errno;
     int64_t size = random ? FILE_SIZE : BLOCK, end = lseek(fd, 0, SEEK_END), error = 0;
@@ -141,7 +140,7 @@ static int big(const char *root, int64_t count, int flags, int write_it, int ran
     return (int)error;
 }
 
-int64_t fsload(enum fsload_kind kind, const char *root, int64_t count)
+int64_t fsload(enum fsload_kind kind, int root, int64_t count)
 {
     if (kind == FSLOAD_CREATE) {
         int error = make_directories(root, count);

@@ -17,7 +17,7 @@ enum fsload_kind {
     FSLOAD_READ_RANDOM, /* 4 KiB at a random place, `count` times */
 };
 
-/* Does it to `count` files below a directory. Returns nanoseconds, or -errno. */
-int64_t fsload(enum fsload_kind kind, const char *root, int64_t count);
+/* Does it to `count` files below an open directory. Returns nanoseconds, or -errno. */
+int64_t fsload(enum fsload_kind kind, int root, int64_t count);
 
 #endif

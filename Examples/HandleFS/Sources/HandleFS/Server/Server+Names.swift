@@ -147,8 +147,8 @@ extension Server {
   ) throws {
     if request.isResent, let left = journal[request.number] {
       if try wasDone(left) { return statistics.count(.foundDone) }
-      try act()
-      return
+      try journal.note(left, for: request.number)
+      return try act()
     }
     guard let intent = try intent() else { return try act() }
     try journal.note(intent, for: request.number)

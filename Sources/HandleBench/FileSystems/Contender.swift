@@ -1,0 +1,77 @@
+import Foundation
+
+/// What does the work.
+enum Contender {
+  case bare
+  case handleFS(String)
+  /// A server by its command line.
+  case other(String, String)
+
+  var name: String {
+    switch self {
+    case .bare: "bare"
+    case .handleFS: "handlefs"
+    case .other(let name, _): name
+    }
+  }
+
+  /// A program in PATH.
+  static func find(_ program: String) -> String? {
+    if program.contains("/") { return program }
+    let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+    return path.split(separator: ":").map { "\($0)/\(program)" }
+      .first { FileManager.default.isExecutableFile(atPath: $0) }
+  }
+}
+
+/// Runs a program, and gives what it prints.
+@discardableResult
+func output(of program: String, _ arguments: [String]) throws -> String {
+  let (process, pipe) = (Process(), Pipe())
+  guard let path = Contender.find(program) else {
+    throw BenchError(description: "there is no program \(program) in PATH; name it with its path")
+  }
+  process.executableURL = URL(fileURLWithPath: path)
+  process.arguments = arguments
+  process.standardOutput = pipe
+  try process.run()
+  let data = pipe.fileHandleForReading.readDataToEndOfFile()
+  process.waitUntilExit()
+  guard process.terminationStatus == 0 else {
+    throw BenchError(
+      description: "\(program) \(arguments.joined(separator: " ")) failed; see above")
+  }
+  return String(decoding: data, as: UTF8.self)
+}
+
+/// A contender that is mounted.
+struct MountedContender {
+  let contender: Contender
+  /// Where the work is done.
+  let path: String
+  /// Where it is mounted.
+  let mountpoint: String
+  /// Its process, where it is one that this program started.
+  var process: Process?
+
+  /// The server's process; `nil` for the bare file system.
+  func server() -> Int32? {
+    switch contender {
+    case .bare: nil
+    case .handleFS(let program):
+      (try? output(of: program, ["status", mountpoint])).flatMap { status in
+        status.firstMatch(of: /"pid": (\d+)/).flatMap { Int32($0.1) }
+      }
+    case .other: process?.processIdentifier
+    }
+  }
+
+  /// What the server has open and in memory.
+  func usage() -> (descriptors: Int, kibibytes: Int) {
+    guard let server = server() else { return (0, 0) }
+    let open = try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(server)/fd")
+    let status = try? String(contentsOfFile: "/proc/\(server)/status", encoding: .utf8)
+    let size = status?.firstMatch(of: /VmRSS:\s*(\d+)/).flatMap { Int($0.1) }
+    return (open?.count ?? 0, size ?? 0)
+  }
+}

@@ -1,0 +1,71 @@
+/// What the contenders did, as a table and as JSON. The first one is the bare file system, the second
+/// HandleFS.
+struct FileSystemReport {
+  let results: [FileSystemResult]
+  let restarts: [UInt64]
+
+  private var bare: FileSystemResult { results[0] }
+  private var ours: FileSystemResult { results[1] }
+  private var others: ArraySlice<FileSystemResult> { results.dropFirst(2) }
+
+  func print() {
+    Swift.print("operations a second\n")
+    Swift.print(
+      Text.left("", 26) + results.map { Text.right($0.name, 11) }.joined()
+        + Text.right("by bare", 9) + Text.right("by best", 9))
+    for (i, workload) in FileSystemWorkload.all.enumerated() {
+      Swift.print(
+        Text.left(workload.name, 26)
+          + results.map { Text.right("\(Int($0.rate(i)))", 11) }.joined()
+          + Text.right(Self.decimal(ours.rate(i) / bare.rate(i)), 9)
+          + Text.right(best(i).map { Self.decimal(ours.rate(i) / $0) } ?? "", 9))
+    }
+    Swift.print("")
+    printUsage("descriptors", \.descriptors)
+    printUsage("memory, KiB", \.kibibytes)
+    guard !restarts.isEmpty else { return }
+    Swift.print(
+      "\nfrom kill to the next reply: p50 \(quantile(50)) µs, p99 \(quantile(99)) µs, "
+        + "\(restarts.count) kills")
+  }
+
+  private func printUsage(_ name: String, _ value: KeyPath<FileSystemResult, Int>) {
+    Swift.print(
+      Text.left(name, 26)
+        + results.map { Text.right($0.name == "bare" ? "" : "\($0[keyPath: value])", 11) }
+        .joined())
+  }
+
+  /// The fastest other server's rate.
+  private func best(_ workload: Int) -> Double? { others.map { $0.rate(workload) }.max() }
+
+  /// Microseconds.
+  private func quantile(_ percent: Int) -> UInt64 {
+    restarts[min(restarts.count - 1, restarts.count * percent / 100)] / 1000
+  }
+
+  private static func decimal(_ value: Double) -> String {
+    let hundredths = Int((value * 100).rounded())
+    let rest = hundredths % 100
+    return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
+  }
+
+  var json: String {
+    let rows = FileSystemWorkload.all.enumerated().map { i, workload in
+      let rates = results.map { "\(Text.json($0.name)): \(Int($0.rate(i)))" }
+      return "  {\"name\": \(Text.json(workload.name)), \(rates.joined(separator: ", "))}"
+    }
+    let usage = results.dropFirst().map {
+      "  {\"name\": \(Text.json($0.name)), \"descriptors\": \($0.descriptors), "
+        + "\"kibibytes\": \($0.kibibytes)}"
+    }
+    return """
+      {"unit": "operations a second", "workloads": [
+      \(rows.joined(separator: ",\n"))
+      ], "servers": [
+      \(usage.joined(separator: ",\n"))
+      ], "restartNanoseconds": \(restarts)}
+
+      """
+  }
+}

@@ -1,0 +1,99 @@
+import ArgumentParser
+import Foundation
+import SystemPackage
+
+/// `handlebench fs`.
+struct FileSystems: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "fs",
+    abstract: "Compares HandleFS with the bare file system and with other passthrough servers.",
+    discussion: """
+      In a directory of its own below DIR, each contender in turn is mounted and does the same work, \
+      several rounds long: creates empty files, fills, stats, reads, lists, renames and unlinks them, \
+      and writes and reads one big file. Before files are stated, read and listed, the kernel is made \
+      to forget what it knows of them (/proc/sys/vm/drop_caches), so that the server is asked; the \
+      whole machine feels it. Then the server of HandleFS is killed many times, and it is timed how \
+      long the next request takes. All that was made is removed at the end. Needs root.
+
+        handlebench fs /srv --handlefs Examples/HandleFS/.build/release/handlefs
+        handlebench fs /srv --peer 'mine=my-server --foreground {source} {mountpoint}'
+
+      Debian's bindfs and mergerfs take part where they are installed. Columns: operations a second, \
+      the median of the rounds; of HandleFS also by the bare file system and by the fastest other \
+      server. For each server: how many descriptors it had open and how much memory it used, at the \
+      most.
+      """)
+
+  @Argument(help: "A directory to work in, on a file system with file handles.")
+  var directory: String
+
+  @Option(help: "The program of HandleFS.")
+  var handlefs = "handlefs"
+
+  @Option(
+    help: ArgumentHelp(
+      "One more server, as name=command; it has to stay in the foreground.",
+      valueName: "name=command"))
+  var peer: [String] = []
+
+  @Option(help: "How many files.")
+  var files = 5000
+
+  @Option(help: "How many times each contender does the work.")
+  var rounds = 3
+
+  @Option(help: "How many times the server is killed.")
+  var kills = 100
+
+  @Option(help: "A file to write the results to as JSON.")
+  var json: String?
+
+  func validate() throws {
+    guard files >= 1, rounds >= 1, kills >= 0 else {
+      throw ValidationError("--files and --rounds are 1 at the least, and --kills is not negative")
+    }
+    guard peer.allSatisfy({ $0.split(separator: "=", maxSplits: 1).count == 2 }) else {
+      throw ValidationError("--peer takes name=command")
+    }
+  }
+
+  func run() throws {
+    let place = try WorkingPlace(in: directory)
+    defer { place.remove() }
+    let contenders = contenders()
+    var results = contenders.map { FileSystemResult(name: $0.name) }
+    for _ in 0..<rounds {
+      for (i, contender) in contenders.enumerated() {
+        results[i].add(try round(of: contender, place))
+      }
+    }
+    let restarts = try kills == 0 ? [] : RestartTimes.measure(contenders[1], place, kills: kills)
+    let report = FileSystemReport(results: results, restarts: restarts)
+    report.print()
+    if let json { try Text.write(report.json, to: FilePath(json)) }
+  }
+
+  /// The bare file system, HandleFS and the others.
+  private func contenders() -> [Contender] {
+    let known = [
+      "bindfs": "bindfs -f {source} {mountpoint}",
+      "mergerfs": "mergerfs -f {source} {mountpoint}",
+    ]
+    let installed = known.filter { Contender.find($0.key) != nil }.sorted { $0.key < $1.key }
+    let given = peer.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
+    return [.bare, .handleFS(handlefs)] + installed.map { .other($0.key, $0.value) }
+      + given.map { .other($0[0], $0[1]) }
+  }
+
+  private func round(of contender: Contender, _ place: WorkingPlace) throws -> Round {
+    try place.withMount(contender) { mounted in
+      var round = Round()
+      for workload in FileSystemWorkload.all {
+        if workload.isCold { WorkingPlace.dropCaches() }
+        round.rates.append(try workload.run(in: mounted.path, files: files))
+        round.use(mounted.usage())
+      }
+      return round
+    }
+  }
+}
