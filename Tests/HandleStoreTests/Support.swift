@@ -35,6 +35,12 @@ extension Store {
     return try register(file.handle, status: file.status, on: filesystem)
   }
 
+  /// Pins of a client, in memory that goes with them.
+  func pinsInMemory() throws -> Pins {
+    let file = try MemoryFile()
+    return try withExtendedLifetime(file) { try pins(in: file.descriptor) }
+  }
+
   /// What is in a node's file.
   func contents(_ id: NodeID) throws -> String {
     let descriptor = try open(id, .readOnly)

@@ -45,7 +45,7 @@ extension Export {
   /// - Returns: `nil` where the directory has no such name.
   /// - Throws: ``StoreError/refused(_:)`` where the directory does not pass the gate, or the file is not
   ///   inside when it was found; ``StoreError/badName(_:)``; ``StoreError/mountPoint(_:)``;
-  ///   ``StoreError/tokenTooLong(_:limit:)``; what ``Store/register(_:on:parent:)`` throws.
+  ///   ``StoreError/tokenTooLong(_:limit:)``; what ``Store/register(_:on:parent:pinnedBy:)`` throws.
   /// - Complexity: that of ``decode(_:)`` and of registering.
   public func lookup(
     _ name: FilePath, in parent: FileReference,

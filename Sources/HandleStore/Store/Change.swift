@@ -115,21 +115,3 @@ extension Retiring {
       && transaction.handle(of: record, id, turn.tables) == file.handle
   }
 }
-
-/// Drops nodes where a retention allows it; says how many.
-struct Dropping: Change {
-  let ids: [NodeID]
-  let allows: @Sendable (Record, UInt32) -> Bool
-
-  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Int {
-    var dropped = 0
-    for id in ids {
-      guard let record = try transaction.record(id, turn.tables), allows(record, turn.now) else {
-        continue
-      }
-      try turn.drop(id, record, transaction)
-      dropped += 1
-    }
-    return dropped
-  }
-}

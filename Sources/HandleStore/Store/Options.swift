@@ -7,14 +7,14 @@ public enum Durability: String, Sendable, CaseIterable {
   case power
 }
 
-/// When a node that nobody needs may be dropped from the store.
+/// When a node that nobody holds may be dropped from the store, live or stale. A node is held by a pin
+/// (``Pins``), by a watch, and as the root of an export that is open.
 public enum Retention: Hashable, Sendable {
-  /// Never.
+  /// Never. A stale node stays for good, too: it answers that its file is gone.
   case forever
   /// This many seconds after it entered its state.
   case seconds(UInt32)
-  /// While there are more than this: ``Store/prune(_:)`` counts the stale nodes and drops those with the
-  /// lowest ids, ``Store/forget(_:)`` counts all nodes and drops the one that is named.
+  /// While there are more than this.
   case nodes(Int)
 }
 
@@ -28,7 +28,7 @@ public struct StoreOptions: Sendable {
   public var cacheSize: Int
   /// Whether to read only, beside a process that may write.
   public var readOnly: Bool
-  /// When ``Store/forget(_:)`` may drop a node.
+  /// When ``Store/forget(_:)`` and ``Store/evict()`` may drop a node.
   public var retention: Retention
 
   /// Options with the usual values.

@@ -39,6 +39,8 @@ public final class Store: Sendable {
   /// Held while the file of exports is changed.
   let cataloguing = Mutex(())
   let tokenKeys = TokenKeys()
+  /// What keeps nodes from being dropped.
+  let holds = Holds()
   /// The random number in the state file.
   let number: UInt64
 
