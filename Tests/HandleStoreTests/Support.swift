@@ -67,3 +67,17 @@ extension Store {
     return found
   }
 }
+
+/// What a store is to give out: nodes, and whether there was an overflow.
+struct ExpectedDeletions {
+  let nodes: [NodeID]
+  let overflowed: Bool
+
+  static func == (found: Deletions, expected: ExpectedDeletions) -> Bool {
+    found.nodes == expected.nodes && found.overflowed == expected.overflowed
+  }
+}
+
+func deletions(_ nodes: [NodeID], overflowed: Bool = false) -> ExpectedDeletions {
+  ExpectedDeletions(nodes: nodes, overflowed: overflowed)
+}

@@ -20,6 +20,8 @@ struct Turn {
   let tables: Tables
   /// Knows the kinds of the store's filesystems.
   let filesystems: FilesystemTable
+  /// How many nodes may be in limbo.
+  let limboLimit: Int
   private(set) var now: UInt32 = 0
   var ids: IDAllocator
   /// The ids as they were before the transaction.
@@ -31,10 +33,13 @@ struct Turn {
   /// Nodes that were registered, by the hash of their index key.
   var met: [(UInt64, NodeID)] = []
 
-  init(tables: Tables, filesystems: FilesystemTable, ids: IDAllocator) {
+  init(
+    tables: Tables, filesystems: FilesystemTable, ids: IDAllocator, limboLimit: Int
+  ) {
     self.tables = tables
     self.filesystems = filesystems
     self.ids = ids
+    self.limboLimit = limboLimit
     unusedIDs = ids
   }
 
@@ -61,6 +66,7 @@ extension Turn {
     try unindex(id, record, transaction)
     record.enter(.stale, at: now)
     try transaction.putRecord(&record, id, tables)
+    try enterLimbo(id, transaction)
     changed.append((id, record))
   }
 

@@ -36,7 +36,7 @@ struct Dropping: Change {
     {
       return false
     }
-    return !holds.isHeld(id)
+    return try !holds.isHeld(id) && !transaction.isWatched(id, turn.tables)
   }
 }
 

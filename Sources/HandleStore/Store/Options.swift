@@ -30,15 +30,19 @@ public struct StoreOptions: Sendable {
   public var readOnly: Bool
   /// When ``Store/forget(_:)`` and ``Store/evict()`` may drop a node.
   public var retention: Retention
+  /// How many deleted nodes are kept for those who watch them; of more, the first lose their watches, and
+  /// ``Store/deletions(atMost:)`` tells.
+  public var limboLimit: Int
 
   /// Options with the usual values.
   public init(
     durability: Durability = .process, cacheSize: Int = 65_536, readOnly: Bool = false,
-    retention: Retention = .forever
+    retention: Retention = .forever, limboLimit: Int = 16_384
   ) {
     self.durability = durability
     self.cacheSize = cacheSize
     self.readOnly = readOnly
     self.retention = retention
+    self.limboLimit = limboLimit
   }
 }

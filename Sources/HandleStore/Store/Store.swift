@@ -83,7 +83,8 @@ public final class Store: Sendable {
       : Writer(
         environment: opening.environment, tables: opening.tables,
         ids: IDAllocator(state: opening.state, directory: opening.path),
-        filesystems: filesystems, cache: cache, statistics: counters)
+        filesystems: filesystems, cache: cache, statistics: counters,
+        limboLimit: opening.options.limboLimit)
     try guarded { try loadFilesystems() }
   }
 
