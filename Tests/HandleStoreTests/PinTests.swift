@@ -134,6 +134,30 @@ import Testing
     #expect(try store.pin(node(2), by: pins))
   }
 
+  @Test(.mounts) func whatAnExportLooksUpIsPinned() throws {
+    let exported = try Exported(.ext4, isReadOnly: true)
+    let (export, store) = (exported.export, exported.store)
+    let pins = try store.pinsInMemory()
+    let file = try #require(try export.lookup("file", in: .node(.root), pinnedBy: pins))
+    #expect(pins.count(of: file.node) == 1)
+    #expect(try export.lookup(.token(file.token), pinnedBy: pins).node == file.node)
+    #expect(try export.lookup(".", in: .node(file.node), pinnedBy: pins)?.node == file.node)
+    _ = try export.lookup("..", in: .node(file.node), pinnedBy: pins)
+    #expect(pins.count(of: file.node) == 3 && pins.count(of: export.root) == 1)
+    #expect(throws: StoreError.self) {
+      try export.lookup("file", in: .node(.root), form: .value(atMost: 33), pinnedBy: pins)
+    }
+    #expect(throws: StoreError.self) {
+      try export.createOrOpen(
+        "file", in: .node(.root), .readWrite, permissions: 0o600, pinnedBy: pins)
+    }
+    #expect(pins.count(of: file.node) == 3, "what failed pins nothing")
+    let opened = try export.createOrOpen(
+      "file", in: .node(.root), .readOnly, permissions: 0o600, pinnedBy: pins)
+    try opened.descriptor.close()
+    #expect(pins.count(of: file.node) == 4)
+  }
+
   /// A server is killed with nodes pinned; the next one has the counts, from the same memory.
   @Test func pinsOutliveAKill() throws {
     let directory = try TemporaryDirectory()
