@@ -54,11 +54,4 @@ extension SystemCalls {
       return nil
     }
   }
-
-  /// Another descriptor of an open file (`F_DUPFD_CLOEXEC`).
-  static func duplicate(_ descriptor: FileDescriptor) throws(Errno) -> FileDescriptor {
-    let number = Glibc.fcntl(descriptor.rawValue, F_DUPFD_CLOEXEC, 0)
-    guard number >= 0 else { throw Errno(rawValue: errno) }
-    return FileDescriptor(rawValue: number)
-  }
 }
