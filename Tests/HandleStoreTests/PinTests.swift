@@ -111,7 +111,7 @@ import Testing
   }
 
   @Test func noRoomForPinsIsSaid() throws {
-    let file = try FileDescriptor.open("/dev/null", .readWrite)
+    let file = try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
     defer { try? file.close() }
     #expect(throws: StoreError.self) { try store.pins(in: file) }
     let (read, _) = try FileDescriptor.pipe()
@@ -122,7 +122,7 @@ import Testing
     let volume = try Volume(.ext4, megabytes: 4)
     let path = volume.path.appending("pins")
     let file = try FileDescriptor.open(
-      path, .readWrite, options: [.create], permissions: .ownerReadWrite)
+      path, .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
     defer { try? file.close() }
     let pins = try store.pins(in: file)
     let id = try node(1)
@@ -168,7 +168,7 @@ import Testing
     #expect(child.wait() == -SIGKILL)
     #expect(pinned.count == 100)
     let store = try Store(at: path, options: StoreOptions(retention: .nodes(0)))
-    let descriptor = try FileDescriptor.open(file, .readWrite)
+    let descriptor = try FileDescriptor.open(file, .readWrite, options: .closeOnExec)
     let pins = try store.pins(in: descriptor)
     try descriptor.close()
     for (i, id) in pinned.enumerated() {
