@@ -251,6 +251,12 @@ int hs_allocate(int fd, int64_t offset, int64_t length, int unshare)
     return result(fallocate(fd, unshare ? FALLOC_FL_UNSHARE_RANGE : 0, offset, length));
 }
 
+int64_t hs_find_data(int fd, int64_t offset)
+{
+    off_t found = lseek(fd, offset, SEEK_DATA);
+    return found < 0 ? -errno : found;
+}
+
 int hs_lock(int fd, int shared)
 {
     struct flock lock = {.l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};

@@ -57,6 +57,8 @@ extension CheckReport {
     report.add("aliases", aliases)
     report.add("index entries", indexEntries)
     report.add("spilled handles", spilled)
+    report.add("watches", watches)
+    report.add("limbo", limbo)
     report.add("filesystems", filesystems)
     report.add("pages", pages)
     report.add("free pages", freePages)

@@ -19,7 +19,8 @@ struct Dump: ParsableCommand {
       (see 'stat'); inode and inode_generation as the handle names them, where its layout is known; \
       handle_type by name and by number; handle in hexadecimal; length in bytes; storage, inline or \
       spilled; state; type of the file; parent, the node of the directory in which it was found, \
-      where that is known; since when it is in its state.
+      where that is known; since when it is in its state; watch_mask, what its watchers watch for, \
+      taken together, with the bits of inotify.
 
       Exit codes: 0 fine; 1 there is no node of the number given, or not such a one; 3 the store cannot be used.
       """)

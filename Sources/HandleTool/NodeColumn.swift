@@ -8,6 +8,7 @@ enum NodeColumn: String, CaseIterable {
   case handleType = "handle_type"
   case handleTypeNumber = "handle_type_number"
   case handle, length, storage, state, type, parent, since
+  case watchMask = "watch_mask"
 
   enum Value {
     case number(UInt64)
@@ -25,13 +26,13 @@ enum NodeColumn: String, CaseIterable {
     }
   }
 
-  func value(_ node: Node, _ inode: InodeName?, _ store: Store) -> Value {
+  func value(_ node: Node, _ facts: NodeFacts, _ store: Store) -> Value {
     switch self {
     case .node: .number(node.id.rawValue)
     case .generation: .number(UInt64(store.incarnation))
     case .filesystem: .number(UInt64(node.filesystem.rawValue))
-    case .inode: inode.map { .number($0.number) } ?? .unknown
-    case .inodeGeneration: inode.map { .number(UInt64($0.generation)) } ?? .unknown
+    case .inode: facts.inode.map { .number($0.number) } ?? .unknown
+    case .inodeGeneration: facts.inode.map { .number(UInt64($0.generation)) } ?? .unknown
     case .handleType: .word(node.handle.type.description)
     case .handleTypeNumber: .number(UInt64(UInt32(bitPattern: node.handle.type.rawValue)))
     case .handle: .bytes(node.handle)
@@ -41,7 +42,19 @@ enum NodeColumn: String, CaseIterable {
     case .type: .word(node.type.name)
     case .parent: node.parent.map { .number($0.rawValue) } ?? .unknown
     case .since: .time(Timestamp(seconds: node.since))
+    case .watchMask: facts.watchMask.isEmpty ? .unknown : .number(UInt64(facts.watchMask.rawValue))
     }
+  }
+}
+
+/// What is known of a node besides its record.
+struct NodeFacts {
+  let inode: InodeName?
+  let watchMask: WatchMask
+
+  init(_ node: Node, _ store: Store) throws {
+    inode = store.inode(of: node)
+    watchMask = try store.watchMask(of: node.id)
   }
 }
 

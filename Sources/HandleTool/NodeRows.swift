@@ -35,37 +35,37 @@ struct NodeRows {
   }
 
   func append(_ node: Node, _ store: Store, _ output: inout Output) throws {
-    let inode = store.inode(of: node)
+    let facts = try NodeFacts(node, store)
     try output.line { bytes in
       switch format {
-      case .json: json(node, inode, store, &bytes)
-      case .csv: csv(node, inode, store, &bytes)
-      case .text: text(node, inode, store, &bytes)
+      case .json: json(node, facts, store, &bytes)
+      case .csv: csv(node, facts, store, &bytes)
+      case .text: text(node, facts, store, &bytes)
       }
     }
   }
 
-  private func json(_ node: Node, _ inode: InodeName?, _ store: Store, _ bytes: inout [UInt8]) {
+  private func json(_ node: Node, _ facts: NodeFacts, _ store: Store, _ bytes: inout [UInt8]) {
     for (column, before) in columns {
       bytes.append(contentsOf: before)
       if column.isText { bytes.append(UInt8(ascii: "\"")) }
-      bytes.append(column.value(node, inode, store), unknown: "null")
+      bytes.append(column.value(node, facts, store), unknown: "null")
       if column.isText { bytes.append(UInt8(ascii: "\"")) }
     }
     bytes.append(UInt8(ascii: "}"))
   }
 
-  private func csv(_ node: Node, _ inode: InodeName?, _ store: Store, _ bytes: inout [UInt8]) {
+  private func csv(_ node: Node, _ facts: NodeFacts, _ store: Store, _ bytes: inout [UInt8]) {
     for (column, before) in columns {
       bytes.append(contentsOf: before)
-      bytes.append(column.value(node, inode, store), unknown: "")
+      bytes.append(column.value(node, facts, store), unknown: "")
     }
   }
 
-  private func text(_ node: Node, _ inode: InodeName?, _ store: Store, _ bytes: inout [UInt8]) {
+  private func text(_ node: Node, _ facts: NodeFacts, _ store: Store, _ bytes: inout [UInt8]) {
     for (column, _, width) in Self.textColumns {
       let start = bytes.count
-      bytes.append(column.value(node, inode, store), unknown: "-")
+      bytes.append(column.value(node, facts, store), unknown: "-")
       guard width > 0 else { continue }
       for _ in 0..<max(2, start + width + 2 - bytes.count) { bytes.append(UInt8(ascii: " ")) }
     }

@@ -8,6 +8,8 @@ extension StoreSummary {
     report.add("stale", stale)
     report.add("aliases", aliases)
     report.add("spilled handles", spilled)
+    report.add("watches", watches)
+    report.add("limbo", limbo)
     report.add("levels of nodes", nodesDepth)
     report.add("levels of index", inodesDepth)
     report.add("readers", readers)

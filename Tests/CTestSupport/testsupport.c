@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define TS_SHUTDOWN _IOR('X', 125, uint32_t)
@@ -20,3 +21,9 @@ pid_t ts_fork(void) { return fork(); }
 int ts_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) ? -errno : 0; }
 
 char **ts_environment(void) { return environ; }
+
+int ts_memory_file(void)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}

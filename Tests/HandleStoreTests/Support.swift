@@ -35,6 +35,12 @@ extension Store {
     return try register(file.handle, status: file.status, on: filesystem)
   }
 
+  /// Pins of a client, in memory that goes with them.
+  func pinsInMemory() throws -> Pins {
+    let file = try MemoryFile()
+    return try withExtendedLifetime(file) { try pins(in: file.descriptor) }
+  }
+
   /// What is in a node's file.
   func contents(_ id: NodeID) throws -> String {
     let descriptor = try open(id, .readOnly)
@@ -60,4 +66,18 @@ extension Store {
     }
     return found
   }
+}
+
+/// What a store is to give out: nodes, and whether there was an overflow.
+struct ExpectedDeletions {
+  let nodes: [NodeID]
+  let overflowed: Bool
+
+  static func == (found: Deletions, expected: ExpectedDeletions) -> Bool {
+    found.nodes == expected.nodes && found.overflowed == expected.overflowed
+  }
+}
+
+func deletions(_ nodes: [NodeID], overflowed: Bool = false) -> ExpectedDeletions {
+  ExpectedDeletions(nodes: nodes, overflowed: overflowed)
 }

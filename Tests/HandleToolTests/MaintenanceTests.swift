@@ -151,6 +151,28 @@ import Testing
 }
 
 @Suite(.opensHandles) struct StatTests {
+  @Test func watches() throws {
+    let place = try Workplace.indexed()
+    let node = NodeID(rawValue: try #require(try UInt64(place.node("directory/one"))))
+    let other = NodeID(rawValue: try #require(try UInt64(place.node("file"))))
+    let store = try Store(at: FilePath(place.store))
+    for (i, mask) in [WatchMask.modify, .deleteSelf].enumerated() {
+      let watcher = WatcherID(rawValue: UInt64(i))
+      try store.watch(node, mask: mask, by: watcher)
+    }
+    try store.watch(other, mask: .modify, by: WatcherID(rawValue: 1))
+    try store.retire(other)
+    try store.close()
+    for command in ["stat", "check"] {
+      let figures = try figures(output(of: command, place.store, "--json"))
+      #expect(figures.number("watches") == 3 && figures.number("limbo") == 1, "\(command)")
+    }
+    let rows = try place.nodes()
+    #expect(rows.count { !$0.isNull("watch_mask") } == 2)
+    #expect(rows.first { $0.number("node") == node.rawValue }?.number("watch_mask") == 0x402)
+    #expect(try output(of: "prune", place.store, "--older-than", "0s") == "dropped  0\n")
+  }
+
   @Test func counts() throws {
     let place = try Workplace.indexed()
     let stat = try figures(output(of: "stat", place.store, "--json"))

@@ -14,6 +14,7 @@ enum Tasks {
     },
     "hold": hold, "crowd": crowd, "readers": readers, "descriptors": descriptors, "fork": fork,
     "addresses": addresses, "orphan": orphan, "copy": copy,
+    "pin": pin, "watch": watch,
     "create": { try CreateTask($0).run() }, "starve": StarveTask.run,
     "note": note,
   ]

@@ -45,9 +45,12 @@ public enum Synthetic {
 
 extension Store {
   /// Registers a file.
-  public func register(_ candidate: Candidate, on filesystem: FilesystemID) throws -> Registration {
+  public func register(
+    _ candidate: Candidate, on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
+  ) throws -> Registration {
     try register(
-      candidate.handle, status: candidate.status, on: filesystem, parent: candidate.parent)
+      candidate.handle, status: candidate.status, on: filesystem, parent: candidate.parent,
+      pinnedBy: pins)
   }
 
   /// Registers many one by one.

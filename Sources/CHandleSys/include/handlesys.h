@@ -116,6 +116,10 @@ long hs_path_in(int descriptors, int fd, char *buffer, size_t length);
 /* fallocate(2), with FALLOC_FL_UNSHARE_RANGE where `unshare` is set. */
 int hs_allocate(int fd, int64_t offset, int64_t length, int unshare);
 
+/* SEEK_DATA: the first offset at or behind `offset` that may hold another byte than 0; -ENXIO where there
+ * is none. Moves the file's offset. */
+int64_t hs_find_data(int fd, int64_t offset);
+
 /* F_OFD_SETLK on the whole file. -EAGAIN when another description's lock is in the way. */
 int hs_lock(int fd, int shared);
 int hs_unlock(int fd);

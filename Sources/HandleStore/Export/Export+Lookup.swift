@@ -42,33 +42,35 @@ extension Export {
   ///     the root. A symbolic link is not followed.
   ///   - parent: the directory.
   ///   - form: how the token is to name the file.
+  ///   - pins: where to count one for the file's node, as ``Store/register(_:on:parent:pinnedBy:)`` does.
   /// - Returns: `nil` where the directory has no such name.
   /// - Throws: ``StoreError/refused(_:)`` where the directory does not pass the gate, or the file is not
   ///   inside when it was found; ``StoreError/badName(_:)``; ``StoreError/mountPoint(_:)``;
-  ///   ``StoreError/tokenTooLong(_:limit:)``; what ``Store/register(_:on:parent:)`` throws.
+  ///   ``StoreError/tokenTooLong(_:limit:)``; what ``Store/register(_:on:parent:pinnedBy:)`` throws.
   /// - Complexity: that of ``decode(_:)`` and of registering.
   public func lookup(
     _ name: FilePath, in parent: FileReference,
-    form: TokenForm = .value(atMost: Token.maximumLength)
+    form: TokenForm = .value(atMost: Token.maximumLength), pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> ExportEntry? {
     try gated {
       try Self.requireName(name)
       let directory = try admit(parent)
-      if name == "." { return try register(directory, nil, form).entry }
-      if name == ".." { return try register(above(directory), nil, form).entry }
+      if name == "." { return try register(directory, nil, form, pins).entry }
+      if name == ".." { return try register(above(directory), nil, form, pins).entry }
       guard let found = try find(name, in: directory) else { return nil }
-      return try register(found, directory, form).entry
+      return try register(found, directory, form, pins).entry
     }
   }
 
   /// Takes a client's name for a file and gives it its node, minted anew where it was dropped.
   ///
-  /// - Throws: as ``lookup(_:in:form:)``.
+  /// - Throws: as ``lookup(_:in:form:pinnedBy:)``.
   public func lookup(
-    _ file: FileReference, form: TokenForm = .value(atMost: Token.maximumLength)
+    _ file: FileReference, form: TokenForm = .value(atMost: Token.maximumLength),
+    pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> ExportEntry {
     try gated {
-      try register(admit(file), nil, form).entry
+      try register(admit(file), nil, form, pins).entry
     }
   }
 
@@ -81,10 +83,11 @@ extension Export {
   ///   - mode: how to open it.
   ///   - permissions: of a new file, under the process's umask; its owner is the thread's user.
   ///   - form: how the token is to name the file.
-  /// - Throws: as ``lookup(_:in:form:)`` and ``open(_:_:)``.
+  ///   - pins: where to count one for the file's node.
+  /// - Throws: as ``lookup(_:in:form:pinnedBy:)`` and ``open(_:_:)``; then nothing is pinned.
   public func createOrOpen(
     _ name: FilePath, in parent: FileReference, _ mode: OpenMode, permissions: UInt32,
-    form: TokenForm = .value(atMost: Token.maximumLength)
+    form: TokenForm = .value(atMost: Token.maximumLength), pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> OpenedEntry {
     try gated {
       try Self.requireName(name)
@@ -94,13 +97,15 @@ extension Export {
         if !record.isReadOnly,
           let new = try create(name, in: directory, mode, permissions & 0o7777)
         {
-          let entry = try register(new, directory, form).entry
-          return OpenedEntry(
-            entry: entry, descriptor: try finish(new, mode), wasCreated: true)
+          let entry = try register(new, directory, form, pins).entry
+          let fd = try unpinning(entry, pins) { try finish(new, mode) }
+          return OpenedEntry(entry: entry, descriptor: fd, wasCreated: true)
         }
         if let found = try find(name, in: directory) {
-          let (entry, file) = try register(found, directory, form)
-          let fd = try reopen(file.file, mode, in: layers[file.layer])
+          let (entry, file) = try register(found, directory, form, pins)
+          let fd = try unpinning(entry, pins) {
+            try reopen(file.file, mode, in: layers[file.layer])
+          }
           return OpenedEntry(entry: entry, descriptor: fd, wasCreated: false)
         }
         guard !record.isReadOnly else { throw StoreError.readOnlyExport(record.name) }
@@ -209,18 +214,36 @@ extension Export {
 
   /// Registers a file; of one that was copied up, what is answered is its copy.
   private func register(
-    _ found: Admitted, _ directory: Admitted?, _ form: TokenForm
+    _ found: Admitted, _ directory: Admitted?, _ form: TokenForm, _ pins: Pins?
   ) throws -> (entry: ExportEntry, file: Admitted) {
     let filesystem = layers[found.layer].filesystem
     let parent = try directory.map { try node(of: $0) }
     let registration = try store.register(
-      found.file.handle, status: FileStatus(found.file.status), on: filesystem, parent: parent)
-    let isCopied = try store.find(registration.node)?.filesystem != filesystem
-    let file = isCopied ? try admit(registration.node) : found
-    let entry = ExportEntry(
-      token: try makeToken(registration.node, form), registration: registration,
-      status: FileStatus(file.file.status))
-    return (entry, file)
+      found.file.handle, status: FileStatus(found.file.status), on: filesystem, parent: parent,
+      pinnedBy: pins)
+    do {
+      let isCopied = try store.find(registration.node)?.filesystem != filesystem
+      let file = isCopied ? try admit(registration.node) : found
+      let entry = ExportEntry(
+        token: try makeToken(registration.node, form), registration: registration,
+        status: FileStatus(file.file.status))
+      return (entry, file)
+    } catch {
+      pins?.unpin(registration.node)
+      throw error
+    }
+  }
+
+  /// Opens a file that was pinned; where that fails, it is not pinned any more.
+  private func unpinning(
+    _ entry: ExportEntry, _ pins: Pins?, _ open: () throws -> FileDescriptor
+  ) throws -> FileDescriptor {
+    do {
+      return try open()
+    } catch {
+      pins?.unpin(entry.node)
+      throw error
+    }
   }
 
   private func node(of directory: Admitted) throws -> NodeID {

@@ -20,7 +20,7 @@ public struct DecodedFile: Sendable {
   public let status: FileStatus
   /// The layer that it is in, 0 for the upper one.
   public let layer: Int
-  /// Its node, where the store has it by the token's number; ``Export/lookup(_:form:)`` finds or makes it
+  /// Its node, where the store has it by the token's number; ``Export/lookup(_:form:pinnedBy:)`` finds or makes it
   /// else.
   public let node: NodeID?
 }

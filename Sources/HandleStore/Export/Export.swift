@@ -24,12 +24,15 @@ public final class Export: Sendable {
   let store: Store
   let layers: [Subtree]
 
+  /// - Parameter root: held by the caller, for the export, which lets go of it.
   init(_ record: ExportRecord, _ layers: [Subtree], root: NodeID, in store: Store) {
     self.record = record
     self.layers = layers
     self.root = root
     self.store = store
   }
+
+  deinit { store.holds.letGo(root: root) }
 
   /// The layer on a filesystem.
   func layer(on filesystem: FilesystemID) -> Int? {
@@ -55,7 +58,7 @@ extension Store {
   ///   - containment: how files are kept in it; `nil` for the cheapest way that is exact and can be had.
   ///   - id: the export's number on other servers that share its tokens; `nil` for a random one.
   /// - Throws: ``StoreError/badExport(_:)``, ``StoreError/readOnly``, what ``attach(_:)`` and
-  ///   ``register(_:on:parent:)`` throw, ``StoreError/exposedKeys(path:)``.
+  ///   ``register(_:on:parent:pinnedBy:)`` throw, ``StoreError/exposedKeys(path:)``.
   /// - Complexity: O(mounts + exports)
   public func addExport(
     _ name: String, roots: [FileDescriptor], isReadOnly: Bool = false,
@@ -147,8 +150,18 @@ extension Store {
   private func open(_ record: ExportRecord) throws -> Export {
     try tokenKeys.load(in: path, make: writer != nil)
     let layers = try record.layers.map { try subtree($0, record.containment) }
-    let root = try layers[0].rootNode(in: self)
-    return Export(record, layers, root: root, in: self)
+    return Export(record, layers, root: try heldRoot(of: layers[0]), in: self)
+  }
+
+  /// The node of a root directory, which is not dropped as long as the export is open.
+  private func heldRoot(of layer: Subtree) throws -> NodeID {
+    while true {
+      let moment = holds.moment
+      let root = try layer.rootNode(in: self)
+      holds.keep(root: root)
+      if try isThere(root, heldSince: moment) { return root }
+      holds.letGo(root: root)
+    }
   }
 
   private func subtree(

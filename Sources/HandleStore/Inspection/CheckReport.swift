@@ -14,6 +14,10 @@ public struct CheckReport: Hashable, Sendable {
   public internal(set) var spilled = 0
   /// How many filesystems there are.
   public internal(set) var filesystems = 0
+  /// How many watches there are.
+  public internal(set) var watches = 0
+  /// How many nodes are in limbo: stale, and watched.
+  public internal(set) var limbo = 0
   /// How many pages of `data.mdb` are used, the two meta pages among them.
   public internal(set) var pages = 0
   /// How many pages the free list holds.

@@ -22,6 +22,8 @@ public struct Finding: Hashable, Sendable {
     case spill
     /// A filesystem's record is not intact, or there is none for a node.
     case filesystem
+    /// A watch is not intact, or its node is not there, or limbo and the watches do not agree.
+    case watch
   }
 
   /// What is wrong.

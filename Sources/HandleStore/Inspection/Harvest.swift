@@ -11,11 +11,17 @@ final class Harvest {
     case spilled
     /// Of a node with an opaque handle: its `st_ino`, and the hash of the index key that said so.
     case inode
+    /// A ``Watch``: the lower half of its key is the watcher.
+    case watch
+    /// A ``LimboRow``, by its number.
+    case limbo
   }
 
   struct Row {
     let kind: Kind
     let id: UInt64
+    /// The lower half of the key, where a node has more than one row of a kind.
+    var minor: UInt64 = 0
     var words: [UInt64]
     /// In bytes.
     let size: Int
@@ -45,7 +51,7 @@ final class Harvest {
       directory: directory, mode: mode, mapSize: Environment.initialMapSize,
       tables: UInt32(Kind.allCases.count))
     tables = try environment.openTables(
-      Kind.allCases.map { ("\($0)", integerKeys: true) }, create: true)
+      Kind.allCases.map { ("\($0)", integerKeys: false) }, create: true)
   }
 
   deinit {
@@ -70,39 +76,46 @@ final class Harvest {
   }
 
   private func put(_ row: Row, _ transaction: borrowing WriteTransaction) throws {
-    let key: InlineArray<1, UInt64> = [row.id]
+    let key = Self.key(row.id, row.minor)
     var existing = [UInt64](repeating: 0, count: Self.widest)
     var words = existing.mutableSpan
     let found = try transaction.insert(
-      tables[row.kind.rawValue], key.span, 8, row.words.span, row.size, existing: &words)
+      tables[row.kind.rawValue], key.span, 16, row.words.span, row.size, existing: &words)
     guard policy == .unanimous, let found,
       found != row.size || !row.words.elementsEqual(existing.prefix(row.words.count))
     else { return }
     // A row of zeros is like no other.
     let none = [UInt64](repeating: 0, count: row.words.count)
-    try transaction.put(tables[row.kind.rawValue], key.span, 8, none.span, row.size)
+    try transaction.put(tables[row.kind.rawValue], key.span, 16, none.span, row.size)
+  }
+
+  /// In the order of the numbers.
+  private static func key(_ id: UInt64, _ minor: UInt64) -> InlineArray<2, UInt64> {
+    [id.bigEndian, minor.bigEndian]
   }
 
   // MARK: Reading
 
   /// The row of a node.
-  func row(_ kind: Kind, _ id: UInt64) throws -> Row? {
+  func row(_ kind: Kind, _ id: UInt64, _ minor: UInt64 = 0) throws -> Row? {
     guard let transaction = try environment.read() else { return nil }
-    let key: InlineArray<1, UInt64> = [id]
+    let key = Self.key(id, minor)
     var words = [UInt64](repeating: 0, count: Self.widest)
     var buffer = words.mutableSpan
-    guard let size = try transaction.get(tables[kind.rawValue], key.span, 8, into: &buffer) else {
+    guard let size = try transaction.get(tables[kind.rawValue], key.span, 16, into: &buffer) else {
       return nil
     }
-    return Row(kind: kind, id: id, words: Array(words.prefix((size + 7) / 8)), size: size)
+    return Row(
+      kind: kind, id: id, minor: minor, words: Array(words.prefix((size + 7) / 8)), size: size)
   }
 
-  /// Up to a batch of rows in the order of their ids, from `id` on.
-  func rows(_ kind: Kind, from id: UInt64) throws -> [Row] {
+  /// Up to a batch of rows in the order of their keys, from behind the row `last` on.
+  private func rows(_ kind: Kind, behind last: Row?) throws -> [Row] {
     guard let transaction = try environment.read() else { return [] }
     var cursor = try transaction.cursor(tables[kind.rawValue])
-    let first: InlineArray<1, UInt64> = [id]
-    var more = try cursor.seek(first.span, 8)
+    let first = last.map { Self.key($0.id, $0.minor) } ?? [0, 0]
+    var more = try cursor.seek(first.span, 16)
+    if more && last != nil { more = try cursor.next() }
     var rows: [Row] = []
     while more && rows.count < Self.batch {
       rows.append(Self.row(kind, cursor))
@@ -112,24 +125,23 @@ final class Harvest {
   }
 
   private static func row(_ kind: Kind, _ cursor: borrowing Cursor) -> Row {
-    var key: InlineArray<1, UInt64> = [0]
+    var key: InlineArray<2, UInt64> = [0, 0]
     var keyWords = key.mutableSpan
     _ = cursor.copyKey(into: &keyWords)
     var words = [UInt64](repeating: 0, count: widest)
     var buffer = words.mutableSpan
     let size = cursor.copyValue(into: &buffer)
-    return Row(kind: kind, id: key[0], words: Array(words.prefix((size + 7) / 8)), size: size)
+    return Row(
+      kind: kind, id: UInt64(bigEndian: key[0]), minor: UInt64(bigEndian: key[1]),
+      words: Array(words.prefix((size + 7) / 8)), size: size)
   }
 
-  /// Goes through all rows of a kind, a batch at a time, in the order of their ids.
+  /// Goes through all rows of a kind, a batch at a time, in the order of their keys.
   func forEachBatch(_ kind: Kind, _ body: ([Row]) throws -> Void) throws {
-    var next: UInt64 = 0
-    while true {
-      let rows = try rows(kind, from: next)
-      if rows.isEmpty { return }
+    var rows = try rows(kind, behind: nil)
+    while let last = rows.last {
       try body(rows)
-      guard let last = rows.last, last.id < .max else { return }
-      next = last.id + 1
+      rows = try self.rows(kind, behind: last)
     }
   }
 }
@@ -150,6 +162,19 @@ extension Harvest.Row {
   init(_ id: NodeID, inode: UInt64, keyHash: UInt64) {
     self.init(kind: .inode, id: id.rawValue, words: [inode, keyHash], size: 16)
   }
+
+  init(_ watch: Watch) {
+    self.init(
+      kind: .watch, id: watch.node.rawValue, minor: watch.watcher.rawValue, words: [watch.value],
+      size: Watch.valueSize)
+  }
+
+  init(_ row: LimboRow) {
+    self.init(kind: .limbo, id: row.number, words: [row.value], size: 8)
+  }
+
+  /// The watch, where it is one.
+  var watch: Watch? { Watch(key: (id.bigEndian, minor.bigEndian), value: words[0]) }
 
   /// The record, where it is one.
   var record: Record? {

@@ -209,7 +209,7 @@ struct NodeCheck {
 
 extension UInt64 {
   /// The number as a key of a table with integer keys.
-  fileprivate var littleEndianBytes: ArraySlice<UInt8> {
+  var littleEndianBytes: ArraySlice<UInt8> {
     (0..<8).map { UInt8(truncatingIfNeeded: self >> UInt64(8 * $0)) }[...]
   }
 }

@@ -34,11 +34,14 @@ struct Rebuild {
   }
 
   /// Fills the file and flushes it; the environment is closed then, whatever happens.
-  mutating func run(store: UInt64) throws {
+  ///
+  /// - Parameter hasAllWatches: whether every watch of the original is among what was found.
+  mutating func run(store: UInt64, hasAllWatches: Bool) throws {
     do {
       try tables.mark(environment, store: store)
       try putFilesystems()
       try putNodes()
+      try putWatches(areAll: hasAllWatches)
       try environment.sync()
     } catch {
       close()
@@ -72,6 +75,37 @@ struct Rebuild {
       }
     }
     self.counts = counts
+  }
+
+  // MARK: Watches
+
+  /// Puts the watches of the nodes that were kept. Where one may be lost, that is told as an overflow.
+  private func putWatches(areAll: Bool) throws {
+    var areAll = try areAll && found.row(.limbo, LimboRow.overflow.number) == nil
+    try found.forEachBatch(.watch) { rows in
+      var all = true
+      try environment.commit { transaction in
+        for row in rows where try !put(watch: row, transaction) { all = false }
+      }
+      areAll = areAll && all
+    }
+    guard !areAll else { return }
+    try environment.commit { try $0.put(.overflow, tables) }
+  }
+
+  /// Puts a watch, if its node is there; says whether it is.
+  private func put(
+    watch row: Harvest.Row, _ transaction: borrowing WriteTransaction
+  ) throws -> Bool {
+    guard let watch = row.watch, let record = try transaction.record(watch.node, tables),
+      record.state != .alias
+    else { return false }
+    try transaction.put(watch, tables)
+    guard record.state == .stale else { return true }
+    let reported = LimboRow(watch.node, isReported: true)
+    let isReported = try found.row(.limbo, reported.number)?.words == [reported.value]
+    try transaction.put(LimboRow(watch.node, isReported: isReported), tables)
+    return true
   }
 
   // MARK: Nodes

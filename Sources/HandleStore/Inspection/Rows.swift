@@ -37,6 +37,24 @@ extension IndexKey {
   }
 }
 
+extension PageFile {
+  /// An entry of the table `watches`.
+  func watch(_ entry: LeafEntry) -> Watch? {
+    guard entry.key.count == Watch.keySize,
+      let bytes = try? value(of: entry, limit: Watch.valueSize), bytes.count == Watch.valueSize
+    else { return nil }
+    return Watch(key: (entry.key.word(0), entry.key.word(8)), value: bytes.word(0))
+  }
+
+  /// An entry of the table `limbo`.
+  func limboRow(_ entry: LeafEntry) -> LimboRow? {
+    guard entry.key.count == 8, let bytes = try? value(of: entry, limit: 8), bytes.count == 8
+    else { return nil }
+    let row = LimboRow(number: entry.number)
+    return bytes.word(0) == row.value ? row : nil
+  }
+}
+
 extension IndexValue {
   init?(_ bytes: ArraySlice<UInt8>) {
     guard bytes.count == 8 || bytes.count == 16 else { return nil }

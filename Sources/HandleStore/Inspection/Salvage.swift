@@ -20,6 +20,8 @@ final class Salvage {
   private(set) var highest: UInt64 = 0
   /// Whether every page of the trees was read.
   private var isWhole = true
+  /// Whether every watch that there was is among what was found.
+  private(set) var hasAllWatches = true
 
   init(_ file: PageFile, into found: Harvest) {
     self.file = file
@@ -36,6 +38,8 @@ final class Salvage {
       list.read()
       knowsFree = list.isWhole
       try collectTrees(meta)
+    } else {
+      hasAllWatches = false
     }
     if !(meta != nil && isWhole) && knowsFree { try collectLost(lost) }
     try found.flush()
@@ -53,6 +57,7 @@ final class Salvage {
       try walk.run(tree) { try collect($0, of: name) }
       isWhole = isWhole && walk.isWhole
     }
+    hasAllWatches = hasAllWatches && isWhole
     try found.flush()
   }
 
@@ -64,9 +69,14 @@ final class Salvage {
     case .inodes: row = file.opaqueInode(entry)
     case .filesystems: return collectFilesystem(entry)
     case .meta: return collectMark(entry)
+    case .watches: row = file.watch(entry).map { Harvest.Row($0) }
+    case .limbo: row = file.limboRow(entry).map { Harvest.Row($0) }
     }
-    guard let row else { return }
-    if table != .inodes { highest = max(highest, row.id) }
+    guard let row else {
+      if table == .watches { hasAllWatches = false }
+      return
+    }
+    if row.isOfNode { highest = max(highest, row.id) }
     try found.add(row)
   }
 
@@ -102,14 +112,23 @@ final class Salvage {
 
   /// The table of a leaf is not known; no row can be taken for one of another table.
   private func collectLost(_ entry: LeafEntry, _ lost: Harvest) throws {
-    guard let row = file.node(entry) ?? file.spilled(entry) ?? file.opaqueInode(entry) else {
+    guard
+      let row = file.node(entry) ?? file.spilled(entry) ?? file.opaqueInode(entry)
+        ?? file.watch(entry).map({ Harvest.Row($0) })
+        ?? file.limboRow(entry).map({ Harvest.Row($0) })
+    else {
       collectFilesystem(entry)
       return collectMark(entry)
     }
-    if row.kind != .inode { highest = max(highest, row.id) }
-    guard try found.row(row.kind, row.id) == nil else { return }
+    if row.isOfNode { highest = max(highest, row.id) }
+    guard try found.row(row.kind, row.id, row.minor) == nil else { return }
     try lost.add(row)
   }
+}
+
+extension Harvest.Row {
+  /// Whether the row proves that its id was handed out.
+  fileprivate var isOfNode: Bool { kind == .node || kind == .spilled }
 }
 
 /// Rows of leaves, where they are intact.

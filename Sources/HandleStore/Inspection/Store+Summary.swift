@@ -14,6 +14,8 @@ extension Store {
       let info = environment.info
       return StoreSummary(
         counts: counts, spilled: try transaction.statistics(tables.spill).entries,
+        watches: try transaction.statistics(tables.watches).entries,
+        limbo: try transaction.limboCount(tables),
         nodesDepth: try transaction.statistics(tables.nodes).depth,
         inodesDepth: try transaction.statistics(tables.inodes).depth,
         pageSize: environment.pageSize, usedPages: info.lastPage + 1 - free, freePages: free,

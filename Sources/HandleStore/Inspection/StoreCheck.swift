@@ -68,6 +68,7 @@ final class StoreCheck {
     report.spilled = spill.entries
     report.indexEntries = index.entries
     checkNodes(tables, spill, index)
+    checkWatches(tables)
     checkLost()
     report.pages = use.usedCount + 2
     report.freePages = use.freeCount
@@ -154,6 +155,15 @@ final class StoreCheck {
     if index.isWhole && index.entries != nodes.indexedMet {
       again(tables[.inodes], .bytes) { nodes.checkTarget(ofIndex: $0) }
     }
+  }
+
+  private func checkWatches(_ tables: TableTrees) {
+    var watches = WatchCheck(self, tables)
+    let watch = walk(.watches, tables) { watches.check(watch: $0) }
+    let limbo = walk(.limbo, tables) { watches.check(limbo: $0) }
+    report.watches = watch.entries
+    report.limbo = watches.limbo
+    if watch.isWhole && limbo.isWhole { watches.finish() }
   }
 
   /// Reads once more a tree that is whole.

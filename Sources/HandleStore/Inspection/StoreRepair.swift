@@ -57,7 +57,7 @@ struct StoreRepair {
     try salvage?.run(lost: Harvest(in: work.appending("lost"), .unanimous))
     var rebuild = try Rebuild(in: work.appending("new"), found, salvage?.filesystems ?? [:])
     let store = salvage?.store ?? old.state?.store ?? .random(in: 1...UInt64.max)
-    try rebuild.run(store: store)
+    try rebuild.run(store: store, hasAllWatches: salvage?.hasAllWatches ?? false)
     return Result(
       store: store, highest: salvage?.highest ?? 0, expected: salvage?.expected ?? 0,
       counts: rebuild.counts)

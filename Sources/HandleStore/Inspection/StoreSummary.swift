@@ -14,6 +14,10 @@ public struct StoreSummary: Hashable, Sendable {
   public let counts: [Group: Int]
   /// How many handles stand in the spill table: those of more than 24 bytes.
   public let spilled: Int
+  /// How many watches there are.
+  public let watches: Int
+  /// How many nodes are in limbo: stale, and watched.
+  public let limbo: Int
   /// How many levels of pages the table of the nodes has.
   public let nodesDepth: Int
   /// How many levels of pages the index has.

@@ -1,14 +1,14 @@
 /// The tables of a store by their names, as ``Tables`` has them.
 enum TableName: String, CaseIterable {
-  case nodes, inodes, spill, filesystems, meta
+  case nodes, inodes, spill, filesystems, meta, watches, limbo
 
   var order: KeyOrder { flags == TreeRecord.integerKeys ? .integer : .bytes }
 
   /// What LMDB has on record of the table's kind.
   var flags: Int {
     switch self {
-    case .nodes, .spill, .filesystems: TreeRecord.integerKeys
-    case .inodes, .meta: 0
+    case .nodes, .spill, .filesystems, .limbo: TreeRecord.integerKeys
+    case .inodes, .meta, .watches: 0
     }
   }
 }

@@ -7,7 +7,7 @@ internal import SystemPackage
 /// it does not.
 ///
 /// Any thread reads and writes, each word by itself. What a thread stored before a word is seen by
-/// whoever sees that word.
+/// whoever sees that word. Reading and exchanging are in one order for all.
 @safe final class SharedWords: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   let count: Int
@@ -33,7 +33,7 @@ internal import SystemPackage
   subscript(index: Int) -> UInt64 {
     get {
       check(index)
-      return unsafe words[index].load(ordering: .acquiring)
+      return unsafe words[index].load(ordering: .sequentiallyConsistent)
     }
     set {
       check(index)
@@ -47,6 +47,16 @@ internal import SystemPackage
     return unsafe words[index].compareExchange(
       expected: expected, desired: desired, ordering: .sequentiallyConsistent
     ).exchanged
+  }
+
+  /// Gives a word the value that follows from the one it has; returns that. In one order with all
+  /// others.
+  func change(_ index: Int, _ next: (UInt64) -> UInt64) -> UInt64 {
+    while true {
+      let now = self[index]
+      let new = next(now)
+      if now == new || exchange(index, expected: now, desired: new) { return new }
+    }
   }
 
   private func check(_ index: Int) { precondition(index >= 0 && index < count) }

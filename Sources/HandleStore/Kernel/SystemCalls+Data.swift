@@ -1,3 +1,4 @@
+internal import CHandleSys
 internal import Glibc
 internal import SystemPackage
 
@@ -40,6 +41,17 @@ extension SystemCalls {
       }
       guard n >= 0 else { throw Errno(rawValue: errno) }
       rest = rest.dropFirst(n)
+    }
+  }
+
+  /// The first byte at or behind `offset` that may be another than 0 (`SEEK_DATA`); `nil` where there
+  /// is none. Moves the descriptor's place.
+  static func data(of descriptor: FileDescriptor, from offset: Int) throws(Errno) -> Int? {
+    do throws(Errno) {
+      return Int(try checked(hs_find_data(descriptor.rawValue, Int64(offset))))
+    } catch {
+      guard error == .noSuchAddressOrDevice else { throw error }
+      return nil
     }
   }
 }

@@ -20,6 +20,8 @@ struct Turn {
   let tables: Tables
   /// Knows the kinds of the store's filesystems.
   let filesystems: FilesystemTable
+  /// How many nodes may be in limbo.
+  let limboLimit: Int
   private(set) var now: UInt32 = 0
   var ids: IDAllocator
   /// The ids as they were before the transaction.
@@ -31,10 +33,13 @@ struct Turn {
   /// Nodes that were registered, by the hash of their index key.
   var met: [(UInt64, NodeID)] = []
 
-  init(tables: Tables, filesystems: FilesystemTable, ids: IDAllocator) {
+  init(
+    tables: Tables, filesystems: FilesystemTable, ids: IDAllocator, limboLimit: Int
+  ) {
     self.tables = tables
     self.filesystems = filesystems
     self.ids = ids
+    self.limboLimit = limboLimit
     unusedIDs = ids
   }
 
@@ -61,6 +66,7 @@ extension Turn {
     try unindex(id, record, transaction)
     record.enter(.stale, at: now)
     try transaction.putRecord(&record, id, tables)
+    try enterLimbo(id, transaction)
     changed.append((id, record))
   }
 
@@ -113,23 +119,5 @@ extension Retiring {
     guard let file else { return true }
     return try record.filesystem == file.filesystem
       && transaction.handle(of: record, id, turn.tables) == file.handle
-  }
-}
-
-/// Drops nodes where a retention allows it; says how many.
-struct Dropping: Change {
-  let ids: [NodeID]
-  let allows: @Sendable (Record, UInt32) -> Bool
-
-  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Int {
-    var dropped = 0
-    for id in ids {
-      guard let record = try transaction.record(id, turn.tables), allows(record, turn.now) else {
-        continue
-      }
-      try turn.drop(id, record, transaction)
-      dropped += 1
-    }
-    return dropped
   }
 }

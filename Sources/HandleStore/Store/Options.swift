@@ -7,14 +7,14 @@ public enum Durability: String, Sendable, CaseIterable {
   case power
 }
 
-/// When a node that nobody needs may be dropped from the store.
+/// When a node that nobody holds may be dropped from the store, live or stale. A node is held by a pin
+/// (``Pins``), by a watch, and as the root of an export that is open.
 public enum Retention: Hashable, Sendable {
-  /// Never.
+  /// Never. A stale node stays for good, too: it answers that its file is gone.
   case forever
   /// This many seconds after it entered its state.
   case seconds(UInt32)
-  /// While there are more than this: ``Store/prune(_:)`` counts the stale nodes and drops those with the
-  /// lowest ids, ``Store/forget(_:)`` counts all nodes and drops the one that is named.
+  /// While there are more than this.
   case nodes(Int)
 }
 
@@ -28,17 +28,21 @@ public struct StoreOptions: Sendable {
   public var cacheSize: Int
   /// Whether to read only, beside a process that may write.
   public var readOnly: Bool
-  /// When ``Store/forget(_:)`` may drop a node.
+  /// When ``Store/forget(_:)`` and ``Store/evict()`` may drop a node.
   public var retention: Retention
+  /// How many deleted nodes are kept for those who watch them; of more, the first lose their watches, and
+  /// ``Store/deletions(atMost:)`` tells.
+  public var limboLimit: Int
 
   /// Options with the usual values.
   public init(
     durability: Durability = .process, cacheSize: Int = 65_536, readOnly: Bool = false,
-    retention: Retention = .forever
+    retention: Retention = .forever, limboLimit: Int = 16_384
   ) {
     self.durability = durability
     self.cacheSize = cacheSize
     self.readOnly = readOnly
     self.retention = retention
+    self.limboLimit = limboLimit
   }
 }

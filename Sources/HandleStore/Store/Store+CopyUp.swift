@@ -14,7 +14,7 @@ extension Store {
   ///   - filesystem: the copy's filesystem.
   /// - Returns: the node, which is the same.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``StoreError/refused(_:)`` with
-  ///   ``GateRefusal/fileType``, and what ``register(_:status:on:parent:)`` throws. Then nothing was changed.
+  ///   ``GateRefusal/fileType``, and what ``register(_:status:on:parent:pinnedBy:)`` throws. Then nothing was changed.
   /// - Complexity: O(log nodes), one commit.
   @discardableResult
   public func copyUp(

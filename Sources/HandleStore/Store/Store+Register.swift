@@ -12,61 +12,83 @@ extension Store {
   ///     is told, where this one is attached; 0 is not looked at.
   ///   - filesystem: as ``attach(_:)`` gave it.
   ///   - parent: the node of the directory in which the file was found.
+  ///   - pins: where to count one for the node, so that it is not dropped before that is taken back.
   /// - Returns: the node, the generation for the wire, and what was found.
   /// - Throws: ``StoreError/readOnly``, ``StoreError/unknownFilesystem(_:)``,
   ///   ``StoreError/wrongFilesystem(_:_:)``, ``StoreError/diskFull(path:)``,
-  ///   ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``. Then nothing was registered.
+  ///   ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``. Then nothing was
+  ///   registered. ``StoreError/system(_:_:)`` where there is no room for a pin; then nothing is pinned.
   /// - Complexity: O(log nodes); a known file costs no commit.
   public func register(
     _ handle: KernelFileHandle, status: FileStatus, on filesystem: FilesystemID,
-    parent: NodeID? = nil
+    parent: NodeID? = nil, pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> Registration {
     let candidate = Candidate(handle: handle, status: status, parent: parent)
     let start = SystemCalls.now
     let result = try guarded {
-      let writer = try changing()
-      let registrar = try registrar(on: filesystem)
-      try requireOwn(candidate, filesystem)
-      let entry = registrar.entry(handle)
-      if let known = try existing(candidate, entry, registrar) { return known }
-      return try writer.perform(
-        RegisteringOne(candidate: candidate, entry: entry, registrar: registrar))
+      guard let pins else { return try registered(candidate, on: filesystem) }
+      return try registered(candidate, on: filesystem, pinnedBy: pins)
     }
     counters.registerTimes.record(SystemCalls.now - start)
     counters.registered(result.outcome)
     return result
   }
 
-  /// Registers a file that was found by name or descriptor: ``register(_:status:on:parent:)``.
+  /// Registers a file that was found by name or descriptor:
+  /// ``register(_:status:on:parent:pinnedBy:)``.
   public func register(
-    _ file: FoundFile, on filesystem: FilesystemID, parent: NodeID? = nil
+    _ file: FoundFile, on filesystem: FilesystemID, parent: NodeID? = nil,
+    pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> Registration {
-    try register(file.handle, status: file.status, on: filesystem, parent: parent)
+    try register(
+      file.handle, status: file.status, on: filesystem, parent: parent, pinnedBy: pins)
   }
 
   /// Registers many files of one filesystem in one transaction, such as a directory's entries.
   ///
+  /// - Parameters:
+  ///   - candidates: the files.
+  ///   - filesystem: as ``attach(_:)`` gave it.
+  ///   - pins: where to count one for the node of each candidate.
   /// - Returns: a result for each candidate, in order, the same as registering them one by one.
-  /// - Throws: what ``register(_:status:on:parent:)`` throws. Then none was registered.
+  /// - Throws: what ``register(_:status:on:parent:pinnedBy:)`` throws. Then none was registered.
   /// - Complexity: O(candidates × log nodes), one commit.
   public func register(
-    _ candidates: [Candidate], on filesystem: FilesystemID
+    _ candidates: [Candidate], on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> [Registration] {
     let start = SystemCalls.now
     let results = try guarded {
-      let writer = try changing()
-      let registrar = try registrar(on: filesystem)
-      var last: UInt64 = 0
-      let span = candidates.span
-      for i in span.indices where span[i].status.device != last {
-        last = span[i].status.device
-        try requireOwn(span[i], filesystem)
-      }
-      return try writer.perform(Registering(candidates: candidates, registrar: registrar))
+      guard let pins else { return try registered(candidates, on: filesystem) }
+      return try registered(candidates, on: filesystem, pinnedBy: pins)
     }
     counters.registerTimes.record(SystemCalls.now - start)
     for result in results { counters.registered(result.outcome) }
     return results
+  }
+
+  @inline(__always)
+  func registered(_ candidate: Candidate, on filesystem: FilesystemID) throws -> Registration {
+    let writer = try changing()
+    let registrar = try registrar(on: filesystem)
+    try requireOwn(candidate, filesystem)
+    let entry = registrar.entry(candidate.handle)
+    if let known = try existing(candidate, entry, registrar) { return known }
+    return try writer.perform(
+      RegisteringOne(candidate: candidate, entry: entry, registrar: registrar))
+  }
+
+  func registered(
+    _ candidates: [Candidate], on filesystem: FilesystemID
+  ) throws -> [Registration] {
+    let writer = try changing()
+    let registrar = try registrar(on: filesystem)
+    var last: UInt64 = 0
+    let span = candidates.span
+    for i in span.indices where span[i].status.device != last {
+      last = span[i].status.device
+      try requireOwn(span[i], filesystem)
+    }
+    return try writer.perform(Registering(candidates: candidates, registrar: registrar))
   }
 
   private func registrar(on filesystem: FilesystemID) throws -> Registrar {

@@ -39,6 +39,8 @@ public final class Store: Sendable {
   /// Held while the file of exports is changed.
   let cataloguing = Mutex(())
   let tokenKeys = TokenKeys()
+  /// What keeps nodes from being dropped.
+  let holds = Holds()
   /// The random number in the state file.
   let number: UInt64
 
@@ -81,7 +83,8 @@ public final class Store: Sendable {
       : Writer(
         environment: opening.environment, tables: opening.tables,
         ids: IDAllocator(state: opening.state, directory: opening.path),
-        filesystems: filesystems, cache: cache, statistics: counters)
+        filesystems: filesystems, cache: cache, statistics: counters,
+        limboLimit: opening.options.limboLimit)
     try guarded { try loadFilesystems() }
   }
 

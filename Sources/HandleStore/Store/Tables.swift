@@ -11,8 +11,13 @@ struct Tables: Sendable {
   /// `store` → the number in the state file.
   let meta: Table
 
+  /// Node id, watcher → ``Watch``.
+  let watches: Table
+  /// ``LimboRow``s.
+  let limbo: Table
+
   /// How many named databases there are.
-  static let count: UInt32 = 5
+  static let count: UInt32 = 7
   /// The bytes `store` and three zeros.
   static let storeKey: InlineArray<1, UInt64> = [0x65_726f_7473]
 
@@ -22,12 +27,15 @@ struct Tables: Sendable {
       [
         ("nodes", integerKeys: true), ("inodes", integerKeys: false), ("spill", integerKeys: true),
         ("filesystems", integerKeys: true), ("meta", integerKeys: false),
+        ("watches", integerKeys: false), ("limbo", integerKeys: true),
       ], create: create)
     nodes = tables[0]
     inodes = tables[1]
     spill = tables[2]
     filesystems = tables[3]
     meta = tables[4]
+    watches = tables[5]
+    limbo = tables[6]
   }
 
   /// Writes into a new store's data which state file they belong to.

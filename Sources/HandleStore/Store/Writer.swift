@@ -39,13 +39,15 @@ final class Writer: Sendable {
 
   init(
     environment: Environment, tables: Tables, ids: IDAllocator, filesystems: FilesystemTable,
-    cache: NodeCache?, statistics: StatisticsCounters
+    cache: NodeCache?, statistics: StatisticsCounters, limboLimit: Int
   ) {
     self.environment = environment
     self.tables = tables
     self.cache = cache
     self.statistics = statistics
-    state = Mutex(State(turn: Turn(tables: tables, filesystems: filesystems, ids: ids)))
+    state = Mutex(
+      State(
+        turn: Turn(tables: tables, filesystems: filesystems, ids: ids, limboLimit: limboLimit)))
   }
 
   /// Applies a change and commits it, perhaps with others; returns once it is as durable as the

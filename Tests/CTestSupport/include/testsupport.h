@@ -17,4 +17,7 @@ int ts_pipe(int ends[2]);
 /* environ(7). */
 char **ts_environment(void);
 
+/* memfd_create(2). Returns a descriptor, or the negated errno. */
+int ts_memory_file(void);
+
 #endif

@@ -1,0 +1,136 @@
+internal import Glibc
+internal import Synchronization
+internal import SystemPackage
+
+/// The words of a sparse file by their numbers, 0 where nothing was stored: mapped in parts of 64 KiB,
+/// each from when a word of it is raised. What is only asked for takes no room.
+///
+/// A part is found by way of three tables of addresses, without a lock; what stands in a table stays
+/// there. Any thread may call everything.
+@safe final class SparseWords: @unchecked Sendable {
+  private typealias Table = UnsafeMutablePointer<Atomic<UInt>>
+  /// In words.
+  private static let part = 1 << 13
+  private static let partBits: UInt64 = 13
+  private static let tableBits: UInt64 = 17
+  /// A file has no more bytes than an `Int` counts.
+  private static let mostWords: UInt64 = 1 << 60
+
+  private let file: OwnedDescriptor
+  private let root: Table
+  private let made = Mutex(Made())
+
+  /// What is to be given back.
+  @safe private struct Made {
+    var parts: [SharedWords] = []
+    var tables: [UInt] = []
+  }
+
+  /// The words of a file, of which the descriptor stays the caller's.
+  ///
+  /// - Throws: `EBADF`, `EACCES` where it cannot be read and written, `ENOSPC`, `ENOMEM`, `EMFILE`.
+  init(of descriptor: FileDescriptor) throws(Errno) {
+    file = OwnedDescriptor(try SystemCalls.duplicate(descriptor))
+    unsafe root = Self.newTable()
+    var offset = 0
+    while let data = try SystemCalls.data(of: descriptor, from: offset) {
+      let first = UInt64(data) / 8 & ~UInt64(Self.part - 1)
+      _ = try unsafe grown(first)
+      offset = Int(first + UInt64(Self.part)) * 8
+    }
+  }
+
+  deinit {
+    made.withLock { made in
+      for table in made.tables { unsafe free(UnsafeMutableRawPointer(bitPattern: table)) }
+    }
+    unsafe free(root)
+  }
+
+  subscript(index: UInt64) -> UInt64 {
+    guard let part = unsafe found(index) else { return 0 }
+    return unsafe part._withUnsafeGuaranteedRef { $0[Self.place(index)] }
+  }
+
+  /// Adds to a word, up to the largest number.
+  ///
+  /// - Throws: `EFBIG` where the file cannot be so long, and what a part needs: `ENOSPC`, `ENOMEM`.
+  func add(_ count: UInt64, to index: UInt64) throws(Errno) {
+    var part = unsafe found(index)
+    if unsafe part == nil { unsafe part = try grown(index) }
+    _ = unsafe part?._withUnsafeGuaranteedRef { words in
+      words.change(Self.place(index)) { $0 > .max - count ? .max : $0 + count }
+    }
+  }
+
+  /// Takes away from a word, down to 0; returns what is left.
+  func subtract(_ count: UInt64, from index: UInt64) -> UInt64 {
+    guard let part = unsafe found(index) else { return 0 }
+    return unsafe part._withUnsafeGuaranteedRef { words in
+      words.change(Self.place(index)) { $0 < count ? 0 : $0 - count }
+    }
+  }
+
+  /// Makes every word 0.
+  func clear() {
+    for part in made.withLock({ $0.parts }) {
+      for i in 0..<part.count where part[i] != 0 { part[i] = 0 }
+    }
+  }
+
+  // MARK: Parts
+
+  private static func place(_ index: UInt64) -> Int { Int(index & UInt64(part - 1)) }
+
+  private static func slot(_ index: UInt64, _ level: UInt64) -> Int {
+    Int(index >> (partBits + level * tableBits) & (1 << tableBits - 1))
+  }
+
+  private static func newTable() -> Table {
+    guard let memory = unsafe calloc(1 << tableBits, MemoryLayout<UInt>.size) else {
+      fatalError("no memory for a table of words")
+    }
+    return unsafe memory.bindMemory(to: Atomic<UInt>.self, capacity: 1 << tableBits)
+  }
+
+  private func found(_ index: UInt64) -> Unmanaged<SharedWords>? {
+    guard let middle = unsafe Self.table(root, index, 2),
+      let last = unsafe Self.table(middle, index, 1),
+      let part = unsafe UnsafeRawPointer(
+        bitPattern: last[Self.slot(index, 0)].load(ordering: .acquiring))
+    else { return nil }
+    return unsafe Unmanaged.fromOpaque(part)
+  }
+
+  /// The table that another one names for an index.
+  private static func table(_ above: Table, _ index: UInt64, _ level: UInt64) -> Table? {
+    unsafe Table(bitPattern: above[slot(index, level)].load(ordering: .acquiring))
+  }
+
+  /// The part of a word, mapped where it was not.
+  private func grown(_ index: UInt64) throws(Errno) -> Unmanaged<SharedWords> {
+    guard index < Self.mostWords else { throw .fileTooLarge }
+    try made.withLock { (made) throws(Errno) in
+      guard unsafe found(index) == nil else { return }
+      let words = try SharedWords(
+        of: file.descriptor, from: Int(index & ~UInt64(Self.part - 1)) * 8, count: Self.part)
+      made.parts.append(words)
+      let middle = unsafe Self.tableOrNew(root, index, 2, &made)
+      let last = unsafe Self.tableOrNew(middle, index, 1, &made)
+      let part = unsafe UInt(bitPattern: Unmanaged.passUnretained(words).toOpaque())
+      unsafe last[Self.slot(index, 0)].store(part, ordering: .releasing)
+    }
+    guard let part = unsafe found(index) else { fatalError("a part that was just made") }
+    return unsafe part
+  }
+
+  private static func tableOrNew(
+    _ above: Table, _ index: UInt64, _ level: UInt64, _ made: inout Made
+  ) -> Table {
+    if let table = unsafe table(above, index, level) { return unsafe table }
+    let new = unsafe newTable()
+    made.tables.append(UInt(bitPattern: new))
+    unsafe above[slot(index, level)].store(UInt(bitPattern: new), ordering: .releasing)
+    return unsafe new
+  }
+}

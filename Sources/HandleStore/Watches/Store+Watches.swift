@@ -1,0 +1,94 @@
+internal import SystemPackage
+
+extension Store {
+  /// Watches a node for a client, in place of the watch that it has there. Watches are kept over a
+  /// restart or a kill of the server, and a node that is watched is not dropped, also when it is stale:
+  /// it is in limbo until its last watch ends.
+  ///
+  /// The store does not look for what happens to the files, but for their deletion
+  /// (``sweep(_:)``); the masks say what a server has to watch for at the filesystem, and at which files
+  /// (``watchedNodes(from:limit:)``).
+  ///
+  /// - Parameters:
+  ///   - id: a live node.
+  ///   - mask: what is watched for, not nothing.
+  ///   - watcher: the client.
+  /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``,
+  ///   ``StoreError/system(_:_:)`` with `EINVAL` for an empty mask, ``StoreError/readOnly``,
+  ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
+  ///   ``StoreError/forked``.
+  /// - Complexity: O(log watches + watchers of the node), one commit. Any thread.
+  public func watch(
+    _ id: NodeID, mask: WatchMask, by watcher: WatcherID
+  ) throws(StoreError) {
+    try guarded {
+      guard !mask.isEmpty else {
+        throw StoreError.system(.invalidArgument, "watching node \(id) for nothing")
+      }
+      try changing().perform(Watching(watch: Watch(id, watcher, mask)))
+    }
+  }
+
+  /// Ends a watch. With its last one a stale node leaves limbo, and may be dropped.
+  ///
+  /// - Returns: whether the client watched the node.
+  /// - Throws: ``StoreError/readOnly``, ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``,
+  ///   ``StoreError/closed``, ``StoreError/forked``.
+  /// - Complexity: O(log watches), one commit. Any thread.
+  @discardableResult
+  public func unwatch(_ id: NodeID, by watcher: WatcherID) throws(StoreError) -> Bool {
+    try guarded { try changing().perform(Unwatching(node: id, watcher: watcher)) }
+  }
+
+  /// The watches of a node, by watcher; none of a node that there is not.
+  ///
+  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
+  /// - Complexity: O(log watches + watchers of the node). Any thread.
+  public func watches(of id: NodeID) throws(StoreError) -> [Watch] {
+    try guarded { try read().watches(of: id, tables) }
+  }
+
+  /// The masks of all watchers of a node together; empty where it has none.
+  ///
+  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
+  /// - Complexity: O(log watches + watchers of the node). Any thread.
+  public func watchMask(of id: NodeID) throws(StoreError) -> WatchMask {
+    try guarded {
+      let transaction = try read()
+      guard try transaction.statistics(tables.watches).entries > 0 else { return [] }
+      return try transaction.watches(of: id, tables).reduce(into: []) { $0.formUnion($1.mask) }
+    }
+  }
+
+  /// Up to `limit` of the nodes that are watched, live and stale ones, in the order of their ids, from
+  /// one snapshot: after a restart a server goes through them to watch their files again.
+  ///
+  /// - Parameters:
+  ///   - start: the lowest id to consider.
+  ///   - limit: how many nodes to return at the most, 1 or more.
+  /// - Returns: the nodes, and from where to go on; `nil` at the end.
+  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
+  /// - Complexity: O(log watches + watches of these nodes). Any thread.
+  public func watchedNodes(
+    from start: NodeID = .root, limit: Int = 1024
+  ) throws(StoreError) -> (nodes: [WatchedNode], next: NodeID?) {
+    precondition(limit > 0, "a page has at least one node")
+    return try guarded {
+      var found: [WatchedNode] = []
+      var next: NodeID?
+      try read().forEachWatch(from: start, tables) { watch in
+        if let last = found.last, last.id == watch.node {
+          found[found.count - 1] = WatchedNode(
+            id: watch.node, mask: last.mask.union(watch.mask))
+        } else if found.count == limit {
+          next = watch.node
+          return false
+        } else {
+          found.append(WatchedNode(id: watch.node, mask: watch.mask))
+        }
+        return true
+      }
+      return (found, next)
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/// Who watches: a number that the server gives to each client, and keeps over its restarts.
+public struct WatcherID: RawRepresentable, Hashable, Comparable, Sendable {
+  /// The number.
+  public let rawValue: UInt64
+
+  /// The id of a number.
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+  /// By number.
+  public static func < (a: WatcherID, b: WatcherID) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// What is watched for, with the bits of `inotify(7)`. Bits that have no name here are kept too.
+public struct WatchMask: OptionSet, Hashable, Sendable {
+  /// The bits.
+  public let rawValue: UInt32
+
+  /// The mask of some bits.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// `IN_ACCESS`
+  public static let access = WatchMask(rawValue: 0x1)
+  /// `IN_MODIFY`
+  public static let modify = WatchMask(rawValue: 0x2)
+  /// `IN_ATTRIB`
+  public static let attrib = WatchMask(rawValue: 0x4)
+  /// `IN_CLOSE_WRITE`
+  public static let closeWrite = WatchMask(rawValue: 0x8)
+  /// `IN_CLOSE_NOWRITE`
+  public static let closeNoWrite = WatchMask(rawValue: 0x10)
+  /// `IN_OPEN`
+  public static let open = WatchMask(rawValue: 0x20)
+  /// `IN_MOVED_FROM`
+  public static let movedFrom = WatchMask(rawValue: 0x40)
+  /// `IN_MOVED_TO`
+  public static let movedTo = WatchMask(rawValue: 0x80)
+  /// `IN_CREATE`
+  public static let create = WatchMask(rawValue: 0x100)
+  /// `IN_DELETE`
+  public static let delete = WatchMask(rawValue: 0x200)
+  /// `IN_DELETE_SELF`
+  public static let deleteSelf = WatchMask(rawValue: 0x400)
+  /// `IN_MOVE_SELF`
+  public static let moveSelf = WatchMask(rawValue: 0x800)
+}
+
+/// One watcher's watch of one node.
+public struct Watch: Hashable, Sendable {
+  /// What is watched.
+  public let node: NodeID
+  /// Who watches.
+  public let watcher: WatcherID
+  /// What for.
+  public let mask: WatchMask
+
+  init(_ node: NodeID, _ watcher: WatcherID, _ mask: WatchMask) {
+    self.node = node
+    self.watcher = watcher
+    self.mask = mask
+  }
+}
+
+/// A node that is watched.
+public struct WatchedNode: Hashable, Sendable {
+  /// The node.
+  public let id: NodeID
+  /// The masks of all its watchers together.
+  public let mask: WatchMask
+}

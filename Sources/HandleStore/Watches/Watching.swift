@@ -1,0 +1,61 @@
+/// Puts a watch on a live node, or gives it another mask.
+struct Watching: Change {
+  let watch: Watch
+
+  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws {
+    let record = try transaction.record(watch.node, turn.tables)
+    guard let record, record.state != .alias else { throw StoreError.unknownNode(watch.node) }
+    guard record.state == .live else { throw StoreError.stale(watch.node) }
+    // A client that comes back sets the watches that it had.
+    guard try !transaction.watches(of: watch.node, turn.tables).contains(watch) else { return }
+    try transaction.put(watch, turn.tables)
+  }
+}
+
+/// Takes a watch away; says whether it was there.
+struct Unwatching: Change {
+  let node: NodeID
+  let watcher: WatcherID
+
+  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Bool {
+    guard try transaction.removeWatch(node, watcher, turn.tables) else { return false }
+    if try !transaction.isWatched(node, turn.tables) {
+      try transaction.leaveLimbo(node, turn.tables)
+    }
+    return true
+  }
+}
+
+/// Takes what is to be reported out of the store: it is not given again.
+struct TakingDeletions: Change {
+  let limit: Int
+
+  func apply(
+    in turn: inout Turn, _ transaction: borrowing WriteTransaction
+  ) throws -> Deletions {
+    let rows = try transaction.limbo(from: .firstWaiting, atMost: limit, turn.tables)
+    for row in rows {
+      try transaction.remove(row, turn.tables)
+      try transaction.put(LimboRow(row.node, isReported: true), turn.tables)
+    }
+    let overflowed = try transaction.remove(.overflow, turn.tables)
+    return Deletions(nodes: rows.map(\.node), overflowed: overflowed)
+  }
+}
+
+extension Turn {
+  /// A node has become stale: where it is watched, it is in limbo from now on. Where too many are, the
+  /// first of them lose their watches.
+  func enterLimbo(_ id: NodeID, _ transaction: borrowing WriteTransaction) throws {
+    guard try transaction.isWatched(id, tables) else { return }
+    try transaction.put(LimboRow(id, isReported: false), tables)
+    while try transaction.limboCount(tables) > max(limboLimit, 0) {
+      guard let first = try transaction.limbo(atMost: 1, tables).first else { return }
+      for watch in try transaction.watches(of: first.node, tables) {
+        try transaction.removeWatch(watch.node, watch.watcher, tables)
+      }
+      try transaction.remove(first, tables)
+      try transaction.put(.overflow, tables)
+    }
+  }
+}

@@ -1,0 +1,159 @@
+import CTestSupport
+import Foundation
+import HandleStore
+import SystemPackage
+import TestSupport
+import Testing
+
+/// A look at every watched file.
+@Suite(.mounts) struct SweepTests {
+  private static let watcher = WatcherID(rawValue: 5)
+
+  /// Files on a filesystem, all of them watched.
+  private struct Watched {
+    let volume: Volume
+    let test: TestStore
+    let filesystem: FilesystemID
+    var nodes: [NodeID] = []
+    var store: Store { test.store }
+
+    init(_ kind: VolumeKind, files: Int, limboLimit: Int = 16_384) throws {
+      volume = try Volume(kind)
+      test = try TestStore(StoreOptions(limboLimit: limboLimit))
+      filesystem = try test.store.attach(volume.path)
+      for i in 0..<files {
+        try write("file \(i)", to: path(i))
+        let id = try test.store.register("\(i)", in: volume.path, on: filesystem).node
+        try test.store.watch(id, mask: [.modify, .deleteSelf], by: SweepTests.watcher)
+        nodes.append(id)
+      }
+    }
+
+    func path(_ i: Int) -> FilePath { volume.path.appending("\(i)") }
+
+    /// What a sweep gives out, and what it has looked at.
+    func sweep(ending: Bool = false) throws -> (nodes: [NodeID], overflows: Int, Sweep) {
+      let taken = Taken()
+      let sweep = try store.sweep { deletions throws(StoreError) in
+        taken.nodes += deletions.nodes
+        taken.overflows += deletions.overflowed ? 1 : 0
+        guard ending else { return }
+        for id in deletions.nodes { try store.unwatch(id, by: SweepTests.watcher) }
+      }
+      return (taken.nodes, taken.overflows, sweep)
+    }
+
+    func reopen() throws {
+      try test.reopen()
+      try test.store.attach(volume.path)
+    }
+  }
+
+  private final class Taken {
+    var nodes: [NodeID] = []
+    var overflows = 0
+  }
+
+  @Test(arguments: VolumeKind.allCases) func eachDeletedFileIsReportedOnce(
+    _ kind: VolumeKind
+  ) throws {
+    let watched = try Watched(kind, files: 40)
+    let store = watched.store
+    #expect(try watched.sweep().nodes.isEmpty)
+    for i in 0..<12 { try unlink(watched.path(i)) }
+    // Another call finds these.
+    #expect(throws: StoreError.stale(watched.nodes[0])) { try store.open(watched.nodes[0]) }
+    try store.retire(watched.nodes[1])
+    let (deleted, _, sweep) = try watched.sweep()
+    #expect(deleted.sorted() == Array(watched.nodes[..<12]))
+    #expect((sweep.present, sweep.gone, sweep.skipped) == (28, 10, 0))
+    #expect(try watched.sweep().nodes.isEmpty)
+    for i in 12..<15 { try unlink(watched.path(i)) }
+    try watched.reopen()
+    #expect(try watched.sweep().nodes.sorted() == Array(watched.nodes[12..<15]))
+    try watched.reopen()
+    #expect(try watched.sweep().nodes.isEmpty)
+    for id in watched.nodes { #expect(try watched.store.watchMask(of: id).rawValue == 0x402) }
+  }
+
+  @Test(arguments: [VolumeKind.ext4, .xfs]) func aFileThatTookTheInodeDeletesTheOther(
+    _ kind: VolumeKind
+  ) throws {
+    let watched = try Watched(kind, files: 1)
+    var replaced: NodeID?
+    for i in 0..<200 where replaced == nil {
+      try? unlink(watched.path(0))
+      try write("again", to: watched.volume.path.appending("other-\(i)"))
+      let found = try watched.store.register(
+        "other-\(i)", in: watched.volume.path, on: watched.filesystem)
+      if case .replaced(let old) = found.outcome { replaced = old }
+    }
+    #expect(replaced == watched.nodes[0])
+    #expect(try watched.store.deletions() == deletions(watched.nodes))
+    #expect(try watched.sweep().nodes.isEmpty)
+  }
+
+  @Test func aFileWithAnotherNameOrAReaderIsThere() throws {
+    let watched = try Watched(.ext4, files: 3)
+    try link(watched.path(0), to: watched.volume.path.appending("other"))
+    let reader = try FileDescriptor.open(watched.path(1), .readOnly, options: .closeOnExec)
+    for i in 0..<2 { try unlink(watched.path(i)) }
+    #expect(try watched.sweep().nodes.isEmpty)
+    try reader.close()
+    // A process that another test is just starting may have it for a moment.
+    var deleted: [NodeID] = []
+    for _ in 0..<100 where deleted.isEmpty {
+      deleted = try watched.sweep().nodes
+      usleep(10_000)
+    }
+    #expect(deleted == [watched.nodes[1]])
+    try unlink(watched.volume.path.appending("other"))
+    #expect(try watched.sweep().nodes == [watched.nodes[0]])
+  }
+
+  @Test func whatCannotBeReadIsSkipped() throws {
+    let watched = try Watched(.ext4, files: 5)
+    try unlink(watched.path(0))
+    watched.store.detach(watched.filesystem)
+    let detached = try watched.sweep()
+    #expect(detached.nodes.isEmpty && detached.2.skipped == 5)
+    try watched.store.attach(watched.volume.path)
+    #expect(try watched.sweep().nodes == [watched.nodes[0]])
+  }
+
+  @Test func aFilesystemThatWasShutDownHasLostNothing() throws {
+    let watched = try Watched(.xfs, files: 5)
+    try succeed("sync", "-f", watched.volume.path.string)
+    let shut = try withDirectory(watched.volume.path) { ts_shut_down($0.rawValue, 2) }
+    #expect(shut == 0)
+    let (deleted, overflows, sweep) = try watched.sweep()
+    #expect(deleted.isEmpty && overflows == 0 && sweep.gone == 0)
+    #expect(sweep.present + sweep.skipped == 5)
+  }
+
+  /// More are gone than limbo has room for.
+  @Test(arguments: [true, false]) func aSweepOfManyReportsEach(_ ending: Bool) throws {
+    let watched = try Watched(.tmpfs, files: 500, limboLimit: 20)
+    for i in 0..<400 { try unlink(watched.path(i)) }
+    let (deleted, overflows, sweep) = try watched.sweep(ending: ending)
+    #expect(deleted.count == 400 && Set(deleted) == Set(watched.nodes[..<400]))
+    #expect(sweep.gone == 400 && sweep.present == 100)
+    #expect(ending ? overflows == 0 : overflows > 0)
+    #expect(try watched.store.limbo().count == (ending ? 0 : 20))
+    #expect(try watched.sweep().nodes.isEmpty)
+  }
+
+  @Test func afterAnOverflowASweepFindsTheRest() throws {
+    let watched = try Watched(.tmpfs, files: 100, limboLimit: 10)
+    for i in 0..<30 {
+      try unlink(watched.path(i))
+      try watched.store.retire(watched.nodes[i])
+    }
+    for i in 50..<90 { try unlink(watched.path(i)) }
+    let first = try watched.store.deletions()
+    #expect(first == deletions(Array(watched.nodes[20..<30]), overflowed: true))
+    for id in first.nodes { try watched.store.unwatch(id, by: Self.watcher) }
+    let (deleted, overflows, _) = try watched.sweep(ending: true)
+    #expect(deleted.sorted() == Array(watched.nodes[50..<90]) && overflows == 0)
+  }
+}
