@@ -24,13 +24,14 @@ struct FileSystemWorkload {
   ]
 
   /// Operations a second.
-  func run(in directory: String, files: Int) throws -> Double {
+  func run(in directory: String, files: Int, _ contender: String) throws -> Double {
     let count = count ?? files
     let root = try FileDescriptor.open(
       FilePath(directory), .readOnly, options: [.directory, .closeOnExec])
     let nanoseconds = try root.closeAfter { fsload(kind, root.rawValue, Int64(count)) }
     guard nanoseconds >= 0 else {
-      throw BenchError(description: "\(name) in \(directory): error \(-nanoseconds)")
+      throw BenchError(
+        description: "\(contender), \(name): \(Errno(rawValue: CInt(-nanoseconds)))")
     }
     return Double(count) * 1e9 / Double(max(nanoseconds, 1))
   }

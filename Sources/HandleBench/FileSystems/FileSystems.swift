@@ -77,7 +77,7 @@ struct FileSystems: ParsableCommand {
   private func contenders() -> [Contender] {
     let known = [
       "bindfs": "bindfs -f {source} {mountpoint}",
-      "mergerfs": "mergerfs -f {source} {mountpoint}",
+      "mergerfs": "mergerfs -f -o minfreespace=0 {source} {mountpoint}",
     ]
     let installed = known.filter { Contender.find($0.key) != nil }.sorted { $0.key < $1.key }
     let given = peer.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
@@ -90,7 +90,7 @@ struct FileSystems: ParsableCommand {
       var round = Round()
       for workload in FileSystemWorkload.all {
         if workload.isCold { WorkingPlace.dropCaches() }
-        round.rates.append(try workload.run(in: mounted.path, files: files))
+        round.rates.append(try workload.run(in: mounted.path, files: files, contender.name))
         round.use(mounted.usage())
       }
       return round

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/syscall.h>
@@ -117,6 +116,7 @@ const struct fuse_in_header *hf_request(void) { return current; }
 struct worker {
     pthread_t thread;
     struct fuse_session *session;
+    atomic_int ended;
     int result;
 };
 
@@ -152,52 +152,36 @@ int hf_fill_statx(int fd, double seconds, struct hf_statx_reply *reply)
     return 0;
 }
 
-/* An eventfd: readable once serving is to end. */
-static int stopping = -1;
+/* The threads that serve. Only a few wait in read(2): the kernel wakes them in turn, and each has to
+ * get its data from memory anew. The others wait here, until all those few are at work. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t wanted, ending;
+    struct worker *workers;
+    int count, reading, stopping;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wanted = PTHREAD_COND_INITIALIZER,
+          .ending = PTHREAD_COND_INITIALIZER};
 
-static int watch(int epoll, int fd, uint32_t events)
+enum { MOST_READING = 2 };
+
+/* Waits for a turn to read; 0 where serving is to end. */
+static int begin_reading(void)
 {
-    struct epoll_event event = {.events = events, .data.fd = fd};
-    return (int)result(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+    pthread_mutex_lock(&pool.lock);
+    while (pool.reading >= MOST_READING && !pool.stopping)
+        pthread_cond_wait(&pool.wanted, &pool.lock);
+    pool.reading++;
+    int goes_on = !pool.stopping;
+    pthread_mutex_unlock(&pool.lock);
+    return goes_on;
 }
 
-/* What one thread waits for. With EPOLLEXCLUSIVE the kernel wakes the first of the threads that is
- * idle, always in the order in which they came: so one thread that has its data at hand serves a
- * program that asks one thing after another, where threads that wait in read(2) would take turns. */
-static int waiting_place(int fuse)
+static void end_reading(void)
 {
-    int epoll = (int)result(epoll_create1(EPOLL_CLOEXEC));
-    if (epoll < 0)
-        return epoll;
-    int error = watch(epoll, fuse, EPOLLIN | EPOLLEXCLUSIVE);
-    if (!error)
-        error = watch(epoll, stopping, EPOLLIN);
-    if (!error)
-        return epoll;
-    close(epoll);
-    return error;
-}
-
-/* 0 where there is something to read, else 1: serving is to end. */
-static int wait_for_request(int epoll)
-{
-    struct epoll_event event;
-    while (epoll_wait(epoll, &event, 1, -1) < 0) {
-    }
-    return event.data.fd == stopping;
-}
-
-static int serve_next(struct worker *worker, struct fuse_buf *buffer)
-{
-    int length = fuse_session_receive_buf(worker->session, buffer);
-    if (length <= 0)
-        return length;
-    current = buffer->mem;
-    if (current->opcode == HF_TMPFILE || current->opcode == HF_STATX)
-        serve_unknown(server_of_unknown, current);
-    else
-        fuse_session_process_buf(worker->session, buffer);
-    return length;
+    pthread_mutex_lock(&pool.lock);
+    if (--pool.reading == 0)
+        pthread_cond_signal(&pool.wanted);
+    pthread_mutex_unlock(&pool.lock);
 }
 
 static void *work(void *argument)
@@ -205,50 +189,74 @@ static void *work(void *argument)
     struct worker *worker = argument;
     struct fuse_buf buffer = {0};
     prepare_thread();
-    int epoll = waiting_place(fuse_session_fd(worker->session));
-    worker->result = epoll;
-    while (worker->result > 0) {
-        if (wait_for_request(epoll))
+    worker->result = 1;
+    while (begin_reading()) {
+        int length = fuse_session_receive_buf(worker->session, &buffer);
+        end_reading();
+        if (length == -EINTR)
+            continue;
+        if (length <= 0) {
+            worker->result = length;
+            hf_stop();
             break;
-        do
-            worker->result = serve_next(worker, &buffer);
-        while (worker->result > 0);
-        if (worker->result == -EAGAIN || worker->result == -EINTR)
-            worker->result = 1;
+        }
+        current = buffer.mem;
+        if (current->opcode == HF_TMPFILE || current->opcode == HF_STATX)
+            serve_unknown(server_of_unknown, current);
+        else
+            fuse_session_process_buf(worker->session, &buffer);
     }
-    if (epoll >= 0)
-        close(epoll);
     free(buffer.mem);
+    worker->ended = 1;
     return NULL;
 }
+
+static void nothing(int signal) { (void)signal; }
 
 int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server)
 {
     serve_unknown = handler;
     server_of_unknown = server;
-    int fuse = fuse_session_fd(session);
-    fcntl(fuse, F_SETFL, fcntl(fuse, F_GETFL) | O_NONBLOCK);
-    stopping = eventfd(0, EFD_CLOEXEC);
-    struct worker *workers = calloc((size_t)threads, sizeof *workers);
-    if (!workers || stopping < 0)
+    /* Ends a read that waits, where it is sent to its thread. */
+    struct sigaction action = {.sa_handler = nothing};
+    sigaction(SIGUSR1, &action, NULL);
+    pool.workers = calloc((size_t)threads, sizeof *pool.workers);
+    if (!pool.workers)
         return -ENOMEM;
     for (int i = 0; i < threads; i++) {
-        workers[i].session = session;
-        int error = pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+        pool.workers[i].session = session;
+        int error = pthread_create(&pool.workers[i].thread, NULL, work, &pool.workers[i]);
         if (error)
             return -error;
+        pool.count = i + 1;
     }
+    pthread_mutex_lock(&pool.lock);
+    while (!pool.stopping)
+        pthread_cond_wait(&pool.ending, &pool.lock);
+    pthread_mutex_unlock(&pool.lock);
     int answer = 1;
     for (int i = 0; i < threads; i++) {
-        pthread_join(workers[i].thread, NULL);
-        if (workers[i].result <= 0)
-            answer = workers[i].result;
+        /* A signal may have come just before the read that it was to end. */
+        while (!pool.workers[i].ended) {
+            pthread_kill(pool.workers[i].thread, SIGUSR1);
+            struct timespec moment = {.tv_nsec = 1000000};
+            nanosleep(&moment, NULL);
+        }
+        pthread_join(pool.workers[i].thread, NULL);
+        if (pool.workers[i].result <= 0)
+            answer = pool.workers[i].result;
     }
-    free(workers);
     return answer;
 }
 
-void hf_stop(void) { eventfd_write(stopping, 1); }
+void hf_stop(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    pool.stopping = 1;
+    pthread_cond_broadcast(&pool.wanted);
+    pthread_cond_broadcast(&pool.ending);
+    pthread_mutex_unlock(&pool.lock);
+}
 
 /* MARK: Credentials of this thread */
 
@@ -503,6 +511,8 @@ int hf_spawn(const char *path, char *const arguments[], const int *descriptors, 
     posix_spawnattr_init(&attributes);
     for (int i = 0; i < count; i++)
         posix_spawn_file_actions_adddup2(&actions, copies[i], 3 + i);
+    /* What this process was started with is not for one that outlives it. */
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3 + count);
     sigset_t none;
     sigemptyset(&none);
     posix_spawnattr_setsigmask(&attributes, &none);

@@ -26,6 +26,8 @@ struct Serve: ParsableCommand {
     let supervision = Supervision(mount, session, server, inBackground: background)
     Thread.start { supervision.listen() }
     Thread.start { server.answerQuestions(from: session.questions) }
+    // Whoever reads what the command prints waits for its end.
+    if background { Processes.silence() }
     Processes.send(.serving, to: session.control)
     let end = try kernel.serve(threads: Self.threads, on: session.fuse)
     try source.store.close()
