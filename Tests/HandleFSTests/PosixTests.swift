@@ -24,8 +24,14 @@ import Testing
       test: "set-id-on-chown", line: "after chown to none",
       reason: "a chown that changes neither owner nor group does not reach a FUSE server"),
     Difference(
-      test: "set-id-by-others", line: " 2666 ",
+      test: "set-id-by-others", line: "666 of ",
       reason: "FUSE_WRITE_KILL_SUIDGID: the set-group-id bit goes only from what its group can run"),
+    Difference(
+      test: "name-spaces", line: "trusted.x",
+      reason: "btrfs tells everybody the names in trusted., the server only root"),
+    Difference(
+      test: "times-move", line: "truncate by path to the same size",
+      reason: "the server truncates by a descriptor, which always touches the times"),
     Difference(
       test: "set-id-while-open", line: "after a chmod and a write by the user",
       reason: "a file that is open in FUSE_PASSTHROUGH is written with the server's capabilities"),

@@ -72,18 +72,20 @@ static void long_value(void)
     static char text[65536], back[65536];
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = (char)(i * 7);
-    make("file", 0644, "x");
-    for (size_t size = 100; size <= 65536; size *= 2) {
+    static const size_t sizes[] = {100, 1000, 3000, 10000, 40000, 65536};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t size = sizes[i];
+        make("file", 0644, "x");
         if (setxattr("file", "user.long", text, size, 0)) {
             say("%zu: %s", size, strerrorname_np(errno));
-            continue;
+        } else {
+            ssize_t n = getxattr("file", "user.long", back, sizeof back);
+            say("%zu: %zd, %s", size, n, memcmp(text, back, size) ? "different" : "alike");
+            NUMBER(getxattr("file", "user.long", back, size - 1));
+            NUMBER(getxattr("file", "user.long", NULL, 0));
         }
-        ssize_t n = getxattr("file", "user.long", back, sizeof back);
-        say("%zu: %zd, %s", size, n, memcmp(text, back, size) ? "different" : "alike");
+        unlink("file");
     }
-    if (setxattr("file", "user.long", text, 65536, 0))
-        say("the longest: %s", strerrorname_np(errno));
-    NUMBER(getxattr("file", "user.long", back, sizeof back));
 }
 
 static void on_other_files(void)
@@ -120,7 +122,17 @@ static void name_spaces(void)
         NUMBER(getxattr("file", "trusted.x", text, 16));
         NUMBER(getxattr("file", "user.x", text, 16));
         DO(setxattr("file", "user.x", "y", 1, 0));
-        list("file");
+    });
+    AS(USER, GROUP, {
+        char text[256] = "";
+        int shown = 0, secret = 0;
+        ssize_t n = listxattr("file", text, sizeof text);
+        for (ssize_t at = 0; at < n; at += (ssize_t)strlen(text + at) + 1) {
+            shown += !strcmp(text + at, "security.x");
+            secret += !strcmp(text + at, "trusted.x");
+        }
+        say("a user sees security.x: %d", shown);
+        say("a user sees trusted.x: %d", secret);
     });
     DO(chmod("file", 0666));
     AS(USER, GROUP, {
