@@ -50,6 +50,9 @@ internal import SystemPackage
   /// Whether it is root who asks.
   var isOfRoot: Bool { header.uid == 0 }
 
+  /// Whether the caller is of a group.
+  func isMember(of group: gid_t) -> Bool { header.gid == group || groups.contains(group) }
+
   // MARK: Replies
 
   /// Sends a reply. That it cannot be sent means that the caller was killed, or the file system is gone.

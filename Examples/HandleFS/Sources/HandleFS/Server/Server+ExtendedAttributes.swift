@@ -34,7 +34,16 @@ extension Server {
     } act: {
       try file.setAttribute(name, value, flags: flags)
     }
+    if !request.isOfRoot, name.path == "system.posix_acl_access" { try dropGroup(file, request) }
     return .done
+  }
+
+  /// Takes the set-group-id bit from a file whose access a caller changes who is not of its group.
+  private func dropGroup(_ file: BackingFile, _ request: Request) throws {
+    let status = try file.status
+    if status.st_mode & S_ISGID != 0, !request.isMember(of: status.st_gid) {
+      try file.setMode(status.st_mode & 0o7777 & ~S_ISGID)
+    }
   }
 
   func removeAttribute(
