@@ -121,7 +121,6 @@ import Testing
         guard status == 0 else { return report(name, child) }
         // The loads say how often they went around, the scripts each time.
         let said = child.rest().split(whereSeparator: \.isWhitespace)
-        print("ROUNDS", name, said.first ?? "", said.count)
         let rounds = said.first.flatMap { Int($0) } ?? said.count - 1
         return rounds > 0 ? nil : "\(name) did nothing: \(said)"
       }
