@@ -1,5 +1,5 @@
 # make demo   build in release and index a real tree (TREE=/path for another than /usr/include)
-# make test   everything that must hold: tests, races, format, walls, documentation
+# make test   everything that must hold: tests, races, format, walls, documentation, HandleFS on mounts
 # make fuzz   tokens and handles that libFuzzer makes up, for FUZZ=60 seconds
 # make soak   the same campaigns for longer (SOAK=20 for twenty times as long)
 
@@ -35,4 +35,4 @@ packages:
 	@Scripts/packages
 
 clean:
-	@rm -rf .build .build-tsan .build-fuzz
+	@rm -rf .build .build-tsan .build-fuzz .build-handlefs

@@ -64,6 +64,15 @@ let package = Package(
     .testTarget(
       name: "HandleToolTests", dependencies: ["HandleStore", "TestSupport", "HandleTool", system],
       swiftSettings: testing),
+    // Of Examples/HandleFS: they run the program that the environment variable HANDLEFS names.
+    .executableTarget(name: "posixtable", path: "Tests/PosixTable"),
+    .executableTarget(name: "mountload", path: "Tests/MountLoad"),
+    .testTarget(
+      name: "HandleFSTests",
+      dependencies: [
+        "HandleStore", "TestSupport", "HandleTool", "posixtable", "mountload", system,
+      ],
+      swiftSettings: testing),
   ],
   swiftLanguageModes: [.v6]
 )

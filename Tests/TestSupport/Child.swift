@@ -56,15 +56,15 @@ public final class Child: @unchecked Sendable {
       ] + command)
   }
 
-  /// The next line that it prints; `nil` at the end, or where none comes in a minute.
-  public func line() -> String? {
+  /// The next line that it prints; `nil` at the end, or where none comes in so many seconds.
+  public func line(seconds: Int32 = 60) -> String? {
     while true {
       if let end = buffer.firstIndex(of: 10) {
         defer { buffer.removeFirst(end + 1) }
         return String(decoding: buffer[..<end], as: UTF8.self)
       }
       var waiting = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
-      guard poll(&waiting, 1, 60_000) == 1 else { return nil }
+      guard poll(&waiting, 1, seconds * 1000) == 1 else { return nil }
       var chunk = [UInt8](repeating: 0, count: 4096)
       let n = read(output, &chunk, chunk.count)
       guard n > 0 else { return nil }
@@ -105,6 +105,22 @@ public final class Child: @unchecked Sendable {
     while waitpid(pid, &raw, 0) < 0 && errno == EINTR {}
     let status = raw & 0x7f == 0 ? (raw >> 8) & 0xff : -(raw & 0x7f)
     self.status = status
+    return status
+  }
+
+  /// Waits for its end, at most so long; returns the exit status, `nil` where it still runs.
+  public func wait(seconds: Double) -> CInt? {
+    let end = ContinuousClock.now + .seconds(seconds)
+    while status == nil {
+      var raw: CInt = 0
+      if waitpid(pid, &raw, WNOHANG) == pid {
+        status = raw & 0x7f == 0 ? (raw >> 8) & 0xff : -(raw & 0x7f)
+      } else if ContinuousClock.now > end {
+        return nil
+      } else {
+        usleep(2000)
+      }
+    }
     return status
   }
 

@@ -8,6 +8,13 @@ public struct CommandResult: Sendable {
   public let output: String
   /// Standard error.
   public let errors: String
+
+  /// What a command left.
+  public init(status: Int32, output: String, errors: String) {
+    self.status = status
+    self.output = output
+    self.errors = errors
+  }
 }
 
 /// Runs a command to its end.

@@ -5,6 +5,9 @@ import SystemPackage
 public struct CommandFailure: Error, CustomStringConvertible {
   /// The command, and what it said.
   public let description: String
+
+  /// Says what it was.
+  public init(description: String) { self.description = description }
 }
 
 /// Runs a command that must succeed; returns its output.

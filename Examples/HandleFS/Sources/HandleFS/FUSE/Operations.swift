@@ -145,8 +145,9 @@ private func answer(
   }
 
   private static func addData(_ table: inout fuse_lowlevel_ops) {
-    unsafe table.open = { request, node, _ in
-      unsafe answer(request) { server, request in try server.open(node, request) }
+    unsafe table.open = { request, node, info in
+      let flags = unsafe info?.pointee.flags ?? O_RDONLY
+      unsafe answer(request) { server, request in try server.open(node, flags: flags, request) }
     }
     unsafe table.release = { request, node, info in
       let open = unsafe info?.pointee.fh ?? 0
@@ -170,8 +171,8 @@ private func answer(
       unsafe answer(request) { server, _ in try server.sync(node, dataOnly: dataOnly != 0) }
     }
     unsafe table.fallocate = { request, node, mode, offset, length, _ in
-      unsafe answer(request) { server, _ in
-        try server.allocate(node, mode: mode, from: offset, length: length)
+      unsafe answer(request) { server, request in
+        try server.allocate(node, mode: mode, from: offset, length: length, request)
       }
     }
     unsafe table.lseek = { request, node, offset, whence, _ in
@@ -180,8 +181,8 @@ private func answer(
       }
     }
     unsafe table.copy_file_range = { request, from, offset, _, to, target, _, count, _ in
-      unsafe answer(request) { server, _ in
-        try server.copy(from, at: offset, to: to, at: target, count: count)
+      unsafe answer(request) { server, request in
+        try server.copy(from, at: offset, to: to, at: target, count: count, request)
       }
     }
   }
@@ -217,7 +218,9 @@ private func answer(
       }
     }
     unsafe table.listxattr = { request, node, size in
-      unsafe answer(request) { server, _ in try server.attributeNames(node, limit: size) }
+      unsafe answer(request) { server, request in
+        try server.attributeNames(node, limit: size, request)
+      }
     }
     unsafe table.setxattr = { request, node, name, value, size, flags in
       guard let name = unsafe name else { return }

@@ -47,6 +47,12 @@ internal import SystemPackage
     return Array(groups.prefix(max(0, min(Int(count), 256))))
   }
 
+  /// Whether it is root who asks.
+  var isOfRoot: Bool { header.uid == 0 }
+
+  /// Whether the caller is of a group.
+  func isMember(of group: gid_t) -> Bool { header.gid == group || groups.contains(group) }
+
   // MARK: Replies
 
   /// Sends a reply. That it cannot be sent means that the caller was killed, or the file system is gone.

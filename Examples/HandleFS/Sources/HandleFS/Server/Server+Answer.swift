@@ -14,6 +14,9 @@ extension Server {
       statistics.count(.errors)
       request.send(.error(errno(of: error)), on: fuse)
     }
+    #if DEBUG
+      if let intent = journal[request.number] { FaultPoint.pass(intent.operation, .answered) }
+    #endif
     journal.forget(request.number)
   }
 

@@ -3,8 +3,13 @@ internal import HandleStore
 internal import SystemPackage
 
 extension Server {
-  func open(_ number: UInt64, _ request: Request) throws -> Reply {
+  func open(_ number: UInt64, flags: CInt, _ request: Request) throws -> Reply {
     let file = try path(number)
+    if flags & O_ACCMODE != O_RDONLY {
+      // It may not be written at all, or at its end only (chattr(1)), which the kernel sees here.
+      let kept = flags & (O_ACCMODE | O_APPEND) | O_NONBLOCK | O_NOCTTY
+      _ = try withDescriptors { try file.reopened(flags: kept) }
+    }
     let backing = try openFiles.open(
       request.number, of: node(number), file: keptFile(file, try file.status))
     return .opened(Opened(number: request.number, backing: backing))
@@ -46,10 +51,13 @@ extension Server {
   }
 
   func allocate(
-    _ number: UInt64, mode: CInt, from offset: Int, length: Int
+    _ number: UInt64, mode: CInt, from offset: Int, length: Int, _ request: Request
   ) throws -> Reply {
-    try data(number, .writing).allocate(mode: mode, from: offset, length: length)
-    return .done
+    let file = try data(number, .writing)
+    return try clearingPrivileges(!request.isOfRoot) {
+      try file.allocate(mode: mode, from: offset, length: length)
+      return .done
+    }
   }
 
   func seek(_ number: UInt64, to offset: Int, whence: CInt) throws -> Reply {
@@ -57,12 +65,13 @@ extension Server {
   }
 
   func copy(
-    _ from: UInt64, at offset: Int, to: UInt64, at target: Int, count: Int
+    _ from: UInt64, at offset: Int, to: UInt64, at target: Int, count: Int, _ request: Request
   ) throws -> Reply {
-    let source = try data(from, .reading)
-    let copied = try source.copy(
-      from: offset, to: data(to, .writing), at: target, count: min(count, Int(CInt.max)))
-    return .written(copied)
+    let (source, file) = (try data(from, .reading), try data(to, .writing))
+    return try clearingPrivileges(!request.isOfRoot) {
+      .written(
+        try source.copy(from: offset, to: file, at: target, count: min(count, Int(CInt.max))))
+    }
   }
 
   func filesystemStatus(_ number: UInt64) throws -> Reply {

@@ -10,9 +10,17 @@ extension Server {
     return limit == 0 ? .size(size) : .bytes(bytes)
   }
 
-  func attributeNames(_ number: UInt64, limit: Int) throws -> Reply {
-    let (bytes, size) = try path(number).attributes(limit: limit)
-    return limit == 0 ? .size(size) : .bytes(bytes)
+  /// Names, or how long they are. Those of `trusted.` are for root only.
+  func attributeNames(_ number: UInt64, limit: Int, _ request: Request) throws -> Reply {
+    let file = try path(number)
+    if request.isOfRoot {
+      let (bytes, size) = try file.attributes(limit: limit)
+      return limit == 0 ? .size(size) : .bytes(bytes)
+    }
+    let names = try file.attributes(limit: 1 << 16).bytes.split(separator: 0)
+    let shown = names.filter { !$0.starts(with: "trusted.".utf8) }.flatMap { $0 + [0] }
+    guard limit == 0 || shown.count <= limit else { throw Errno.outOfRange }
+    return limit == 0 ? .size(shown.count) : .bytes(shown)
   }
 
   func setAttribute(
@@ -26,7 +34,16 @@ extension Server {
     } act: {
       try file.setAttribute(name, value, flags: flags)
     }
+    if !request.isOfRoot, name.path == "system.posix_acl_access" { try dropGroup(file, request) }
     return .done
+  }
+
+  /// Takes the set-group-id bit from a file whose access a caller changes who is not of its group.
+  private func dropGroup(_ file: BackingFile, _ request: Request) throws {
+    let status = try file.status
+    if status.st_mode & S_ISGID != 0, !request.isMember(of: status.st_gid) {
+      try file.setMode(status.st_mode & 0o7777 & ~S_ISGID)
+    }
   }
 
   func removeAttribute(

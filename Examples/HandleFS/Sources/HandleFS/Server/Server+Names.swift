@@ -187,7 +187,12 @@ extension Server {
     else { return }
     orphans.withLock { $0[node.id] = file }
     if isDirectory || openFiles.needsParking(node.id) {
-      try parking.park(file.descriptor, of: node.id)
+      do throws(Errno) {
+        try parking.park(file.descriptor, of: node.id)
+      } catch {
+        // Where the supervisor was killed, the next one gets all that is without a name.
+        guard error == .brokenPipe || error == .connectionReset else { throw error }
+      }
     }
   }
 }

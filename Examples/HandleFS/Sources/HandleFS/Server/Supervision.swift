@@ -55,10 +55,14 @@ final class Supervision: Sendable {
       given.all, newSession: true)
     try itsControl.close()
     try itsParking.close()
-    session.withLock { session in
-      try? session.control.close()
-      try? session.parking.close()
-      (session.control, session.parking) = (control, parking)
+    let old = session.withLock { session in
+      defer { (session.control, session.parking) = (control, parking) }
+      return session
+    }
+    // Requests park in the old socket until this is done: its number may not be another file's before.
+    defer {
+      try? old.control.close()
+      try? old.parking.close()
     }
     try server.park(in: parking)
   }

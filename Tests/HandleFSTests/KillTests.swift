@@ -1,0 +1,205 @@
+import Foundation
+import HandleStore
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What uses the mount while its server is killed again and again notices nothing.
+@Suite(.serialized) struct KillTests {
+  /// Commands for `sh`, in a directory of their own, until the file "$stop" is there; "$outside" is
+  /// a directory that is not on the mount. Any command that fails ends it.
+  private static let scripts = [
+    "tar": """
+    mkdir "$outside/tree"
+    for d in 1 2 3 4 5; do
+      mkdir "$outside/tree/$d"
+      for f in 1 2 3 4 5 6 7 8 9; do seq $((d * f * 50)) >"$outside/tree/$d/$f"; done
+      ln -s ../1/1 "$outside/tree/$d/link"
+    done
+    tar -C "$outside" -cf "$outside/tree.tar" tree
+    while echo round && [ ! -e "$stop" ]; do
+      tar -xf "$outside/tree.tar"
+      diff -r tree "$outside/tree"
+      tar -cf "$outside/again.tar" tree
+      tar -df "$outside/again.tar" tree
+      rm -r tree
+    done
+    """,
+    "gcc": """
+    while echo round && [ ! -e "$stop" ]; do
+      for i in 1 2 3; do echo "int f$i(void) { return $i; }" >f$i.c; done
+      echo 'int f1(void), f2(void), f3(void);
+            int main(void) { return f1() + f2() + f3() - 6; }' >main.c
+      gcc -O1 -c f1.c f2.c f3.c main.c
+      ar rc libf.a f1.o f2.o f3.o
+      gcc -o program main.o libf.a
+      ./program
+      rm *
+    done
+    """,
+    "git": """
+    export HOME="$outside" GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b
+    export GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
+    git init -q -b main original
+    cd original
+    for i in 1 2 3 4 5; do
+      seq $((i * 100)) >file; mkdir -p "d$i"; date >"d$i/f"; git add .; git commit -qm "$i"
+    done
+    cd ..
+    while echo round && [ ! -e "$stop" ]; do
+      git clone -q original clone
+      git -C clone fsck --full --strict 2>"$outside/fsck"
+      (cd clone; echo more >>file; git commit -qam more; git gc -q; git checkout -q HEAD~2)
+      test -z "$(git -C clone status --porcelain)"
+      rm -rf clone
+    done
+    """,
+    "sqlite3": """
+    sqlite3 data 'PRAGMA journal_mode=DELETE; CREATE TABLE t (n INTEGER PRIMARY KEY, s INTEGER);
+      INSERT INTO t VALUES (0, 0);' >/dev/null
+    n=0
+    while echo round && [ ! -e "$stop" ]; do
+      for i in 1 2 3 4 5; do
+        n=$((n + 1))
+        sqlite3 data "BEGIN IMMEDIATE; INSERT INTO t VALUES ($n, $n * 2); COMMIT;"
+      done
+      test "$(sqlite3 data 'SELECT count(*) FROM t WHERE s = n * 2')" = $((n + 1))
+      test "$(sqlite3 data 'PRAGMA integrity_check')" = ok
+    done
+    """,
+  ]
+
+  private static let loads = [
+    "names", "exchange", "churn", "append", "unlinked", "locks", "mapped", "listing",
+  ]
+
+  /// Everything that uses one mount at the same time.
+  private struct Load {
+    let mounted: Mounted
+    let outside: TemporaryDirectory
+    private var children: [(name: String, child: Child)] = []
+    private var stop: FilePath { outside.appending("stop") }
+
+    init(on mounted: Mounted, _ names: [String]) throws {
+      self.mounted = mounted
+      outside = try TemporaryDirectory()
+      for name in names { try start(name) }
+    }
+
+    private mutating func start(_ name: String) throws {
+      for directory in [mounted.source.appending(name), outside.appending(name)] {
+        try FileManager.default.createDirectory(
+          atPath: directory.string, withIntermediateDirectories: false)
+      }
+      let place = mounted.mountpoint.appending(name).string
+      let errors = outside.appending("\(name).errors").string
+      let command: [String]
+      if let script = KillTests.scripts[name] {
+        command = [
+          "env", "stop=\(stop)", "outside=\(outside.appending(name))", "sh", "-ec",
+          "exec 2>\(errors); cd \(place); \(script)",
+        ]
+      } else {
+        command = [
+          "sh", "-c", #"exec "$@" 2>"$0""#, errors, product("mountload"), name, place, stop.string,
+        ]
+      }
+      children.append((name, try Child(command)))
+    }
+
+    /// Those that have ended before they were told.
+    var ended: [String] {
+      children.filter { $0.child.wait(seconds: 0) != nil }.map { report($0.name, $0.child) }
+    }
+
+    /// Tells them to stop, and what each of them has found.
+    func finish() throws -> [String] {
+      try write("", to: stop)
+      return children.compactMap { name, child in
+        guard let status = child.wait(seconds: 60) else { return "\(name) hangs" }
+        guard status == 0 else { return report(name, child) }
+        // The loads say how often they went around, the scripts each time.
+        let said = child.rest().split(whereSeparator: \.isWhitespace)
+        let rounds = said.first.flatMap { Int($0) } ?? said.count - 1
+        return rounds > 0 ? nil : "\(name) did nothing: \(said)"
+      }
+    }
+
+    private func report(_ name: String, _ child: Child) -> String {
+      let errors = (try? read(outside.appending("\(name).errors"))) ?? ""
+      return "\(name) ended with \(child.wait()): \(errors.suffix(1000))"
+    }
+  }
+
+  @Test(.mountsHandleFS, arguments: [(VolumeKind.ext4, 100), (.xfs, 30), (.btrfs, 30)])
+  func nothingNotices(_ kind: VolumeKind, kills: Int) throws {
+    let seed = seed(usually: 9)
+    var random = SeededGenerator(seed: seed)
+    let mounted = try Mounted(kind, megabytes: 768)
+    let load = try Load(on: mounted, Self.loads + Self.scripts.keys.sorted())
+    for _ in 1...kills * soak {
+      usleep(.random(in: 20_000..<200_000, using: &random))
+      let server = try mounted.killServer()
+      try #require(load.ended.isEmpty, "seed \(seed): \(load.ended)\n\(mounted.log.suffix(2000))")
+      try mounted.waitForNewServer(after: server)
+    }
+    let failures = try load.finish()
+    #expect(failures.isEmpty, "seed \(seed): \(failures.joined(separator: "\n"))")
+    try mounted.expectHealth()
+  }
+
+  /// What was read but not answered is answered by the next server, of the same program or another.
+  @Test(.mountsHandleFS) func restartsUnderLoad() throws {
+    let mounted = try Mounted(.ext4, megabytes: 768)
+    let load = try Load(on: mounted, Self.loads)
+    for _ in 1...10 {
+      usleep(100_000)
+      let server = mounted.serverID
+      let answer = try mounted.run(
+        [try #require(Mounted.program), "restart", mounted.mountpoint.string], seconds: 20)
+      #expect(answer.status == 0, "\(answer.errors)")
+      #expect(mounted.serverID != server)
+      try #require(load.ended.isEmpty, "\(load.ended)\n\(mounted.log.suffix(2000))")
+    }
+    let failures = try load.finish()
+    #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
+    try mounted.expectHealth()
+  }
+
+  /// The supervisor is killed, and the server, in turns.
+  @Test(.mountsHandleFS) func supervisorsAreReplaced() throws {
+    let mounted = try Mounted(.ext4, megabytes: 768)
+    let load = try Load(on: mounted, Self.loads)
+    let file = try mounted.hold("kept", creating: "before")
+    try unlink(mounted.source.appending("kept"))
+    for _ in 1...5 {
+      let supervisor = try mounted.killSupervisor()
+      _ = try mounted.waitForNewSupervisor(after: supervisor)
+      usleep(100_000)
+      let server = try mounted.killServer()
+      try mounted.waitForNewServer(after: server)
+      usleep(100_000)
+      try #require(load.ended.isEmpty, "\(load.ended)\n\(mounted.log.suffix(2000))")
+    }
+    let failures = try load.finish()
+    #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
+    #expect(file.ask("read") == "has before")
+    file.kill()
+    let last = try #require(mounted.supervisorID)
+    kill(last, SIGTERM)
+    #expect(eventually(seconds: 10) { mounted.supervisorID == nil && !mounted.isMounted })
+    try mounted.expectHealth()
+  }
+}
+
+extension Mounted {
+  /// The store is whole.
+  func expectHealth(_ location: SourceLocation = #_sourceLocation) throws {
+    try unmountIfMounted()
+    let check = try TestSupport.run(product("handlestore"), "check", store.string)
+    #expect(check.status == 0, "\(check.output)\(check.errors)", sourceLocation: location)
+    let findings = try Store.check(at: store).findings
+    #expect(findings.isEmpty, "\(findings)", sourceLocation: location)
+  }
+}

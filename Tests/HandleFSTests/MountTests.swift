@@ -1,0 +1,133 @@
+import Foundation
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// How a mount begins, ends, and what it says of itself.
+@Suite struct MountTests {
+  @Test(.mountsHandleFS) func saysWhatItHasDone() throws {
+    let mounted = try Mounted(.ext4)
+    try write("text", to: mounted.source.appending("file"))
+    let file = try mounted.hold("file")
+    let status = try mounted.run(
+      [try #require(Mounted.program), "status", mounted.mountpoint.string], seconds: 20)
+    #expect(status.status == 0, "\(status.errors)")
+    let values = try #require(
+      try JSONSerialization.jsonObject(with: Data(status.output.utf8)) as? [String: Any])
+    #expect((values["pid"] as? NSNumber)?.int32Value == mounted.serverID)
+    #expect((values["opens"] as? NSNumber)?.intValue == 1)
+    #expect((values["requests"] as? NSNumber)?.intValue ?? 0 > 0)
+    #expect((values["nodesCreated"] as? NSNumber)?.intValue ?? 0 >= 1)
+    file.kill()
+  }
+
+  /// Nothing can be changed, and everything be read.
+  @Test(.mountsHandleFS, arguments: shown) func canBeReadOnly(_ kind: VolumeKind) throws {
+    let mounted = try Mounted(kind, ["--read-only"])
+    try mounted.load("prepare", mounted.source.string)
+    let before = try succeed("ls", "-lR", mounted.source.string)
+    for operation in [
+      "create", "make-directory", "make-fifo", "make-symlink", "make-link", "remove-file",
+      "remove-directory", "rename-file", "rename-over", "exchange", "create-attribute",
+      "remove-attribute",
+    ] {
+      #expect(try mounted.load("operate", mounted.mountpoint.string, operation) == "EROFS")
+    }
+    let command = """
+      cd "$0"
+      cat file; test -r full/file || echo unreadable
+      for c in 'chmod 600 file' 'touch file' 'truncate -s 0 file' 'chown 1 file' 'cp file file2' \
+        'dd if=/dev/zero of=file conv=notrunc count=1'; do
+        $c 2>&1 | grep -q 'Read-only file system' || echo "not refused: $c"
+      done
+      df . | tail -n 1 | wc -l
+      """
+    let result = try mounted.run(["sh", "-c", command, mounted.mountpoint.string])
+    #expect(result.output == "the file1\n", "\(result.errors)")
+    #expect(try succeed("ls", "-lR", mounted.source.string) == before)
+    try mounted.killServer()
+    #expect(try mounted.run(["cat", "\(mounted.mountpoint)/file"]).output == "the file")
+  }
+
+  /// SIGTERM frees the mount point at once; what is open goes on working, also when the server is
+  /// killed then; with the last user all ends.
+  @Test(.mountsHandleFS, arguments: [["--passthrough", "auto"], ["--passthrough", "off"]])
+  func canBeUnmountedWhileItIsUsed(_ options: [String]) throws {
+    let mounted = try Mounted(.ext4, options)
+    let file = try mounted.hold("file", creating: "some text")
+    let directory = try mounted.hold("directory", creating: nil)
+    let supervisor = try #require(mounted.supervisorID)
+    kill(supervisor, SIGTERM)
+    #expect(eventually(seconds: 2) { !mounted.isMounted })
+    #expect(file.ask("read") == "has some text")
+    #expect(file.ask("write other text") == "ok")
+    #expect(try read(mounted.source.appending("file")) == "other text")
+    #expect(directory.ask("list") == "nothing")
+    try write("x", to: mounted.source.appending("directory/new"))
+    #expect(directory.ask("list") == "new ")
+    let server = try mounted.killServer()
+    try mounted.waitForNewServer(after: server)
+    #expect(file.ask("read") == "has other text")
+    #expect(file.ask("stat") == "links 1, size 10")
+    #expect(directory.ask("list") == "new ")
+    for holder in [file, directory] {
+      #expect(holder.ask("close") == "ok")
+      holder.endInput()
+      #expect(holder.wait(seconds: 10) == 0)
+    }
+    #expect(eventually(seconds: 10) { mounted.serverID == nil && mounted.supervisorID == nil })
+  }
+
+  /// What has no name any more goes on as long as it is used, whoever is killed.
+  @Test(.mountsHandleFS, arguments: shown) func keepsWhatIsOpen(_ kind: VolumeKind) throws {
+    for passthrough in ["auto", "off"] {
+      let mounted = try Mounted(kind, ["--passthrough", passthrough])
+      let file = try mounted.hold("file", creating: "some text")
+      let directory = try mounted.hold("directory", creating: nil)
+      let through = mounted.mountpoint
+      #expect(
+        try mounted.run(["rm", "-d", "\(through)/file", "\(through)/directory"]).status == 0)
+      for round in 1...3 {
+        let server = try mounted.killServer()
+        try mounted.waitForNewServer(after: server)
+        #expect(file.ask("read") == (round == 1 ? "has some text" : "has round \(round - 1)"))
+        #expect(file.ask("write round \(round)") == "ok")
+        #expect(file.ask("stat") == "links 0, size 7")
+        #expect(directory.ask("stat")?.hasPrefix("links 0, ") == true)
+        // Its name and perhaps its inode number belong to another file.
+        try write("another", to: mounted.source.appending("file"))
+        #expect(try mounted.run(["cat", "\(through)/file"]).output == "another")
+        #expect(file.ask("read") == "has round \(round)")
+        #expect(try mounted.run(["rm", "\(through)/file"]).status == 0)
+      }
+      file.kill()
+      directory.kill()
+    }
+  }
+}
+
+extension Mounted {
+  /// A new file, or where it is to have no contents, a directory, held open through the mount.
+  func hold(_ name: String, creating contents: String?) throws -> Child {
+    if let contents {
+      try write(contents, to: source.appending(name))
+    } else {
+      try FileManager.default.createDirectory(
+        atPath: source.appending(name).string, withIntermediateDirectories: false)
+    }
+    return try hold(name, isDirectory: contents == nil)
+  }
+
+  func unmountIfMounted() throws {
+    if isMounted { try unmount() }
+  }
+}
+
+extension Child {
+  /// Gives it a line, and says what it answers; nothing where that takes too long.
+  func ask(_ line: String) -> String? {
+    send(line)
+    return self.line(seconds: 20)
+  }
+}

@@ -1,0 +1,261 @@
+import Foundation
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+extension Trait where Self == ConditionTrait {
+  /// The test mounts a file system by the program that HANDLEFS names.
+  static var mountsHandleFS: Self {
+    .enabled(
+      if: Mounted.program != nil && mayMount || isContinuousIntegration,
+      "needs root, and the environment variable HANDLEFS, as in Scripts/test")
+  }
+}
+
+/// The file systems that are shown.
+let shown: [VolumeKind] = [.ext4, .xfs, .btrfs]
+
+/// A directory of a volume, mounted in another place by `handlefs`, with the store outside of it. Taken
+/// down with the value, whatever state it is in.
+///
+/// A mount whose server does not answer makes whoever touches it wait for ever. So no test touches it
+/// from its own process: commands do (``run(_:seconds:)``), for a limited time.
+final class Mounted: @unchecked Sendable {
+  /// The program, where there is one.
+  static let program = ProcessInfo.processInfo.environment["HANDLEFS"].flatMap { path in
+    realpath(path, nil).map { resolved in
+      defer { free(resolved) }
+      return String(cString: resolved)
+    }
+  }
+
+  let volume: Volume
+  private let directory: TemporaryDirectory
+  private let command: [String]
+  private var supervisor: Child?
+
+  /// The directory that is shown.
+  var source: FilePath { volume.path.appending("source") }
+  /// Where it is shown.
+  var mountpoint: FilePath { directory.appending("mounted") }
+  var store: FilePath { directory.appending("store") }
+  /// What the server's debug build kills itself at.
+  var fault: FilePath { directory.appending("fault") }
+  private var logFile: FilePath { directory.appending("log") }
+
+  /// Makes a volume, and mounts a directory of it.
+  ///
+  /// - Parameters:
+  ///   - options: more arguments of `handlefs`.
+  ///   - descriptors: how many files each process may have open.
+  init(
+    _ kind: VolumeKind, _ options: [String] = [], megabytes: Int? = nil, format: [String] = [],
+    descriptors: Int? = nil
+  ) throws {
+    guard let program = Self.program else {
+      throw CommandFailure(description: "the environment variable HANDLEFS is not set")
+    }
+    directory = try TemporaryDirectory()
+    volume = try Volume(kind, megabytes: megabytes, format: format)
+    let limit = descriptors.map { ["prlimit", "--nofile=\($0):\($0)"] } ?? []
+    command =
+      ["env", "HANDLEFS_FAULT=\(directory.appending("fault"))"] + limit
+      + [program, volume.path.appending("source").string, directory.appending("mounted").string]
+      + ["--store", directory.appending("store").string, "--foreground"] + options
+    for path in [directory.path, volume.path, source, mountpoint] {
+      try FileManager.default.createDirectory(
+        atPath: path.string, withIntermediateDirectories: true)
+      chmod(path.string, 0o755)
+    }
+    try mount()
+  }
+
+  /// Mounts it, as it was mounted first.
+  func mount() throws {
+    supervisor = try Child(["sh", "-c", #"exec "$@" 2>>"$0""#, logFile.string] + command)
+    guard eventually(seconds: 20, { self.isMounted && self.serverID != nil }),
+      try run(["stat", mountpoint.string]).status == 0
+    else {
+      throw CommandFailure(description: "handlefs has not mounted: \(log)")
+    }
+  }
+
+  /// Ends the supervisor (SIGTERM), and waits until all is gone.
+  func unmount() throws {
+    guard let supervisor else { return }
+    kill(supervisor.pid, SIGTERM)
+    guard supervisor.wait(seconds: 20) != nil, eventually(seconds: 20, { self.processes.isEmpty })
+    else {
+      throw CommandFailure(description: "handlefs does not end: \(log)")
+    }
+    self.supervisor = nil
+    #expect(!isMounted)
+  }
+
+  /// What the processes have logged.
+  var log: String { (try? read(logFile)) ?? "" }
+
+  /// Whether something is mounted there.
+  var isMounted: Bool {
+    (try? read("/proc/self/mountinfo"))?.contains(" \(mountpoint) ") ?? false
+  }
+
+  // MARK: Its processes
+
+  /// The one that was started, as long as it is the one that watches.
+  var supervisorID: pid_t? {
+    processes.first { $0.role != "serve" }?.id
+  }
+
+  /// The process that serves now.
+  var serverID: pid_t? { processes.first { $0.role == "serve" }?.id }
+
+  private struct Running {
+    let id: pid_t
+    let parent: pid_t
+    let role: String
+  }
+
+  /// Those that serve this mount: they have the program and the path of this mount, which no other
+  /// has, in their arguments; those of a supervisor that was killed as well.
+  private var processes: [Running] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return names.compactMap { pid_t($0) }.compactMap { id in
+      let words = (try? Self.entry(id, "cmdline"))?.split(separator: "\0") ?? []
+      guard words.first.map(String.init) == Self.program, words.contains("\(mountpoint)"),
+        let stat = try? Self.entry(id, "stat"), let end = stat.lastIndex(of: ")")
+      else { return nil }
+      let fields = stat[end...].split(separator: " ")
+      guard fields.count > 2, fields[1] != "Z", let parent = pid_t(fields[2]) else { return nil }
+      let role = words.dropFirst().first.map(String.init) ?? ""
+      return Running(id: id, parent: parent, role: role == "serve" ? role : "supervise")
+    }
+  }
+
+  private static func entry(_ process: pid_t, _ name: String) throws -> String {
+    try read(FilePath("/proc/\(process)/\(name)"))
+  }
+
+  /// Kills the server (SIGKILL), and says which it was.
+  @discardableResult func killServer() throws -> pid_t {
+    let id = try #require(serverID, "no server: \(log)")
+    #expect(kill(id, SIGKILL) == 0)
+    return id
+  }
+
+  /// Waits until another server serves.
+  @discardableResult func waitForNewServer(after old: pid_t) throws -> pid_t {
+    var found: pid_t?
+    let isThere = eventually(seconds: 20) {
+      found = self.processes.first { $0.role == "serve" && $0.id != old }?.id
+      return found != nil
+    }
+    guard isThere, let found else {
+      throw CommandFailure(description: "no other server: \(log)")
+    }
+    return found
+  }
+
+  /// Kills the supervisor (SIGKILL), and says which it was.
+  @discardableResult func killSupervisor() throws -> pid_t {
+    let id = try #require(supervisorID, "no supervisor: \(log)")
+    #expect(kill(id, SIGKILL) == 0)
+    if supervisor?.pid == id { supervisor?.wait() }
+    return id
+  }
+
+  func waitForNewSupervisor(after old: pid_t) throws -> pid_t {
+    var found: pid_t?
+    _ = eventually(seconds: 10) {
+      found = self.processes.first { $0.role != "serve" && $0.id != old }?.id
+      return found != nil
+    }
+    return try #require(found, "no other supervisor: \(log)")
+  }
+
+  var descriptorsOfServer: Int {
+    let id = serverID ?? 0
+    return (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(id)/fd").count) ?? 0
+  }
+
+  /// `VmRSS` of the server, KiB.
+  var memoryOfServer: Int {
+    let status = (try? Self.entry(serverID ?? 0, "status")) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+    return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+  }
+
+  // MARK: Using it
+
+  /// Runs a command that may touch the mount. Where it takes too long, that is a failure, and all
+  /// that serves the mount is ended, so that the command ends as well.
+  func run(
+    _ command: [String], seconds: Double = 60, _ location: SourceLocation = #_sourceLocation
+  ) throws -> CommandResult {
+    let files = try TemporaryDirectory()
+    let (output, errors) = (files.appending("output"), files.appending("errors"))
+    let child = try Child(
+      ["sh", "-c", #"out=$0 err=$1; shift; exec "$@" >"$out" 2>"$err""#, output.string]
+        + [errors.string] + command)
+    child.endInput()
+    if child.wait(seconds: seconds) == nil {
+      Issue.record(
+        "\(command.joined(separator: " ")) hangs: \(log.suffix(2000))", sourceLocation: location)
+      endAll()
+      child.kill()
+    }
+    return CommandResult(
+      status: child.wait(), output: (try? read(output)) ?? "", errors: (try? read(errors)) ?? "")
+  }
+
+  /// Runs a helper of the tests, which must succeed; returns what it prints.
+  @discardableResult func load(
+    _ arguments: String..., seconds: Double = 60, _ location: SourceLocation = #_sourceLocation
+  ) throws -> String {
+    let result = try run([product("mountload")] + arguments, seconds: seconds, location)
+    #expect(result.status == 0, "\(arguments): \(result.errors)", sourceLocation: location)
+    return result.output.trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  /// A file through the mount, held open by another process.
+  func hold(_ name: String, isDirectory: Bool = false) throws -> Child {
+    let holder = try Child(
+      "mountload", ["hold", mountpoint.appending(name).string] + (isDirectory ? ["directory"] : []))
+    #expect(holder.line(seconds: 20) == "open")
+    return holder
+  }
+
+  private func endAll() {
+    // A supervisor starts another server, and a server another supervisor: until none is left.
+    for _ in 0..<200 {
+      let left = processes.sorted { $0.role > $1.role }
+      if left.isEmpty { break }
+      for process in left { kill(process.id, SIGKILL) }
+      _ = supervisor?.wait(seconds: 0)
+      usleep(10_000)
+    }
+  }
+
+  deinit {
+    if let supervisor, !processes.isEmpty {
+      kill(supervisor.pid, SIGTERM)
+      if supervisor.wait(seconds: 5) == nil || !eventually(seconds: 2, { self.processes.isEmpty }) {
+        endAll()
+      }
+    }
+    endAll()
+    supervisor?.kill()
+    if isMounted { _ = umount2(mountpoint.string, Int32(MNT_DETACH)) }
+  }
+}
+
+/// Waits until a condition holds; says whether it does.
+func eventually(seconds: Double, _ condition: () throws -> Bool) rethrows -> Bool {
+  let end = ContinuousClock.now + .seconds(seconds)
+  while try !condition() {
+    if ContinuousClock.now > end { return false }
+    usleep(8000)
+  }
+  return true
+}

@@ -1,0 +1,106 @@
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What a file system does: the same through the mount as without it.
+@Suite struct PosixTests {
+  /// A difference that is known, and why it is there.
+  private struct Difference {
+    let test: String
+    /// What the line has on either side.
+    let line: String
+    /// Where it is.
+    var kinds = shown
+    let reason: String
+  }
+
+  private static let known = [
+    Difference(
+      test: "temporary-files", line: "",
+      reason: "O_TMPFILE: libfuse 3.14 does not know the request"),
+    Difference(
+      test: "allocating", line: "_RANGE, 0, 4096)",
+      reason: "FUSE passes neither FALLOC_FL_COLLAPSE_RANGE nor FALLOC_FL_INSERT_RANGE on"),
+    Difference(
+      test: "set-id-on-chown", line: "after chown to none",
+      reason: "a chown that changes neither owner nor group does not reach a FUSE server"),
+    Difference(
+      test: "set-id-by-others", line: "666 of ",
+      reason: "FUSE_WRITE_KILL_SUIDGID: the set-group-id bit goes only from what its group can run"),
+    Difference(
+      test: "name-spaces", line: "trusted.x", kinds: [.btrfs],
+      reason: "btrfs tells everybody the names in trusted., the server only root"),
+    Difference(
+      test: "times-move", line: "truncate by path to the same size", kinds: [.xfs, .btrfs],
+      reason: "the server truncates by a descriptor, which always touches the times"),
+    Difference(
+      test: "set-id-while-open", line: "after a chmod and a write by the user",
+      reason: "a file that is open in FUSE_PASSTHROUGH is written with the server's capabilities"),
+  ]
+
+  struct Run: CustomTestStringConvertible, Sendable {
+    let kind: VolumeKind
+    let options: [String]
+    let user: String
+    var testDescription: String { "\(kind.rawValue), \(user) \(options.joined(separator: " "))" }
+  }
+
+  static let runs = shown.flatMap { kind in
+    [[], ["--cache-timeout", "0"], ["--cache-timeout", "0", "--passthrough", "off"]].flatMap {
+      options in
+      ["root", "user"].map { Run(kind: kind, options: options, user: $0) }
+    }
+  }
+
+  @Test(.mountsHandleFS, arguments: runs) func behavesAsTheFileSystemBelow(_ run: Run) throws {
+    let mounted = try Mounted(run.kind, run.options, megabytes: 512)
+    let owner = run.user == "root" ? "0:0" : "12345:12345"
+    try succeed(
+      "install", "-d", "-m", "755", "-o", String(owner.split(separator: ":")[0]), "-g",
+      String(owner.split(separator: ":")[1]), "\(mounted.source)/table",
+      "\(mounted.volume.path)/table")
+    let bare = mounted.volume.path.appending("table").string
+    let expected = try mounted.run([product("posixtable"), bare, bare, run.user], seconds: 90)
+    let found = try mounted.run(
+      [
+        product("posixtable"), "\(mounted.mountpoint)/table", "\(mounted.source)/table", run.user,
+      ], seconds: 90)
+    #expect(expected.status == 0 && found.status == 0, "\(expected.errors)\(found.errors)")
+    #expect(expected.output.count > 50_000, "the table is whole")
+    let differences = Self.differences(expected.output, found.output, run.kind)
+    #expect(differences.isEmpty, "\(differences.joined(separator: "\n"))\n\(mounted.log)")
+    #expect(mounted.log.split(separator: "\n").filter { $0.contains("error") }.isEmpty)
+  }
+
+  /// The lines that differ, case by case, but for those that are known.
+  private static func differences(
+    _ expected: String, _ found: String, _ kind: VolumeKind
+  ) -> [String] {
+    let (expected, found) = (byCase(expected), byCase(found))
+    return Set(expected.keys).union(found.keys).sorted().flatMap { test in
+      let (bare, through) = (expected[test] ?? [], found[test] ?? [])
+      return through.difference(from: bare).compactMap { change -> String? in
+        let (line, sign) =
+          switch change {
+          case .insert(_, let line, _): (line, "through the mount")
+          case .remove(_, let line, _): (line, "below            ")
+          }
+        let isKnown = known.contains {
+          $0.test == test && $0.kinds.contains(kind) && ($0.line == "" || line.contains($0.line))
+        }
+        return isKnown ? nil : "\(sign) \(test): \(line)"
+      }
+    }
+  }
+
+  private static func byCase(_ output: String) -> [String: [String]] {
+    var cases: [String: [String]] = [:]
+    for line in output.split(separator: "\n") {
+      guard let colon = line.range(of: ": ") else { continue }
+      cases[String(line[..<colon.lowerBound]), default: []].append(
+        String(line[colon.upperBound...]))
+    }
+    return cases
+  }
+}
