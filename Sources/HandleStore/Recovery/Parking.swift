@@ -8,19 +8,16 @@ public import SystemPackage
 /// A file is parked before its last name is removed. What is sent is kept even where the sender is
 /// killed at once. Any thread.
 public final class Parking: Sendable {
-  private struct State {
-    var socket: FileDescriptor
-    var parked: Set<NodeID> = []
-  }
-
-  private let state: Mutex<State>
+  private let socket: Mutex<FileDescriptor>
 
   /// - Parameter socket: the other end of that of the ``ParkedFiles``; the caller's to close.
-  public init(socket: FileDescriptor) { state = Mutex(State(socket: socket)) }
+  public init(socket: FileDescriptor) { self.socket = Mutex(socket) }
 
   /// Parks in another process from here on, because the former one has ended: its files have to be
   /// parked again.
-  public func move(to socket: FileDescriptor) { state.withLock { $0 = State(socket: socket) } }
+  ///
+  /// - Parameter socket: as for ``init(socket:)``.
+  public func move(to socket: FileDescriptor) { self.socket.withLock { $0 = socket } }
 
   /// Two connected sockets, `SOCK_SEQPACKET` with `O_CLOEXEC`: one for a ``Parking``, one for its
   /// ``ParkedFiles``.
@@ -32,26 +29,30 @@ public final class Parking: Sendable {
 
   /// Parks a node's file; in place of the one that is parked for the node.
   ///
-  /// - Parameter file: the file, open; `O_PATH` too. It stays the caller's.
+  /// - Parameters:
+  ///   - file: the file, open; `O_PATH` too. It stays the caller's.
+  ///   - node: the file's node.
   /// - Throws: `EPIPE` where the other process is gone, `ETOOMANYREFS` where too many descriptors are
   ///   on their way.
   /// - Complexity: a system call; it waits where the other process does not keep up.
   public func park(_ file: FileDescriptor, of node: NodeID) throws(Errno) {
-    try state.withLock { (state) throws(Errno) in
-      try SystemCalls.send(ParkedFiles.park, node.rawValue, file, to: state.socket)
-      state.parked.insert(node)
-    }
+    try send(ParkedFiles.park, node, file)
   }
 
   /// Lets go of a node's file, where one is parked.
   ///
-  /// - Parameter evenIfUnknown: also where an earlier process may have parked it.
+  /// - Parameter node: the file's node.
   /// - Throws: `EPIPE`.
-  /// - Complexity: a system call where it may be parked.
-  public func release(_ node: NodeID, evenIfUnknown: Bool = false) throws(Errno) {
-    try state.withLock { (state) throws(Errno) in
-      guard state.parked.remove(node) != nil || evenIfUnknown else { return }
-      try SystemCalls.send(ParkedFiles.release, node.rawValue, nil, to: state.socket)
+  /// - Complexity: a system call.
+  public func release(_ node: NodeID) throws(Errno) {
+    try send(ParkedFiles.release, node, nil)
+  }
+
+  private func send(
+    _ message: UInt64, _ node: NodeID, _ file: FileDescriptor?
+  ) throws(Errno) {
+    try socket.withLock { (socket) throws(Errno) in
+      try SystemCalls.send(message, node.rawValue, file, to: socket)
     }
   }
 }

@@ -6,7 +6,7 @@ internal import SystemPackage
 extension Server {
   func lookup(_ parent: UInt64, _ name: FilePath) throws -> Entry {
     let directory = try path(parent)
-    if name == "." { return try entry(of: directory, node(parent)) }
+    if name == "." { return try ownEntry(of: directory, node(parent)) }
     if name == ".." { return try parentEntry(of: parent, directory) }
     let file = try withDescriptors { try directory.path(of: name) }
     return try entry(of: file, in: parent)
@@ -19,14 +19,17 @@ extension Server {
     let status = try file.status
     let registration = try store.register(
       KernelFileHandle(of: file.descriptor), status: FileStatus(status), on: filesystem,
-      parent: parent.map(node))
+      parent: parent.map(node), pinnedBy: lookups)
     if case .replaced(let old) = registration.outcome { forgetReplaced(old) }
     if keeps { files.insert(file, registration.node, .path) }
     return entry(registration.node, status)
   }
 
-  private func entry(of file: BackingFile, _ node: NodeID) throws -> Entry {
-    entry(node, try file.status)
+  /// The entry of a node that the kernel asks for by its number.
+  private func ownEntry(of file: BackingFile, _ node: NodeID) throws -> Entry {
+    let status = try file.status
+    guard try store.pin(node, by: lookups) else { throw StoreError.unknownNode(node) }
+    return entry(node, status)
   }
 
   private func entry(_ node: NodeID, _ status: stat) -> Entry {
@@ -37,7 +40,7 @@ extension Server {
 
   /// The root is its own parent.
   private func parentEntry(of number: UInt64, _ directory: BackingFile) throws -> Entry {
-    guard node(number) != export.root else { return try entry(of: directory, export.root) }
+    guard node(number) != export.root else { return try ownEntry(of: directory, export.root) }
     return try entry(of: directory.path(of: ".."), in: nil)
   }
 
@@ -48,12 +51,14 @@ extension Server {
     notifier.invalidate(wire(old).number)
   }
 
-  /// The kernel needs a node no more.
+  /// The kernel takes back lookups of a node.
   func forget(_ number: UInt64, _ count: UInt64) {
     let node = node(number)
+    guard lookups.unpin(node, count: count) == 0 else { return }
     files.remove(node)
-    let orphan = orphans.withLock { $0.removeValue(forKey: node) }
-    if orphan != nil { try? parking.release(node) }
+    orphans.release(node)
+    // Nobody asked for it, so nobody is told where it fails.
+    _ = try? store.forget(node)
   }
 }
 

@@ -126,10 +126,9 @@ extension Server {
     let file = try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
     let entry = try entry(of: file, in: parent, keeps: false)
     let node = node(entry.node)
-    orphans.withLock { $0[node] = file }
     let backing = try openFiles.open(
       request.number, of: node, file: keptFile(file, entry.status))
-    if backing == 0 { try parking.park(file.descriptor, of: node) }
+    try orphans.keep(file, node, parks: backing == 0)
     return .created(entry, Opened(number: request.number, backing: backing))
   }
 
@@ -170,12 +169,6 @@ extension Server {
     try existing(name, directory) == nil
   }
 
-  /// Parks in another supervisor's process what the last one had.
-  func park(in socket: FileDescriptor) throws {
-    parking.move(to: socket)
-    for (node, file) in orphans.withLock({ $0 }) { try parking.park(file.descriptor, of: node) }
-  }
-
   /// Keeps a file that is about to lose its last name, for as long as the kernel knows it: it may be
   /// open, or somebody's working directory. Before it loses the name, and outside of this process where
   /// nobody else would keep it if this one were killed.
@@ -183,16 +176,9 @@ extension Server {
     let status = try file.status
     let isDirectory = status.st_mode & S_IFMT == S_IFDIR
     guard isDirectory || status.st_nlink == 1,
-      let node = try store.node(of: KernelFileHandle(of: file.descriptor), on: filesystem)
+      let node = try store.node(of: KernelFileHandle(of: file.descriptor), on: filesystem)?.id,
+      lookups.count(of: node) > 0
     else { return }
-    orphans.withLock { $0[node.id] = file }
-    if isDirectory || openFiles.needsParking(node.id) {
-      do throws(Errno) {
-        try parking.park(file.descriptor, of: node.id)
-      } catch {
-        // Where the supervisor was killed, the next one gets all that is without a name.
-        guard error == .brokenPipe || error == .connectionReset else { throw error }
-      }
-    }
+    try orphans.keep(file, node, parks: isDirectory || openFiles.needsParking(node))
   }
 }

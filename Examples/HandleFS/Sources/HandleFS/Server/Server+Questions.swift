@@ -24,7 +24,7 @@ extension Server {
       [("pid", UInt64(Processes.id))] + own + [
         ("descriptors", UInt64(files.count)), ("opens", UInt64(open.opens)),
         ("filesKeptByKernel", UInt64(open.kept)),
-        ("filesWithoutName", UInt64(orphans.withLock { $0.count })),
+        ("filesWithoutName", UInt64(orphans.count)),
         ("requestsNoted", UInt64(journal.count)),
         ("nodesCreated", known.created), ("nodesFound", known.existing),
         ("nodesReplaced", known.replaced), ("nodesRetired", known.retired),

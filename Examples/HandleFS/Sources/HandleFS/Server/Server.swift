@@ -14,14 +14,14 @@ final class Server: Sendable {
   let filesystem: FilesystemID
   let journal: IntentJournal
   let openFiles: OpenFiles
-  let parking: Parking
   let files: FileCache
   let buffers = BufferPool()
   let statistics = ServerStatistics()
   let options: ServerOptions
   let log: Logger
-  /// Files without a name that the kernel still knows.
-  let orphans = Mutex<[NodeID: BackingFile]>([:])
+  /// How often the kernel has looked up each node, less what it has forgotten: it may be less in truth.
+  let lookups: Pins
+  let orphans: Orphans
   let notifier: Notifier
   /// The connection to the kernel.
   let fuse: FileDescriptor
@@ -34,7 +34,8 @@ final class Server: Sendable {
     self.log = log
     journal = try IntentJournal(in: session.journal)
     openFiles = try OpenFiles(in: session.opens, fuse: session.fuse)
-    parking = Parking(socket: session.parking)
+    lookups = try store.pins(in: session.lookups)
+    orphans = try Orphans(in: store, parked: session.parked, socket: session.parking)
     files = FileCache(capacity: options.files)
     notifier = Notifier()
     fuse = session.fuse
@@ -69,16 +70,19 @@ extension Server {
   }
 
   /// A node's file, as a path.
+  ///
+  /// What the kernel knows was found in the directory that is shown. Any other number, such as that in a
+  /// file handle of an earlier mount, passes the gate first.
   func path(_ number: UInt64) throws -> BackingFile {
     let node = node(number)
-    if let file = files.find(node, .path) ?? orphan(node) { return file }
-    let file = BackingFile(try withDescriptors { try store.open(node) })
-    files.insert(file, node, .path)
+    if let file = files.find(node, .path) ?? orphans[node] { return file }
+    let isKnown = node == export.root || lookups.count(of: node) > 0
+    let file = BackingFile(
+      try withDescriptors {
+        isKnown ? try store.open(node) : try export.open(.node(node), .path)
+      })
+    if isKnown { files.insert(file, node, .path) }
     return file
-  }
-
-  private func orphan(_ node: NodeID) -> BackingFile? {
-    orphans.withLock { $0.isEmpty ? nil : $0[node] }
   }
 
   /// A node's file, open for reading or writing.

@@ -64,6 +64,6 @@ final class Supervision: Sendable {
       try? old.control.close()
       try? old.parking.close()
     }
-    try server.park(in: parking)
+    try server.orphans.move(to: parking)
   }
 }

@@ -15,6 +15,8 @@ struct SessionDescriptors {
   var journal = FileDescriptor(rawValue: 7)
   var opens = FileDescriptor(rawValue: 8)
   var lookups = FileDescriptor(rawValue: 9)
+  /// The same of the nodes whose files are parked.
+  var parked = FileDescriptor(rawValue: 12)
   /// Where questions to the server arrive.
   var questions = FileDescriptor(rawValue: 10)
   /// Where orders to the supervisor arrive.
@@ -29,11 +31,12 @@ struct SessionDescriptors {
     journal = try Processes.memoryFile("handlefs journal")
     opens = try Processes.memoryFile("handlefs opens")
     lookups = try Processes.memoryFile("handlefs lookups")
+    parked = try Processes.memoryFile("handlefs parked")
   }
 
   /// In the order of their numbers.
   var all: [FileDescriptor] {
-    [fuse, control, parking, start, journal, opens, lookups, questions, orders]
+    [fuse, control, parking, start, journal, opens, lookups, questions, orders, parked]
   }
 }
 

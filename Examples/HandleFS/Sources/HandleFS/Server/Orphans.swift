@@ -1,0 +1,56 @@
+internal import HandleStore
+internal import Synchronization
+internal import SystemPackage
+
+/// Files that have lost their last name, and that the kernel still knows: they may be open, or somebody's
+/// working directory. Each is kept open here until the kernel forgets it, and outside of this process
+/// where nobody else would keep it if this one were killed.
+final class Orphans: Sendable {
+  private let files = Mutex<[NodeID: BackingFile]>([:])
+  private let parking: Parking
+  /// Which files are parked, of servers before this one too.
+  private let parked: Pins
+  private let store: Store
+
+  init(in store: Store, parked: FileDescriptor, socket: FileDescriptor) throws {
+    self.store = store
+    self.parked = try store.pins(in: parked)
+    parking = Parking(socket: socket)
+  }
+
+  subscript(node: NodeID) -> BackingFile? { files.withLock { $0.isEmpty ? nil : $0[node] } }
+
+  var count: Int { files.withLock { $0.count } }
+
+  /// Keeps a file that is about to lose its last name.
+  func keep(_ file: BackingFile, _ node: NodeID, parks: Bool) throws {
+    files.withLock { $0[node] = file }
+    guard parks else { return }
+    if parked.count(of: node) == 0 { _ = try store.pin(node, by: parked) }
+    do throws(Errno) {
+      try parking.park(file.descriptor, of: node)
+    } catch {
+      // Where the supervisor was killed, the next one gets all that is parked.
+      guard error == .brokenPipe || error == .connectionReset else { throw error }
+    }
+  }
+
+  /// The kernel has forgotten a node.
+  func release(_ node: NodeID) {
+    files.withLock { files in
+      if !files.isEmpty { files[node] = nil }
+    }
+    guard parked.count(of: node) > 0 else { return }
+    parked.unpin(node, count: .max)
+    // Where the supervisor has died, its files have gone with it.
+    try? parking.release(node)
+  }
+
+  /// Parks in another supervisor's process what this server has parked in the last one's.
+  func move(to socket: FileDescriptor) throws {
+    parking.move(to: socket)
+    for (node, file) in files.withLock({ $0 }) where parked.count(of: node) > 0 {
+      try parking.park(file.descriptor, of: node)
+    }
+  }
+}
