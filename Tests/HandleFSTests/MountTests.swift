@@ -10,16 +10,35 @@ import Testing
     let mounted = try Mounted(.ext4)
     try write("text", to: mounted.source.appending("file"))
     let file = try mounted.hold("file")
-    let status = try mounted.run(
-      [try #require(Mounted.program), "status", mounted.mountpoint.string], seconds: 20)
-    #expect(status.status == 0, "\(status.errors)")
-    let values = try #require(
-      try JSONSerialization.jsonObject(with: Data(status.output.utf8)) as? [String: Any])
-    #expect((values["pid"] as? NSNumber)?.int32Value == mounted.serverID)
-    #expect((values["opens"] as? NSNumber)?.intValue == 1)
-    #expect((values["requests"] as? NSNumber)?.intValue ?? 0 > 0)
-    #expect((values["nodesCreated"] as? NSNumber)?.intValue ?? 0 >= 1)
+    let values = try mounted.status()
+    #expect(values["pid"] == mounted.serverID.map(Int.init))
+    #expect(values["opens"] == 1)
+    #expect(values["requests"] ?? 0 > 0)
+    #expect(values["nodesCreated"] ?? 0 >= 1)
     file.kill()
+  }
+
+  /// Each open is counted until it is closed, whichever server it began with.
+  @Test(.mountsHandleFS, arguments: ["auto", "off"])
+  func countsWhatIsOpen(_ passthrough: String) throws {
+    let mounted = try Mounted(.ext4, ["--passthrough", passthrough])
+    var holders = [
+      try mounted.hold("one", creating: "1"), try mounted.hold("two", creating: "2"),
+      try mounted.hold("one"), try mounted.hold("two"),
+    ]
+    while !holders.isEmpty {
+      #expect(
+        try eventually(seconds: 5) { try mounted.status()["opens"] == holders.count },
+        "\(holders.count) are open")
+      let kept = try #require(try mounted.status()["filesKeptByKernel"])
+      #expect(kept == (passthrough == "off" ? 0 : min(2, holders.count)))
+      let server = try mounted.killServer()
+      try mounted.waitForNewServer(after: server)
+      for holder in holders { #expect(holder.ask("read")?.hasPrefix("has ") == true) }
+      holders.removeFirst().kill()
+    }
+    #expect(try eventually(seconds: 5) { try mounted.status()["opens"] == 0 })
+    #expect(try mounted.status()["filesKeptByKernel"] == 0)
   }
 
   /// Nothing can be changed, and everything be read.
@@ -117,6 +136,14 @@ extension Mounted {
         atPath: source.appending(name).string, withIntermediateDirectories: false)
     }
     return try hold(name, isDirectory: contents == nil)
+  }
+
+  /// The numbers that the command tells.
+  func status() throws -> [String: Int] {
+    let status = try run([Self.program ?? "", "status", mountpoint.string], seconds: 20)
+    #expect(status.status == 0, "\(status.errors)")
+    let values = try JSONSerialization.jsonObject(with: Data(status.output.utf8))
+    return (values as? [String: NSNumber] ?? [:]).mapValues(\.intValue)
   }
 
   func unmountIfMounted() throws {

@@ -114,6 +114,30 @@ long hf_list_attributes(int fd, char *buffer, size_t size);
 int hf_set_attribute(int fd, const char *name, const void *value, size_t size, int flags);
 int hf_remove_attribute(int fd, const char *name);
 
+/* MARK: What happens on a file system (fanotify) */
+
+#define HF_EVENT_LOST 0x4000u /* FAN_Q_OVERFLOW */
+
+/* A file handle as name_to_handle_at(2) gives it; no length where there is none. */
+struct hf_handle {
+    int32_t type;
+    uint32_t length;
+    uint8_t bytes[128];
+};
+
+struct hf_event {
+    uint32_t mask; /* as in inotify(7) */
+    struct hf_handle directory, file;
+    char name[256]; /* in the directory */
+};
+
+/* Watches the whole file system that `fd` is on. */
+int hf_watch(int fd);
+/* Reads what has happened into a buffer; returns how many bytes. */
+long hf_read_events(int watch, void *buffer, size_t size);
+/* The event at a place in the buffer; returns the place of the next one. */
+size_t hf_event_at(const void *buffer, size_t place, struct hf_event *event);
+
 /* MARK: Mounting and processes */
 
 int hf_mount(int fuse, const char *source, const char *target, int read_only);

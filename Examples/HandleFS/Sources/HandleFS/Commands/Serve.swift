@@ -13,6 +13,7 @@ struct Serve: ParsableCommand {
 
   func run() throws {
     let log = Log.start(inBackground: background)
+    Processes.ignoreClosedPipes()
     let session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
     let source = try Source(mount)

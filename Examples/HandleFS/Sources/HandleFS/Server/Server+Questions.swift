@@ -1,3 +1,4 @@
+internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
@@ -7,11 +8,25 @@ extension Server {
     while let asker = try? Processes.accept(listener) {
       Thread.start { [self] in
         defer { try? asker.close() }
-        switch Conversation.line(from: asker) {
-        case "status": try? asker.writeOnce(Array(status.utf8))
-        default: try? asker.writeOnce(Array("not understood".utf8))
+        do {
+          try answer(Conversation.line(from: asker).split(separator: " "), asker)
+        } catch {
+          try? asker.writeOnce(Array("\(error)\n".utf8))
         }
       }
+    }
+  }
+
+  private func answer(_ words: [Substring], _ asker: FileDescriptor) throws {
+    let numbers = words.dropFirst(2).compactMap { UInt64($0) }
+    switch words.first {
+    case "status": try asker.writeOnce(Array(status.utf8))
+    case "events" where numbers.count >= 2:
+      try watchers.serve(
+        WatcherID(rawValue: numbers[0]), numbers.dropFirst().map(node), on: asker,
+        root: path(Self.rootNode).open(".", flags: O_RDONLY | O_DIRECTORY),
+        comesAgain: words[1] == "again")
+    default: throw CommandError("not understood")
     }
   }
 

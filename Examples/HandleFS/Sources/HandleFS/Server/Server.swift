@@ -22,6 +22,7 @@ final class Server: Sendable {
   /// How often the kernel has looked up each node, less what it has forgotten: it may be less in truth.
   let lookups: Pins
   let orphans: Orphans
+  let watchers: Watchers
   let notifier: Notifier
   /// The connection to the kernel.
   let fuse: FileDescriptor
@@ -37,6 +38,7 @@ final class Server: Sendable {
     lookups = try store.pins(in: session.lookups)
     orphans = try Orphans(in: store, parked: session.parked, socket: session.parking)
     files = FileCache(capacity: options.files)
+    watchers = Watchers(source, files: files, log: log)
     notifier = Notifier()
     fuse = session.fuse
   }

@@ -39,6 +39,7 @@ final class Supervisor {
     self.inBackground = inBackground
     log = Log.start(inBackground: inBackground)
     Processes.raiseDescriptorLimit()
+    Processes.ignoreClosedPipes()
     signals = try Processes.signals()
     sockets = try Sockets()
     program = try Processes.program
@@ -58,6 +59,7 @@ final class Supervisor {
     self.passthrough = passthrough
     log = Log.start(inBackground: inBackground)
     Processes.raiseDescriptorLimit()
+    Processes.ignoreClosedPipes()
     signals = try Processes.signals()
     session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }

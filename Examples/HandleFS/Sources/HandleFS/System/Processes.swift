@@ -87,6 +87,9 @@ enum Processes {
     }
   }
 
+  /// Who writes to somebody that is gone gets `EPIPE`, and no signal.
+  static func ignoreClosedPipes() { signal(SIGPIPE, SIG_IGN) }
+
   /// As many descriptors as this process may have.
   static func raiseDescriptorLimit() { _ = hf_raise_limit() }
 

@@ -1,0 +1,167 @@
+internal import HandleStore
+internal import Logging
+internal import Synchronization
+internal import SystemPackage
+
+/// Those who want to hear what happens to nodes, whoever does it, through the mount or behind its back.
+/// What each of them watches stands in the store, so that it goes on when this server was replaced.
+final class Watchers: Sendable {
+  private struct State {
+    var sockets: [WatcherID: FileDescriptor] = [:]
+    var isListening = false
+  }
+
+  private let store: Store
+  private let filesystem: FilesystemID
+  private let root: NodeID
+  private let files: FileCache
+  private let log: Logger
+  private let state = Mutex(State())
+
+  init(_ source: Source, files: FileCache, log: Logger) {
+    (store, filesystem, root) = (source.store, source.filesystem, source.export.root)
+    self.files = files
+    self.log = log
+  }
+
+  /// What is told of each node.
+  private static let mask: WatchMask = [
+    .modify, .attrib, .closeWrite, .movedFrom, .movedTo, .create, .delete, .deleteSelf, .moveSelf,
+  ]
+
+  /// Serves one watcher for as long as it stays connected.
+  ///
+  /// - Parameter comesAgain: whether it was served by a server before this one: then it may have missed
+  ///   something.
+  func serve(
+    _ watcher: WatcherID, _ nodes: [NodeID], on socket: FileDescriptor, root: BackingFile,
+    comesAgain: Bool
+  ) throws {
+    try listen(to: root)
+    defer {
+      state.withLock { $0.sockets[watcher] = nil }
+      for node in nodes { _ = try? store.unwatch(node, by: watcher) }
+    }
+    for node in nodes {
+      do {
+        try store.watch(node, mask: Self.mask, by: watcher)
+      } catch  where comesAgain && Errno(any: error) == .stale {
+        // It was told that this one is gone, or is about to be.
+      }
+    }
+    state.withLock { $0.sockets[watcher] = socket }
+    send("{\"watching\": \(nodes.count)}", to: watcher)
+    if comesAgain { sweep(tell: watcher) }
+    // It sends nothing more, and so this is its end.
+    _ = try? socket.readOnce(1)
+  }
+
+  private func listen(to root: BackingFile) throws {
+    try state.withLock { state in
+      guard !state.isListening else { return }
+      let source = Mutex(try BackingEvents(on: root))
+      state.isListening = true
+      Thread.start { [self] in
+        while let events = try? source.withLock({ try $0.next() }) { events.forEach(tell) }
+        log.error("what happens on the file system can be heard no more")
+      }
+    }
+  }
+
+  // MARK: Telling
+
+  private func tell(_ event: BackingEvents.Event) {
+    if event.isOverflow { return sweep(tell: nil) }
+    let file = event.file.flatMap { try? store.node(of: $0, on: filesystem) }?.id
+    if let directory = event.directory.flatMap({ try? store.node(of: $0, on: filesystem) })?.id {
+      tell(directory, event.mask, name: event.name)
+    }
+    guard let file else { return }
+    // A file that is open here would not be gone when its last name is.
+    if event.mask.contains(.delete) { files.remove(file) }
+    let own = event.mask.subtracting([.create, .delete, .movedFrom, .movedTo, .deleteSelf])
+    if !own.isEmpty { tell(file, own, name: "") }
+    if event.mask.contains(.deleteSelf) {
+      _ = try? store.retire(file)
+      tellDeletions()
+    }
+  }
+
+  private func tell(_ node: NodeID, _ mask: WatchMask, name: FilePath) {
+    guard let watches = try? store.watches(of: node) else { return }
+    for watch in watches {
+      let wanted = watch.mask.intersection(mask)
+      if !wanted.isEmpty { send(line(node, wanted, name), to: watch.watcher) }
+    }
+  }
+
+  private func tellDeletions() {
+    while let deletions = try? store.deletions(), !deletions.isEmpty { tell(deletions) }
+  }
+
+  private func tell(_ deletions: Deletions) {
+    for node in deletions.nodes {
+      for watch in (try? store.watches(of: node)) ?? [] {
+        send(line(node, .deleteSelf, ""), to: watch.watcher)
+        _ = try? store.unwatch(node, by: watch.watcher)
+      }
+    }
+    if deletions.overflowed { tellOverflow(nil) }
+  }
+
+  /// Looks at every watched node, because something may have been missed.
+  private func sweep(tell watcher: WatcherID?) {
+    tellOverflow(watcher)
+    do {
+      try store.sweep { (deletions) throws(StoreError) in tell(deletions) }
+    } catch {
+      log.error("looking at all that is watched", metadata: ["error": "\(error)"])
+    }
+  }
+
+  private func tellOverflow(_ watcher: WatcherID?) {
+    let all = state.withLock { Array($0.sockets.keys) }
+    for one in watcher.map({ [$0] }) ?? all { send("{\"overflow\": true}", to: one) }
+  }
+
+  private func send(_ line: String, to watcher: WatcherID) {
+    // One that cannot be written to is about to be found gone.
+    state.withLock { state in
+      try? state.sockets[watcher]?.writeOnce(Array("\(line)\n".utf8))
+    }
+  }
+
+  private func line(_ node: NodeID, _ mask: WatchMask, _ name: FilePath) -> String {
+    let names = mask.names.map { "\"\($0)\"" }.joined(separator: ", ")
+    let number = node == root ? Server.rootNode : node.rawValue
+    return "{\"node\": \(number), \"name\": \(JSON.string(name.string)), "
+      + "\"events\": [\(names)]}"
+  }
+}
+
+extension WatchMask {
+  /// As `inotifywait(1)` has them, more or less.
+  fileprivate var names: [String] {
+    let all: [(WatchMask, String)] = [
+      (.modify, "modify"), (.attrib, "attrib"), (.closeWrite, "closeWrite"),
+      (.movedFrom, "movedFrom"), (.movedTo, "movedTo"), (.create, "create"), (.delete, "delete"),
+      (.deleteSelf, "deleteSelf"), (.moveSelf, "moveSelf"),
+    ]
+    return all.filter { contains($0.0) }.map(\.1)
+  }
+}
+
+/// A little of JSON.
+enum JSON {
+  static func string(_ text: String) -> String {
+    let escaped = text.unicodeScalars.map { scalar in
+      switch scalar {
+      case "\"", "\\": "\\\(scalar)"
+      case "\u{0}"..."\u{f}": "\\u000" + String(scalar.value, radix: 16)
+      case "\u{10}"..."\u{1f}": "\\u00" + String(scalar.value, radix: 16)
+      default: "\(scalar)"
+      }
+    }
+    return "\"" + escaped.joined() + "\""
+  }
+}
