@@ -17,9 +17,6 @@ import Testing
 
   private static let known = [
     Difference(
-      test: "temporary-files", line: "",
-      reason: "O_TMPFILE: libfuse 3.14 does not know the request"),
-    Difference(
       test: "allocating", line: "_RANGE, 0, 4096)",
       reason: "FUSE passes neither FALLOC_FL_COLLAPSE_RANGE nor FALLOC_FL_INSERT_RANGE on"),
     Difference(

@@ -42,18 +42,21 @@ final class Watchers: Sendable {
       state.withLock { $0.sockets[watcher] = nil }
       for node in nodes { _ = try? store.unwatch(node, by: watcher) }
     }
-    for node in nodes {
-      do {
-        try store.watch(node, mask: Self.mask, by: watcher)
-      } catch  where comesAgain && Errno(any: error) == .stale {
-        // It was told that this one is gone, or is about to be.
-      }
-    }
+    for node in nodes { try watch(node, watcher, comesAgain: comesAgain) }
     state.withLock { $0.sockets[watcher] = socket }
     send("{\"watching\": \(nodes.count)}", to: watcher)
     if comesAgain { sweep(tell: watcher) }
     // It sends nothing more, and so this is its end.
     _ = try? socket.readOnce(1)
+  }
+
+  private func watch(_ node: NodeID, _ watcher: WatcherID, comesAgain: Bool) throws {
+    do {
+      try store.watch(node, mask: Self.mask, by: watcher)
+    } catch {
+      // One that comes again was told that this node is gone, or is about to be.
+      guard comesAgain, Errno(any: error) == .stale else { throw error }
+    }
   }
 
   private func listen(to root: BackingFile) throws {
@@ -72,11 +75,12 @@ final class Watchers: Sendable {
 
   private func tell(_ event: BackingEvents.Event) {
     if event.isOverflow { return sweep(tell: nil) }
-    let file = event.file.flatMap { try? store.node(of: $0, on: filesystem) }?.id
-    if let directory = event.directory.flatMap({ try? store.node(of: $0, on: filesystem) })?.id {
+    // What happens to a directory itself comes under the name of a dot in it.
+    let isOwn = event.name == "."
+    if !isOwn, let directory = node(event.directory) {
       tell(directory, event.mask, name: event.name)
     }
-    guard let file else { return }
+    guard let file = node(isOwn ? event.directory : event.file) else { return }
     // A file that is open here would not be gone when its last name is.
     if event.mask.contains(.delete) { files.remove(file) }
     let own = event.mask.subtracting([.create, .delete, .movedFrom, .movedTo, .deleteSelf])
@@ -85,6 +89,10 @@ final class Watchers: Sendable {
       _ = try? store.retire(file)
       tellDeletions()
     }
+  }
+
+  private func node(_ handle: KernelFileHandle?) -> NodeID? {
+    handle.flatMap { try? store.node(of: $0, on: filesystem) }?.id
   }
 
   private func tell(_ node: NodeID, _ mask: WatchMask, name: FilePath) {
