@@ -41,6 +41,34 @@ import Testing
     #expect(try mounted.status()["filesKeptByKernel"] == 0)
   }
 
+  /// What is mounted inside is refused, or crossed where that is wanted; never mixed up.
+  @Test(.mountsHandleFS) func mountsInside() throws {
+    let mounted = try Mounted(.ext4)
+    let point = mounted.source.appending("inside")
+    try FileManager.default.createDirectory(
+      atPath: point.string, withIntermediateDirectories: false)
+    try succeed("mount", "-t", "tmpfs", "inside", point.string)
+    defer { _ = umount2(point.string, Int32(MNT_DETACH)) }
+    try write("in the other one", to: point.appending("file"))
+    try write("in this one", to: mounted.source.appending("file"))
+    let shown = mounted.mountpoint.appending("inside/file").string
+    #expect(try mounted.run(["cat", shown]).errors.contains("Invalid cross-device link"))
+    try mounted.unmount()
+
+    mounted.options = ["--cross-mounts"]
+    try mounted.mount()
+    let names = ["inside/file", "file"].map { mounted.mountpoint.appending($0).string }
+    for _ in 0..<2 {
+      #expect(try mounted.run(["cat"] + names).output == "in the other onein this one")
+      let numbers = try mounted.run(["stat", "-c", "%i"] + names).output.split(separator: "\n")
+      #expect(Set(numbers).count == 2)
+      #expect(try mounted.run(["mv", names[0], names[1] + "2"]).status == 0)
+      #expect(try mounted.run(["mv", names[1] + "2", names[0]]).status == 0)
+      try mounted.waitForNewServer(after: mounted.killServer())
+    }
+    try mounted.unmount()
+  }
+
   /// Nothing can be changed, and everything be read.
   @Test(.mountsHandleFS, arguments: shown) func canBeReadOnly(_ kind: VolumeKind) throws {
     let mounted = try Mounted(kind, ["--read-only"])

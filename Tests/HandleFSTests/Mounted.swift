@@ -33,6 +33,8 @@ final class Mounted: @unchecked Sendable {
   let volume: Volume
   private let directory: TemporaryDirectory
   private let command: [String]
+  /// More arguments of `handlefs`, for the next mount.
+  var options: [String]
   private var supervisor: Child?
 
   /// The directory that is shown.
@@ -62,7 +64,8 @@ final class Mounted: @unchecked Sendable {
     command =
       ["env", "HANDLEFS_FAULT=\(directory.appending("fault"))"] + limit
       + [program, volume.path.appending("source").string, directory.appending("mounted").string]
-      + ["--store", directory.appending("store").string, "--foreground"] + options
+      + ["--store", directory.appending("store").string, "--foreground"]
+    self.options = options
     for path in [directory.path, volume.path, source, mountpoint] {
       try FileManager.default.createDirectory(
         atPath: path.string, withIntermediateDirectories: true)
@@ -73,7 +76,7 @@ final class Mounted: @unchecked Sendable {
 
   /// Mounts it, as it was mounted first.
   func mount() throws {
-    supervisor = try Child(["sh", "-c", #"exec "$@" 2>>"$0""#, logFile.string] + command)
+    supervisor = try Child(["sh", "-c", #"exec "$@" 2>>"$0""#, logFile.string] + command + options)
     guard eventually(seconds: 20, { self.isMounted && self.serverID != nil }),
       try run(["stat", mountpoint.string]).status == 0
     else {

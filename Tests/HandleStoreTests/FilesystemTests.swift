@@ -64,6 +64,17 @@ import Testing
     if kind == .overlay { #expect(files.allSatisfy { $0.handle.length == 32 }) }
   }
 
+  /// However the directory is open by which it is introduced.
+  @Test(arguments: VolumeKind.allCases) func isOneByAnyDescriptor(_ kind: VolumeKind) throws {
+    let fixture = try Fixture(kind)
+    // O_PATH
+    let path = try FileDescriptor.open(
+      fixture.volume.path, .readOnly, options: .init(rawValue: 0o10000000))
+    let found = try path.closeAfter { try fixture.store.attach(path) }
+    #expect(found == fixture.filesystem)
+    #expect(fixture.store.knownFilesystems().count == 1)
+  }
+
   @Test(arguments: VolumeKind.allCases) func aHardLinkIsTheSameNode(_ kind: VolumeKind) throws {
     let fixture = try Fixture(kind)
     #expect(try fixture.node("file") == fixture.node("directory/below/hardlink"))

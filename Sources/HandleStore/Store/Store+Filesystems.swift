@@ -36,12 +36,13 @@ extension Store {
     try guarded {
       // Another process may have introduced it since.
       if writer == nil { try loadFilesystems() }
-      let (identity, superblock) = try identify(descriptor)
+      // A filesystem does not tell its UUID by an `O_PATH` descriptor.
+      let mount = OwnedDescriptor(try reopen(descriptor))
+      let (identity, superblock) = try identify(mount.descriptor)
       try requireNoTwin(of: identity, superblock)
       return try attaching.withLock { _ in
         let found = try filesystems.find(identity, superblock: superblock)
         let id = try found ?? introduce(identity)
-        let mount = OwnedDescriptor(try reopen(descriptor))
         try filesystems.attach(id, .init(mount: mount, superblock: superblock))
         return id
       }

@@ -140,7 +140,7 @@ int hf_reply(int fuse, const struct fuse_in_header *request, int error, const vo
     return (int)result(writev(fuse, parts, 2));
 }
 
-int hf_fill_statx(int fd, double seconds, struct hf_statx_reply *reply)
+int hf_fill_statx(int fd, uint64_t inode, double seconds, struct hf_statx_reply *reply)
 {
     struct statx status;
     _Static_assert(sizeof status == sizeof reply->status, "struct statx");
@@ -149,6 +149,7 @@ int hf_fill_statx(int fd, double seconds, struct hf_statx_reply *reply)
     memset(reply, 0, sizeof *reply);
     reply->seconds = (uint64_t)seconds;
     reply->nanoseconds = (uint32_t)((seconds - (double)reply->seconds) * 1e9);
+    status.stx_ino = inode;
     memcpy(reply->status, &status, sizeof status);
     return 0;
 }
@@ -318,11 +319,11 @@ int hf_open(int directory, const char *name, int flags, mode_t mode)
     return (int)result(openat(directory, name, flags | O_CLOEXEC, mode));
 }
 
-int hf_find(int directory, const char *name)
+int hf_find(int directory, const char *name, int crosses_mounts)
 {
     struct open_how how = {
         .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-        .resolve = RESOLVE_NO_XDEV,
+        .resolve = crosses_mounts ? 0 : RESOLVE_NO_XDEV,
     };
     return (int)result(syscall(SYS_openat2, directory, name, &how, sizeof how));
 }

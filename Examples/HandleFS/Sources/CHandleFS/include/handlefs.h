@@ -46,7 +46,7 @@ struct hf_statx_reply {
     uint64_t spare[2];
     uint8_t status[256]; /* struct statx */
 };
-int hf_fill_statx(int fd, double seconds, struct hf_statx_reply *reply);
+int hf_fill_statx(int fd, uint64_t inode, double seconds, struct hf_statx_reply *reply);
 
 /* Serves requests in `threads` threads until the file system is gone (returns 0), hf_stop() was called
  * (returns 1), or reading fails. */
@@ -81,8 +81,9 @@ int hf_set_fsetid(int on);
 #define HF_ATTRIBUTE_CREATE 1
 
 int hf_open(int directory, const char *name, int flags, mode_t mode);
-/* A name in a directory as a path, a symbolic link itself; -EXDEV where something is mounted on it. */
-int hf_find(int directory, const char *name);
+/* A name in a directory as a path, a symbolic link itself; -EXDEV where something is mounted on it,
+ * unless mounts are crossed. */
+int hf_find(int directory, const char *name, int crosses_mounts);
 /* Opens once more what a descriptor refers to; O_PATH too. */
 int hf_reopen(int fd, int flags);
 int hf_close(int fd);

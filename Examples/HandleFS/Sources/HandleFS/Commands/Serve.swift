@@ -20,7 +20,8 @@ struct Serve: ParsableCommand {
     Processes.send(.prepared, to: session.control)
     guard let mounted = Processes.receive(from: session.control) else { throw ExitCode.failure }
     let options = ServerOptions(
-      isReadOnly: mount.readOnly, cacheTimeout: mount.cacheTimeout,
+      isReadOnly: mount.readOnly, crossesMounts: mount.crossMounts,
+      cacheTimeout: mount.cacheTimeout,
       passthrough: mounted == .mountedWithPassthrough, files: Self.cacheSize)
     let server = try Server(source, session: session, options: options, log: log)
     let kernel = try Session(server, fuse: session.fuse, start: session.start.contents())
@@ -58,7 +59,21 @@ struct Source {
       throw CommandError("opening \(options.source): \(error)")
     }
     filesystem = try store.attach(root.descriptor)
+    // Those that a server before this one has come to.
+    if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
     export = try Self.export(of: root, options, in: store)
+  }
+
+  /// Not what a FUSE server shows: it may be this one, which would wait for itself.
+  private static func attachMounts(below source: String, to store: Store) throws {
+    for mount in try MountTable.mounts()
+    where mount.point.hasPrefix("\(source)/") && !mount.type.hasPrefix("fuse") {
+      let directory = try? FileDescriptor.open(
+        FilePath(mount.point), .readOnly, options: [.directory, .closeOnExec])
+      guard let directory else { continue }
+      _ = try? store.attach(directory)
+      try directory.close()
+    }
   }
 
   private static func export(

@@ -113,9 +113,9 @@ extension Request {
     case .created(let entry, let opened):
       var reply = (entry.reply, opened.reply)
       unsafe withUnsafeBytes(of: &reply) { unsafe send($0, on: fuse) }
-    case .extendedStatus(let file, let seconds):
+    case .extendedStatus(let file, let inode, let seconds):
       var reply = hf_statx_reply()
-      let result = unsafe hf_fill_statx(file.number, seconds, &reply)
+      let result = unsafe hf_fill_statx(file.number, inode, seconds, &reply)
       guard result == 0 else { return sendRaw(.error(Errno(rawValue: -result)), on: fuse) }
       unsafe withUnsafeBytes(of: &reply) { unsafe send($0, on: fuse) }
     default: sendRaw(.error(.noFunction), on: fuse)
@@ -136,7 +136,7 @@ enum Reply {
   case entry(Entry)
   case status(stat, seconds: Double)
   /// The status of a file with the time of its birth.
-  case extendedStatus(BackingFile, seconds: Double)
+  case extendedStatus(BackingFile, inode: UInt64, seconds: Double)
   case opened(Opened)
   case created(Entry, Opened)
   case written(Int)

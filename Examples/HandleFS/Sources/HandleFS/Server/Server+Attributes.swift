@@ -16,12 +16,14 @@ struct AttributeChange {
 
 extension Server {
   func attributes(_ number: UInt64) throws -> Reply {
-    .status(try path(number).status, seconds: options.cacheTimeout)
+    .status(filesystems.shown(try path(number).status), seconds: options.cacheTimeout)
   }
 
   /// With the time of birth.
   func extendedAttributes(_ number: UInt64) throws -> Reply {
-    .extendedStatus(try path(number), seconds: options.cacheTimeout)
+    let file = try path(number)
+    let inode = UInt64(filesystems.shown(try file.status).st_ino)
+    return .extendedStatus(file, inode: inode, seconds: options.cacheTimeout)
   }
 
   func setAttributes(_ number: UInt64, _ change: AttributeChange) throws -> Reply {
@@ -41,7 +43,7 @@ extension Server {
     if change.has(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME) {
       try file.setTimes(access: change.accessTime, modification: change.modificationTime)
     }
-    return .status(try file.status, seconds: options.cacheTimeout)
+    return .status(filesystems.shown(try file.status), seconds: options.cacheTimeout)
   }
 
   /// Does something that clears the set-user-id and set-group-id bits, as for a caller without

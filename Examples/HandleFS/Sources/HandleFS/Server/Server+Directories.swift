@@ -23,7 +23,8 @@ extension Server {
     try buffers.with { entries in
       try buffers.with { reply in
         let listing = Listing(
-          directory: directory, parent: number, limit: min(size, reply.size), plus: plus)
+          directory: directory, parent: number, device: try directory.status.st_dev,
+          limit: min(size, reply.size), plus: plus)
         let filled = try fill(reply, from: entries, at: offset, listing, request)
         request.send(.buffer(reply, filled), on: fuse)
       }
@@ -33,6 +34,7 @@ extension Server {
   private struct Listing {
     let directory: BackingFile
     let parent: UInt64
+    let device: UInt
     let limit: Int
     let plus: Bool
   }
@@ -65,23 +67,29 @@ extension Server {
   ) throws -> Int? {
     guard listing.plus else {
       return reply.add(
-        entry, inode: entry.inode, to: request, filled: filled, limit: listing.limit)
+        entry, inode: inode(entry, listing), to: request, filled: filled, limit: listing.limit)
     }
     guard reply.hasRoom(for: entry, filled: filled, limit: listing.limit) else { return nil }
     return reply.add(entry, try found(entry, listing), filled: filled, limit: listing.limit)
+  }
+
+  private func inode(_ entry: DirectoryEntry, _ listing: Listing) -> UInt64 {
+    UInt64(filesystems.inode(UInt(entry.inode), device: listing.device))
   }
 
   /// What LOOKUP would say of an entry; no node for one that cannot be looked up.
   private func found(_ entry: DirectoryEntry, _ listing: Listing) throws -> Entry {
     if !entry.isDot, let found = try? lookup(entry.name, listing) { return found }
     var status = stat()
-    status.st_ino = UInt(entry.inode)
+    status.st_ino = UInt(inode(entry, listing))
     status.st_mode = UInt32(entry.type) << 12
     return Entry(node: 0, generation: 0, status: status, seconds: 0)
   }
 
   private func lookup(_ name: FilePath, _ listing: Listing) throws -> Entry {
-    let file = try withDescriptors { try listing.directory.path(of: name) }
+    let file = try withDescriptors {
+      try listing.directory.path(of: name, crossesMounts: options.crossesMounts)
+    }
     return try self.entry(of: file, in: listing.parent, keeps: false)
   }
 }

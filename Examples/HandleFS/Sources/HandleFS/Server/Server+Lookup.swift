@@ -8,7 +8,9 @@ extension Server {
     let directory = try path(parent)
     if name == "." { return try ownEntry(of: directory, node(parent)) }
     if name == ".." { return try parentEntry(of: parent, directory) }
-    let file = try withDescriptors { try directory.path(of: name) }
+    let file = try withDescriptors {
+      try directory.path(of: name, crossesMounts: options.crossesMounts)
+    }
     return try entry(of: file, in: parent)
   }
 
@@ -18,7 +20,8 @@ extension Server {
   func entry(of file: BackingFile, in parent: UInt64?, keeps: Bool = true) throws -> Entry {
     let status = try file.status
     let registration = try store.register(
-      KernelFileHandle(of: file.descriptor), status: FileStatus(status), on: filesystem,
+      KernelFileHandle(of: file.descriptor), status: FileStatus(status),
+      on: filesystems.filesystem(of: file, status),
       parent: parent.map(node), pinnedBy: lookups)
     if case .replaced(let old) = registration.outcome { forgetReplaced(old) }
     if keeps { files.insert(file, registration.node, .path) }
@@ -35,7 +38,8 @@ extension Server {
   private func entry(_ node: NodeID, _ status: stat) -> Entry {
     let (number, generation) = wire(node)
     return Entry(
-      node: number, generation: generation, status: status, seconds: options.cacheTimeout)
+      node: number, generation: generation, status: filesystems.shown(status),
+      seconds: options.cacheTimeout)
   }
 
   /// The root is its own parent.

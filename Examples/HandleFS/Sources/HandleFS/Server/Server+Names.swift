@@ -176,7 +176,9 @@ extension Server {
     let status = try file.status
     let isDirectory = status.st_mode & S_IFMT == S_IFDIR
     guard isDirectory || status.st_nlink == 1,
-      let node = try store.node(of: KernelFileHandle(of: file.descriptor), on: filesystem)?.id,
+      let node = try store.node(
+        of: KernelFileHandle(of: file.descriptor),
+        on: filesystems.filesystem(of: file, status))?.id,
       lookups.count(of: node) > 0
     else { return }
     try orphans.keep(file, node, parks: isDirectory || openFiles.needsParking(node))

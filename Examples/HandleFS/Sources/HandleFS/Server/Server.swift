@@ -11,7 +11,7 @@ internal import SystemPackage
 final class Server: Sendable {
   let store: Store
   let export: Export
-  let filesystem: FilesystemID
+  let filesystems: Filesystems
   let journal: IntentJournal
   let openFiles: OpenFiles
   let files: FileCache
@@ -30,7 +30,10 @@ final class Server: Sendable {
   init(
     _ source: Source, session: SessionDescriptors, options: ServerOptions, log: Logger
   ) throws {
-    (store, export, filesystem) = (source.store, source.export, source.filesystem)
+    (store, export) = (source.store, source.export)
+    filesystems = Filesystems(
+      source, root: try BackingFile(store.open(export.root)).status,
+      crossesMounts: options.crossesMounts)
     self.options = options
     self.log = log
     journal = try IntentJournal(in: session.journal)
@@ -47,6 +50,8 @@ final class Server: Sendable {
 /// What a server is told by its supervisor.
 struct ServerOptions {
   var isReadOnly: Bool
+  /// Whether what is mounted inside the directory is shown too.
+  var crossesMounts: Bool
   /// For how long the kernel may believe names and attributes, in seconds.
   var cacheTimeout: Double
   /// Whether the kernel reads and writes open files by itself.
@@ -83,6 +88,7 @@ extension Server {
       try withDescriptors {
         isKnown ? try store.open(node) : try export.open(.node(node), .path)
       })
+    try filesystems.learn(file)
     if isKnown { files.insert(file, node, .path) }
     return file
   }

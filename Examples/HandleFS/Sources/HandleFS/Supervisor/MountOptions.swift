@@ -39,6 +39,14 @@ struct MountOptions: ParsableArguments {
       valueName: "auto|on|off"))
   var passthrough = Passthrough.auto
 
+  @Flag(
+    help: ArgumentHelp(
+      "Show what is mounted inside SOURCE, too.",
+      discussion:
+        "Without it, a name on which something is mounted gives EXDEV. File handles of such files are good "
+        + "for as long as the kernel knows the file."))
+  var crossMounts = false
+
   func validate() throws {
     guard cacheTimeout >= 0, cacheTimeout <= 1e9 else {
       throw ValidationError("--cache-timeout takes 0 to 1000000000 seconds")
@@ -58,5 +66,6 @@ struct MountOptions: ParsableArguments {
   var arguments: [String] {
     [source, mountpoint, "--store", store, "--cache-timeout", "\(cacheTimeout)"]
       + ["--passthrough", passthrough.rawValue] + (readOnly ? ["--read-only"] : [])
+      + (crossMounts ? ["--cross-mounts"] : [])
   }
 }

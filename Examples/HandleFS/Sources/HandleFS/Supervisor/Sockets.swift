@@ -60,33 +60,12 @@ struct Sockets {
 
   private func name(_ kind: Kind) -> String { "\(path)/\(kind.rawValue)" }
 
-  /// As `/proc/self/mountinfo` has it: asking the file system itself would wait for its server.
+  /// As the kernel's table of mounts has it: asking the file system itself would wait for its server.
   private static func device(of mountpoint: String) throws(Errno) -> String {
-    let table = try FileDescriptor.contents(of: "/proc/self/mountinfo")
-    let lines = String(decoding: table, as: UTF8.self).split(separator: "\n")
-    for line in lines.reversed() {
-      let fields = line.split(separator: " ")
-      guard fields.count > 6, fields.contains("fuse.handlefs"),
-        unescaped(fields[4]) == mountpoint
-      else { continue }
-      return String(fields[2])
+    let mount = try MountTable.mounts().last {
+      $0.type == "fuse.handlefs" && $0.point == mountpoint
     }
-    throw .noSuchFileOrDirectory
-  }
-
-  /// Undoes the octal escapes of blanks, backslashes and newlines.
-  private static func unescaped(_ field: Substring) -> String {
-    var bytes: [UInt8] = []
-    var rest = Array(field.utf8)[...]
-    while let byte = rest.popFirst() {
-      let digits = String(decoding: rest.prefix(3), as: UTF8.self)
-      if byte == 0x5c, let value = UInt8(digits, radix: 8) {
-        bytes.append(value)
-        rest = rest.dropFirst(3)
-      } else {
-        bytes.append(byte)
-      }
-    }
-    return String(decoding: bytes, as: UTF8.self)
+    guard let mount else { throw .noSuchFileOrDirectory }
+    return mount.device
   }
 }

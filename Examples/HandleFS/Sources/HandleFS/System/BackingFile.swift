@@ -33,8 +33,12 @@ final class BackingFile: Sendable {
 
   /// A name in this directory, as a path; a symbolic link itself. `EXDEV` where something is mounted
   /// on it, or it is `..` and leads out of the mount.
-  func path(of name: FilePath) throws(Errno) -> BackingFile {
-    BackingFile(try checked(unsafe name.withPlatformString { unsafe hf_find(number, $0) }))
+  ///
+  /// - Parameter crossesMounts: it is what is mounted there then.
+  func path(of name: FilePath, crossesMounts: Bool = false) throws(Errno) -> BackingFile {
+    BackingFile(
+      try checked(
+        unsafe name.withPlatformString { unsafe hf_find(number, $0, crossesMounts ? 1 : 0) }))
   }
 
   /// `openat(2)`.
