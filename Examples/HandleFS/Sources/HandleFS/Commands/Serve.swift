@@ -28,6 +28,7 @@ struct Serve: ParsableCommand {
     let supervision = Supervision(mount, session, server, inBackground: background)
     Thread.start { supervision.listen() }
     Thread.start { server.answerQuestions(from: session.questions) }
+    Thread.start { server.housekeeping.run() }
     // Whoever reads what the command prints waits for its end.
     if background { Processes.silence() }
     Processes.send(.serving, to: session.control)

@@ -35,15 +35,15 @@ final class Orphans: Sendable {
     }
   }
 
-  /// The kernel has forgotten a node.
-  func release(_ node: NodeID) {
-    files.withLock { files in
-      if !files.isEmpty { files[node] = nil }
+  /// The kernel has forgotten a node. Its file is returned, where there was one.
+  func release(_ node: NodeID) -> BackingFile? {
+    let file = files.withLock { $0.isEmpty ? nil : $0.removeValue(forKey: node) }
+    if parked.count(of: node) > 0 {
+      parked.unpin(node, count: .max)
+      // Where the supervisor has died, its files have gone with it.
+      try? parking.release(node)
     }
-    guard parked.count(of: node) > 0 else { return }
-    parked.unpin(node, count: .max)
-    // Where the supervisor has died, its files have gone with it.
-    try? parking.release(node)
+    return file
   }
 
   /// Parks in another supervisor's process what this server has parked in the last one's.

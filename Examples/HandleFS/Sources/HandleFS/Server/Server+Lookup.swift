@@ -60,7 +60,9 @@ extension Server {
     let node = node(number)
     guard lookups.unpin(node, count: count) == 0 else { return }
     files.remove(node)
-    orphans.release(node)
+    if let orphan = orphans.release(node), (try? orphan.status)?.st_nlink == 0 {
+      housekeeping.add(node)
+    }
     // Nobody asked for it, so nobody is told where it fails.
     _ = try? store.forget(node)
   }

@@ -23,6 +23,7 @@ final class Server: Sendable {
   let lookups: Pins
   let orphans: Orphans
   let watchers: Watchers
+  let housekeeping: Housekeeping
   let notifier: Notifier
   /// The connection to the kernel.
   let fuse: FileDescriptor
@@ -41,6 +42,7 @@ final class Server: Sendable {
     lookups = try store.pins(in: session.lookups)
     orphans = try Orphans(in: store, parked: session.parked, socket: session.parking)
     files = FileCache(capacity: options.files)
+    housekeeping = Housekeeping(store, log: log)
     watchers = Watchers(source, files: files, log: log)
     notifier = Notifier()
     fuse = session.fuse

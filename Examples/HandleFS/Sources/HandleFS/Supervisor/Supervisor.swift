@@ -146,7 +146,10 @@ final class Supervisor {
     switch server.receive() {
     case .serving:
       log.info("serving", metadata: ["pid": "\(server.id)"])
-      answerAsker("serving by process \(server.id), \(program)")
+      // It may be the last order's, which has just come to serve.
+      if replacement?.isStarted == true {
+        answerAsker("serving by process \(server.id), \(program)")
+      }
     case .unmounted: isUnmounted = true
     default: break
     }

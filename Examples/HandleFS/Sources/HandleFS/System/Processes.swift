@@ -167,6 +167,8 @@ enum Processes {
     return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
   }
 
+  static func sleep(seconds: UInt32) { _ = Glibc.sleep(seconds) }
+
   // MARK: Messages
 
   static func send(_ message: Message, to socket: FileDescriptor) {
