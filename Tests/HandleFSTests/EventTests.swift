@@ -40,10 +40,17 @@ import Testing
     expect("deleteSelf")
     try write("more", to: source.appending("file"))
     expect(#""name": """#, "modify")
+    func watches() throws -> UInt64 {
+      let store = try Store(at: mounted.store, options: StoreOptions(readOnly: true))
+      return try UInt64(store.summary().watches)
+    }
+    #expect(try watches() == 2)
     events.kill()
-    // Nobody watches any more.
+    #expect(try eventually(seconds: 5) { try watches() == 0 }, "nobody watches any more")
+    let others = try Child(
+      [try #require(Mounted.program), "events", mounted.mountpoint.string] + paths.prefix(2))
+    #expect(others.line(seconds: 10) == #"{"watching": 2}"#)
     try mounted.unmount()
-    let store = try Store(at: mounted.store, options: StoreOptions(readOnly: true))
-    #expect(try store.summary().watches == 0)
+    #expect(try watches() == 0)
   }
 }

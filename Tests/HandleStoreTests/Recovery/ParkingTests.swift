@@ -39,7 +39,6 @@ import Testing
     #expect(try parked.receive(from: itsAgain))
     #expect(parked.count == 1)
     try parking.release(node)
-    try parking.release(node)
     try again.close()
     #expect(try parked.receive(from: itsAgain))
     #expect(try !parked.receive(from: itsAgain))

@@ -33,6 +33,7 @@ struct Serve: ParsableCommand {
     if background { Processes.silence() }
     Processes.send(.serving, to: session.control)
     let end = try kernel.serve(threads: Self.threads, on: session.fuse)
+    if end == .unmounted { server.watchers.endAll() }
     try source.store.close()
     if end == .unmounted { supervision.tell(.unmounted) }
   }

@@ -8,6 +8,7 @@ internal import SystemPackage
 final class Watchers: Sendable {
   private struct State {
     var sockets: [WatcherID: FileDescriptor] = [:]
+    var nodes: [WatcherID: [NodeID]] = [:]
     var isListening = false
   }
 
@@ -38,16 +39,25 @@ final class Watchers: Sendable {
     comesAgain: Bool
   ) throws {
     try listen(to: root)
-    defer {
-      state.withLock { $0.sockets[watcher] = nil }
-      for node in nodes { _ = try? store.unwatch(node, by: watcher) }
-    }
+    state.withLock { $0.nodes[watcher] = nodes }
+    defer { end(watcher) }
     for node in nodes { try watch(node, watcher, comesAgain: comesAgain) }
     state.withLock { $0.sockets[watcher] = socket }
     send("{\"watching\": \(nodes.count)}", to: watcher)
     if comesAgain { sweep(tell: watcher) }
     // It sends nothing more, and so this is its end.
     _ = try? socket.readOnce(1)
+  }
+
+  /// Nobody watches any more: the file system is gone.
+  func endAll() { for watcher in state.withLock({ Array($0.nodes.keys) }) { end(watcher) } }
+
+  private func end(_ watcher: WatcherID) {
+    let nodes = state.withLock { state in
+      state.sockets[watcher] = nil
+      return state.nodes.removeValue(forKey: watcher) ?? []
+    }
+    for node in nodes { _ = try? store.unwatch(node, by: watcher) }
   }
 
   private func watch(_ node: NodeID, _ watcher: WatcherID, comesAgain: Bool) throws {
