@@ -180,6 +180,8 @@ import Testing
     init(_ image: FilePath) throws {
       device = try succeed("losetup", "--find", "--show", image.string)
         .trimmingCharacters(in: .whitespacesAndNewlines)
+      // The device may have one from a use before, which was interrupted.
+      _ = try? succeed("delpart", device, "1")
       try succeed("addpart", device, "1", "2048", "40960")
     }
 
