@@ -60,7 +60,12 @@ public final class OpenFiles: Sendable {
     _ number: UInt64, of node: NodeID, file: FileDescriptor?
   ) throws(Errno) -> UInt32 {
     try state.withLock { (state) throws(Errno) in
-      if let slot = state.slots[number] { return backing(slot, &state) }
+      if let slot = state.slots[number] {
+        let (words, start) = place(slot, &state)
+        if words[start + 1] == node.rawValue { return backing(slot, &state) }
+        // A file without a name, which the request has made anew when it came again.
+        close(slot, &state)
+      }
       if state.free.isEmpty { try addChunk(&state) }
       let slot = state.free.removeLast()
       let backing = state.files[node]?.backing ?? keep(file)
@@ -78,17 +83,21 @@ public final class OpenFiles: Sendable {
   /// - Complexity: O(1), for the last open of a file a system call.
   public func close(_ number: UInt64) {
     state.withLock { state in
-      guard let slot = state.slots.removeValue(forKey: number) else { return }
-      let (words, start) = place(slot, &state)
-      let node = NodeID(rawValue: words[start + 1])
-      state.files[node]?.opens -= 1
-      if let file = state.files[node], file.opens == 0 {
-        state.files[node] = nil
-        if file.backing != 0 { SystemCalls.closeBacking(file.backing, on: fuse) }
-      }
-      words[start] = 0
-      state.free.append(slot)
+      if let slot = state.slots[number] { close(slot, &state) }
     }
+  }
+
+  private func close(_ slot: Int, _ state: inout State) {
+    let (words, start) = place(slot, &state)
+    let node = NodeID(rawValue: words[start + 1])
+    state.slots[words[start]] = nil
+    state.files[node]?.opens -= 1
+    if let file = state.files[node], file.opens == 0 {
+      state.files[node] = nil
+      if file.backing != 0 { SystemCalls.closeBacking(file.backing, on: fuse) }
+    }
+    words[start] = 0
+    state.free.append(slot)
   }
 
   /// Whether a node's file is open.

@@ -518,8 +518,18 @@ int hf_mount(int fuse, const char *source, const char *target, int read_only)
     char options[128];
     snprintf(options, sizeof options,
              "fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other", fuse);
-    return (int)result(
-        mount(source, target, "fuse.handlefs", read_only ? MS_RDONLY : 0, options));
+    /* What may not be done on the file system of the source may not be done here. */
+    struct statvfs status;
+    if (statvfs(source, &status))
+        return -errno;
+    unsigned long flags = read_only ? MS_RDONLY : 0;
+    if (status.f_flag & ST_NOSUID)
+        flags |= MS_NOSUID;
+    if (status.f_flag & ST_NODEV)
+        flags |= MS_NODEV;
+    if (status.f_flag & ST_NOEXEC)
+        flags |= MS_NOEXEC;
+    return (int)result(mount(source, target, "fuse.handlefs", flags, options));
 }
 
 int hf_unmount(const char *target, int detach)

@@ -25,10 +25,12 @@ struct Events: ParsableCommand {
     let wanted = ([watcher] + nodes).map(String.init).joined(separator: " ")
     var socket = try Conversation.open("events new \(wanted)", .server, of: mountpoint)
     while true {
+      var isFirst = true
       while let bytes = try? socket.readOnce(4096), !bytes.isEmpty {
-        guard bytes.first == UInt8(ascii: "{") else {
+        guard !isFirst || bytes.first == UInt8(ascii: "{") else {
           throw CommandError(String(decoding: bytes, as: UTF8.self))
         }
+        isFirst = false
         try FileDescriptor.standardOutput.writeOnce(bytes)
       }
       try? socket.close()

@@ -67,9 +67,13 @@ enum Conversation {
 
   /// The line that the other side sends first; empty where it takes more than a second.
   static func line(from socket: FileDescriptor) -> String {
-    guard Processes.wait(for: [socket], milliseconds: 1000)[0],
-      let bytes = try? socket.readOnce(4096)
-    else { return "" }
-    return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+    var line: [UInt8] = []
+    while line.count < 1 << 20, line.last != UInt8(ascii: "\n") {
+      guard Processes.wait(for: [socket], milliseconds: 1000)[0],
+        let bytes = try? socket.readOnce(4096), !bytes.isEmpty
+      else { return "" }
+      line += bytes
+    }
+    return String(decoding: line.dropLast(), as: UTF8.self)
   }
 }

@@ -16,7 +16,7 @@ struct Serve: ParsableCommand {
     Processes.ignoreClosedPipes()
     let session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
-    let source = try Source(mount)
+    let source = try Source(mount, session.source)
     Processes.send(.prepared, to: session.control)
     guard let mounted = Processes.receive(from: session.control) else { throw ExitCode.failure }
     let options = ServerOptions(
@@ -50,20 +50,12 @@ struct Source {
   let export: Export
   let filesystem: FilesystemID
 
-  init(_ options: MountOptions) throws {
+  init(_ options: MountOptions, _ source: FileDescriptor) throws {
     store = try Store(at: FilePath(options.store))
-    let root: BackingFile
-    do {
-      root = BackingFile(
-        try FileDescriptor.open(
-          FilePath(options.source), .readOnly, options: [.directory, .closeOnExec]))
-    } catch {
-      throw CommandError("opening \(options.source): \(error)")
-    }
-    filesystem = try store.attach(root.descriptor)
+    filesystem = try store.attach(source)
     // Those that a server before this one has come to.
     if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
-    export = try Self.export(of: root, options, in: store)
+    export = try Self.export(of: source, options, in: store)
   }
 
   /// Not what a FUSE server shows: it may be this one, which would wait for itself.
@@ -79,16 +71,16 @@ struct Source {
   }
 
   private static func export(
-    of root: BackingFile, _ options: MountOptions, in store: Store
+    of root: FileDescriptor, _ options: MountOptions, in store: Store
   ) throws -> Export {
     let name = "handlefs \(options.source)"
-    let handle = try KernelFileHandle(of: root.descriptor)
+    let handle = try KernelFileHandle(of: root)
     if let known = try store.exports().first(where: { $0.name == name }) {
       if known.isReadOnly == options.readOnly, known.layers.map(\.root) == [handle] {
         return try store.openExport(name)
       }
       try store.removeExport(name)
     }
-    return try store.addExport(name, roots: [root.descriptor], isReadOnly: options.readOnly)
+    return try store.addExport(name, roots: [root], isReadOnly: options.readOnly)
   }
 }

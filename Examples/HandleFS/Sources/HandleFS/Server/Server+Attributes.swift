@@ -39,6 +39,8 @@ extension Server {
       try clearingPrivileges(change.clearsPrivileges) {
         try data.truncate(to: change.status.st_size)
       }
+      // A file that is open for writing cannot be executed.
+      if !openFiles.isOpen(node(number)) { files.remove(node(number), [.writing]) }
     }
     if change.has(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME) {
       try file.setTimes(access: change.accessTime, modification: change.modificationTime)

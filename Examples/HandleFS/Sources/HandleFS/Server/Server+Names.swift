@@ -58,12 +58,13 @@ extension Server {
     _ parent: UInt64, _ name: FilePath, isDirectory: Bool, _ request: Request
   ) throws -> Reply {
     let directory = try path(parent)
+    var kept: NodeID?
     try once(request, { try $0.wasDone(in: directory.descriptor) }) {
       let victim = try directory.path(of: name)
-      try keep(victim)
+      kept = try keep(victim)
       return .remove(name, of: try KernelFileHandle(of: victim.descriptor))
     } act: {
-      try directory.remove(name, isDirectory: isDirectory)
+      try keeping(kept) { try directory.remove(name, isDirectory: isDirectory) }
     }
     return .done
   }
@@ -73,6 +74,7 @@ extension Server {
     _ request: Request
   ) throws -> Reply {
     let (from, to) = (try path(parent), try path(newParent))
+    var kept: NodeID?
     try once(request, { try $0.wasDone(in: from.descriptor, to.descriptor) }) {
       let file = try KernelFileHandle(name: name, in: from.descriptor)
       guard let victim = try existing(newName, to) else {
@@ -82,37 +84,34 @@ extension Server {
       if flags & HF_RENAME_EXCHANGE != 0 {
         return .exchange(name, of: file, with: newName, of: other)
       }
-      try keep(victim)
+      kept = try keep(victim)
       return .rename(file, from: name, to: newName)
     } act: {
-      try from.rename(name, to: to, newName, flags: flags)
+      try keeping(kept) { try from.rename(name, to: to, newName, flags: flags) }
     }
     return .done
   }
 
-  /// Creates a file and opens it; or opens the one that is there, unless the caller wants a new one.
+  /// Creates a file and opens it. Where somebody else has made one of that name meanwhile, the kernel has
+  /// to look it up and to see whether the caller may open it: it does so after ESTALE.
   func create(
     _ parent: UInt64, _ name: FilePath, mode: mode_t, flags: CInt, _ request: Request
   ) throws -> Reply {
     let directory = try path(parent)
     request.actForCaller()
-    let isExclusive = flags & O_EXCL != 0
     var created: BackingFile?
     try once(request, { try $0.wasDone(in: directory.descriptor) }) {
-      try isExclusive && isFree(name, directory) ? .create(.regular, name) : nil
+      try isFree(name, directory) ? .create(.regular, name) : nil
     } act: {
       do throws(Errno) {
         created = try directory.open(
           name, flags: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
       } catch {
-        guard error == .fileExists, !isExclusive else { throw error }
+        throw error == .fileExists && flags & O_EXCL == 0 ? .stale : error
       }
     }
     let file = try created ?? directory.path(of: name)
     let entry = try entry(of: file, in: parent, keeps: created == nil)
-    if created == nil, !isExclusive, flags & O_TRUNC != 0 {
-      try data(entry.node, .writing).truncate(to: 0)
-    }
     let backing = try openFiles.open(
       request.number, of: node(entry.node), file: keptFile(file, entry.status))
     if let created, backing == 0 { files.insert(created, node(entry.node), .writing) }
@@ -128,7 +127,7 @@ extension Server {
     let node = node(entry.node)
     let backing = try openFiles.open(
       request.number, of: node, file: keptFile(file, entry.status))
-    try orphans.keep(file, node, parks: backing == 0)
+    if backing == 0 { try orphans.keep(file, node, parks: true) }
     return .created(entry, Opened(number: request.number, backing: backing))
   }
 
@@ -172,7 +171,9 @@ extension Server {
   /// Keeps a file that is about to lose its last name, for as long as the kernel knows it: it may be
   /// open, or somebody's working directory. Before it loses the name, and outside of this process where
   /// nobody else would keep it if this one were killed.
-  private func keep(_ file: BackingFile) throws {
+  ///
+  /// - Returns: its node, where it is kept; not where the kernel has it open.
+  private func keep(_ file: BackingFile) throws -> NodeID? {
     let status = try file.status
     let isDirectory = status.st_mode & S_IFMT == S_IFDIR
     guard isDirectory || status.st_nlink == 1,
@@ -180,7 +181,20 @@ extension Server {
         of: KernelFileHandle(of: file.descriptor),
         on: filesystems.filesystem(of: file, status))?.id,
       lookups.count(of: node) > 0
-    else { return }
-    try orphans.keep(file, node, parks: isDirectory || openFiles.needsParking(node))
+    else { return nil }
+    let parks = isDirectory || openFiles.needsParking(node)
+    guard parks || !openFiles.isOpen(node) else { return nil }
+    try orphans.keep(file, node, parks: parks)
+    return node
+  }
+
+  /// Removes a name of a file that is kept; where that fails, nothing is to be kept.
+  private func keeping(_ node: NodeID?, _ act: () throws -> Void) throws {
+    do {
+      try act()
+    } catch {
+      if let node { _ = orphans.release(node) }
+      throw error
+    }
   }
 }

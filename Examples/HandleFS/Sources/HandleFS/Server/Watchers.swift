@@ -143,9 +143,11 @@ final class Watchers: Sendable {
   }
 
   private func send(_ line: String, to watcher: WatcherID) {
-    // One that cannot be written to is about to be found gone.
     state.withLock { state in
-      try? state.sockets[watcher]?.writeOnce(Array("\(line)\n".utf8))
+      guard let socket = state.sockets[watcher] else { return }
+      // One that does not read must not hold up the others: it loses what it has not read, and is told
+      // so when it comes again.
+      if !Processes.sendAtOnce("\(line)\n", to: socket) { Processes.shutDown(socket) }
     }
   }
 

@@ -53,12 +53,25 @@ struct MountOptions: ParsableArguments {
     }
   }
 
+  func openSource() throws -> FileDescriptor {
+    do {
+      return try FileDescriptor.open(
+        FilePath(source), .readOnly, options: [.directory, .closeOnExec])
+    } catch {
+      throw CommandError("opening \(source): \(error)")
+    }
+  }
+
   /// With paths that are good in any directory.
   func absolute() throws -> MountOptions {
     var options = self
     options.source = try Processes.absolute(source)
-    options.mountpoint = try Processes.absolute(mountpoint)
+    options.mountpoint = try Processes.resolved(FilePath(mountpoint)).string
     options.store = try Processes.absolute(store)
+    if "\(options.store)/".hasPrefix("\(options.mountpoint)/") {
+      throw CommandError(
+        "the store \(options.store) would be hidden by what is mounted; keep it elsewhere")
+    }
     return options
   }
 

@@ -22,11 +22,17 @@ struct SessionDescriptors {
   /// Where orders to the supervisor arrive.
   var orders = FileDescriptor(rawValue: 11)
 
+  /// The directory that is shown: by its path another one, or the mount itself, might be found later.
+  var source = FileDescriptor(rawValue: 13)
+
   init() {}
 
   /// Those of a new file system.
-  init(fuse: FileDescriptor, questions: FileDescriptor, orders: FileDescriptor) throws {
-    (self.fuse, self.questions, self.orders) = (fuse, questions, orders)
+  init(
+    fuse: FileDescriptor, source: FileDescriptor, questions: FileDescriptor, orders: FileDescriptor
+  ) throws {
+    (self.fuse, self.source) = (fuse, source)
+    (self.questions, self.orders) = (questions, orders)
     start = try Processes.memoryFile("handlefs start")
     journal = try Processes.memoryFile("handlefs journal")
     opens = try Processes.memoryFile("handlefs opens")
@@ -36,7 +42,7 @@ struct SessionDescriptors {
 
   /// In the order of their numbers.
   var all: [FileDescriptor] {
-    [fuse, control, parking, start, journal, opens, lookups, questions, orders, parked]
+    [fuse, control, parking, start, journal, opens, lookups, questions, orders, parked, source]
   }
 }
 

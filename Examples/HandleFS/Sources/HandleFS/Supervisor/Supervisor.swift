@@ -45,6 +45,7 @@ final class Supervisor {
     program = try Processes.program
     session = try SessionDescriptors(
       fuse: FileDescriptor.open(FilePath("/dev/fuse"), .readWrite, options: .closeOnExec),
+      source: options.openSource(),
       questions: sockets.listen(.server), orders: sockets.listen(.supervisor))
     server = try RunningServer(program, options, &session, inBackground)
   }
@@ -134,6 +135,9 @@ final class Supervisor {
     } catch  where error == .resourceBusy {
       log.notice("in use: unmounted from its place, and served until its last user is gone")
       try Processes.unmount(options.mountpoint, detach: true)
+    } catch {
+      // It was unmounted from its place before.
+      log.notice("not unmounted", metadata: ["error": "\(error)"])
     }
   }
 

@@ -35,7 +35,8 @@ enum Processes {
     return try resolved(parent.isEmpty ? "." : parent).appending(name).string
   }
 
-  private static func resolved(_ path: FilePath) throws -> FilePath {
+  /// The same with the last component, which has to exist.
+  static func resolved(_ path: FilePath) throws -> FilePath {
     guard let real = unsafe path.withPlatformString({ unsafe realpath($0, nil) }) else {
       throw CommandError("\(path): \(Errno(rawValue: errno))")
     }
@@ -174,6 +175,18 @@ enum Processes {
   static func send(_ message: Message, to socket: FileDescriptor) {
     var byte = message.rawValue
     _ = unsafe Glibc.send(socket.rawValue, &byte, 1, CInt(MSG_NOSIGNAL))
+  }
+
+  /// Sends all of a line without waiting; says whether there was room for it.
+  static func sendAtOnce(_ line: String, to socket: FileDescriptor) -> Bool {
+    let bytes = Array(line.utf8)
+    let flags = CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT)
+    return unsafe Glibc.send(socket.rawValue, bytes, bytes.count, flags) == bytes.count
+  }
+
+  /// Both sides read the end of it.
+  static func shutDown(_ socket: FileDescriptor) {
+    _ = shutdown(socket.rawValue, CInt(SHUT_RDWR))
   }
 
   /// The next message; `nil` where the other side is closed.
