@@ -14,6 +14,8 @@ struct Serve: ParsableCommand {
   func run() throws {
     let log = Log.start(inBackground: background)
     Processes.ignoreClosedPipes()
+    // While it has its path.
+    _ = Processes.program
     let session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
     let source = try Source(mount, session.source)

@@ -26,10 +26,14 @@ final class Supervision: Sendable {
 
   /// Listens for as long as the server runs.
   func listen() {
+    var started = Int.min / 2
     while true {
       switch Processes.receive(from: session.withLock { $0.control }) {
       case .stop: Session.stop()
       case nil:
+        // Not many in a second, where each of them ends at once.
+        if Processes.now - started < 1000 { Processes.sleep(seconds: 1) }
+        started = Processes.now
         do {
           try startSupervisor()
         } catch {

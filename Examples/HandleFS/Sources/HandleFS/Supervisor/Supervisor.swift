@@ -22,7 +22,8 @@ final class Supervisor {
   private let inBackground: Bool
   private let signals: FileDescriptor
   private var session: SessionDescriptors
-  private var sockets: Sockets
+  /// `nil` where the file system has been taken from its place.
+  private var sockets: Sockets?
   private var program: FilePath
   private var server: RunningServer
   private var parked = ParkedFiles()
@@ -41,8 +42,9 @@ final class Supervisor {
     Processes.raiseDescriptorLimit()
     Processes.ignoreClosedPipes()
     signals = try Processes.signals()
-    sockets = try Sockets()
-    program = try Processes.program
+    let sockets = try Sockets()
+    self.sockets = sockets
+    program = Processes.program
     session = try SessionDescriptors(
       fuse: FileDescriptor.open(FilePath("/dev/fuse"), .readWrite, options: .closeOnExec),
       source: options.openSource(),
@@ -64,8 +66,8 @@ final class Supervisor {
     signals = try Processes.signals()
     session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
-    sockets = try Sockets(of: options.mountpoint)
-    program = try Processes.program
+    sockets = try? Sockets(of: options.mountpoint)
+    program = Processes.program
     server = try RunningServer(adopting: id, session)
     log.warning("took over a server whose supervisor was killed", metadata: ["pid": "\(id)"])
   }
@@ -74,7 +76,7 @@ final class Supervisor {
   ///
   /// - Parameter isServed: called once it is.
   func run(_ isServed: () -> Void) throws {
-    defer { sockets.removeOwn() }
+    defer { sockets?.removeOwn() }
     try server.waitUntilPrepared()
     do throws(Errno) {
       try Processes.mount(
@@ -84,7 +86,7 @@ final class Supervisor {
     }
     do {
       try answerStart()
-      try sockets.publish(options.mountpoint)
+      try sockets?.publish(options.mountpoint)
       server.tellMounted(passthrough)
       guard server.receive() == .serving else { throw ExitCode.failure }
       isServed()
@@ -109,7 +111,7 @@ final class Supervisor {
 
   /// Watches over an adopted server until the file system is unmounted.
   func goOn() throws {
-    defer { sockets.removeOwn() }
+    defer { sockets?.removeOwn() }
     try watch()
   }
 

@@ -78,15 +78,13 @@ enum Processes {
 
   static var id: Int32 { getpid() }
 
-  /// The program that this process runs.
-  static var program: FilePath {
-    get throws(Errno) {
-      var path = [CChar](repeating: 0, count: Int(PATH_MAX))
-      let length = unsafe readlink("/proc/self/exe", &path, path.count - 1)
-      guard length > 0 else { throw Errno(rawValue: errno) }
-      return FilePath(platformString: path)
-    }
-  }
+  /// The program that this process runs, by the path that it had when it was first asked for: it may be
+  /// replaced later.
+  static let program: FilePath = {
+    var path = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let length = unsafe readlink("/proc/self/exe", &path, path.count - 1)
+    return length > 0 ? FilePath(platformString: path) : "/proc/self/exe"
+  }()
 
   /// Who writes to somebody that is gone gets `EPIPE`, and no signal.
   static func ignoreClosedPipes() { signal(SIGPIPE, SIG_IGN) }
