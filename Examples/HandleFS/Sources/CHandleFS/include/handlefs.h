@@ -159,6 +159,8 @@ int hf_connect(const char *path);
 void hf_log(int priority, const char *text);
 /* Standard input, output and error lead nowhere. */
 int hf_silence(void);
+/* Opens those of the three that are closed, so that no other file gets their numbers. */
+int hf_open_standard(void);
 int hf_raise_limit(void);
 int hf_wait(int pid);
 

@@ -22,6 +22,7 @@ struct Mount: ParsableCommand {
   var foreground = false
 
   func run() throws {
+    Processes.openStandard()
     let mount = try mount.absolute()
     guard !foreground else {
       return try Supervisor(mount, inBackground: false).run {}

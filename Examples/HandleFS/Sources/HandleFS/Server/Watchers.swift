@@ -44,7 +44,10 @@ final class Watchers: Sendable {
     for node in nodes { try watch(node, watcher, comesAgain: comesAgain) }
     state.withLock { $0.sockets[watcher] = socket }
     send("{\"watching\": \(nodes.count)}", to: watcher)
-    if comesAgain { sweep(tell: watcher) }
+    if comesAgain {
+      tellOfLimbo(watcher)
+      sweep(tell: watcher)
+    }
     // It sends nothing more, and so this is its end.
     _ = try? socket.readOnce(1)
   }
@@ -110,6 +113,16 @@ final class Watchers: Sendable {
     for watch in watches {
       let wanted = watch.mask.intersection(mask)
       if !wanted.isEmpty { send(line(node, wanted, name), to: watch.watcher) }
+    }
+  }
+
+  /// Tells a watcher that comes again of what a server before this one had taken for telling.
+  private func tellOfLimbo(_ watcher: WatcherID) {
+    for node in (try? store.limbo()) ?? [] where node.isReported {
+      guard (try? store.watches(of: node.id))?.contains(where: { $0.watcher == watcher }) ?? false
+      else { continue }
+      send(line(node.id, .deleteSelf, ""), to: watcher)
+      _ = try? store.unwatch(node.id, by: watcher)
     }
   }
 

@@ -51,6 +51,9 @@ enum Processes {
 
   static func log(priority: Int32, _ text: String) { unsafe hf_log(priority, text) }
 
+  /// Standard input, output and error are open, wherever they lead.
+  static func openStandard() { _ = hf_open_standard() }
+
   /// Standard input, output and error lead nowhere from here on.
   static func silence() { _ = hf_silence() }
 
