@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/syscall.h>
@@ -359,75 +358,4 @@ void hs_event_wait(struct hs_event *event)
     atomic_compare_exchange_strong(&event->state, &unset, 2);
     while (atomic_load_explicit(&event->state, memory_order_acquire) != 1)
         syscall(SYS_futex, &event->state, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
-}
-
-/* Of <linux/fuse.h> of Linux 6.9. */
-struct backing_map {
-    int32_t fd;
-    uint32_t flags;
-    uint64_t padding;
-};
-#define BACKING_OPEN _IOW(229, 1, struct backing_map)
-#define BACKING_CLOSE _IOW(229, 2, uint32_t)
-
-int hs_backing_open(int fuse, int fd, uint32_t *id)
-{
-    struct backing_map map = {.fd = fd};
-    int number = result(ioctl(fuse, BACKING_OPEN, &map));
-    if (number < 0)
-        return number;
-    *id = (uint32_t)number;
-    return 0;
-}
-
-int hs_backing_close(int fuse, uint32_t id)
-{
-    return result(ioctl(fuse, BACKING_CLOSE, &id));
-}
-
-int hs_socket_pair(int sockets[2])
-{
-    return result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
-}
-
-union descriptor_message {
-    struct cmsghdr header;
-    char room[CMSG_SPACE(sizeof(int))];
-};
-
-int hs_send_descriptor(int socket, const uint64_t words[2], int fd)
-{
-    union descriptor_message control = {0};
-    struct iovec data = {.iov_base = (void *)words, .iov_len = 16};
-    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
-    if (fd >= 0) {
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control.room;
-    }
-    long sent = sendmsg(socket, &message, MSG_NOSIGNAL);
-    return sent < 0 ? -errno : 0;
-}
-
-int hs_receive_descriptor(int socket, uint64_t words[2], int *fd)
-{
-    union descriptor_message control = {0};
-    struct iovec data = {.iov_base = words, .iov_len = 16};
-    struct msghdr message = {
-        .msg_iov = &data,
-        .msg_iovlen = 1,
-        .msg_control = &control,
-        .msg_controllen = sizeof control.room,
-    };
-    *fd = -1;
-    long length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    if (length <= 0)
-        return length < 0 ? -errno : 0;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-        memcpy(fd, CMSG_DATA(header), sizeof *fd);
-    return 1;
 }

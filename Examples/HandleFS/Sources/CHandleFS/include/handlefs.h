@@ -64,6 +64,9 @@ const struct fuse_in_header *hf_request(void);
 
 /* MARK: Credentials of this thread */
 
+/* Before anything else in a thread that serves: its mask is its own from here on. */
+void hf_prepare_thread(void);
+
 /* New files of this thread belong to these, and get their permissions under this mask. The thread
  * keeps its capabilities: whether its caller may, the kernel has checked. */
 void hf_act_for(uid_t uid, gid_t gid, mode_t mask);

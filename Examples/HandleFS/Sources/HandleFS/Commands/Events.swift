@@ -52,7 +52,12 @@ struct Events: ParsableCommand {
   /// The number of a file's node, as the kernel puts it into a file handle of the mount.
   private static func node(_ path: String) throws -> UInt64 {
     let here = FileDescriptor(rawValue: AT_FDCWD)
-    let handle = try KernelFileHandle(name: FilePath(path), in: here)
+    let handle: KernelFileHandle
+    do throws(Errno) {
+      handle = try KernelFileHandle(name: FilePath(path), in: here)
+    } catch {
+      throw CommandError("\(path): \(error); name a file below the mount point")
+    }
     guard handle.type.rawValue == 0x81 || handle.type.rawValue == 0x82, handle.length >= 12 else {
       throw CommandError("\(path) is not on a file system of handlefs")
     }

@@ -51,7 +51,6 @@ final class Server: Sendable {
 
 /// What a server is told by its supervisor.
 struct ServerOptions {
-  var isReadOnly: Bool
   /// Whether what is mounted inside the directory is shown too.
   var crossesMounts: Bool
   /// For how long the kernel may believe names and attributes, in seconds.

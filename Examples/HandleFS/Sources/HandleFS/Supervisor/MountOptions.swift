@@ -58,7 +58,7 @@ struct MountOptions: ParsableArguments {
       return try FileDescriptor.open(
         FilePath(source), .readOnly, options: [.directory, .closeOnExec])
     } catch {
-      throw CommandError("opening \(source): \(error)")
+      throw CommandError("opening \(source): \(error); name a directory that exists")
     }
   }
 

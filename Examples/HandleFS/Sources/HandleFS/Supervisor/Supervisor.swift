@@ -82,7 +82,8 @@ final class Supervisor {
       try Processes.mount(
         options.source, on: options.mountpoint, fuse: session.fuse, readOnly: options.readOnly)
     } catch {
-      throw CommandError("mounting on \(options.mountpoint): \(error)")
+      throw CommandError(
+        "mounting on \(options.mountpoint): \(error); name a directory, and run as root")
     }
     do {
       try answerStart()

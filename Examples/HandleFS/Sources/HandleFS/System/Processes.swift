@@ -38,7 +38,8 @@ enum Processes {
   /// The same with the last component, which has to exist.
   static func resolved(_ path: FilePath) throws -> FilePath {
     guard let real = unsafe path.withPlatformString({ unsafe realpath($0, nil) }) else {
-      throw CommandError("\(path): \(Errno(rawValue: errno))")
+      throw CommandError(
+        "\(path): \(Errno(rawValue: errno)); name a directory that exists")
     }
     defer { unsafe free(real) }
     return unsafe FilePath(platformString: real)

@@ -1,0 +1,51 @@
+/* What a thread may, and for whom it acts. */
+#define _GNU_SOURCE
+#include "handlefs.h"
+#include "result.h"
+
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static _Thread_local uid_t acting_uid;
+static _Thread_local gid_t acting_gid;
+static _Thread_local mode_t acting_mask;
+
+void hf_prepare_thread(void)
+{
+    /* A mask of its own, and capabilities that stay when the user changes. */
+    unshare(CLONE_FS);
+    prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
+    umask(0);
+    acting_mask = 0;
+}
+
+void hf_act_for(uid_t uid, gid_t gid, mode_t mask)
+{
+    if (gid != acting_gid)
+        syscall(SYS_setfsgid, gid);
+    if (uid != acting_uid)
+        syscall(SYS_setfsuid, uid);
+    if (mask != acting_mask)
+        umask(mask);
+    acting_uid = uid;
+    acting_gid = gid;
+    acting_mask = mask;
+}
+
+int hf_set_fsetid(int on)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data))
+        return -errno;
+    if (on)
+        data[0].effective |= 1u << CAP_FSETID;
+    else
+        data[0].effective &= ~(1u << CAP_FSETID);
+    return (int)result(syscall(SYS_capset, &header, data));
+}

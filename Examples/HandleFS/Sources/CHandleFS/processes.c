@@ -1,0 +1,181 @@
+/* Mounting, and what a supervisor does with processes and sockets. */
+#define _GNU_SOURCE
+#include "handlefs.h"
+#include "result.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+int hf_mount(int fuse, const char *source, const char *target, int read_only)
+{
+    char options[128];
+    snprintf(options, sizeof options,
+             "fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other", fuse);
+    /* What may not be done on the file system of the source may not be done here. */
+    struct statvfs status;
+    if (statvfs(source, &status))
+        return -errno;
+    unsigned long flags = read_only ? MS_RDONLY : 0;
+    if (status.f_flag & ST_NOSUID)
+        flags |= MS_NOSUID;
+    if (status.f_flag & ST_NODEV)
+        flags |= MS_NODEV;
+    if (status.f_flag & ST_NOEXEC)
+        flags |= MS_NOEXEC;
+    return (int)result(mount(source, target, "fuse.handlefs", flags, options));
+}
+
+int hf_unmount(const char *target, int detach)
+{
+    return (int)result(umount2(target, UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0)));
+}
+
+int hf_memory_file(const char *name) { return (int)result(memfd_create(name, MFD_CLOEXEC)); }
+
+int hf_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &set, NULL))
+        return -errno;
+    return (int)result(signalfd(-1, &set, SFD_CLOEXEC));
+}
+
+int hf_next_signal(int signals)
+{
+    struct signalfd_siginfo info;
+    ssize_t n = read(signals, &info, sizeof info);
+    return n < 0 ? -errno : (int)info.ssi_signo;
+}
+
+int hf_process(int pid) { return (int)result(syscall(SYS_pidfd_open, pid, 0)); }
+
+int hf_spawn(const char *path, char *const arguments[], const int *descriptors, int count,
+             int new_session)
+{
+    extern char **environ;
+    int copies[16];
+    /* Out of the way of the numbers that they are to get. */
+    for (int i = 0; i < count; i++) {
+        copies[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 64);
+        if (copies[i] < 0)
+            return -errno;
+    }
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    for (int i = 0; i < count; i++)
+        posix_spawn_file_actions_adddup2(&actions, copies[i], 3 + i);
+    /* What this process was started with is not for one that outlives it. */
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3 + count);
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    /* What a terminal sends to the program is not meant for its server. */
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETSIGMASK |
+                                 (new_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP));
+    pid_t pid = -1;
+    int error = posix_spawn(&pid, path, &actions, &attributes, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    for (int i = 0; i < count; i++)
+        close(copies[i]);
+    return error ? -error : pid;
+}
+
+static int local_socket(const char *path, struct sockaddr_un *address)
+{
+    address->sun_family = AF_UNIX;
+    if (strlen(path) >= sizeof address->sun_path)
+        return -ENAMETOOLONG;
+    strcpy(address->sun_path, path);
+    return (int)result(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+int hf_listen(const char *path)
+{
+    struct sockaddr_un address = {0};
+    int fd = local_socket(path, &address);
+    if (fd < 0)
+        return fd;
+    unlink(path);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) || chmod(path, 0600) ||
+        listen(fd, 16)) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+int hf_accept(int listener) { return (int)result(accept4(listener, NULL, NULL, SOCK_CLOEXEC)); }
+
+int hf_connect(const char *path)
+{
+    struct sockaddr_un address = {0};
+    int fd = local_socket(path, &address);
+    if (fd < 0)
+        return fd;
+    if (connect(fd, (struct sockaddr *)&address, sizeof address)) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+void hf_log(int priority, const char *text) { syslog(LOG_DAEMON | priority, "%s", text); }
+
+int hf_silence(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (int i = 0; i < 3; i++)
+        dup2(fd, i);
+    close(fd);
+    return 0;
+}
+
+int hf_open_standard(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd < 3);
+    if (fd < 0)
+        return -errno;
+    close(fd);
+    return 0;
+}
+
+int hf_raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return -errno;
+    limit.rlim_cur = limit.rlim_max;
+    return (int)result(setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+int hf_wait(int pid) { return (int)result(waitpid(pid, NULL, WNOHANG)); }

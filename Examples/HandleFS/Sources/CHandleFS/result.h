@@ -1,0 +1,9 @@
+#ifndef HANDLEFS_RESULT_H
+#define HANDLEFS_RESULT_H
+
+#include <errno.h>
+
+/* What a system call returned, or -errno. */
+static inline long result(long value) { return value < 0 ? -errno : value; }
+
+#endif

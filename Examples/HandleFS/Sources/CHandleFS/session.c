@@ -1,0 +1,239 @@
+/* The session with the kernel, and the threads that serve it. */
+#define _GNU_SOURCE
+#include "handlefs.h"
+#include "result.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void *server, int fuse)
+{
+    char *arguments[] = {"handlefs", NULL};
+    struct fuse_args args = FUSE_ARGS_INIT(1, arguments);
+    struct fuse_session *session = fuse_session_new(&args, operations, sizeof *operations, server);
+    if (!session)
+        return NULL;
+    char path[32];
+    snprintf(path, sizeof path, "/dev/fd/%d", fuse);
+    if (fuse_session_mount(session, path)) {
+        fuse_session_destroy(session);
+        return NULL;
+    }
+    return session;
+}
+
+void hf_take_init(struct fuse_session *session, void *message, size_t length)
+{
+    struct fuse_buf buffer = {.mem = message, .size = length};
+    fuse_session_process_buf(session, &buffer);
+}
+
+/* struct fuse_init_out of Linux 6.9. */
+struct init_reply {
+    struct fuse_out_header header;
+    struct {
+        uint32_t major, minor, max_readahead, flags;
+        uint16_t max_background, congestion_threshold;
+        uint32_t max_write, time_gran;
+        uint16_t max_pages, map_alignment;
+        uint32_t flags2, max_stack_depth, unused[6];
+    } body;
+};
+
+#define PASSTHROUGH (1u << 5) /* FUSE_PASSTHROUGH, bit 37 */
+
+int hf_answer_init(int fuse, const void *message, size_t length, int passthrough)
+{
+    const struct fuse_in_header *header = message;
+    struct fuse_init_in in = {0};
+    size_t size = length - sizeof *header;
+    memcpy(&in, header + 1, size < sizeof in ? size : sizeof in);
+    uint32_t wanted = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_EXPORT_SUPPORT | FUSE_DONT_MASK |
+                      FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
+                      FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_POSIX_ACL | FUSE_MAX_PAGES |
+                      FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
+    struct init_reply reply = {
+        .header = {.len = sizeof reply, .unique = header->unique},
+        .body = {
+            .major = FUSE_KERNEL_VERSION,
+            .minor = FUSE_KERNEL_MINOR_VERSION,
+            .max_readahead = in.max_readahead,
+            .flags = in.flags & wanted,
+            .max_background = 64,
+            .congestion_threshold = 48,
+            .max_write = 1 << 20,
+            .time_gran = 1,
+            .max_pages = 256,
+        },
+    };
+    int has = passthrough && in.flags & FUSE_INIT_EXT && in.flags2 & PASSTHROUGH;
+    if (has) {
+        reply.body.flags2 = PASSTHROUGH;
+        reply.body.max_stack_depth = 1;
+    }
+    long written = write(fuse, &reply, sizeof reply);
+    return written < 0 ? -errno : has;
+}
+
+int hf_resend(int fuse)
+{
+    struct fuse_out_header notice = {.len = sizeof notice, .error = 7 /* FUSE_NOTIFY_RESEND */};
+    long written = write(fuse, &notice, sizeof notice);
+    return written < 0 ? -errno : 0;
+}
+
+static _Thread_local const struct fuse_in_header *current;
+
+const struct fuse_in_header *hf_request(void) { return current; }
+
+struct worker {
+    pthread_t thread;
+    struct fuse_session *session;
+    atomic_int ended;
+    int result;
+};
+
+static hf_handler serve_unknown;
+static void *server_of_unknown;
+
+int hf_reply(int fuse, const struct fuse_in_header *request, int error, const void *body,
+             size_t length)
+{
+    struct fuse_out_header header = {
+        .len = (uint32_t)(sizeof header + length),
+        .error = -error,
+        .unique = request->unique,
+    };
+    struct iovec parts[] = {
+        {.iov_base = &header, .iov_len = sizeof header},
+        {.iov_base = (void *)body, .iov_len = length},
+    };
+    return (int)result(writev(fuse, parts, 2));
+}
+
+int hf_fill_statx(int fd, uint64_t inode, double seconds, struct hf_statx_reply *reply)
+{
+    struct statx status;
+    _Static_assert(sizeof status == sizeof reply->status, "struct statx");
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &status))
+        return -errno;
+    memset(reply, 0, sizeof *reply);
+    reply->seconds = (uint64_t)seconds;
+    reply->nanoseconds = (uint32_t)((seconds - (double)reply->seconds) * 1e9);
+    status.stx_ino = inode;
+    memcpy(reply->status, &status, sizeof status);
+    return 0;
+}
+
+/* The threads that serve. Only a few wait in read(2): the kernel wakes them in turn, and each has to
+ * get its data from memory anew. The others wait here, until all those few are at work. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t wanted, ending;
+    struct worker *workers;
+    int count, reading, stopping;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wanted = PTHREAD_COND_INITIALIZER,
+          .ending = PTHREAD_COND_INITIALIZER};
+
+enum { MOST_READING = 2 };
+
+/* Waits for a turn to read; 0 where serving is to end. */
+static int begin_reading(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    while (pool.reading >= MOST_READING && !pool.stopping)
+        pthread_cond_wait(&pool.wanted, &pool.lock);
+    pool.reading++;
+    int goes_on = !pool.stopping;
+    pthread_mutex_unlock(&pool.lock);
+    return goes_on;
+}
+
+static void end_reading(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    if (--pool.reading == 0)
+        pthread_cond_signal(&pool.wanted);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct fuse_buf buffer = {0};
+    hf_prepare_thread();
+    worker->result = 1;
+    while (begin_reading()) {
+        int length = fuse_session_receive_buf(worker->session, &buffer);
+        end_reading();
+        if (length == -EINTR)
+            continue;
+        if (length <= 0) {
+            worker->result = length;
+            hf_stop();
+            break;
+        }
+        current = buffer.mem;
+        if (current->opcode == HF_TMPFILE || current->opcode == HF_STATX)
+            serve_unknown(server_of_unknown, current);
+        else
+            fuse_session_process_buf(worker->session, &buffer);
+    }
+    free(buffer.mem);
+    worker->ended = 1;
+    return NULL;
+}
+
+static void nothing(int signal) { (void)signal; }
+
+int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server)
+{
+    serve_unknown = handler;
+    server_of_unknown = server;
+    /* Ends a read that waits, where it is sent to its thread. */
+    struct sigaction action = {.sa_handler = nothing};
+    sigaction(SIGUSR1, &action, NULL);
+    pool.workers = calloc((size_t)threads, sizeof *pool.workers);
+    if (!pool.workers)
+        return -ENOMEM;
+    for (int i = 0; i < threads; i++) {
+        pool.workers[i].session = session;
+        int error = pthread_create(&pool.workers[i].thread, NULL, work, &pool.workers[i]);
+        if (error)
+            return -error;
+        pool.count = i + 1;
+    }
+    pthread_mutex_lock(&pool.lock);
+    while (!pool.stopping)
+        pthread_cond_wait(&pool.ending, &pool.lock);
+    pthread_mutex_unlock(&pool.lock);
+    int answer = 1;
+    for (int i = 0; i < threads; i++) {
+        /* A signal may have come just before the read that it was to end. */
+        while (!pool.workers[i].ended) {
+            pthread_kill(pool.workers[i].thread, SIGUSR1);
+            struct timespec moment = {.tv_nsec = 1000000};
+            nanosleep(&moment, NULL);
+        }
+        pthread_join(pool.workers[i].thread, NULL);
+        if (pool.workers[i].result <= 0)
+            answer = pool.workers[i].result;
+    }
+    return answer;
+}
+
+void hf_stop(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    pool.stopping = 1;
+    pthread_cond_broadcast(&pool.wanted);
+    pthread_cond_broadcast(&pool.ending);
+    pthread_mutex_unlock(&pool.lock);
+}

@@ -1,0 +1,43 @@
+internal import HandleStore
+internal import SystemPackage
+
+/// The directory that is shown, and the store that knows its files.
+struct Source {
+  let store: Store
+  let export: Export
+  let filesystem: FilesystemID
+
+  init(_ options: MountOptions, _ source: FileDescriptor) throws {
+    store = try Store(at: FilePath(options.store))
+    filesystem = try store.attach(source)
+    // Those that a server before this one has come to.
+    if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
+    export = try Self.export(of: source, options, in: store)
+  }
+
+  /// Not what a FUSE server shows: it may be this one, which would wait for itself.
+  private static func attachMounts(below source: String, to store: Store) throws {
+    for mount in try MountTable.mounts()
+    where mount.point.hasPrefix("\(source)/") && !mount.type.hasPrefix("fuse") {
+      let directory = try? FileDescriptor.open(
+        FilePath(mount.point), .readOnly, options: [.directory, .closeOnExec])
+      guard let directory else { continue }
+      _ = try? store.attach(directory)
+      try directory.close()
+    }
+  }
+
+  private static func export(
+    of root: FileDescriptor, _ options: MountOptions, in store: Store
+  ) throws -> Export {
+    let name = "handlefs \(options.source)"
+    let handle = try KernelFileHandle(of: root)
+    if let known = try store.exports().first(where: { $0.name == name }) {
+      if known.isReadOnly == options.readOnly, known.layers.map(\.root) == [handle] {
+        return try store.openExport(name)
+      }
+      try store.removeExport(name)
+    }
+    return try store.addExport(name, roots: [root], isReadOnly: options.readOnly)
+  }
+}

@@ -1,0 +1,43 @@
+internal import SystemPackage
+
+/// One line to a mounted file system, and its answer.
+enum Conversation {
+  static func open(
+    _ line: String, _ kind: Sockets.Kind, of mountpoint: String
+  ) throws -> FileDescriptor {
+    let path = try Processes.absolute(mountpoint)
+    do throws(Errno) {
+      let socket = try Sockets(of: path).connect(kind)
+      try socket.writeOnce(Array("\(line)\n".utf8))
+      return socket
+    } catch {
+      throw CommandError(
+        error == .noSuchFileOrDirectory
+          ? "no handlefs is mounted on \(path); see /proc/mounts"
+          : "the \(kind.rawValue) of \(path) does not answer: \(error); run as root, and see its log"
+      )
+    }
+  }
+
+  static func ask(_ line: String, _ kind: Sockets.Kind, of mountpoint: String) throws -> String {
+    let socket = try open(line, kind, of: mountpoint)
+    defer { try? socket.close() }
+    var answer: [UInt8] = []
+    while case let bytes = try socket.readOnce(4096), !bytes.isEmpty { answer += bytes }
+    var text = String(decoding: answer, as: UTF8.self)
+    while text.last == "\n" { text.removeLast() }
+    return text
+  }
+
+  /// The line that the other side sends first; empty where it takes more than a second.
+  static func line(from socket: FileDescriptor) -> String {
+    var line: [UInt8] = []
+    while line.count < 1 << 20, line.last != UInt8(ascii: "\n") {
+      guard Processes.wait(for: [socket], milliseconds: 1000)[0],
+        let bytes = try? socket.readOnce(4096), !bytes.isEmpty
+      else { return "" }
+      line += bytes
+    }
+    return String(decoding: line.dropLast(), as: UTF8.self)
+  }
+}
