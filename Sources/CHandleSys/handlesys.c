@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/btrfs.h>
 #include <linux/fanotify.h>
@@ -245,17 +244,6 @@ long hs_path_in(int descriptors, int fd, char *buffer, size_t length)
     return read_link(descriptors, link, buffer, length);
 }
 
-int hs_allocate(int fd, int64_t offset, int64_t length, int unshare)
-{
-    return result(fallocate(fd, unshare ? FALLOC_FL_UNSHARE_RANGE : 0, offset, length));
-}
-
-int64_t hs_find_data(int fd, int64_t offset)
-{
-    off_t found = lseek(fd, offset, SEEK_DATA);
-    return found < 0 ? -errno : found;
-}
-
 int hs_lock(int fd, int shared)
 {
     struct flock lock = {.l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
@@ -278,15 +266,6 @@ uint64_t hs_unique_mount(int fd)
     if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE, &x) || !(x.stx_mask & STATX_MNT_ID_UNIQUE))
         return 0;
     return x.stx_mnt_id;
-}
-
-int hs_disable_copy_on_write(int fd)
-{
-    int flags;
-    if (ioctl(fd, FS_IOC_GETFLAGS, &flags))
-        return -errno;
-    flags |= FS_NOCOW_FL;
-    return result(ioctl(fd, FS_IOC_SETFLAGS, &flags));
 }
 
 static atomic_uint fork_count;

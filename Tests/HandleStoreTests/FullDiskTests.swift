@@ -85,6 +85,30 @@ import Testing
     try filling.finish(store)
   }
 
+  /// Of one that writes in place.
+  @Test(arguments: disks.filter { $0.kind != .btrfs })
+  func aKilledProcessIsFollowedByAnotherOnAFullDisk(_ disk: Disk) throws {
+    let volume = try disk.make()
+    let store = volume.path.appending("store")
+    let logs = try TemporaryDirectory()
+    let first = try Filling(store, disk, logs)
+    #expect(first.child.line() == "open")
+    #expect(first.register(15_000) == "registered")
+    let ballast = try Ballast(in: volume.path)
+    first.child.kill()
+    let others = try TemporaryDirectory()
+    let second = try Filling(store, disk, others)
+    #expect(second.child.line() == "open")
+    #expect(second.register(1_000_000) == "full")
+    try ballast.remove()
+    #expect(second.register(5_000) == "registered")
+    try second.finish(store)
+    var witness = Witness()
+    witness.read(try AcknowledgementLog.lines(first.log))
+    try witness.check(try Store(at: store))
+    #expect(witness.findings.isEmpty)
+  }
+
   @Test(arguments: fewerDisks) func aSparseCopyOnAFullDiskIsNoHarm(_ disk: Disk) throws {
     let volume = try disk.make()
     let logs = try TemporaryDirectory()

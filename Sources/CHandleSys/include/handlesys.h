@@ -113,7 +113,8 @@ long hs_path_of(int fd, char *buffer, size_t length);
 /* The same with /proc/self/fd open as `descriptors`: faster. */
 long hs_path_in(int descriptors, int fd, char *buffer, size_t length);
 
-/* fallocate(2), with FALLOC_FL_UNSHARE_RANGE where `unshare` is set. */
+/* fallocate(2), with FALLOC_FL_UNSHARE_RANGE where `unshare` is set. No error where the disk is full
+ * and the file has all these blocks. */
 int hs_allocate(int fd, int64_t offset, int64_t length, int unshare);
 
 /* SEEK_DATA: the first offset at or behind `offset` that may hold another byte than 0; -ENXIO where there

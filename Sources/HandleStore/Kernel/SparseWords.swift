@@ -22,7 +22,8 @@ internal import SystemPackage
 
   /// What is to be given back.
   @safe private struct Made {
-    var parts: [SharedWords] = []
+    /// By the number of the first word.
+    var parts: [UInt64: SharedWords] = [:]
     var tables: [UInt] = []
   }
 
@@ -73,8 +74,15 @@ internal import SystemPackage
 
   /// Makes every word 0.
   func clear() {
-    for part in made.withLock({ $0.parts }) {
+    for (_, part) in made.withLock({ $0.parts }) {
       for i in 0..<part.count where part[i] != 0 { part[i] = 0 }
+    }
+  }
+
+  /// The numbers of the words that are not 0, in no order.
+  var indices: [UInt64] {
+    made.withLock { $0.parts }.flatMap { first, part in
+      (0..<part.count).filter { part[$0] != 0 }.map { first + UInt64($0) }
     }
   }
 
@@ -114,7 +122,7 @@ internal import SystemPackage
       guard unsafe found(index) == nil else { return }
       let words = try SharedWords(
         of: file.descriptor, from: Int(index & ~UInt64(Self.part - 1)) * 8, count: Self.part)
-      made.parts.append(words)
+      made.parts[index & ~UInt64(Self.part - 1)] = words
       let middle = unsafe Self.tableOrNew(root, index, 2, &made)
       let last = unsafe Self.tableOrNew(middle, index, 1, &made)
       let part = unsafe UInt(bitPattern: Unmanaged.passUnretained(words).toOpaque())

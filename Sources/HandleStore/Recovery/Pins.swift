@@ -29,6 +29,11 @@ public final class Pins: Sendable {
   /// - Complexity: O(1), without a lock. Any thread.
   public func count(of node: NodeID) -> UInt64 { words[node.rawValue] }
 
+  /// The nodes that are pinned, in no order.
+  ///
+  /// - Complexity: O(pinned node ids, by 8,192). Any thread; what is pinned meanwhile may be there or not.
+  public var nodes: [NodeID] { words.indices.map(NodeID.init(rawValue:)) }
+
   /// Takes back pins of a node, as many as there are: a count goes no lower than 0, whatever the client
   /// asks for. It does not drop the node; that is for ``Store/forget(_:)``.
   ///

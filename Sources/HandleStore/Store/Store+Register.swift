@@ -73,8 +73,13 @@ extension Store {
     try requireOwn(candidate, filesystem)
     let entry = registrar.entry(candidate.handle)
     if let known = try existing(candidate, entry, registrar) { return known }
-    return try writer.perform(
-      RegisteringOne(candidate: candidate, entry: entry, registrar: registrar))
+    do {
+      return try writer.perform(
+        RegisteringOne(candidate: candidate, entry: entry, registrar: registrar))
+    } catch {
+      guard case .diskFull = StoreError(any: error, path: path) else { throw error }
+      return try known([candidate], registrar, else: error)[0]
+    }
   }
 
   func registered(
@@ -88,7 +93,25 @@ extension Store {
       last = span[i].status.device
       try requireOwn(span[i], filesystem)
     }
-    return try writer.perform(Registering(candidates: candidates, registrar: registrar))
+    do {
+      return try writer.perform(Registering(candidates: candidates, registrar: registrar))
+    } catch {
+      guard case .diskFull = StoreError(any: error, path: path) else { throw error }
+      return try known(candidates, registrar, else: error)
+    }
+  }
+
+  /// The results where all files are known: for them a full disk has room.
+  ///
+  /// - Throws: `error` where one is not.
+  private func known(
+    _ candidates: [Candidate], _ registrar: Registrar, else error: any Error
+  ) throws -> [Registration] {
+    try candidates.map { candidate in
+      let entry = registrar.entry(candidate.handle)
+      guard let node = try recorded(candidate, entry, registrar.magic) else { throw error }
+      return Registration(node: node, generation: incarnation, outcome: .existing)
+    }
   }
 
   private func registrar(on filesystem: FilesystemID) throws -> Registrar {

@@ -23,7 +23,7 @@ struct StoreOpening {
     let era = try Era(of: path)
     if isNew { try Self.startAgain(path) } else { try Self.examine(path, found, era) }
     do {
-      environment = try Self.openEnvironment(path, options)
+      environment = try Self.openEnvironment(path, options, lock)
       do {
         // First of all: what is written to the map before that may be a SIGBUS.
         if !options.readOnly { try environment.allocateMap() }
@@ -93,13 +93,23 @@ struct StoreOpening {
   }
 
   /// Removes what the making of a store left that was cut off: no id of it was handed out, and a power
-  /// cut may have torn it.
+  /// cut may have torn it. LMDB makes its tables in an empty file, which on btrfs is not copied on write:
+  /// else writing the page that ends a commit could fail on a full disk, and LMDB goes on from that no
+  /// more.
   private static func startAgain(_ path: FilePath) throws(StoreError) {
+    let data = path.appending(dataFile)
     do throws(Errno) {
-      try SystemCalls.unlink(path.appending(dataFile))
+      try SystemCalls.unlink(data)
     } catch .noSuchFileOrDirectory {
     } catch {
-      throw StoreError(error, "removing \(path.appending(dataFile))")
+      throw StoreError(error, "removing \(data)")
+    }
+    do throws(Errno) {
+      let file = OwnedDescriptor(
+        try SystemCalls.open(data, flags: SystemCalls.createEmpty, mode: 0o600))
+      try? SystemCalls.disableCopyOnWrite(file.descriptor)
+    } catch {
+      throw error == .noSpace ? .diskFull(path: path) : StoreError(error, "making \(data)")
     }
   }
 
@@ -116,36 +126,18 @@ struct StoreOpening {
   }
 
   private static func openEnvironment(
-    _ path: FilePath, _ options: StoreOptions
+    _ path: FilePath, _ options: StoreOptions, _ lock: WriterLock?
   ) throws -> Environment {
     var mode = EnvironmentMode()
     mode.readOnly = options.readOnly
-    if !options.readOnly {
-      mode.allocates = try Self.canAllocateAhead(path)
+    if let lock, !options.readOnly {
+      mode.allocates = try lock.canAllocateAhead
       mode.noSync = options.durability == .process
       mode.writeMap = mode.noSync && mode.allocates
     }
     return try Environment(
       directory: path, mode: mode, mapSize: options.readOnly ? 0 : Environment.initialMapSize,
       tables: Tables.count)
-  }
-
-  /// Whether fallocate(2) is a promise on this filesystem: no write into allocated space needs a new
-  /// block. Elsewhere (copy-on-write filesystems) a full disk would be a SIGBUS.
-  private static func canAllocateAhead(_ path: FilePath) throws -> Bool {
-    let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
-    let magic = try FilesystemStatus(of: directory.descriptor).magic
-    guard [.ext, .xfs, .tmpfs].contains(magic) else { return false }
-    let probe = path.appending("state.new")
-    let file = OwnedDescriptor(
-      try SystemCalls.open(probe, flags: SystemCalls.createEmpty, mode: 0o600))
-    defer { try? SystemCalls.unlink(probe) }
-    do throws(Errno) {
-      try SystemCalls.allocate(file.descriptor, length: 4096)
-      return true
-    } catch .notSupported {
-      return false  // ext4 without extents
-    }
   }
 
   /// Opens the tables, and sees that they are those of the state file.
@@ -166,7 +158,8 @@ struct StoreOpening {
   }
 
   /// The state of a session that writes, on the disk before its first change. Ids that a killed
-  /// session had reserved are passed over.
+  /// session had reserved are passed over. Where that session was of the same kind nothing is written,
+  /// and so a server that was killed can be started again on a full disk.
   private static func begin(
     _ found: StateFile, _ options: StoreOptions, _ era: Era, in path: FilePath
   ) throws(StoreError) -> StateFile {
@@ -174,7 +167,7 @@ struct StoreOpening {
     state.session = .running
     state.durability = options.durability
     state.era = era
-    try state.write(in: path)
+    if state != found { try state.write(in: path) }
     return state
   }
 }

@@ -43,11 +43,34 @@ final class WriterLock: Sendable {
       throw error == .noSpace ? .diskFull(path: directory) : StoreError(error, "opening \(path)")
     }
     try Self.lock(file, directory, shared: false)
+    // In the place of the last one, for which a full disk has room.
+    let id = "\(SystemCalls.processID)"
+    let padding = String(repeating: " ", count: max(0, Self.width - id.count))
     do throws(Errno) {
-      try SystemCalls.truncate(file.descriptor, to: 0)
-      try SystemCalls.writeAll(file.descriptor, Array("\(SystemCalls.processID)".utf8))
+      try SystemCalls.writeAll(file.descriptor, Array("\(id)\(padding)\n".utf8))
     } catch {
       throw error == .noSpace ? .diskFull(path: directory) : StoreError(error, "writing \(path)")
+    }
+  }
+
+  /// Of a process id.
+  private static let width = 10
+
+  /// Whether fallocate(2) is a promise on the store's filesystem: no write into allocated space needs a
+  /// new block. Elsewhere (copy-on-write filesystems) a full disk would be a SIGBUS.
+  ///
+  /// It is tried with what the file has already, because the disk may be full.
+  var canAllocateAhead: Bool {
+    get throws(Errno) {
+      let magic = try FilesystemStatus(of: file.descriptor).magic
+      guard [.ext, .xfs, .tmpfs].contains(magic) else { return false }
+      do throws(Errno) {
+        try SystemCalls.allocate(file.descriptor, length: Self.width)
+        return true
+      } catch {
+        if error == .notSupported { return false }  // ext4 without extents
+        throw error
+      }
     }
   }
 
@@ -65,8 +88,8 @@ final class WriterLock: Sendable {
 
   /// The process that wrote to the store last, as far as that is known and lives.
   static func holder(_ directory: FilePath) -> Int32? {
-    guard let text = try? SmallFile.read(directory.appending("writer")), let pid = Int32(text),
-      SystemCalls.isRunning(pid)
+    guard let text = try? SmallFile.read(directory.appending("writer")),
+      let pid = Int32(text.prefix { $0.isNumber }), SystemCalls.isRunning(pid)
     else { return nil }
     return pid
   }
