@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import HandleStore
 import SystemPackage
 import TestSupport
@@ -6,6 +7,55 @@ import Testing
 
 /// What `handlefs events` prints.
 @Suite struct EventTests {
+  /// A name is told as it is, whatever it has in it.
+  @Test(.mountsHandleFS) func names() throws {
+    let mounted = try Mounted(.ext4)
+    let names = [
+      (#"quote " backslash \"#, #"quote \" backslash \\"#),
+      ("line\nend\u{1f}", #"line\u000aend\u001f"#),
+      ("größer 名", "größer 名"),
+    ]
+    let events = try Child(
+      [try #require(Mounted.program), "events", mounted.mountpoint.string])
+    #expect(events.line(seconds: 10) == #"{"watching": 1}"#)
+    func expect(_ name: String) {
+      while let line = events.line(seconds: 10) {
+        if line.contains("create") { return #expect(line.contains(#""name": "\#(name)""#)) }
+      }
+      Issue.record("no event of \(name)")
+    }
+    for (name, told) in names {
+      try write("", to: mounted.source.appending(name))
+      expect(told)
+    }
+    try succeed("sh", "-c", #"touch "$0/$(printf 'caf\351 \360\237')""#, mounted.source.string)
+    expect(#"caf\udce9 \udcf0\udc9f"#)
+    events.kill()
+  }
+
+  /// The watches of a client that ends together with its server end as well.
+  @Test(.mountsHandleFS) func clientsThatAreGone() throws {
+    let mounted = try Mounted(.ext4)
+    let command = [try #require(Mounted.program), "events", mounted.mountpoint.string]
+    let (gone, stays) = (try Child(command), try Child(command))
+    for client in [gone, stays] {
+      #expect(client.line(seconds: 10) == #"{"watching": 1}"#)
+    }
+    let server = try #require(mounted.serverID)
+    kill(server, SIGSTOP)
+    gone.kill()
+    kill(server, SIGKILL)
+    try mounted.waitForNewServer(after: server)
+    func watches() throws -> Int {
+      let store = try Store(at: mounted.store, options: StoreOptions(readOnly: true))
+      return try Int(store.summary().watches)
+    }
+    #expect(try watches() == 2)
+    #expect(try eventually(seconds: 20) { try watches() == 1 })
+    stays.kill()
+    #expect(try eventually(seconds: 20) { try watches() == 0 })
+  }
+
   @Test(.mountsHandleFS, arguments: shown)
   func tellsWhatHappens(_ kind: VolumeKind) throws {
     let mounted = try Mounted(kind)

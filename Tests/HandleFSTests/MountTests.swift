@@ -126,6 +126,60 @@ import Testing
     #expect(eventually(seconds: 10) { mounted.serverID == nil && mounted.supervisorID == nil })
   }
 
+  /// Who is told to end does not take what is mounted over it from its place.
+  @Test(.mountsHandleFS) func leavesWhatIsOnTop() throws {
+    let mounted = try Mounted(.ext4)
+    try write("below", to: mounted.source.appending("file"))
+    let below = try #require(mounted.supervisorID)
+    let other = mounted.volume.path.appending("other")
+    try FileManager.default.createDirectory(
+      atPath: other.string, withIntermediateDirectories: false)
+    try write("on top", to: other.appending("file"))
+    let store = try TemporaryDirectory()
+    let top = try Child(
+      [try #require(Mounted.program), other.string, mounted.mountpoint.string, "--foreground"]
+        + ["--store", store.appending("store").string])
+    defer { kill(top.pid, SIGTERM) }
+    func shown() throws -> String {
+      try mounted.run(["cat", "\(mounted.mountpoint)/file"]).output
+    }
+    #expect(try eventually(seconds: 10) { try shown() == "on top" })
+    kill(below, SIGTERM)
+    #expect(eventually(seconds: 10) { mounted.log.contains("not unmounted") })
+    #expect(try shown() == "on top")
+    kill(top.pid, SIGTERM)
+    #expect(top.wait(seconds: 10) == 0)
+    #expect(try shown() == "below")
+    try mounted.unmount()
+  }
+
+  /// A full disk below the store is an error of those who make new files, and leaves nothing of them;
+  /// what is known is served, by the next server too.
+  @Test(.mountsHandleFS) func aStoreWithoutRoom() throws {
+    let disk = try Volume(.ext4, megabytes: 16, format: ["-b", "4096"])
+    let mounted = try Mounted(.ext4, ["--store", disk.path.appending("store").string])
+    try write("text", to: mounted.source.appending("known"))
+    let known = mounted.mountpoint.appending("known").string
+    #expect(try mounted.run(["cat", known]).output == "text")
+    let ballast = try Ballast(in: disk.path)
+    let new = mounted.mountpoint.appending("new").string
+    #expect(try mounted.run(["mkdir", new]).status == 0)
+    let filled = try mounted.load("fill", new).split(separator: " ")
+    #expect(filled.first == "ENOSPC")
+    for _ in 0..<2 {
+      let names = try succeed("ls", mounted.source.appending("new").string)
+      #expect("\(names.split(separator: "\n").count)" == filled.last ?? "")
+      #expect(try mounted.run(["cat", known]).output.hasPrefix("text"))
+      #expect(try mounted.run(["sh", "-c", "echo more >>\(known)"]).status == 0)
+      let server = try mounted.killServer()
+      try mounted.waitForNewServer(after: server)
+    }
+    try ballast.remove()
+    #expect(try mounted.run(["cp", known, "\(known)-2"]).status == 0)
+    #expect(try mounted.run(["cat", "\(known)-2"]).output == "textmore\nmore\n")
+    try mounted.unmount()
+  }
+
   /// What has no name any more goes on as long as it is used, whoever is killed.
   @Test(.mountsHandleFS, arguments: shown) func keepsWhatIsOpen(_ kind: VolumeKind) throws {
     for passthrough in ["auto", "off"] {
@@ -147,6 +201,10 @@ import Testing
         #expect(try mounted.run(["cat", "\(through)/file"]).output == "another")
         #expect(file.ask("read") == "has round \(round)")
         #expect(try mounted.run(["rm", "\(through)/file"]).status == 0)
+        // The next supervisor has it from this server, which did not park it itself.
+        let supervisor = try mounted.killSupervisor()
+        _ = try mounted.waitForNewSupervisor(after: supervisor)
+        usleep(100_000)
       }
       file.kill()
       directory.kill()

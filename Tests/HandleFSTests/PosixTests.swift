@@ -32,8 +32,8 @@ import Testing
       test: "times-move", line: "truncate by path to the same size", kinds: [.xfs, .btrfs],
       reason: "the server truncates by a descriptor, which always touches the times"),
     Difference(
-      test: "set-id-while-open", line: "after a chmod and a write by the user",
-      reason: "a file that is open in FUSE_PASSTHROUGH is written with the server's capabilities"),
+      test: "set-id-while-open", line: "after a chmod and a write by root",
+      reason: "what the kernel writes by FUSE_PASSTHROUGH is written without CAP_FSETID"),
   ]
 
   struct Run: CustomTestStringConvertible, Sendable {

@@ -22,6 +22,44 @@ static int tree(int count, char **arguments)
     return 0;
 }
 
+static int make(int kind, const char *name)
+{
+    switch (kind) {
+    case 0: {
+        int fd = open(name, O_RDWR | O_CREAT | O_EXCL, 0644);
+        return fd < 0 ? fd : close(fd);
+    }
+    case 1: return mkdir(name, 0755);
+    case 2: return mknod(name, S_IFIFO | 0600, 0);
+    default: return symlink("file", name);
+    }
+}
+
+/* Makes files of all types until that fails, and says why; what failed has to leave no name. */
+static int fill(int count, char **arguments)
+{
+    if (count < 1)
+        return 2;
+    MUST(chdir(arguments[0]));
+    char name[32];
+    long made = 0;
+    int error = 0;
+    for (int failed = 0; failed < 4;) {
+        snprintf(name, sizeof name, "%ld", made);
+        if (make((int)(made + failed) % 4, name) == 0) {
+            made++;
+            failed = 0;
+            continue;
+        }
+        failed++;
+        error = errno;
+        if (access(name, F_OK) == 0)
+            fail("%s was made, and is said to be not", name);
+    }
+    printf("%s %ld\n", strerrorname_np(error), made);
+    return 0;
+}
+
 static void print_contents(int fd)
 {
     char text[4096];
@@ -167,6 +205,7 @@ static int forge(int count, char **arguments)
 }
 
 const struct command tools[] = {
+    {"fill", "DIRECTORY", fill},
     {"tree", "DIRECTORY DIRECTORIES FILES", tree},
     {"hold", "FILE [directory]", hold},
     {"handle", "FILE…", handle},

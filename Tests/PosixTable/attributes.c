@@ -153,12 +153,12 @@ static void set_id_while_open(void)
     DO(chmod("file", 06777));
     NUMBER(pwrite(fd, "U", 1, 0));
     if (is_root)
-        show("file");
+        show_after("a chmod and a write by root", "file");
     else
-        show_after("a chmod and a write by the user", "file");
+        show("file");
     DO(chmod("file", 06777));
     AS(USER, GROUP, NUMBER(pwrite(fd, "V", 1, 0)));
-    show_after("a chmod and a write by the user", "file");
+    show("file");
 }
 
 static void set_id_on_chown(void)

@@ -15,6 +15,20 @@ static _Thread_local uid_t acting_uid;
 static _Thread_local gid_t acting_gid;
 static _Thread_local mode_t acting_mask;
 
+/* In the effective set of this thread. */
+static int set_capability(int capability, int on)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data))
+        return -errno;
+    if (on)
+        data[0].effective |= 1u << capability;
+    else
+        data[0].effective &= ~(1u << capability);
+    return (int)result(syscall(SYS_capset, &header, data));
+}
+
 void hf_prepare_thread(void)
 {
     /* A mask of its own, and capabilities that stay when the user changes. */
@@ -22,6 +36,8 @@ void hf_prepare_thread(void)
     prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
     umask(0);
     acting_mask = 0;
+    /* What is reserved for root, and what quotas forbid, is the caller's affair. */
+    set_capability(CAP_SYS_RESOURCE, 0);
 }
 
 void hf_act_for(uid_t uid, gid_t gid, mode_t mask)
@@ -37,15 +53,4 @@ void hf_act_for(uid_t uid, gid_t gid, mode_t mask)
     acting_mask = mask;
 }
 
-int hf_set_fsetid(int on)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2];
-    if (syscall(SYS_capget, &header, data))
-        return -errno;
-    if (on)
-        data[0].effective |= 1u << CAP_FSETID;
-    else
-        data[0].effective &= ~(1u << CAP_FSETID);
-    return (int)result(syscall(SYS_capset, &header, data));
-}
+int hf_set_fsetid(int on) { return set_capability(CAP_FSETID, on); }

@@ -96,6 +96,8 @@ const struct fuse_in_header *hf_request(void) { return current; }
 struct worker {
     pthread_t thread;
     struct fuse_session *session;
+    /* Whether it is in read(2), or about to be. */
+    atomic_int reading;
     atomic_int ended;
     int result;
 };
@@ -171,7 +173,9 @@ static void *work(void *argument)
     hf_prepare_thread();
     worker->result = 1;
     while (begin_reading()) {
+        worker->reading = 1;
         int length = fuse_session_receive_buf(worker->session, &buffer);
+        worker->reading = 0;
         end_reading();
         if (length == -EINTR)
             continue;
@@ -218,7 +222,8 @@ int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void
     for (int i = 0; i < threads; i++) {
         /* A signal may have come just before the read that it was to end. */
         while (!pool.workers[i].ended) {
-            pthread_kill(pool.workers[i].thread, SIGUSR1);
+            if (pool.workers[i].reading)
+                pthread_kill(pool.workers[i].thread, SIGUSR1);
             struct timespec moment = {.tv_nsec = 1000000};
             nanosleep(&moment, NULL);
         }

@@ -26,11 +26,16 @@ struct Serve: ParsableCommand {
       cacheTimeout: mount.cacheTimeout,
       passthrough: mounted == .mountedWithPassthrough, files: Self.cacheSize)
     let server = try Server(source, session: session, options: options, log: log)
-    let kernel = try Session(server, fuse: session.fuse, start: session.start.contents())
+    let kernel = try Session(server, fuse: session.fuse, start: session.startRequest)
     let supervision = Supervision(mount, session, server, inBackground: background)
     Thread.start { supervision.listen() }
     Thread.start { server.answerQuestions(from: session.questions) }
     Thread.start { server.housekeeping.run() }
+    Thread.start {
+      // They come again at once.
+      Processes.sleep(seconds: 10)
+      server.watchers.endAbsent()
+    }
     // Whoever reads what the command prints waits for its end.
     if background { Processes.silence() }
     Processes.send(.serving, to: session.control)

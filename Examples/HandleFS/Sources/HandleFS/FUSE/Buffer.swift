@@ -27,6 +27,13 @@ internal import SystemPackage
         file.number, start, min(count, size), offset))
   }
 
+  /// Whether a file has these bytes at a place.
+  func has(_ bytes: RequestBytes, in file: BackingFile, at offset: Int) throws(Errno) -> Bool {
+    let count = try read(file, count: bytes.count, at: offset)
+    guard let wanted = unsafe bytes.start, count == bytes.count else { return false }
+    return unsafe memcmp(start, wanted, count) == 0
+  }
+
   /// `getdents64(2)` from a place in a directory, about `limit` bytes; returns how many were filled.
   func readEntries(
     _ directory: BackingFile, at offset: Int, limit: Int

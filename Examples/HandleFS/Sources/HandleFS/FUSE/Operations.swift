@@ -74,7 +74,8 @@ private func answer(
       unsafe answer(request) { server, request in
         let clears = request.word(0) & 1 << 11 != 0  // FATTR_KILL_SUIDGID
         return try server.setAttributes(
-          node, AttributeChange(flags: flags, status: status, clearsPrivileges: clears))
+          node, AttributeChange(flags: flags, status: status, clearsPrivileges: clears),
+          request)
       }
     }
     unsafe table.readlink = { request, node in
@@ -164,7 +165,7 @@ private func answer(
         let clears = request.word(5) & 1 << 2 != 0  // FUSE_WRITE_KILL_SUIDGID
         let bytes = unsafe RequestBytes(bytes, size)
         return try server.write(
-          node, bytes, at: offset, clearsPrivileges: clears)
+          node, bytes, at: offset, clearsPrivileges: clears, request)
       }
     }
     unsafe table.fsync = { request, node, dataOnly, _ in

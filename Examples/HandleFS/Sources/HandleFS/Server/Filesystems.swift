@@ -6,8 +6,9 @@ internal import SystemPackage
 /// The file systems that are shown: that of the directory, and where mounts are crossed those that are
 /// mounted inside it.
 final class Filesystems: Sendable {
+  /// That of the directory.
+  let main: FilesystemID
   private let store: Store
-  private let main: FilesystemID
   private let crossesMounts: Bool
   /// By device number. A file system that is attached keeps its own.
   private let known: Mutex<[UInt: FilesystemID]>

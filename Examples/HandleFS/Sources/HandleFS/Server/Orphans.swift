@@ -16,6 +16,16 @@ final class Orphans: Sendable {
     self.store = store
     self.parked = try store.pins(in: parked)
     parking = Parking(socket: socket)
+    takeUp()
+  }
+
+  /// Opens what servers before this one have parked, while their supervisor has it: the next supervisor
+  /// gets it from here.
+  private func takeUp() {
+    for node in parked.nodes {
+      guard let file = try? store.open(node) else { continue }
+      files.withLock { $0[node] = BackingFile(file) }
+    }
   }
 
   subscript(node: NodeID) -> BackingFile? { files.withLock { $0.isEmpty ? nil : $0[node] } }

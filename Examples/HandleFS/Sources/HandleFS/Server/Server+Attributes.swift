@@ -26,7 +26,9 @@ extension Server {
     return .extendedStatus(file, inode: inode, seconds: options.cacheTimeout)
   }
 
-  func setAttributes(_ number: UInt64, _ change: AttributeChange) throws -> Reply {
+  func setAttributes(
+    _ number: UInt64, _ change: AttributeChange, _ request: Request
+  ) throws -> Reply {
     let file = try path(number)
     if change.has(FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID) {
       try file.setOwner(
@@ -36,6 +38,7 @@ extension Server {
     if change.has(FUSE_SET_ATTR_MODE) { try file.setMode(change.status.st_mode) }
     if change.has(FUSE_SET_ATTR_SIZE) {
       let data = try data(number, .writing)
+      request.actForCaller()
       try clearingPrivileges(change.clearsPrivileges) {
         try data.truncate(to: change.status.st_size)
       }

@@ -10,15 +10,22 @@ extension Server {
       let kept = flags & (O_ACCMODE | O_APPEND) | O_NONBLOCK | O_NOCTTY
       _ = try withDescriptors { try file.reopened(flags: kept) }
     }
-    let backing = try openFiles.open(
-      request.number, of: node(number), file: keptFile(file, try file.status))
-    return .opened(Opened(number: request.number, backing: backing))
+    return .opened(try opened(file, node(number), try file.status, request))
   }
 
-  /// The file for the kernel to keep, where it reads and writes it by itself. It would not clear the
-  /// set-user-id bit of a file as its caller has to.
-  func keptFile(_ file: BackingFile, _ status: stat) -> FileDescriptor? {
-    options.passthrough && status.st_mode & (S_ISUID | S_ISGID) == 0 ? file.descriptor : nil
+  /// Counts an open of a file, which the kernel keeps where it is to read and write it by itself.
+  ///
+  /// It does so for the caller, and without CAP_FSETID: the set-user-id bit goes with the first write.
+  /// As it goes so for root too, a file that has it already is written by the server.
+  func opened(
+    _ file: BackingFile, _ node: NodeID, _ status: stat, _ request: Request
+  ) throws -> Opened {
+    let isKept = options.passthrough && status.st_mode & (S_ISUID | S_ISGID) == 0
+    request.actForCaller()
+    let backing = try clearingPrivileges(isKept) {
+      try openFiles.open(request.number, of: node, file: isKept ? file.descriptor : nil)
+    }
+    return Opened(number: request.number, backing: backing)
   }
 
   func release(_ number: UInt64, open: UInt64) -> Reply {
@@ -37,12 +44,34 @@ extension Server {
   }
 
   func write(
-    _ number: UInt64, _ bytes: RequestBytes, at offset: Int, clearsPrivileges: Bool
+    _ number: UInt64, _ bytes: RequestBytes, at offset: Int, clearsPrivileges: Bool,
+    _ request: Request
   ) throws -> Reply {
-    let file = try data(number, .writing)
-    return try clearingPrivileges(clearsPrivileges) {
-      .written(try file.write(bytes, at: offset))
+    request.actForCaller()
+    do {
+      let file = try data(number, .writing)
+      return try clearingPrivileges(clearsPrivileges) {
+        .written(try file.write(bytes, at: offset))
+      }
+    } catch {
+      guard Errno(any: error) == .notPermitted else { throw error }
+      return .written(try append(bytes, to: path(number), expectedAt: offset, request))
     }
+  }
+
+  /// Writes to a file that can be written at its end only (chattr(1)).
+  ///
+  /// It is not kept open, as a file that is opened like this goes on writing at its end.
+  private func append(
+    _ bytes: RequestBytes, to file: BackingFile, expectedAt offset: Int, _ request: Request
+  ) throws -> Int {
+    let file = try withDescriptors {
+      try file.reopened(flags: O_RDWR | O_APPEND | O_NONBLOCK | O_NOCTTY)
+    }
+    if request.isResent, try buffers.with({ try $0.has(bytes, in: file, at: offset) }) {
+      return bytes.count
+    }
+    return try file.write(bytes, at: offset)
   }
 
   func sync(_ number: UInt64, dataOnly: Bool) throws -> Reply {
@@ -54,6 +83,7 @@ extension Server {
     _ number: UInt64, mode: CInt, from offset: Int, length: Int, _ request: Request
   ) throws -> Reply {
     let file = try data(number, .writing)
+    request.actForCaller()
     return try clearingPrivileges(!request.isOfRoot) {
       try file.allocate(mode: mode, from: offset, length: length)
       return .done
@@ -68,6 +98,7 @@ extension Server {
     _ from: UInt64, at offset: Int, to: UInt64, at target: Int, count: Int, _ request: Request
   ) throws -> Reply {
     let (source, file) = (try data(from, .reading), try data(to, .writing))
+    request.actForCaller()
     return try clearingPrivileges(!request.isOfRoot) {
       .written(
         try source.copy(from: offset, to: file, at: target, count: min(count, Int(CInt.max))))

@@ -42,10 +42,24 @@ extension Server {
       seconds: options.cacheTimeout)
   }
 
-  /// The root is its own parent.
+  /// The root is its own parent. A directory may have been moved out of it, behind the mount's back: then
+  /// it has none here.
   private func parentEntry(of number: UInt64, _ directory: BackingFile) throws -> Entry {
     guard node(number) != export.root else { return try ownEntry(of: directory, export.root) }
-    return try entry(of: directory.path(of: ".."), in: nil)
+    let file = try directory.path(of: "..")
+    let entry = try entry(of: file, in: nil)
+    // What is mounted inside is inside as a whole.
+    guard try filesystems.filesystem(of: file, file.status) == filesystems.main else {
+      return entry
+    }
+    let parent = node(entry.node)
+    do {
+      try export.open(.node(parent), .path).close()
+      return entry
+    } catch {
+      if lookups.unpin(parent) == 0 { files.remove(parent) }
+      throw error
+    }
   }
 
   /// A node's inode belongs to another file now. What the kernel has of the old one must not be taken

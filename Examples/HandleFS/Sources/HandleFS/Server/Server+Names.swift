@@ -39,7 +39,26 @@ extension Server {
     } act: {
       try act(directory)
     }
-    return .entry(try entry(of: directory.path(of: name), in: parent))
+    return .entry(
+      try newEntry(of: directory.path(of: name), name, in: parent, directory, keeps: true))
+  }
+
+  /// The entry of a file that was just made. It is taken away again where the store's disk is full: who
+  /// is told that there is no space does not expect it.
+  private func newEntry(
+    of file: BackingFile, _ name: FilePath, in parent: UInt64, _ directory: BackingFile,
+    keeps: Bool
+  ) throws -> Entry {
+    do {
+      return try entry(of: file, in: parent, keeps: keeps)
+    } catch {
+      guard case StoreError.diskFull = error, let status = try? file.status,
+        try KernelFileHandle(name: name, in: directory.descriptor)
+          == KernelFileHandle(of: file.descriptor)
+      else { throw error }
+      try? directory.remove(name, isDirectory: status.st_mode & S_IFMT == S_IFDIR)
+      throw error
+    }
   }
 
   func link(
@@ -111,11 +130,10 @@ extension Server {
       }
     }
     let file = try created ?? directory.path(of: name)
-    let entry = try entry(of: file, in: parent, keeps: created == nil)
-    let backing = try openFiles.open(
-      request.number, of: node(entry.node), file: keptFile(file, entry.status))
-    if let created, backing == 0 { files.insert(created, node(entry.node), .writing) }
-    return .created(entry, Opened(number: request.number, backing: backing))
+    let entry = try newEntry(of: file, name, in: parent, directory, keeps: created == nil)
+    let opened = try opened(file, node(entry.node), entry.status, request)
+    if let created, opened.backing == 0 { files.insert(created, node(entry.node), .writing) }
+    return .created(entry, opened)
   }
 
   /// Creates a file that has no name, in a directory (`O_TMPFILE`).
@@ -125,10 +143,9 @@ extension Server {
     let file = try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
     let entry = try entry(of: file, in: parent, keeps: false)
     let node = node(entry.node)
-    let backing = try openFiles.open(
-      request.number, of: node, file: keptFile(file, entry.status))
-    if backing == 0 { try orphans.keep(file, node, parks: true) }
-    return .created(entry, Opened(number: request.number, backing: backing))
+    let opened = try opened(file, node, entry.status, request)
+    if opened.backing == 0 { try orphans.keep(file, node, parks: true) }
+    return .created(entry, opened)
   }
 
   // MARK: Once

@@ -5,7 +5,12 @@ internal import SystemPackage
 extension Server {
   /// Answers the commands that ask this server, each connection by itself; for ever.
   func answerQuestions(from listener: FileDescriptor) {
-    while let asker = try? Processes.accept(listener) {
+    while true {
+      guard let asker = try? Processes.accept(listener) else {
+        // No descriptor is left: there may be one later.
+        Processes.sleep(seconds: 1)
+        continue
+      }
       Thread.start { [self] in
         defer { try? asker.close() }
         do {

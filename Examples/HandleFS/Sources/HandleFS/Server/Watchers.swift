@@ -52,6 +52,26 @@ final class Watchers: Sendable {
     _ = try? socket.readOnce(1)
   }
 
+  /// Ends the watches of those who were served by a server before this one, and have not come again since
+  /// it began.
+  func endAbsent() {
+    do {
+      var start: NodeID? = .root
+      while let first = start {
+        let page = try store.watchedNodes(from: first)
+        for node in page.nodes {
+          for watch in try store.watches(of: node.id)
+          where state.withLock({ $0.nodes[watch.watcher] == nil }) {
+            try store.unwatch(node.id, by: watch.watcher)
+          }
+        }
+        start = page.next
+      }
+    } catch {
+      log.error("ending the watches of those who are gone", metadata: ["error": "\(error)"])
+    }
+  }
+
   /// Nobody watches any more: the file system is gone.
   func endAll() { for watcher in state.withLock({ Array($0.nodes.keys) }) { end(watcher) } }
 
@@ -167,7 +187,7 @@ final class Watchers: Sendable {
   private func line(_ node: NodeID, _ mask: WatchMask, _ name: FilePath) -> String {
     let names = mask.names.map { "\"\($0)\"" }.joined(separator: ", ")
     let number = node == root ? Server.rootNode : node.rawValue
-    return "{\"node\": \(number), \"name\": \(JSON.string(name.string)), "
+    return "{\"node\": \(number), \"name\": \(JSON.string(name)), "
       + "\"events\": [\(names)]}"
   }
 }

@@ -19,11 +19,23 @@ enum Conversation {
     }
   }
 
+  /// Milliseconds. A server that is to end answers first what it has under way.
+  private static let patience = 30_000
+
   static func ask(_ line: String, _ kind: Sockets.Kind, of mountpoint: String) throws -> String {
     let socket = try open(line, kind, of: mountpoint)
     defer { try? socket.close() }
     var answer: [UInt8] = []
-    while case let bytes = try socket.readOnce(4096), !bytes.isEmpty { answer += bytes }
+    while true {
+      guard Processes.wait(for: [socket], milliseconds: patience)[0] else {
+        throw CommandError(
+          "the \(kind.rawValue) of \(mountpoint) has not answered in \(patience / 1000) s; see its log"
+        )
+      }
+      let bytes = try socket.readOnce(4096)
+      if bytes.isEmpty { break }
+      answer += bytes
+    }
     var text = String(decoding: answer, as: UTF8.self)
     while text.last == "\n" { text.removeLast() }
     return text

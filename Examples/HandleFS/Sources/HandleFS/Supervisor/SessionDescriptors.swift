@@ -8,7 +8,7 @@ struct SessionDescriptors {
   var control = FileDescriptor(rawValue: 4)
   /// The socket of the files that are parked.
   var parking = FileDescriptor(rawValue: 5)
-  /// The request with which the kernel began.
+  /// How the file system began, see ``writeStart(device:request:)``.
   var start = FileDescriptor(rawValue: 6)
   /// Memory that outlives a server: what it has under way, which files are open, which nodes the kernel
   /// knows.
@@ -38,6 +38,25 @@ struct SessionDescriptors {
     opens = try Processes.memoryFile("handlefs opens")
     lookups = try Processes.memoryFile("handlefs lookups")
     parked = try Processes.memoryFile("handlefs parked")
+  }
+
+  private static let deviceLength = 32
+
+  /// Keeps the file system's device number, `major:minor`, and the request with which the kernel began.
+  func writeStart(device: String, request: [UInt8]) throws(Errno) {
+    let padding = [UInt8](repeating: 0x20, count: Self.deviceLength - device.utf8.count)
+    try start.writeOnce(Array(device.utf8) + padding + request)
+  }
+
+  var device: String {
+    get throws(Errno) {
+      let bytes = try start.contents().prefix(Self.deviceLength)
+      return String(decoding: bytes.prefix { $0 != 0x20 }, as: UTF8.self)
+    }
+  }
+
+  var startRequest: [UInt8] {
+    get throws(Errno) { try start.contents(from: Self.deviceLength) }
   }
 
   /// In the order of their numbers.

@@ -22,11 +22,17 @@ struct Sockets {
     inode = Processes.inode(of: path)
   }
 
-  /// Those of one that is mounted.
+  /// Those of the one that is mounted in a place.
   ///
   /// - Throws: `ENOENT` where no such file system is mounted there.
   init(of mountpoint: String) throws(Errno) {
-    path = "\(Self.directory)/\(try Self.device(of: mountpoint))"
+    guard let mount = try MountTable.handleFS(on: mountpoint) else { throw .noSuchFileOrDirectory }
+    self.init(device: mount.device)
+  }
+
+  /// Those of one that is mounted, by its device number.
+  init(device: String) {
+    path = "\(Self.directory)/\(device)"
     inode = Processes.inode(of: path)
   }
 
@@ -40,8 +46,8 @@ struct Sockets {
   }
 
   /// Takes the name under which the commands look for it.
-  mutating func publish(_ mountpoint: String) throws(Errno) {
-    let final = try Sockets(of: mountpoint)
+  mutating func publish(device: String) throws(Errno) {
+    let final = Sockets(device: device)
     // Those of a supervisor that was killed.
     final.remove()
     try Processes.rename(path, to: final.path)
@@ -59,13 +65,4 @@ struct Sockets {
   }
 
   private func name(_ kind: Kind) -> String { "\(path)/\(kind.rawValue)" }
-
-  /// As the kernel's table of mounts has it: asking the file system itself would wait for its server.
-  private static func device(of mountpoint: String) throws(Errno) -> String {
-    let mount = try MountTable.mounts().last {
-      $0.type == "fuse.handlefs" && $0.point == mountpoint
-    }
-    guard let mount else { throw .noSuchFileOrDirectory }
-    return mount.device
-  }
 }

@@ -22,8 +22,9 @@ final class Supervisor {
   private let inBackground: Bool
   private let signals: FileDescriptor
   private var session: SessionDescriptors
-  /// `nil` where the file system has been taken from its place.
-  private var sockets: Sockets?
+  private var sockets: Sockets
+  /// The file system's device number, once it is mounted.
+  private var device = ""
   private var program: FilePath
   private var server: RunningServer
   private var parked = ParkedFiles()
@@ -42,8 +43,7 @@ final class Supervisor {
     Processes.raiseDescriptorLimit()
     Processes.ignoreClosedPipes()
     signals = try Processes.signals()
-    let sockets = try Sockets()
-    self.sockets = sockets
+    sockets = try Sockets()
     program = Processes.program
     session = try SessionDescriptors(
       fuse: FileDescriptor.open(FilePath("/dev/fuse"), .readWrite, options: .closeOnExec),
@@ -66,7 +66,8 @@ final class Supervisor {
     signals = try Processes.signals()
     session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
-    sockets = try? Sockets(of: options.mountpoint)
+    device = try session.device
+    sockets = Sockets(device: device)
     program = Processes.program
     server = try RunningServer(adopting: id, session)
     log.warning("took over a server whose supervisor was killed", metadata: ["pid": "\(id)"])
@@ -76,7 +77,7 @@ final class Supervisor {
   ///
   /// - Parameter isServed: called once it is.
   func run(_ isServed: () -> Void) throws {
-    defer { sockets?.removeOwn() }
+    defer { sockets.removeOwn() }
     try server.waitUntilPrepared()
     do throws(Errno) {
       try Processes.mount(
@@ -87,7 +88,7 @@ final class Supervisor {
     }
     do {
       try answerStart()
-      try sockets?.publish(options.mountpoint)
+      try sockets.publish(device: device)
       server.tellMounted(passthrough)
       guard server.receive() == .serving else { throw ExitCode.failure }
       isServed()
@@ -107,12 +108,13 @@ final class Supervisor {
       throw CommandError(
         "this kernel has no FUSE_PASSTHROUGH (Linux 6.9 has); leave --passthrough at auto")
     }
-    try session.start.writeOnce(request)
+    device = try MountTable.handleFS(on: options.mountpoint)?.device ?? ""
+    try session.writeStart(device: device, request: request)
   }
 
   /// Watches over an adopted server until the file system is unmounted.
   func goOn() throws {
-    defer { sockets?.removeOwn() }
+    defer { sockets.removeOwn() }
     try watch()
   }
 
@@ -133,14 +135,23 @@ final class Supervisor {
 
   private func handle(signal: Int32) throws {
     guard signal != SIGCHLD else { return }
+    let mounts = try MountTable.mounts()
+    // It may have been moved.
+    let places = mounts.filter { $0.device == device }.map(\.point)
+    guard let place = places.first(where: { $0 == options.mountpoint }) ?? places.first else {
+      return log.notice("unmounted from its place before, and served until its last user is gone")
+    }
+    guard mounts.last(where: { $0.point == place })?.device == device else {
+      return log.error(
+        "not unmounted: another file system is mounted on top of it; unmount that first")
+    }
     do throws(Errno) {
-      try Processes.unmount(options.mountpoint, detach: false)
+      try Processes.unmount(place, detach: false)
     } catch  where error == .resourceBusy {
       log.notice("in use: unmounted from its place, and served until its last user is gone")
-      try Processes.unmount(options.mountpoint, detach: true)
+      try Processes.unmount(place, detach: true)
     } catch {
-      // It was unmounted from its place before.
-      log.notice("not unmounted", metadata: ["error": "\(error)"])
+      log.error("not unmounted", metadata: ["error": "\(error)"])
     }
   }
 

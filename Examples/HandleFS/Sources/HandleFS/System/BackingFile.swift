@@ -18,6 +18,15 @@ func checked<T: SignedInteger>(_ result: T) throws(Errno) -> T {
   return result
 }
 
+extension FilePath {
+  /// As the kernel has it.
+  var bytes: [UInt8] {
+    unsafe withPlatformString {
+      unsafe UnsafeBufferPointer(start: $0, count: strlen($0)).map { UInt8(bitPattern: $0) }
+    }
+  }
+}
+
 /// An open file of the backing file system, closed with its last reference.
 final class BackingFile: Sendable {
   let number: CInt
@@ -116,7 +125,7 @@ final class BackingFile: Sendable {
 
 /// Bytes of a request, valid until it is answered.
 @safe struct RequestBytes {
-  fileprivate let start: UnsafeRawPointer?
+  let start: UnsafeRawPointer?
   let count: Int
 
   init(_ start: UnsafeRawPointer?, _ count: Int) {

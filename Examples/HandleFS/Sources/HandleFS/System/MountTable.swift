@@ -26,6 +26,12 @@ enum MountTable {
     return String(decoding: table, as: UTF8.self).split(separator: "\n").compactMap(Mount.init)
   }
 
+  /// The file system of handlefs on a directory. The table tells, because the file system itself may be
+  /// waiting for its server.
+  static func handleFS(on point: String) throws(Errno) -> Mount? {
+    try mounts().last { $0.type == "fuse.handlefs" && $0.point == point }
+  }
+
   /// Undoes the octal escapes of blanks, backslashes and newlines.
   private static func unescaped(_ field: Substring) -> String {
     var bytes: [UInt8] = []

@@ -1,0 +1,61 @@
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What a caller may do to the file system below is what it may do through the mount.
+@Suite struct PrivilegeTests {
+  private static let asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+  /// What is reserved for root is not given to others.
+  @Test(.mountsHandleFS, arguments: ["auto", "off"])
+  func reservedBlocks(_ passthrough: String) throws {
+    let mounted = try Mounted(
+      .ext4, ["--passthrough", passthrough], megabytes: 48, format: ["-m", "40"])
+    func fill(_ directory: FilePath, _ user: [String]) throws -> Int {
+      let file = directory.appending("large").string
+      let result = try mounted.run(user + ["dd", "if=/dev/zero", "of=\(file)", "bs=64k"])
+      #expect(result.errors.contains("No space left on device"))
+      let size = try mounted.run(["stat", "-c", "%s", file]).output
+      return try #require(Int(size.trimmingCharacters(in: .whitespacesAndNewlines)))
+    }
+    try FileManager.default.setAttributes(
+      [.posixPermissions: 0o777], ofItemAtPath: mounted.source.string)
+    for user in [Self.asNobody, []] {
+      let bare = try fill(mounted.source, user)
+      try unlink(mounted.source.appending("large"))
+      let through = try fill(mounted.mountpoint, user)
+      #expect(try mounted.run(["rm", "\(mounted.mountpoint)/large"]).status == 0)
+      #expect(abs(bare - through) < 1 << 20, "\(user.first ?? "root"): \(bare) and \(through)")
+    }
+  }
+
+  /// A file that can be written at its end only is written there, and each line once.
+  @Test(.mountsHandleFS, arguments: ["auto", "off"]) func appendOnly(_ passthrough: String) throws {
+    let mounted = try Mounted(.ext4, ["--passthrough", passthrough])
+    let file = mounted.source.appending("log")
+    try write("begin\n", to: file)
+    try succeed("chattr", "+a", file.string)
+    defer { _ = try? succeed("chattr", "-a", file.string) }
+    let through = mounted.mountpoint.appending("log").string
+    #expect(try mounted.run(["cp", "/etc/hostname", through]).errors.contains("not permitted"))
+    let lines = (1...300).map { "line \($0)\n" }
+    let writer = try Child(
+      [
+        "sh", "-ec", #"i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo "line $i" >>"$0"; done"#,
+        through,
+      ])
+    while writer.wait(seconds: 0.05) == nil {
+      let server = try mounted.killServer()
+      try mounted.waitForNewServer(after: server)
+    }
+    #expect(writer.wait() == 0)
+    #expect(try read(file) == "begin\n" + lines.joined())
+    #expect(try mounted.run(["cat", through]).output == "begin\n" + lines.joined())
+    // When it can be written anywhere again, that is done.
+    try succeed("chattr", "-a", file.string)
+    #expect(
+      try mounted.run(["dd", "if=/dev/zero", "of=\(through)", "bs=1", "count=1"]).status == 0)
+    #expect(try read(file) == "\0")
+  }
+}
