@@ -176,15 +176,20 @@ static void *work(void *argument)
         worker->reading = 1;
         int length = fuse_session_receive_buf(worker->session, &buffer);
         worker->reading = 0;
+        current = buffer.mem;
+        /* Not worth another thread's waking up: nobody waits for it. */
+        int is_forget = length > 0 && (current->opcode == FUSE_FORGET ||
+                                       current->opcode == FUSE_BATCH_FORGET);
+        if (is_forget)
+            fuse_session_process_buf(worker->session, &buffer);
         end_reading();
-        if (length == -EINTR)
+        if (is_forget || length == -EINTR)
             continue;
         if (length <= 0) {
             worker->result = length;
             hf_stop();
             break;
         }
-        current = buffer.mem;
         if (current->opcode == HF_TMPFILE || current->opcode == HF_STATX)
             serve_unknown(server_of_unknown, current);
         else

@@ -80,8 +80,9 @@ extension Server {
     var kept: NodeID?
     try once(request, { try $0.wasDone(in: directory.descriptor) }) {
       let victim = try directory.path(of: name)
-      kept = try keep(victim)
-      return .remove(name, of: try KernelFileHandle(of: victim.descriptor))
+      let handle = try KernelFileHandle(of: victim.descriptor)
+      kept = try keep(victim, handle)
+      return .remove(name, of: handle)
     } act: {
       try keeping(kept) { try directory.remove(name, isDirectory: isDirectory) }
     }
@@ -103,7 +104,7 @@ extension Server {
       if flags & HF_RENAME_EXCHANGE != 0 {
         return .exchange(name, of: file, with: newName, of: other)
       }
-      kept = try keep(victim)
+      kept = try keep(victim, other)
       return .rename(file, from: name, to: newName)
     } act: {
       try keeping(kept) { try from.rename(name, to: to, newName, flags: flags) }
@@ -190,13 +191,11 @@ extension Server {
   /// nobody else would keep it if this one were killed.
   ///
   /// - Returns: its node, where it is kept; not where the kernel has it open.
-  private func keep(_ file: BackingFile) throws -> NodeID? {
+  private func keep(_ file: BackingFile, _ handle: KernelFileHandle) throws -> NodeID? {
     let status = try file.status
     let isDirectory = status.st_mode & S_IFMT == S_IFDIR
     guard isDirectory || status.st_nlink == 1,
-      let node = try store.node(
-        of: KernelFileHandle(of: file.descriptor),
-        on: filesystems.filesystem(of: file, status))?.id,
+      let node = try store.node(of: handle, on: filesystems.filesystem(of: file, status))?.id,
       lookups.count(of: node) > 0
     else { return nil }
     let parks = isDirectory || openFiles.needsParking(node)
