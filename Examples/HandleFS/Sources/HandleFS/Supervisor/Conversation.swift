@@ -7,7 +7,7 @@ enum Conversation {
   ) throws -> FileDescriptor {
     let path = try Processes.absolute(mountpoint)
     do throws(Errno) {
-      let socket = try Sockets(of: path).connect(kind)
+      let socket = try sockets(of: path).connect(kind)
       try socket.writeOnce(Array("\(line)\n".utf8))
       return socket
     } catch {
@@ -16,6 +16,19 @@ enum Conversation {
           ? "no handlefs is mounted on \(path); see /proc/mounts"
           : "the \(kind.rawValue) of \(path) does not answer: \(error); run as root, and see its log"
       )
+    }
+  }
+
+  /// Those of what is mounted on a path, or on what it leads to where it is a symbolic link. Only what
+  /// is no mount point is looked at: asking one would wait for its server.
+  private static func sockets(of path: String) throws(Errno) -> Sockets {
+    do throws(Errno) {
+      return try Sockets(of: path)
+    } catch {
+      guard let real = try? Processes.resolved(FilePath(path)).string, real != path else {
+        throw error
+      }
+      return try Sockets(of: real)
     }
   }
 
