@@ -1,0 +1,77 @@
+import Foundation
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What the directory that is shown is, and what may be done on its file system.
+@Suite struct SourceTests {
+  /// What the file system of the source does not allow, the mount does not either.
+  @Test(.mountsHandleFS) func allowsNoMoreThanTheSource() throws {
+    let mounted = try Mounted(.ext4)
+    try succeed("cp", "/bin/true", mounted.source.appending("program").string)
+    let program = mounted.mountpoint.appending("program").string
+    #expect(try mounted.run([program]).status == 0)
+    #expect(try mounted.flags.isDisjoint(with: ["nosuid", "nodev", "noexec"]))
+    for flag in ["nosuid", "nodev", "noexec"] {
+      try mounted.unmount()
+      try succeed("mount", "-o", "remount,\(flag)", mounted.volume.path.string)
+      try mounted.mount()
+      #expect(try mounted.flags.contains(flag))
+    }
+    #expect(try mounted.flags.isSuperset(of: ["nosuid", "nodev", "noexec"]))
+    let result = try mounted.run(["sh", "-c", program])
+    #expect(result.status == 126 && result.errors.contains("Permission denied"))
+  }
+
+  /// The directory is the one that was there when it was mounted, whatever has its path later.
+  @Test(.mountsHandleFS) func isOpenedOnce() throws {
+    let mounted = try Mounted(.ext4, ["--cache-timeout", "0"])
+    let former = mounted.volume.path.appending("former")
+    try write("first", to: mounted.source.appending("file"))
+    try rename(mounted.source, to: former)
+    try FileManager.default.createDirectory(
+      atPath: mounted.source.string, withIntermediateDirectories: false)
+    try write("second", to: mounted.source.appending("file"))
+    let file = mounted.mountpoint.appending("file").string
+    #expect(try mounted.run(["cat", file]).output == "first")
+    try mounted.waitForNewServer(after: mounted.killServer())
+    #expect(try mounted.run(["cat", file]).output == "first")
+    _ = try mounted.waitForNewSupervisor(after: mounted.killSupervisor())
+    try mounted.waitForNewServer(after: mounted.killServer())
+    #expect(try mounted.run(["cat", file]).output == "first")
+    #expect(try mounted.run(["touch", "\(mounted.mountpoint)/new"]).status == 0)
+    #expect(FileManager.default.fileExists(atPath: former.appending("new").string))
+    let supervisor = try #require(mounted.supervisorID)
+    kill(supervisor, SIGTERM)
+    #expect(eventually(seconds: 10) { mounted.serverID == nil && mounted.supervisorID == nil })
+    try mounted.mount()
+    #expect(try mounted.run(["cat", file]).output == "second")
+  }
+
+  /// A store that the mount would hide is refused, before anything is made.
+  @Test(.mountsHandleFS) func storeIsNotHidden() throws {
+    let mounted = try Mounted(.ext4)
+    try mounted.unmount()
+    for store in [mounted.mountpoint, mounted.mountpoint.appending("store")] {
+      let result = try mounted.mountInBackground(store: store)
+      #expect(result.status != 0)
+      #expect(result.errors.contains("would be hidden by what is mounted; keep it elsewhere"))
+      #expect(result.errors.contains(store.string))
+      #expect(!mounted.isMounted)
+    }
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: mounted.mountpoint.string).isEmpty)
+  }
+}
+
+extension Mounted {
+  /// The options of the mount itself, as the kernel has them.
+  fileprivate var flags: Set<String> {
+    get throws {
+      let mounts = try read("/proc/self/mountinfo").split(separator: "\n")
+      let line = try #require(mounts.last { $0.contains(" \(mountpoint) ") })
+      return Set(line.split(separator: " ")[5].split(separator: ",").map(String.init))
+    }
+  }
+}
