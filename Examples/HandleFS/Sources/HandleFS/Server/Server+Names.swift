@@ -146,6 +146,7 @@ extension Server {
     let node = node(entry.node)
     let opened = try opened(file, node, entry.status, request)
     if opened.backing == 0 { try orphans.keep(file, node, parks: true) }
+    FaultPoint.pass(.create, .acted)
     return .created(entry, opened)
   }
 

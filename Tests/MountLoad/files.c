@@ -1,0 +1,38 @@
+/* Single calls on files that no ordinary command makes. */
+#include "load.h"
+
+/* truncate(2) by the path: the file is not open then. */
+static int truncate_path(int count, char **arguments)
+{
+    if (count < 2)
+        return 2;
+    MUST(truncate(arguments[0], atol(arguments[1])));
+    return 0;
+}
+
+/* Makes a file without a name, writes a text into it, and gives it a name; prints what it has then. */
+static int unnamed(int count, char **arguments)
+{
+    if (count < 3)
+        return 2;
+    int fd = (int)MUST(open(arguments[0], O_RDWR | O_TMPFILE, 0644));
+    ssize_t length = (ssize_t)strlen(arguments[2]);
+    if (MUST(write(fd, arguments[2], (size_t)length)) != length)
+        fail("a short write");
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    MUST(linkat(AT_FDCWD, path, AT_FDCWD, arguments[1], AT_SYMLINK_FOLLOW));
+    struct stat status;
+    MUST(fstat(fd, &status));
+    char *text = contents(arguments[1], NULL);
+    printf("%s, %ld bytes, links %lu\n", text, (long)status.st_size,
+           (unsigned long)status.st_nlink);
+    free(text);
+    return 0;
+}
+
+const struct command files[] = {
+    {"truncate", "FILE SIZE", truncate_path},
+    {"unnamed", "DIRECTORY NAME TEXT", unnamed},
+    {NULL, NULL, NULL},
+};
