@@ -1,0 +1,164 @@
+import Foundation
+import Glibc
+import HandleStore
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What `handlefs events` prints where there is much, where nobody reads it, and where a server dies.
+@Suite struct EventLoadTests {
+  /// Each of many events comes, or it is told that some did not; and it goes on.
+  @Test(.mountsHandleFS, arguments: [false, true])
+  func tellsOfABurst(whileTheServerStops: Bool) throws {
+    let mounted = try Mounted(.ext4, megabytes: 256, format: ["-N", "40000"])
+    let directory = try mounted.makeDirectory("directory")
+    let events = try mounted.events(of: ["directory"])
+    let server = try #require(mounted.serverID)
+    if whileTheServerStops { kill(server, SIGSTOP) }
+    try succeed("sh", "-c", #"cd "$0" && seq 20000 | xargs touch"#, directory.string)
+    kill(server, SIGCONT)
+    let heard = try events.hear(until: "marker", made: directory)
+    #expect(heard.overflows > 0 || heard.creations == 20_000, "\(heard)")
+    if whileTheServerStops { #expect(heard.overflows > 0) }
+    #expect(mounted.serverID == server)
+  }
+
+  /// Who does not read holds up nobody, loses what it has not read, and is told so.
+  @Test(.mountsHandleFS) func nobodyIsHeldUp() throws {
+    let mounted = try Mounted(.ext4)
+    let directory = try mounted.makeDirectory("directory")
+    let (events, others) = try (
+      mounted.events(of: ["directory"]), mounted.events(of: ["directory"])
+    )
+    kill(others.pid, SIGSTOP)
+    try succeed("sh", "-c", #"cd "$0" && seq 4000 | xargs touch"#, directory.string)
+    let heard = try events.hear(until: "first", made: directory)
+    #expect(heard.overflows > 0 || heard.creations == 4000, "\(heard)")
+    kill(others.pid, SIGCONT)
+    let late = try others.hear(until: "second", made: directory)
+    #expect(late.overflows > 0 && late.creations < 4000, "\(late)")
+    _ = try events.hear(until: "third", made: directory)
+  }
+
+  @Test(.mountsHandleFS) func watchesManyFiles() throws {
+    let mounted = try Mounted(.ext4)
+    let names = (1...2000).map { "file-\($0)" }
+    for name in names { try write("", to: mounted.source.appending(name)) }
+    let events = try mounted.events(of: names)
+    for name in [names[0], names[1999]] {
+      try write("text", to: mounted.source.appending(name))
+      #expect(events.line(seconds: 10)?.contains(#""modify""#) == true)
+    }
+    try mounted.waitForNewServer(after: mounted.killServer())
+    #expect(events.comesAgain(watching: 2000))
+    #expect(events.line(seconds: 20) == #"{"overflow": true}"#)
+  }
+
+  /// A file that is gone while no server listens is told of once, also where a server has found it gone
+  /// and was killed before it could tell.
+  @Test(.mountsHandleFS, arguments: [false, true])
+  func tellsOfADeletionOnce(takenForTelling: Bool) throws {
+    let mounted = try Mounted(.ext4)
+    for name in ["gone", "there"] { try write(name, to: mounted.source.appending(name)) }
+    let events = try mounted.events(of: ["gone", "there"])
+    let supervisor = try #require(mounted.supervisorID)
+    kill(supervisor, SIGSTOP)
+    let server = try mounted.killServer()
+    try unlink(mounted.source.appending("gone"))
+    if takenForTelling {
+      let store = try mounted.storeOfKilledServer()
+      try store.attach(mounted.volume.path)
+      var gone = 0
+      try store.sweep { (deletions) throws(StoreError) in gone += deletions.nodes.count }
+      try store.close()
+      #expect(gone == 1)
+    }
+    kill(supervisor, SIGCONT)
+    try mounted.waitForNewServer(after: server)
+    #expect(events.comesAgain(watching: 2))
+    #expect(try events.deletions(in: mounted, whenChanging: "there") == 1)
+    try mounted.waitForNewServer(after: mounted.killServer())
+    #expect(events.comesAgain(watching: 2))
+    #expect(try events.deletions(in: mounted, whenChanging: "there") == 0)
+  }
+}
+
+extension Mounted {
+  fileprivate func makeDirectory(_ name: String) throws -> FilePath {
+    let path = source.appending(name)
+    try FileManager.default.createDirectory(
+      atPath: path.string, withIntermediateDirectories: false)
+    return path
+  }
+
+  /// The store, once the server has let go of it.
+  fileprivate func storeOfKilledServer() throws -> Store {
+    var store: Store?
+    _ = eventually(seconds: 5) {
+      store = try? Store(at: self.store)
+      return store != nil
+    }
+    return try #require(store)
+  }
+
+  /// The command, once it watches.
+  fileprivate func events(
+    of names: [String], _ location: SourceLocation = #_sourceLocation
+  ) throws -> Child {
+    let paths = names.map { mountpoint.appending($0).string }
+    let events = try Child([try #require(Self.program), "events", mountpoint.string] + paths)
+    #expect(
+      events.line(seconds: 20) == #"{"watching": \#(names.count)}"#, sourceLocation: location)
+    return events
+  }
+}
+
+/// What the command has printed.
+private struct Heard {
+  var creations = 0
+  var overflows = 0
+  var deletions = 0
+  var last = ""
+}
+
+extension Child {
+  /// Reads until it watches again, by another server.
+  fileprivate func comesAgain(watching count: Int) -> Bool {
+    while let line = line(seconds: 20) {
+      if line == #"{"watching": \#(count)}"# { return true }
+    }
+    return false
+  }
+
+  /// Reads until it says that a file was made. That is made now, and again where it was not heard of.
+  fileprivate func hear(
+    until name: String, made directory: FilePath, _ location: SourceLocation = #_sourceLocation
+  ) throws -> Heard {
+    var heard = Heard()
+    for i in 0..<30 {
+      try write("", to: directory.appending("\(name)-\(i)"))
+      while let line = line(seconds: 1) {
+        heard.last = line
+        if line.contains("\"\(name)-") { return heard }
+        if line == #"{"overflow": true}"# { heard.overflows += 1 }
+        if line.contains(#""create""#) { heard.creations += 1 }
+      }
+    }
+    Issue.record("\(name) is not heard of: \(heard)", sourceLocation: location)
+    return heard
+  }
+
+  /// How often it says that a file is gone, until a change of another one comes.
+  fileprivate func deletions(in mounted: Mounted, whenChanging name: String) throws -> Int {
+    var deletions = 0
+    for i in 0..<20 {
+      try write("\(i)", to: mounted.source.appending(name))
+      while let line = line(seconds: 1) {
+        if line.contains(#""deleteSelf""#) { deletions += 1 }
+        if line.contains(#""modify""#) { return deletions }
+      }
+    }
+    Issue.record("the change of \(name) is not heard of")
+    return deletions
+  }
+}
