@@ -99,6 +99,20 @@ import Testing
     #expect(file.ask("read") == "has text")
     #expect(try mounted.status()["opens"] == 1)
   }
+
+  /// A supervisor that finds its server dead starts the next one.
+  @Test(.mountsHandleFS) func serverMayDieBeforeItIsAdopted() throws {
+    let mounted = try Mounted(.ext4)
+    let file = try mounted.hold("file", creating: "text")
+    let supervisor = try mounted.waitForNewSupervisor(after: mounted.killSupervisor())
+    kill(supervisor, SIGSTOP)
+    let server = try mounted.killServer()
+    #expect(eventually(seconds: 5) { access("/proc/\(server)", F_OK) != 0 })
+    kill(supervisor, SIGCONT)
+    try mounted.waitForNewServer(after: server)
+    #expect(file.ask("read") == "has text")
+    #expect(mounted.supervisorID == supervisor)
+  }
 }
 
 extension Mounted {

@@ -42,7 +42,7 @@ struct Serve: ParsableCommand {
     let end = try kernel.serve(threads: Self.threads, on: session.fuse)
     if end == .unmounted { server.watchers.endAll() }
     try source.store.close()
-    if end == .unmounted { supervision.tell(.unmounted) }
+    if end == .unmounted { supervision.tellUnmounted() }
   }
 
   private static let threads = 4

@@ -10,6 +10,7 @@ final class Supervision: Sendable {
   private let server: Server
   private let inBackground: Bool
   private let session: Mutex<SessionDescriptors>
+  private let isUnmounted = Atomic(false)
 
   init(
     _ options: MountOptions, _ session: SessionDescriptors, _ server: Server, inBackground: Bool
@@ -20,8 +21,10 @@ final class Supervision: Sendable {
     self.session = Mutex(session)
   }
 
-  func tell(_ message: Message) {
-    Processes.send(message, to: session.withLock { $0.control })
+  /// The file system is not mounted any more: the supervisor ends, and there is to be no other one.
+  func tellUnmounted() {
+    isUnmounted.store(true, ordering: .sequentiallyConsistent)
+    Processes.send(.unmounted, to: session.withLock { $0.control })
   }
 
   /// Listens for as long as the server runs.
@@ -30,6 +33,7 @@ final class Supervision: Sendable {
     while true {
       switch Processes.receive(from: session.withLock { $0.control }) {
       case .stop: Session.stop()
+      case nil where isUnmounted.load(ordering: .sequentiallyConsistent): return
       case nil:
         // Not many in a second, where each of them ends at once.
         if Processes.now - started < 1000 { Processes.sleep(seconds: 1) }

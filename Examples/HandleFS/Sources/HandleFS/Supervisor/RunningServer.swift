@@ -6,7 +6,7 @@ internal import SystemPackage
 struct RunningServer {
   let id: Int32
   let started = Processes.now
-  /// Can be read once it has ended.
+  /// Can be read once it has ended; `nil` once that is known.
   private(set) var process: FileDescriptor?
   /// `nil` once the server has closed its end.
   private(set) var control: FileDescriptor?
@@ -31,11 +31,16 @@ struct RunningServer {
     (self.control, self.parking) = (control, parking)
   }
 
-  /// One that runs already, at the other ends of sockets.
-  init(adopting id: Int32, _ session: SessionDescriptors) throws {
+  /// One that runs already, at the other ends of sockets. It may have ended since: then there is no
+  /// process.
+  init(adopting id: Int32, _ session: SessionDescriptors) throws(Errno) {
     self.id = id
-    process = try Processes.descriptor(of: id)
     (control, parking) = (session.control, session.parking)
+    do throws(Errno) {
+      process = try Processes.descriptor(of: id)
+    } catch {
+      guard error == .noSuchProcess else { throw error }
+    }
   }
 
   /// - Throws: where it has ended instead; it has said why.

@@ -70,6 +70,7 @@ final class Supervisor {
     sockets = Sockets(device: device)
     program = Processes.program
     server = try RunningServer(adopting: id, session)
+    if server.process == nil { startAt = Processes.now }
     log.warning("took over a server whose supervisor was killed", metadata: ["pid": "\(id)"])
   }
 
