@@ -55,14 +55,11 @@ import Testing
   @Test(.mountsHandleFS, arguments: ["auto", "off"])
   func executesWhatWasTruncated(_ passthrough: String) throws {
     let mounted = try Mounted(.ext4, ["--passthrough", passthrough])
-    for _ in 0..<3 {
-      for directory in [mounted.mountpoint, mounted.source] {
-        try succeed("cp", "/bin/true", mounted.source.appending("program").string)
-        try mounted.load("truncate", mounted.mountpoint.appending("program").string, "1000000")
-        let result = try mounted.run([directory.appending("program").string])
-        #expect(result.status == 0, "\(directory): \(result.errors)")
-        try unlink(mounted.source.appending("program"))
-      }
+    for (name, directory) in [("one", mounted.mountpoint), ("two", mounted.source)] {
+      try succeed("cp", "/bin/true", mounted.source.appending(name).string)
+      try mounted.load("truncate", mounted.mountpoint.appending(name).string, "1000000")
+      let result = try mounted.run([directory.appending(name).string])
+      #expect(result.status == 0, "\(directory): \(result.errors)")
     }
   }
 }
