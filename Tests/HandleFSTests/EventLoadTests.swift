@@ -135,7 +135,7 @@ extension Child {
     until name: String, made directory: FilePath, _ location: SourceLocation = #_sourceLocation
   ) throws -> Heard {
     var heard = Heard()
-    for i in 0..<30 {
+    for i in 0..<10 {
       try write("", to: directory.appending("\(name)-\(i)"))
       while let line = line(seconds: 1) {
         heard.last = line
@@ -151,7 +151,7 @@ extension Child {
   /// How often it says that a file is gone, until a change of another one comes.
   fileprivate func deletions(in mounted: Mounted, whenChanging name: String) throws -> Int {
     var deletions = 0
-    for i in 0..<20 {
+    for i in 0..<10 {
       try write("\(i)", to: mounted.source.appending(name))
       while let line = line(seconds: 1) {
         if line.contains(#""deleteSelf""#) { deletions += 1 }
