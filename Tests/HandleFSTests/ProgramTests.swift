@@ -13,17 +13,17 @@ import Testing
       try mounted.install()
       // The server is of a file that has no name any more.
       try mounted.kill(.supervisor)
-      #expect(mounted.comesAgain(.supervisor))
+      try mounted.waitForAnother(.supervisor)
       try mounted.expectService()
       try mounted.kill(.server)
-      #expect(mounted.comesAgain(.server))
+      try mounted.waitForAnother(.server)
       try mounted.expectService()
     }
     try mounted.install()
     try mounted.kill(.server)
-    #expect(mounted.comesAgain(.server))
+    try mounted.waitForAnother(.server)
     try mounted.kill(.supervisor)
-    #expect(mounted.comesAgain(.supervisor))
+    try mounted.waitForAnother(.supervisor)
     try mounted.expectService()
   }
 
@@ -37,7 +37,7 @@ import Testing
     usleep(300_000)
     #expect(reader.wait(seconds: 0) == nil)
     try mounted.install()
-    #expect(mounted.comesAgain(.server))
+    try mounted.waitForAnother(.server)
     #expect(reader.line(seconds: 10) == "text")
     try mounted.expectService()
   }
@@ -51,7 +51,7 @@ import Testing
     let count = try mounted.starts("serve")
     #expect(2...30 ~= count, "\(count) in 1.5 seconds")
     try mounted.install()
-    #expect(mounted.comesAgain(.server))
+    try mounted.waitForAnother(.server)
     try mounted.expectService()
   }
 
@@ -65,9 +65,9 @@ import Testing
     #expect(2...4 ~= count, "\(count) in 2.5 seconds")
     try mounted.expectService()
     try mounted.install()
-    #expect(mounted.comesAgain(.supervisor))
+    try mounted.waitForAnother(.supervisor)
     try mounted.kill(.server)
-    #expect(mounted.comesAgain(.server))
+    try mounted.waitForAnother(.server)
     try mounted.expectService()
   }
 }
@@ -146,9 +146,12 @@ private final class CopiedMount {
     for id in killed { Glibc.kill(id, SIGKILL) }
   }
 
-  /// Whether another one takes the place of the one that was killed.
-  func comesAgain(_ role: Role) -> Bool {
-    eventually(seconds: 10) { !self.processes(role).subtracting(self.killed).isEmpty }
+  /// Waits until another one has the place of the one that was killed.
+  func waitForAnother(_ role: Role, _ location: SourceLocation = #_sourceLocation) throws {
+    let isThere = eventually(seconds: 10) {
+      !self.processes(role).subtracting(self.killed).isEmpty
+    }
+    try #require(isThere, "no other \(role)", sourceLocation: location)
   }
 
   /// Files can be read and made.
