@@ -84,10 +84,11 @@ import Testing
     kill(supervisor, SIGCONT)
     try mounted.waitForNewServer(after: server)
     #expect(events.comesAgain(watching: 2))
-    #expect(try events.deletions(in: mounted, whenChanging: "there") == 1)
+    #expect(events.tells("deleteSelf", waiting: 10))
     try mounted.waitForNewServer(after: mounted.killServer())
-    #expect(events.comesAgain(watching: 2))
-    #expect(try events.deletions(in: mounted, whenChanging: "there") == 0)
+    #expect(!events.tells("deleteSelf", waiting: 1))
+    try write("changed", to: mounted.source.appending("there"))
+    #expect(events.tells("modify", waiting: 10))
   }
 }
 
@@ -167,18 +168,8 @@ extension Child {
     return heard
   }
 
-  /// How often it says that a file is gone, until a change of another one comes.
-  fileprivate func deletions(in mounted: Mounted, whenChanging name: String) throws -> Int {
-    var deletions = 0
-    for i in 0..<10 {
-      try write("\(i)", to: mounted.source.appending(name))
-      let isHeard = lines(waiting: 1) { line in
-        if line.contains(#""deleteSelf""#) { deletions += 1 }
-        return line.contains(#""modify""#)
-      }
-      if isHeard { return deletions }
-    }
-    Issue.record("the change of \(name) is not heard of")
-    return deletions
+  /// Whether it tells of an event, before it has been silent for so many seconds.
+  fileprivate func tells(_ event: String, waiting seconds: Int32) -> Bool {
+    lines(waiting: seconds) { $0.contains("\"\(event)\"") }
   }
 }
