@@ -59,10 +59,7 @@ import Testing
       #expect(answer.status == 0, "\(command): \(answer.errors)")
     }
     #expect(try mounted.run(["cat", "\(link)/file"]).output == "text")
-    let supervisor = try #require(mounted.supervisorID)
-    kill(supervisor, SIGTERM)
-    #expect(eventually(seconds: 10) { mounted.serverID == nil && mounted.supervisorID == nil })
-    #expect(!mounted.isMounted)
+    try mounted.endBySignal()
   }
 
   /// Who says it twice is not heard twice: what is in use is served to its last user.
@@ -98,6 +95,8 @@ import Testing
     try mounted.waitForNewServer(after: mounted.killServer())
     #expect(file.ask("read") == "has text")
     #expect(try mounted.status()["opens"] == 1)
+    file.kill()
+    try mounted.endBySignal()
   }
 
   /// A supervisor that finds its server dead starts the next one.
@@ -112,6 +111,8 @@ import Testing
     try mounted.waitForNewServer(after: server)
     #expect(file.ask("read") == "has text")
     #expect(mounted.supervisorID == supervisor)
+    file.kill()
+    try mounted.endBySignal()
   }
 }
 
@@ -131,6 +132,15 @@ extension Mounted {
       command + [try #require(Self.program), source.string]
         + [(mountpoint ?? self.mountpoint).string, "--store", (store ?? self.store).string]
         + options, seconds: 20)
+  }
+
+  /// Ends the supervisor that there is now, whoever has started it, and waits until all is gone.
+  func endBySignal(_ location: SourceLocation = #_sourceLocation) throws {
+    kill(try #require(supervisorID, sourceLocation: location), SIGTERM)
+    #expect(
+      eventually(seconds: 10) { self.serverID == nil && self.supervisorID == nil },
+      sourceLocation: location)
+    #expect(!isMounted, sourceLocation: location)
   }
 
   /// Unmounts it by umount(8), and waits until its processes have ended.

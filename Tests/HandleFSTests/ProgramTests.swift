@@ -24,6 +24,8 @@ import Testing
     try mounted.waitForAnother(.server)
     try mounted.kill(.supervisor)
     try mounted.waitForAnother(.supervisor)
+    try mounted.kill(.server)
+    try mounted.waitForAnother(.server)
     try mounted.expectService()
   }
 
@@ -164,12 +166,13 @@ private final class CopiedMount {
 
   deinit {
     _ = umount2(mountpoint.string, Int32(MNT_DETACH))
+    if eventually(seconds: 5, { self.all.isEmpty }) { return }
     // Each starts the other one: until none is left.
     for _ in 0..<200 {
-      let left = processes(.supervisor).union(processes(.server))
-      if left.isEmpty { break }
-      if let id = left.first { Glibc.kill(id, SIGKILL) }
+      for id in all { Glibc.kill(id, SIGKILL) }
       usleep(10_000)
     }
   }
+
+  private var all: Set<pid_t> { processes(.supervisor).union(processes(.server)) }
 }

@@ -42,9 +42,7 @@ import Testing
     #expect(try mounted.run(["cat", file]).output == "first")
     #expect(try mounted.run(["touch", "\(mounted.mountpoint)/new"]).status == 0)
     #expect(FileManager.default.fileExists(atPath: former.appending("new").string))
-    let supervisor = try #require(mounted.supervisorID)
-    kill(supervisor, SIGTERM)
-    #expect(eventually(seconds: 10) { mounted.serverID == nil && mounted.supervisorID == nil })
+    try mounted.endBySignal()
     try mounted.mount()
     #expect(try mounted.run(["cat", file]).output == "second")
   }
