@@ -25,6 +25,24 @@ import Testing
     try mounted.endByUnmounting()
   }
 
+  /// It may be mounted again as soon as umount(8) has returned, though the last server may not have ended.
+  @Test(.mountsHandleFS) func canBeMountedAgainAtOnce() throws {
+    let mounted = try Mounted(.ext4)
+    try mounted.unmount()
+    #expect(try mounted.mountInBackground().status == 0)
+    let server = try #require(mounted.serverID)
+    kill(server, SIGSTOP)
+    #expect(umount2(mounted.mountpoint.string, Int32(MNT_DETACH)) == 0)
+    let again = try Child(
+      [try #require(Mounted.program), mounted.source.string, mounted.mountpoint.string]
+        + ["--store", mounted.store.string])
+    usleep(300_000)
+    kill(server, SIGCONT)
+    #expect(again.wait(seconds: 10) == 0, "\(again.rest())")
+    #expect(mounted.isMounted)
+    try mounted.endByUnmounting()
+  }
+
   /// Standard input, output and error may be closed.
   @Test(.mountsHandleFS) func startsWithoutStandardDescriptors() throws {
     let mounted = try Mounted(.ext4)
@@ -59,7 +77,7 @@ import Testing
       #expect(answer.status == 0, "\(command): \(answer.errors)")
     }
     #expect(try mounted.run(["cat", "\(link)/file"]).output == "text")
-    try mounted.endBySignal()
+    try mounted.unmount()
   }
 
   /// Who says it twice is not heard twice: what is in use is served to its last user.
@@ -96,7 +114,7 @@ import Testing
     #expect(file.ask("read") == "has text")
     #expect(try mounted.status()["opens"] == 1)
     file.kill()
-    try mounted.endBySignal()
+    try mounted.unmount()
   }
 
   /// A supervisor that finds its server dead starts the next one.
@@ -112,7 +130,7 @@ import Testing
     #expect(file.ask("read") == "has text")
     #expect(mounted.supervisorID == supervisor)
     file.kill()
-    try mounted.endBySignal()
+    try mounted.unmount()
   }
 }
 
@@ -132,15 +150,6 @@ extension Mounted {
       command + [try #require(Self.program), source.string]
         + [(mountpoint ?? self.mountpoint).string, "--store", (store ?? self.store).string]
         + options, seconds: 20)
-  }
-
-  /// Ends the supervisor that there is now, whoever has started it, and waits until all is gone.
-  func endBySignal(_ location: SourceLocation = #_sourceLocation) throws {
-    kill(try #require(supervisorID, sourceLocation: location), SIGTERM)
-    #expect(
-      eventually(seconds: 10) { self.serverID == nil && self.supervisorID == nil },
-      sourceLocation: location)
-    #expect(!isMounted, sourceLocation: location)
   }
 
   /// Unmounts it by umount(8), and waits until its processes have ended.

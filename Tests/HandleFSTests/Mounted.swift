@@ -86,13 +86,12 @@ final class Mounted: @unchecked Sendable {
 
   /// Ends the supervisor (SIGTERM), and waits until all is gone.
   func unmount() throws {
-    guard let supervisor else { return }
-    kill(supervisor.pid, SIGTERM)
-    guard supervisor.wait(seconds: 20) != nil, eventually(seconds: 20, { self.processes.isEmpty })
-    else {
+    guard let id = supervisorID else { return }
+    kill(id, SIGTERM)
+    guard eventually(seconds: 20, { self.processes.isEmpty }) else {
       throw CommandFailure(description: "handlefs does not end: \(log)")
     }
-    self.supervisor = nil
+    _ = supervisor?.wait(seconds: 0)
     #expect(!isMounted)
   }
 
@@ -241,14 +240,11 @@ final class Mounted: @unchecked Sendable {
   }
 
   deinit {
-    if let supervisor, !processes.isEmpty {
-      kill(supervisor.pid, SIGTERM)
-      if supervisor.wait(seconds: 5) == nil || !eventually(seconds: 2, { self.processes.isEmpty }) {
-        endAll()
-      }
+    if let id = supervisorID {
+      kill(id, SIGTERM)
+      _ = eventually(seconds: 5) { self.processes.isEmpty }
     }
     endAll()
-    supervisor?.kill()
     if isMounted { _ = umount2(mountpoint.string, Int32(MNT_DETACH)) }
   }
 }

@@ -42,7 +42,7 @@ import Testing
     #expect(try mounted.run(["cat", file]).output == "first")
     #expect(try mounted.run(["touch", "\(mounted.mountpoint)/new"]).status == 0)
     #expect(FileManager.default.fileExists(atPath: former.appending("new").string))
-    try mounted.endBySignal()
+    try mounted.unmount()
     try mounted.mount()
     #expect(try mounted.run(["cat", file]).output == "second")
   }

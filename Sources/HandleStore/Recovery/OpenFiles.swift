@@ -63,7 +63,7 @@ public final class OpenFiles: Sendable {
       if let slot = state.slots[number] {
         let (words, start) = place(slot, &state)
         if words[start + 1] == node.rawValue { return backing(slot, &state) }
-        // A file without a name, which the request has made anew when it came again.
+        // A file without a name, which was gone when the request came again, and was made anew.
         close(slot, &state)
       }
       if state.free.isEmpty { try addChunk(&state) }
@@ -75,6 +75,19 @@ public final class OpenFiles: Sendable {
       words[start] = number
       take(slot, &state)
       return backing
+    }
+  }
+
+  /// The node of an open; `nil` where there is no such open. For a request that comes again, it tells what
+  /// was opened then.
+  ///
+  /// - Parameter number: the open's.
+  /// - Complexity: O(1)
+  public subscript(number: UInt64) -> NodeID? {
+    state.withLock { state in
+      guard let slot = state.slots[number] else { return nil }
+      let (words, start) = place(slot, &state)
+      return NodeID(rawValue: words[start + 1])
     }
   }
 

@@ -35,7 +35,8 @@ extension Server {
     return entry(node, status)
   }
 
-  private func entry(_ node: NodeID, _ status: stat) -> Entry {
+  /// The entry of a node that is pinned.
+  func entry(_ node: NodeID, _ status: stat) -> Entry {
     let (number, generation) = wire(node)
     return Entry(
       node: number, generation: generation, status: filesystems.shown(status),

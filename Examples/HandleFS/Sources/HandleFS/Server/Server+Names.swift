@@ -139,6 +139,7 @@ extension Server {
 
   /// Creates a file that has no name, in a directory (`O_TMPFILE`).
   func createUnnamed(_ parent: UInt64, mode: mode_t, _ request: Request) throws -> Reply {
+    if let made = try unnamedFile(of: request) { return made }
     let directory = try path(parent)
     request.actForCaller()
     let file = try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
@@ -148,6 +149,17 @@ extension Server {
     if opened.backing == 0 { try orphans.keep(file, node, parks: true) }
     FaultPoint.pass(.create, .acted)
     return .created(entry, opened)
+  }
+
+  /// What a server before this one has made for a request that comes again, and keeps. It was pinned then.
+  private func unnamedFile(of request: Request) throws -> Reply? {
+    guard request.isResent, let node = openFiles[request.number],
+      let file = try? path(wire(node).number)
+    else { return nil }
+    let status = try file.status
+    statistics.count(.foundDone)
+    let backing = try openFiles.open(request.number, of: node, file: nil)
+    return .created(entry(node, status), Opened(number: request.number, backing: backing))
   }
 
   // MARK: Once

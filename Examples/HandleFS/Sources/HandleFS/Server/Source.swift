@@ -8,11 +8,24 @@ struct Source {
   let filesystem: FilesystemID
 
   init(_ options: MountOptions, _ source: FileDescriptor) throws {
-    store = try Store(at: FilePath(options.store))
+    store = try Self.openStore(FilePath(options.store))
     filesystem = try store.attach(source)
     // Those that a server before this one has come to.
     if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
     export = try Self.export(of: source, options, in: store)
+  }
+
+  /// The server of a file system that was unmounted a moment ago may still be closing it.
+  private static func openStore(_ path: FilePath) throws -> Store {
+    for _ in 0..<20 {
+      do {
+        return try Store(at: path)
+      } catch {
+        guard case .inUse = error else { throw error }
+        _ = Processes.wait(for: [], milliseconds: 100)
+      }
+    }
+    return try Store(at: path)
   }
 
   /// Not what a FUSE server shows: it may be this one, which would wait for itself.

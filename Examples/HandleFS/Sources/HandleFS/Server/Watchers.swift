@@ -39,7 +39,7 @@ final class Watchers: Sendable {
     comesAgain: Bool
   ) throws {
     try listen(to: root)
-    state.withLock { $0.nodes[watcher] = nodes }
+    begin(watcher, nodes)
     defer { end(watcher) }
     for node in nodes { try watch(node, watcher, comesAgain: comesAgain) }
     state.withLock { $0.sockets[watcher] = socket }
@@ -75,12 +75,26 @@ final class Watchers: Sendable {
   /// Nobody watches any more: the file system is gone.
   func endAll() { for watcher in state.withLock({ Array($0.nodes.keys) }) { end(watcher) } }
 
+  /// One that was cut off and comes again waits until its former watches are ended.
+  private func begin(_ watcher: WatcherID, _ nodes: [NodeID]) {
+    while true {
+      let isFree = state.withLock { state in
+        guard state.nodes[watcher] == nil else { return false }
+        state.nodes[watcher] = nodes
+        return true
+      }
+      if isFree { return }
+      _ = Processes.wait(for: [], milliseconds: 10)
+    }
+  }
+
   private func end(_ watcher: WatcherID) {
     let nodes = state.withLock { state in
       state.sockets[watcher] = nil
-      return state.nodes.removeValue(forKey: watcher) ?? []
+      return state.nodes[watcher] ?? []
     }
     for node in nodes { _ = try? store.unwatch(node, by: watcher) }
+    state.withLock { $0.nodes[watcher] = nil }
   }
 
   private func watch(_ node: NodeID, _ watcher: WatcherID, comesAgain: Bool) throws {
