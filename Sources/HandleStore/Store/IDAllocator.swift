@@ -11,6 +11,7 @@ struct IDAllocator {
   private final class Reservation: Sendable {
     let state: Mutex<StateFile>
     let directory: FilePath
+    let isMade = Atomic(false)
 
     init(_ state: StateFile, _ directory: FilePath) {
       self.state = Mutex(state)
@@ -28,6 +29,7 @@ struct IDAllocator {
           reserved.idBound = sum
           try reserved.write(in: directory)
           state = reserved
+          isMade.store(true, ordering: .relaxed)
         }
         return state.idBound
       }
@@ -44,6 +46,9 @@ struct IDAllocator {
     upcoming = state.idBound
     bound = state.idBound
   }
+
+  /// Whether a range was reserved since the store was opened.
+  var hasReserved: Bool { reservation.isMade.load(ordering: .relaxed) }
 
   /// The id that ``take()`` uses up, reserving a range first where none is left.
   mutating func next() throws -> NodeID {

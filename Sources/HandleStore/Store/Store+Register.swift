@@ -72,7 +72,7 @@ extension Store {
     let registrar = try registrar(on: filesystem)
     try requireOwn(candidate, filesystem)
     let entry = registrar.entry(candidate.handle)
-    if let known = try existing(candidate, entry, registrar) { return known }
+    if let known = try existing(candidate, entry, registrar, writer) { return known }
     do {
       return try writer.perform(
         RegisteringOne(candidate: candidate, entry: entry, registrar: registrar))
@@ -151,14 +151,15 @@ extension Store {
 
   /// The result where the file is known and nothing has to be written.
   ///
-  /// Only the cache is asked where a commit does not wait for the disk: then it costs less to let the
-  /// writer look than to look twice.
+  /// Only the cache is asked where the writer does not wait for the disk: then it costs less to let it
+  /// look than to look twice.
   private func existing(
-    _ candidate: Candidate, _ entry: IndexEntry, _ registrar: Registrar
+    _ candidate: Candidate, _ entry: IndexEntry, _ registrar: Registrar, _ writer: Writer
   ) throws -> Registration? {
+    let waits = options.durability == .power || !writer.hasReservedIDs
     let node =
       try remembered(candidate, entry, registrar)
-      ?? (options.durability == .power ? recorded(candidate, entry, registrar.magic) : nil)
+      ?? (waits ? recorded(candidate, entry, registrar.magic) : nil)
     return node.map { Registration(node: $0, generation: incarnation, outcome: .existing) }
   }
 

@@ -36,6 +36,7 @@ final class Writer: Sendable {
   private let statistics: StatisticsCounters
   private let queue = Mutex(Queue())
   private let state: Mutex<State>
+  private let ids: IDAllocator
 
   init(
     environment: Environment, tables: Tables, ids: IDAllocator, filesystems: FilesystemTable,
@@ -45,6 +46,7 @@ final class Writer: Sendable {
     self.tables = tables
     self.cache = cache
     self.statistics = statistics
+    self.ids = ids
     state = Mutex(
       State(
         turn: Turn(tables: tables, filesystems: filesystems, ids: ids, limboLimit: limboLimit)))
@@ -158,6 +160,10 @@ final class Writer: Sendable {
     }
     return result
   }
+
+  /// Whether ids were reserved since the store was opened: else the next change that may need one waits
+  /// for the disk.
+  var hasReservedIDs: Bool { ids.hasReserved }
 
   /// Ends all changes, flushes, and says what the state file must hold.
   func close() throws -> StateFile {
