@@ -33,6 +33,17 @@ import Testing
     events.kill()
   }
 
+  /// What is on another mount is not taken for what has its number here.
+  @Test(.mountsHandleFS) func pathsOfOthers() throws {
+    let (mounted, other) = (try Mounted(.ext4), try Mounted(.ext4))
+    for one in [mounted, other] { try write("", to: one.source.appending("file")) }
+    let program = try #require(Mounted.program)
+    for path in [other.mountpoint.appending("file").string, "/", "/nowhere"] {
+      let answer = try mounted.run([program, "events", mounted.mountpoint.string, path])
+      #expect(answer.status != 0 && answer.errors.contains(path), "\(answer.errors)")
+    }
+  }
+
   /// The watches of a client that ends together with its server end as well.
   @Test(.mountsHandleFS) func clientsThatAreGone() throws {
     let mounted = try Mounted(.ext4)
@@ -50,7 +61,8 @@ import Testing
       let store = try Store(at: mounted.store, options: StoreOptions(readOnly: true))
       return try Int(store.summary().watches)
     }
-    #expect(try watches() == 2)
+    let before = try watches()
+    #expect(before == 2)
     #expect(try eventually(seconds: 20) { try watches() == 1 })
     stays.kill()
     #expect(try eventually(seconds: 20) { try watches() == 0 })

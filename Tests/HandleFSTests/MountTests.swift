@@ -66,6 +66,15 @@ import Testing
       #expect(try mounted.run(["mv", names[1] + "2", names[0]]).status == 0)
       try mounted.waitForNewServer(after: mounted.killServer())
     }
+    // It does not show itself: it would wait for itself.
+    let own = mounted.source.appending("own")
+    try FileManager.default.createDirectory(atPath: own.string, withIntermediateDirectories: false)
+    try succeed("mount", "--bind", mounted.mountpoint.string, own.string)
+    defer { _ = umount2(own.string, Int32(MNT_DETACH)) }
+    let within = mounted.mountpoint.appending("own").string
+    #expect(try mounted.run(["ls", within]).errors.contains("Invalid cross-device link"))
+    #expect(try mounted.run(["ls", "-l", mounted.mountpoint.string]).output.contains("file"))
+    #expect(umount2(own.string, Int32(MNT_DETACH)) == 0)
     try mounted.unmount()
   }
 
@@ -221,7 +230,7 @@ extension Mounted {
       try FileManager.default.createDirectory(
         atPath: source.appending(name).string, withIntermediateDirectories: false)
     }
-    return try hold(name, isDirectory: contents == nil)
+    return try hold(name, as: contents == nil ? "directory" : "file")
   }
 
   /// The numbers that the command tells.

@@ -221,9 +221,10 @@ final class Mounted: @unchecked Sendable {
   }
 
   /// A file through the mount, held open by another process.
-  func hold(_ name: String, isDirectory: Bool = false) throws -> Child {
-    let holder = try Child(
-      "mountload", ["hold", mountpoint.appending(name).string] + (isDirectory ? ["directory"] : []))
+  ///
+  /// - Parameter way: `file`, `directory`, or `path` (`O_PATH`).
+  func hold(_ name: String, as way: String = "file") throws -> Child {
+    let holder = try Child("mountload", ["hold", mountpoint.appending(name).string, way])
     #expect(holder.line(seconds: 20) == "open")
     return holder
   }

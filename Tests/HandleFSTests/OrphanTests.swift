@@ -12,7 +12,7 @@ import Testing
     let through = mounted.mountpoint
     try mounted.load("prepare", mounted.source.string)
     let file = try mounted.hold("file")
-    let directory = try mounted.hold("full", isDirectory: true)
+    let directory = try mounted.hold("full", as: "directory")
     let refuses = mounted.source.appending("file").string
     try succeed("chattr", "+i", refuses)
     for command in [
@@ -32,6 +32,23 @@ import Testing
     try mounted.waitForNewServer(after: mounted.killServer())
     #expect(file.ask("read") == "has the file")
     #expect(directory.ask("stat")?.hasPrefix("links 0, ") == true)
+  }
+
+  /// What is opened only when it has no name any more is kept as well.
+  @Test(.mountsHandleFS, arguments: ["auto", "off"])
+  func keepsWhatIsOpenedLate(_ passthrough: String) throws {
+    let mounted = try Mounted(.ext4, ["--passthrough", passthrough])
+    try write("text", to: mounted.source.appending("file"))
+    let file = try mounted.hold("file", as: "path")
+    #expect(try mounted.run(["rm", "\(mounted.mountpoint)/file"]).status == 0)
+    #expect(file.ask("reopen") == "ok")
+    for _ in 0..<2 {
+      try mounted.waitForNewServer(after: mounted.killServer())
+      #expect(file.ask("read") == "has text")
+      #expect(file.ask("stat") == "links 0, size 4")
+    }
+    file.kill()
+    #expect(try eventually(seconds: 5) { try mounted.status()["filesWithoutName"] == 0 })
   }
 
   /// What the kernel has open needs nobody else.

@@ -1,6 +1,8 @@
 /* Single calls on files that no ordinary command makes. */
 #include "load.h"
 
+#include <dirent.h>
+
 /* truncate(2) by the path: the file is not open then. */
 static int truncate_path(int count, char **arguments)
 {
@@ -31,7 +33,29 @@ static int unnamed(int count, char **arguments)
     return 0;
 }
 
+/* Gives each name of a directory another one while it is read; says how many it was shown, which ends
+ * at three times what there is. */
+static int rename_listed(int count, char **arguments)
+{
+    if (count < 2)
+        return 2;
+    MUST(chdir(arguments[0]));
+    long there = atol(arguments[1]), seen = 0;
+    DIR *list = opendir(".");
+    struct dirent *entry;
+    char name[64];
+    while (list && seen < 3 * there && (entry = readdir(list))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(name, sizeof name, "renamed-%ld", seen++);
+        MUST(rename(entry->d_name, name));
+    }
+    printf("%ld\n", seen);
+    return 0;
+}
+
 const struct command files[] = {
+    {"rename-listed", "DIRECTORY COUNT", rename_listed},
     {"truncate", "FILE SIZE", truncate_path},
     {"unnamed", "DIRECTORY NAME TEXT", unnamed},
     {NULL, NULL, NULL},

@@ -80,7 +80,9 @@ static int hold(int count, char **arguments)
     int directory = count > 1 && !strcmp(arguments[1], "directory");
     if (directory)
         MUST(chdir(arguments[0]));
-    int fd = open(directory ? "." : arguments[0], directory ? O_RDONLY : O_RDWR);
+    int is_path = count > 1 && !strcmp(arguments[1], "path");
+    int fd = open(directory ? "." : arguments[0],
+                  directory ? O_RDONLY : is_path ? O_PATH : O_RDWR);
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("%s\n", fd < 0 ? strerrorname_np(errno) : "open");
     char line[4096];
@@ -95,6 +97,12 @@ static int hold(int count, char **arguments)
             result = pwrite(fd, line + 6, strlen(line + 6), 0);
             if (result >= 0)
                 result = ftruncate(fd, (off_t)strlen(line + 6));
+        } else if (!strcmp(line, "reopen")) {
+            char path[64];
+            snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+            int again = open(path, O_RDWR);
+            result = again < 0 ? again : dup2(again, fd);
+            close(again);
         } else if (!strcmp(line, "stat")) {
             result = fstat(fd, &status);
             if (!result) {

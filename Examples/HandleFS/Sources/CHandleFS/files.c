@@ -47,6 +47,16 @@ int hf_status(int fd, struct stat *status)
     return (int)result(fstatat(fd, "", status, AT_EMPTY_PATH));
 }
 
+int hf_device(int fd, uint32_t *major, uint32_t *minor)
+{
+    struct statx status;
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &status))
+        return -errno;
+    *major = status.stx_dev_major;
+    *minor = status.stx_dev_minor;
+    return 0;
+}
+
 int hf_statvfs(int fd, struct statvfs *status) { return (int)result(fstatvfs(fd, status)); }
 
 int hf_make_directory(int directory, const char *name, mode_t mode)
@@ -141,7 +151,7 @@ int hf_sync(int fd, int data_only) { return (int)result(data_only ? fdatasync(fd
 
 long hf_read_entries(int fd, void *buffer, size_t size, off_t offset)
 {
-    if (lseek(fd, offset, SEEK_SET) < 0)
+    if (offset >= 0 && lseek(fd, offset, SEEK_SET) < 0)
         return -errno;
     return result(getdents64(fd, buffer, size));
 }

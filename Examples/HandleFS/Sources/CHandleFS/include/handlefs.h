@@ -91,6 +91,8 @@ int hf_find(int directory, const char *name, int crosses_mounts);
 int hf_reopen(int fd, int flags);
 int hf_close(int fd);
 int hf_status(int fd, struct stat *status);
+/* The device that a file is on; a file system of FUSE is not asked for it. */
+int hf_device(int fd, uint32_t *major, uint32_t *minor);
 int hf_statvfs(int fd, struct statvfs *status);
 int hf_make_directory(int directory, const char *name, mode_t mode);
 int hf_make_node(int directory, const char *name, mode_t mode, dev_t device);

@@ -20,25 +20,29 @@ struct Events: ParsableCommand {
   var paths: [String] = []
 
   func run() throws {
-    let nodes = try (paths.isEmpty ? [mountpoint] : paths).map(Self.node)
     let watcher = UInt64.random(in: 1 ... .max)
-    let wanted = ([watcher] + nodes).map(String.init).joined(separator: " ")
-    var socket = try Conversation.open("events new \(wanted)", .server, of: mountpoint)
+    var nodes = try (paths.isEmpty ? [mountpoint] : paths).map(node)
+    var socket = try Conversation.open(
+      "events new \(Self.words(watcher, nodes))", .server, of: mountpoint)
     while true {
-      var isFirst = true
-      while let bytes = try? socket.readOnce(4096), !bytes.isEmpty {
-        guard !isFirst || bytes.first == UInt8(ascii: "{") else {
-          throw CommandError(String(decoding: bytes, as: UTF8.self))
+      var lines = Lines(from: socket)
+      while let line = lines.next() {
+        guard line.first == UInt8(ascii: "{") else {
+          throw CommandError(String(decoding: line, as: UTF8.self))
         }
-        isFirst = false
-        try FileDescriptor.standardOutput.writeOnce(bytes)
+        try FileDescriptor.standardOutput.writeOnce(line + [UInt8(ascii: "\n")])
+        // What is gone, and told, is not asked for again.
+        if let gone = Self.deleted(String(decoding: line, as: UTF8.self)) {
+          nodes.removeAll { $0 == gone }
+        }
       }
       try? socket.close()
-      socket = try again(wanted)
+      socket = try again(Self.words(watcher, nodes))
     }
   }
 
-  /// The server has ended: the next one is there soon, unless the file system was unmounted.
+  /// The server has ended, or did not wait for this reader: the next one is there soon, unless the file
+  /// system was unmounted.
   private func again(_ wanted: String) throws -> FileDescriptor {
     for _ in 0..<100 {
       usleep(20_000)
@@ -49,8 +53,21 @@ struct Events: ParsableCommand {
     throw ExitCode.success
   }
 
+  private static func words(_ watcher: UInt64, _ nodes: [UInt64]) -> String {
+    ([watcher] + nodes).map(String.init).joined(separator: " ")
+  }
+
+  /// The node whose deletion a line tells.
+  private static func deleted(_ line: String) -> UInt64? {
+    // The names of events have no bracket.
+    guard let events = line.lastIndex(of: "["), line[events...].contains("\"deleteSelf\"") else {
+      return nil
+    }
+    return UInt64(line.dropFirst(#"{"node": "#.count).prefix { $0.isNumber })
+  }
+
   /// The number of a file's node, as the kernel puts it into a file handle of the mount.
-  private static func node(_ path: String) throws -> UInt64 {
+  private func node(_ path: String) throws -> UInt64 {
     let here = FileDescriptor(rawValue: AT_FDCWD)
     let handle: KernelFileHandle
     do throws(Errno) {
@@ -61,9 +78,36 @@ struct Events: ParsableCommand {
     guard handle.type.rawValue == 0x81 || handle.type.rawValue == 0x82, handle.length >= 12 else {
       throw CommandError("\(path) is not on a file system of handlefs")
     }
+    let mount = try MountTable.handleFS(on: Processes.resolved(FilePath(mountpoint)).string)
+    let file = try BackingFile.path(FilePath(path))
+    guard let mount, try file.device == mount.device else {
+      throw CommandError("\(path) is not on what is mounted on \(mountpoint)")
+    }
     let words = (0..<2).map { word in
       (0..<4).reduce(UInt64(0)) { $0 | UInt64(handle[word * 4 + $1]) << UInt64($1 * 8) }
     }
     return words[0] << 32 | words[1]
+  }
+}
+
+/// The lines of a stream; what comes after the last one is dropped.
+private struct Lines {
+  private let stream: FileDescriptor
+  private var rest: [UInt8] = []
+
+  init(from stream: FileDescriptor) { self.stream = stream }
+
+  /// `nil` at the end.
+  mutating func next() -> [UInt8]? {
+    var searched = 0
+    while true {
+      if let end = rest[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+        defer { rest.removeFirst(end + 1) }
+        return Array(rest[..<end])
+      }
+      searched = rest.count
+      guard let bytes = try? stream.readOnce(4096), !bytes.isEmpty else { return nil }
+      rest += bytes
+    }
   }
 }

@@ -34,13 +34,14 @@ internal import SystemPackage
     return unsafe memcmp(start, wanted, count) == 0
   }
 
-  /// `getdents64(2)` from a place in a directory, about `limit` bytes; returns how many were filled.
+  /// `getdents64(2)`, about `limit` bytes, from a place in a directory or from where it is; returns how many
+  /// were filled.
   func readEntries(
-    _ directory: BackingFile, at offset: Int, limit: Int
+    _ directory: BackingFile, at offset: Int?, limit: Int
   ) throws(Errno) -> Int {
     let size = min(max(limit, 1024), size)
     return try checked(
-      unsafe hf_read_entries(directory.number, start, size, offset))
+      unsafe hf_read_entries(directory.number, start, size, offset ?? -1))
   }
 
   /// Whether an entry of READDIRPLUS has room behind `filled` bytes.

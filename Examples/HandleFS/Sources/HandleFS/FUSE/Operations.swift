@@ -190,19 +190,25 @@ private func answer(
 
   private static func addDirectories(_ table: inout fuse_lowlevel_ops) {
     unsafe table.opendir = { request, node, _ in
-      unsafe answer(request) { server, _ in try server.openDirectory(node) }
+      unsafe answer(request) { server, request in try server.openDirectory(node, request) }
     }
-    unsafe table.readdir = { request, node, size, offset, _ in
+    unsafe table.readdir = { request, node, size, offset, info in
+      let open = unsafe info?.pointee.fh ?? 0
       unsafe answer(request) { server, request in
-        try server.readDirectory(node, size, at: offset, plus: false, request)
+        try server.readDirectory(node, open: open, size, at: offset, plus: false, request)
         return nil
       }
     }
-    unsafe table.readdirplus = { request, node, size, offset, _ in
+    unsafe table.readdirplus = { request, node, size, offset, info in
+      let open = unsafe info?.pointee.fh ?? 0
       unsafe answer(request) { server, request in
-        try server.readDirectory(node, size, at: offset, plus: true, request)
+        try server.readDirectory(node, open: open, size, at: offset, plus: true, request)
         return nil
       }
+    }
+    unsafe table.releasedir = { request, _, info in
+      let open = unsafe info?.pointee.fh ?? 0
+      unsafe answer(request) { server, _ in server.releaseDirectory(open: open) }
     }
     unsafe table.fsyncdir = { request, node, dataOnly, _ in
       unsafe answer(request) { server, _ in

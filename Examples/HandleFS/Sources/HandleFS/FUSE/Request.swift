@@ -30,11 +30,13 @@ internal import SystemPackage
     return unsafe UnsafeRawPointer(header + 1).load(fromByteOffset: index * 4, as: UInt32.self)
   }
 
-  /// New files of this thread belong to the caller from here on, and get their permissions under the
-  /// caller's mask.
-  func actForCaller() {
+  /// Does something as the caller: new files belong to it and get their permissions under its mask, and
+  /// room that is reserved for others is not for it. What the server does for itself stays its own.
+  func asCaller<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
     let mask = unsafe raw.map { unsafe fuse_req_ctx($0).pointee.umask } ?? word(2)
     hf_act_for(header.uid, header.gid, mask)
+    defer { hf_act_for(0, 0, mask) }
+    return try body()
   }
 
   var kind: UInt32 { header.opcode }

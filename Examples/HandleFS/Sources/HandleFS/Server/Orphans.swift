@@ -32,10 +32,15 @@ final class Orphans: Sendable {
 
   var count: Int { files.withLock { $0.count } }
 
-  /// Keeps a file that is about to lose its last name.
+  /// Keeps a file that has lost its last name, or is about to.
   func keep(_ file: BackingFile, _ node: NodeID, parks: Bool) throws {
     files.withLock { $0[node] = file }
-    guard parks else { return }
+    if parks { try park(node) }
+  }
+
+  /// Keeps a file that is kept outside of this process as well.
+  func park(_ node: NodeID) throws {
+    guard let file = self[node] else { return }
     if parked.count(of: node) == 0 { _ = try store.pin(node, by: parked) }
     do throws(Errno) {
       try parking.park(file.descriptor, of: node)
@@ -45,7 +50,7 @@ final class Orphans: Sendable {
     }
   }
 
-  /// The kernel has forgotten a node. Its file is returned, where there was one.
+  /// Keeps a node's file no more. It is returned, where there was one.
   func release(_ node: NodeID) -> BackingFile? {
     let file = files.withLock { $0.isEmpty ? nil : $0.removeValue(forKey: node) }
     if parked.count(of: node) > 0 {

@@ -38,9 +38,10 @@ extension Server {
     if change.has(FUSE_SET_ATTR_MODE) { try file.setMode(change.status.st_mode) }
     if change.has(FUSE_SET_ATTR_SIZE) {
       let data = try data(number, .writing)
-      request.actForCaller()
-      try clearingPrivileges(change.clearsPrivileges) {
-        try data.truncate(to: change.status.st_size)
+      try request.asCaller {
+        try clearingPrivileges(change.clearsPrivileges) {
+          try data.truncate(to: change.status.st_size)
+        }
       }
       // A file that is open for writing cannot be executed.
       if !openFiles.isOpen(node(number)) { files.remove(node(number), [.writing]) }

@@ -21,9 +21,14 @@ extension Server {
     _ file: BackingFile, _ node: NodeID, _ status: stat, _ request: Request
   ) throws -> Opened {
     let isKept = options.passthrough && status.st_mode & (S_ISUID | S_ISGID) == 0
-    request.actForCaller()
-    let backing = try clearingPrivileges(isKept) {
-      try openFiles.open(request.number, of: node, file: isKept ? file.descriptor : nil)
+    let backing = try request.asCaller {
+      try clearingPrivileges(isKept) {
+        try openFiles.open(request.number, of: node, file: isKept ? file.descriptor : nil)
+      }
+    }
+    // It may have lost its last name by now; who removes that from here on sees that it is open.
+    if backing == 0, try file.status.st_nlink == 0 {
+      try orphans.keep(file, node, parks: true)
     }
     return Opened(number: request.number, backing: backing)
   }
@@ -47,11 +52,10 @@ extension Server {
     _ number: UInt64, _ bytes: RequestBytes, at offset: Int, clearsPrivileges: Bool,
     _ request: Request
   ) throws -> Reply {
-    request.actForCaller()
     do {
       let file = try data(number, .writing)
-      return try clearingPrivileges(clearsPrivileges) {
-        .written(try file.write(bytes, at: offset))
+      return try request.asCaller {
+        try clearingPrivileges(clearsPrivileges) { .written(try file.write(bytes, at: offset)) }
       }
     } catch {
       guard Errno(any: error) == .notPermitted else { throw error }
@@ -71,7 +75,7 @@ extension Server {
     if request.isResent, try buffers.with({ try $0.has(bytes, in: file, at: offset) }) {
       return bytes.count
     }
-    return try file.write(bytes, at: offset)
+    return try request.asCaller { try file.write(bytes, at: offset) }
   }
 
   func sync(_ number: UInt64, dataOnly: Bool) throws -> Reply {
@@ -83,10 +87,11 @@ extension Server {
     _ number: UInt64, mode: CInt, from offset: Int, length: Int, _ request: Request
   ) throws -> Reply {
     let file = try data(number, .writing)
-    request.actForCaller()
-    return try clearingPrivileges(!request.isOfRoot) {
-      try file.allocate(mode: mode, from: offset, length: length)
-      return .done
+    return try request.asCaller {
+      try clearingPrivileges(!request.isOfRoot) {
+        try file.allocate(mode: mode, from: offset, length: length)
+        return .done
+      }
     }
   }
 
@@ -98,10 +103,11 @@ extension Server {
     _ from: UInt64, at offset: Int, to: UInt64, at target: Int, count: Int, _ request: Request
   ) throws -> Reply {
     let (source, file) = (try data(from, .reading), try data(to, .writing))
-    request.actForCaller()
-    return try clearingPrivileges(!request.isOfRoot) {
-      .written(
-        try source.copy(from: offset, to: file, at: target, count: min(count, Int(CInt.max))))
+    return try request.asCaller {
+      try clearingPrivileges(!request.isOfRoot) {
+        .written(
+          try source.copy(from: offset, to: file, at: target, count: min(count, Int(CInt.max))))
+      }
     }
   }
 

@@ -3,9 +3,23 @@ internal import HandleStore
 internal import SystemPackage
 
 extension Server {
-  func openDirectory(_ number: UInt64) throws -> Reply {
-    _ = try path(number).open(".", flags: O_RDONLY | O_DIRECTORY)
-    return .opened(Opened(number: 0, backing: 0))
+  func openDirectory(_ number: UInt64, _ request: Request) throws -> Reply {
+    _ = try listed(number, open: request.number)
+    return .opened(Opened(number: request.number, backing: 0))
+  }
+
+  func releaseDirectory(open: UInt64) -> Reply {
+    listings.remove(open)
+    return .done
+  }
+
+  private func listed(_ number: UInt64, open: UInt64) throws -> Listing {
+    if let listing = listings[open] { return listing }
+    let path = try path(number)
+    let listing = Listing(
+      try withDescriptors { try path.open(".", flags: O_RDONLY | O_DIRECTORY) })
+    listings.insert(listing, open)
+    return listing
   }
 
   func syncDirectory(_ number: UInt64, dataOnly: Bool) throws -> Reply {
@@ -16,80 +30,58 @@ extension Server {
   /// Entries from a place on, as many as `size` bytes hold. Places are those of the backing file
   /// system, which keeps them over a restart of this server.
   func readDirectory(
-    _ number: UInt64, _ size: Int, at offset: Int, plus: Bool, _ request: Request
+    _ number: UInt64, open: UInt64, _ size: Int, at offset: Int, plus: Bool, _ request: Request
   ) throws {
-    let path = try path(number)
-    let directory = try withDescriptors { try path.open(".", flags: O_RDONLY | O_DIRECTORY) }
+    let listing = try listed(number, open: open)
+    let parent = Parent(
+      number: number, directory: listing.directory, device: try listing.directory.status.st_dev)
     try buffers.with { entries in
       try buffers.with { reply in
-        let listing = Listing(
-          directory: directory, parent: number, device: try directory.status.st_dev,
-          limit: min(size, reply.size), plus: plus)
-        let filled = try fill(reply, from: entries, at: offset, listing, request)
+        let limit = min(size, reply.size)
+        var filled = 0
+        try listing.read(from: offset, entries, limit: limit) { entry in
+          let end =
+            plus
+            ? try add(entry, in: parent, to: reply, filled: filled, limit: limit)
+            : reply.add(
+              entry, inode: inode(entry, in: parent), to: request, filled: filled, limit: limit)
+          filled = end ?? filled
+          return end != nil
+        }
         request.send(.buffer(reply, filled), on: fuse)
       }
     }
   }
 
-  private struct Listing {
+  /// The directory that entries are in.
+  private struct Parent {
+    let number: UInt64
     let directory: BackingFile
-    let parent: UInt64
     let device: UInt
-    let limit: Int
-    let plus: Bool
   }
 
-  private func fill(
-    _ reply: Buffer, from entries: Buffer, at offset: Int, _ listing: Listing, _ request: Request
-  ) throws -> Int {
-    var (filled, next) = (0, offset)
-    while true {
-      // No more than about what the reply has room for.
-      let length = try entries.readEntries(
-        listing.directory, at: next, limit: max(listing.limit - filled, 1024))
-      if length == 0 { return filled }
-      var place = 0
-      while place < length {
-        let (entry, size) = entries.entry(at: place)
-        place += size
-        next = entry.next
-        guard let end = try add(entry, to: reply, filled: filled, listing, request) else {
-          return filled
-        }
-        filled = end
-      }
-    }
-  }
-
-  /// Adds an entry to a reply; `nil` where there is no room for it.
+  /// Adds an entry to a reply with what LOOKUP would say; `nil` where there is no room for it.
   private func add(
-    _ entry: DirectoryEntry, to reply: Buffer, filled: Int, _ listing: Listing, _ request: Request
+    _ entry: DirectoryEntry, in parent: Parent, to reply: Buffer, filled: Int, limit: Int
   ) throws -> Int? {
-    guard listing.plus else {
-      return reply.add(
-        entry, inode: inode(entry, listing), to: request, filled: filled, limit: listing.limit)
-    }
-    guard reply.hasRoom(for: entry, filled: filled, limit: listing.limit) else { return nil }
-    return reply.add(entry, try found(entry, listing), filled: filled, limit: listing.limit)
+    guard reply.hasRoom(for: entry, filled: filled, limit: limit) else { return nil }
+    return reply.add(entry, try found(entry, in: parent), filled: filled, limit: limit)
   }
 
-  private func inode(_ entry: DirectoryEntry, _ listing: Listing) -> UInt64 {
-    UInt64(filesystems.inode(UInt(entry.inode), device: listing.device))
+  private func inode(_ entry: DirectoryEntry, in parent: Parent) -> UInt64 {
+    UInt64(filesystems.inode(UInt(entry.inode), device: parent.device))
   }
 
   /// What LOOKUP would say of an entry; no node for one that cannot be looked up.
-  private func found(_ entry: DirectoryEntry, _ listing: Listing) throws -> Entry {
-    if !entry.isDot, let found = try? lookup(entry.name, listing) { return found }
+  private func found(_ entry: DirectoryEntry, in parent: Parent) throws -> Entry {
+    if !entry.isDot, let found = try? lookup(entry.name, in: parent) { return found }
     var status = stat()
-    status.st_ino = UInt(inode(entry, listing))
+    status.st_ino = UInt(inode(entry, in: parent))
     status.st_mode = UInt32(entry.type) << 12
     return Entry(node: 0, generation: 0, status: status, seconds: 0)
   }
 
-  private func lookup(_ name: FilePath, _ listing: Listing) throws -> Entry {
-    let file = try withDescriptors {
-      try listing.directory.path(of: name, crossesMounts: options.crossesMounts)
-    }
-    return try self.entry(of: file, in: listing.parent, keeps: false)
+  private func lookup(_ name: FilePath, in parent: Parent) throws -> Entry {
+    try entry(of: find(name, in: parent.directory), in: parent.number, keeps: false)
   }
 }

@@ -8,10 +8,20 @@ extension Server {
     let directory = try path(parent)
     if name == "." { return try ownEntry(of: directory, node(parent)) }
     if name == ".." { return try parentEntry(of: parent, directory) }
-    let file = try withDescriptors {
-      try directory.path(of: name, crossesMounts: options.crossesMounts)
+    return try entry(of: find(name, in: directory), in: parent)
+  }
+
+  /// A name in a directory; what is mounted there, where mounts are crossed.
+  func find(_ name: FilePath, in directory: BackingFile) throws -> BackingFile {
+    do {
+      return try withDescriptors { try directory.path(of: name) }
+    } catch {
+      guard options.crossesMounts, Errno(any: error) == .improperLink else { throw error }
     }
-    return try entry(of: file, in: parent)
+    let file = try withDescriptors { try directory.path(of: name, crossesMounts: true) }
+    // This server would wait for itself.
+    guard try file.device != device else { throw Errno.improperLink }
+    return file
   }
 
   /// The entry of a file that was found in a directory.

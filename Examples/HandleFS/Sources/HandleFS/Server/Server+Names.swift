@@ -33,11 +33,10 @@ extension Server {
     _ act: (BackingFile) throws -> Void
   ) throws -> Reply {
     let directory = try path(parent)
-    request.actForCaller()
     try once(request, { try $0.wasDone(in: directory.descriptor) }) {
       try isFree(name, directory) ? .create(type, name) : nil
     } act: {
-      try act(directory)
+      try request.asCaller { try act(directory) }
     }
     return .entry(
       try newEntry(of: directory.path(of: name), name, in: parent, directory, keeps: true))
@@ -77,7 +76,7 @@ extension Server {
     _ parent: UInt64, _ name: FilePath, isDirectory: Bool, _ request: Request
   ) throws -> Reply {
     let directory = try path(parent)
-    var kept: NodeID?
+    var kept: Kept?
     try once(request, { try $0.wasDone(in: directory.descriptor) }) {
       let victim = try directory.path(of: name)
       let handle = try KernelFileHandle(of: victim.descriptor)
@@ -94,7 +93,7 @@ extension Server {
     _ request: Request
   ) throws -> Reply {
     let (from, to) = (try path(parent), try path(newParent))
-    var kept: NodeID?
+    var kept: Kept?
     try once(request, { try $0.wasDone(in: from.descriptor, to.descriptor) }) {
       let file = try KernelFileHandle(name: name, in: from.descriptor)
       guard let victim = try existing(newName, to) else {
@@ -107,7 +106,10 @@ extension Server {
       kept = try keep(victim, other)
       return .rename(file, from: name, to: newName)
     } act: {
-      try keeping(kept) { try from.rename(name, to: to, newName, flags: flags) }
+      // The caller's is what RENAME_WHITEOUT leaves.
+      try keeping(kept) {
+        try request.asCaller { try from.rename(name, to: to, newName, flags: flags) }
+      }
     }
     return .done
   }
@@ -118,14 +120,14 @@ extension Server {
     _ parent: UInt64, _ name: FilePath, mode: mode_t, flags: CInt, _ request: Request
   ) throws -> Reply {
     let directory = try path(parent)
-    request.actForCaller()
     var created: BackingFile?
     try once(request, { try $0.wasDone(in: directory.descriptor) }) {
       try isFree(name, directory) ? .create(.regular, name) : nil
     } act: {
       do throws(Errno) {
-        created = try directory.open(
-          name, flags: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
+        created = try request.asCaller { () throws(Errno) in
+          try directory.open(name, flags: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
+        }
       } catch {
         throw error == .fileExists && flags & O_EXCL == 0 ? .stale : error
       }
@@ -141,12 +143,12 @@ extension Server {
   func createUnnamed(_ parent: UInt64, mode: mode_t, _ request: Request) throws -> Reply {
     if let made = try unnamedFile(of: request) { return made }
     let directory = try path(parent)
-    request.actForCaller()
-    let file = try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
+    let file = try request.asCaller {
+      try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
+    }
     let entry = try entry(of: file, in: parent, keeps: false)
     let node = node(entry.node)
     let opened = try opened(file, node, entry.status, request)
-    if opened.backing == 0 { try orphans.keep(file, node, parks: true) }
     FaultPoint.pass(.create, .acted)
     return .created(entry, opened)
   }
@@ -199,31 +201,43 @@ extension Server {
     try existing(name, directory) == nil
   }
 
+  /// A file that is kept without a name.
+  private struct Kept {
+    let node: NodeID
+    let isDirectory: Bool
+  }
+
   /// Keeps a file that is about to lose its last name, for as long as the kernel knows it: it may be
   /// open, or somebody's working directory. Before it loses the name, and outside of this process where
   /// nobody else would keep it if this one were killed.
-  ///
-  /// - Returns: its node, where it is kept; not where the kernel has it open.
-  private func keep(_ file: BackingFile, _ handle: KernelFileHandle) throws -> NodeID? {
+  private func keep(_ file: BackingFile, _ handle: KernelFileHandle) throws -> Kept? {
     let status = try file.status
     let isDirectory = status.st_mode & S_IFMT == S_IFDIR
     guard isDirectory || status.st_nlink == 1,
-      let node = try store.node(of: handle, on: filesystems.filesystem(of: file, status))?.id,
-      lookups.count(of: node) > 0
+      let node = try store.node(of: handle, on: filesystems.filesystem(of: file, status))?.id
     else { return nil }
-    let parks = isDirectory || openFiles.needsParking(node)
-    guard parks || !openFiles.isOpen(node) else { return nil }
-    try orphans.keep(file, node, parks: parks)
-    return node
+    let isNeeded = isDirectory && lookups.count(of: node) > 0 || openFiles.needsParking(node)
+    try orphans.keep(file, node, parks: isNeeded)
+    return Kept(node: node, isDirectory: isDirectory)
   }
 
   /// Removes a name of a file that is kept; where that fails, nothing is to be kept.
-  private func keeping(_ node: NodeID?, _ act: () throws -> Void) throws {
+  private func keeping(_ kept: Kept?, _ act: () throws -> Void) throws {
     do {
       try act()
     } catch {
-      if let node { _ = orphans.release(node) }
+      if let kept { _ = orphans.release(kept.node) }
       throw error
+    }
+    guard let kept else { return }
+    // What has been opened meanwhile is seen here, or sees by itself that it has no name.
+    if openFiles.needsParking(kept.node) {
+      try orphans.park(kept.node)
+    } else if lookups.count(of: kept.node) == 0
+      || !kept.isDirectory && openFiles.isOpen(kept.node)
+    {
+      // The kernel does not know it, or keeps it by itself.
+      _ = orphans.release(kept.node)
     }
   }
 }

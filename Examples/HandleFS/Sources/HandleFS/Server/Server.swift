@@ -15,6 +15,7 @@ final class Server: Sendable {
   let journal: IntentJournal
   let openFiles: OpenFiles
   let files: FileCache
+  let listings = Listings()
   let buffers = BufferPool()
   let statistics = ServerStatistics()
   let options: ServerOptions
@@ -27,6 +28,8 @@ final class Server: Sendable {
   let notifier: Notifier
   /// The connection to the kernel.
   let fuse: FileDescriptor
+  /// The number of the device that is mounted.
+  let device: String
 
   init(
     _ source: Source, session: SessionDescriptors, options: ServerOptions, log: Logger
@@ -46,6 +49,7 @@ final class Server: Sendable {
     watchers = Watchers(source, files: files, log: log)
     notifier = Notifier()
     fuse = session.fuse
+    device = try session.device
   }
 }
 

@@ -41,11 +41,12 @@ final class Watchers: Sendable {
     try listen(to: root)
     begin(watcher, nodes)
     defer { end(watcher) }
-    for node in nodes { try watch(node, watcher, comesAgain: comesAgain) }
+    var gone: [NodeID] = []
+    for node in nodes where try !watch(node, watcher, comesAgain: comesAgain) { gone.append(node) }
     state.withLock { $0.sockets[watcher] = socket }
-    send("{\"watching\": \(nodes.count)}", to: watcher)
+    send("{\"watching\": \(nodes.count - gone.count)}", to: watcher)
     if comesAgain {
-      tellOfLimbo(watcher)
+      for node in gone { tellDeletion(of: node, to: watcher) }
       sweep(tell: watcher)
     }
     // It sends nothing more, and so this is its end.
@@ -97,12 +98,15 @@ final class Watchers: Sendable {
     state.withLock { $0.nodes[watcher] = nil }
   }
 
-  private func watch(_ node: NodeID, _ watcher: WatcherID, comesAgain: Bool) throws {
+  /// Says whether a node is there to be watched. One that comes again asks for what it was not told to
+  /// be gone.
+  private func watch(_ node: NodeID, _ watcher: WatcherID, comesAgain: Bool) throws -> Bool {
     do {
       try store.watch(node, mask: Self.mask, by: watcher)
+      return true
     } catch {
-      // One that comes again was told that this node is gone, or is about to be.
       guard comesAgain, Errno(any: error) == .stale else { throw error }
+      return false
     }
   }
 
@@ -150,14 +154,9 @@ final class Watchers: Sendable {
     }
   }
 
-  /// Tells a watcher that comes again of what a server before this one had taken for telling.
-  private func tellOfLimbo(_ watcher: WatcherID) {
-    for node in (try? store.limbo()) ?? [] where node.isReported {
-      guard (try? store.watches(of: node.id))?.contains(where: { $0.watcher == watcher }) ?? false
-      else { continue }
-      send(line(node.id, .deleteSelf, ""), to: watcher)
-      _ = try? store.unwatch(node.id, by: watcher)
-    }
+  private func tellDeletion(of node: NodeID, to watcher: WatcherID) {
+    send(line(node, .deleteSelf, ""), to: watcher)
+    _ = try? store.unwatch(node, by: watcher)
   }
 
   private func tellDeletions() {
@@ -167,8 +166,7 @@ final class Watchers: Sendable {
   private func tell(_ deletions: Deletions) {
     for node in deletions.nodes {
       for watch in (try? store.watches(of: node)) ?? [] {
-        send(line(node, .deleteSelf, ""), to: watch.watcher)
-        _ = try? store.unwatch(node, by: watch.watcher)
+        tellDeletion(of: node, to: watch.watcher)
       }
     }
     if deletions.overflowed { tellOverflow(nil) }

@@ -57,8 +57,9 @@ enum Conversation {
   /// The line that the other side sends first; empty where it takes more than a second.
   static func line(from socket: FileDescriptor) -> String {
     var line: [UInt8] = []
+    let end = Processes.now + 1000
     while line.count < 1 << 20, line.last != UInt8(ascii: "\n") {
-      guard Processes.wait(for: [socket], milliseconds: 1000)[0],
+      guard Processes.wait(for: [socket], milliseconds: max(0, end - Processes.now))[0],
         let bytes = try? socket.readOnce(4096), !bytes.isEmpty
       else { return "" }
       line += bytes

@@ -43,13 +43,21 @@ final class Supervisor {
     Processes.raiseDescriptorLimit()
     Processes.ignoreClosedPipes()
     signals = try Processes.signals()
-    sockets = try Sockets()
     program = Processes.program
-    session = try SessionDescriptors(
-      fuse: FileDescriptor.open(FilePath("/dev/fuse"), .readWrite, options: .closeOnExec),
-      source: options.openSource(),
-      questions: sockets.listen(.server), orders: sockets.listen(.supervisor))
-    server = try RunningServer(program, options, &session, inBackground)
+    let fuse = try FileDescriptor.open(FilePath("/dev/fuse"), .readWrite, options: .closeOnExec)
+    let source = try options.openSource()
+    let sockets = try Sockets()
+    do {
+      var session = try SessionDescriptors(
+        fuse: fuse, source: source, questions: sockets.listen(.server),
+        orders: sockets.listen(.supervisor))
+      server = try RunningServer(program, options, &session, inBackground)
+      self.session = session
+    } catch {
+      sockets.removeOwn()
+      throw error
+    }
+    self.sockets = sockets
   }
 
   /// Takes over a server whose supervisor was killed; the descriptors are those that it was started

@@ -50,6 +50,13 @@ final class BackingFile: Sendable {
         unsafe name.withPlatformString { unsafe hf_find(number, $0, crossesMounts ? 1 : 0) }))
   }
 
+  /// A path from the working directory on, as a path; a symbolic link itself.
+  static func path(_ path: FilePath) throws(Errno) -> BackingFile {
+    BackingFile(
+      try checked(
+        unsafe path.withPlatformString { unsafe hf_open(AT_FDCWD, $0, HF_PATH | O_NOFOLLOW, 0) }))
+  }
+
   /// `openat(2)`.
   func open(_ name: FilePath, flags: CInt, mode: mode_t = 0) throws(Errno) -> BackingFile {
     BackingFile(
@@ -62,6 +69,15 @@ final class BackingFile: Sendable {
   }
 
   // MARK: What the file is
+
+  /// The number of the device that it is on, `major:minor`. A file system of FUSE is not asked for it.
+  var device: String {
+    get throws(Errno) {
+      var (major, minor): (UInt32, UInt32) = (0, 0)
+      try checked(unsafe hf_device(number, &major, &minor))
+      return "\(major):\(minor)"
+    }
+  }
 
   var status: stat {
     get throws(Errno) {
