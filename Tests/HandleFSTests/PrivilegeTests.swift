@@ -21,6 +21,16 @@ import Testing
     }
     try FileManager.default.setAttributes(
       [.posixPermissions: 0o777], ofItemAtPath: mounted.source.string)
+    // Not where root has the file open, too.
+    let bare = try fill(mounted.source, Self.asNobody)
+    try succeed("truncate", "-s", "0", mounted.source.appending("large").string)
+    try succeed("sync", "-f", mounted.source.string)
+    let root = try mounted.hold("large")
+    let through = try fill(mounted.mountpoint, Self.asNobody)
+    #expect(abs(bare - through) < 1 << 20, "\(bare) and \(through)")
+    root.kill()
+    try unlink(mounted.source.appending("large"))
+    try mounted.waitForNewServer(after: mounted.killServer())
     for user in [Self.asNobody, []] {
       let bare = try fill(mounted.source, user)
       try unlink(mounted.source.appending("large"))

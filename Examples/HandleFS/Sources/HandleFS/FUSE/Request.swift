@@ -30,13 +30,10 @@ internal import SystemPackage
     return unsafe UnsafeRawPointer(header + 1).load(fromByteOffset: index * 4, as: UInt32.self)
   }
 
-  /// Does something as the caller: new files belong to it and get their permissions under its mask, and
-  /// room that is reserved for others is not for it. What the server does for itself stays its own.
+  /// Does something as the caller. What the server does for itself stays its own.
   func asCaller<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
     let mask = unsafe raw.map { unsafe fuse_req_ctx($0).pointee.umask } ?? word(2)
-    hf_act_for(header.uid, header.gid, mask)
-    defer { hf_act_for(0, 0, mask) }
-    return try body()
+    return try Credentials.acting(for: header.uid, header.gid, mask: mask, body)
   }
 
   var kind: UInt32 { header.opcode }

@@ -15,13 +15,13 @@ extension Server {
 
   /// Counts an open of a file, which the kernel keeps where it is to read and write it by itself.
   ///
-  /// It does so for the caller, and without CAP_FSETID: the set-user-id bit goes with the first write.
-  /// As it goes so for root too, a file that has it already is written by the server.
+  /// It does so for all who have it open, as its owner, and without CAP_FSETID: the set-user-id bit goes
+  /// with the first write. As it goes so for root too, a file that has it already is written by the server.
   func opened(
     _ file: BackingFile, _ node: NodeID, _ status: stat, _ request: Request
   ) throws -> Opened {
     let isKept = options.passthrough && status.st_mode & (S_ISUID | S_ISGID) == 0
-    let backing = try request.asCaller {
+    let backing = try Credentials.acting(for: status.st_uid, status.st_gid) {
       try clearingPrivileges(isKept) {
         try openFiles.open(request.number, of: node, file: isKept ? file.descriptor : nil)
       }
