@@ -1,4 +1,5 @@
 import Foundation
+import HandleStore
 import SystemPackage
 import TestSupport
 import Testing
@@ -33,6 +34,18 @@ import Testing
     // The same again, from what the kernel and the store know.
     let part = try mounted.run(["find", "\(mounted.mountpoint)/directory-7", "-size", "0"])
     #expect(part.output.split(separator: "\n").count == files / 200)
+  }
+
+  /// The store does not grow with every file that ever was.
+  @Test(.mountsHandleFS, arguments: ["auto", "off"])
+  func filesThatAreGoneTakeNoRoom(_ passthrough: String) throws {
+    let mounted = try Mounted(.ext4, ["--passthrough", passthrough])
+    try mounted.load("temporary", mounted.mountpoint.string, "12000")
+    func nodes() throws -> Int {
+      try Store(at: mounted.store, options: StoreOptions(readOnly: true)).summary().nodes
+    }
+    #expect(try mounted.status()["nodesCreated"] ?? 0 >= 12_000)
+    #expect(try eventually(seconds: 30) { try nodes() < 2000 })
   }
 
   /// Counts the lines that a process prints.

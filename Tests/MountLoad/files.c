@@ -54,7 +54,25 @@ static int rename_listed(int count, char **arguments)
     return 0;
 }
 
+/* Makes files that lose their names while they are open: every fourth never had one. */
+static int temporary(int count, char **arguments)
+{
+    if (count < 2)
+        return 2;
+    MUST(chdir(arguments[0]));
+    for (long i = 0; i < atol(arguments[1]); i++) {
+        int fd = i % 4 ? open("temporary", O_RDWR | O_CREAT | O_EXCL, 0600)
+                       : open(".", O_RDWR | O_TMPFILE, 0600);
+        MUST(fd);
+        if (i % 4)
+            MUST(unlink("temporary"));
+        MUST(close(fd));
+    }
+    return 0;
+}
+
 const struct command files[] = {
+    {"temporary", "DIRECTORY COUNT", temporary},
     {"rename-listed", "DIRECTORY COUNT", rename_listed},
     {"truncate", "FILE SIZE", truncate_path},
     {"unnamed", "DIRECTORY NAME TEXT", unnamed},

@@ -14,15 +14,32 @@ final class Housekeeping: Sendable {
 
   private let store: Store
   private let log: Logger
-  private let gone = Mutex<[NodeID]>([])
+  private let state = Mutex(State())
+
+  private struct State {
+    /// What has no name any more, and the kernel may know.
+    var nameless: Set<NodeID> = []
+    /// What it has forgotten.
+    var gone: [NodeID] = []
+  }
 
   init(_ store: Store, log: Logger) {
     self.store = store
     self.log = log
   }
 
-  /// A node's file is gone.
-  func add(_ node: NodeID) { gone.withLock { $0.append(node) } }
+  /// A node's file has no name any more, and is gone when the kernel forgets it.
+  func losesName(_ node: NodeID) { state.withLock { _ = $0.nameless.insert(node) } }
+
+  /// It has been given one.
+  func hasName(_ node: NodeID) { state.withLock { _ = $0.nameless.remove(node) } }
+
+  /// The kernel has forgotten a node.
+  func isForgotten(_ node: NodeID) {
+    state.withLock { state in
+      if state.nameless.remove(node) != nil { state.gone.append(node) }
+    }
+  }
 
   /// Goes on for ever.
   func run() {
@@ -30,7 +47,7 @@ final class Housekeeping: Sendable {
     while true {
       Processes.sleep(seconds: 10)
       seconds += 10
-      let count = gone.withLock { $0.count }
+      let count = state.withLock { $0.gone.count }
       guard count >= Self.many || (count > 0 && seconds >= Self.hour) else { continue }
       seconds = 0
       drop()
@@ -38,9 +55,9 @@ final class Housekeeping: Sendable {
   }
 
   private func drop() {
-    let nodes = gone.withLock { gone in
-      defer { gone = [] }
-      return gone
+    let nodes = state.withLock { state in
+      defer { state.gone = [] }
+      return state.gone
     }
     do {
       for node in nodes { _ = try? store.retire(node) }

@@ -50,15 +50,15 @@ final class Orphans: Sendable {
     }
   }
 
-  /// Keeps a node's file no more. It is returned, where there was one.
-  func release(_ node: NodeID) -> BackingFile? {
+  /// Keeps a node's file no more, where it did.
+  func release(_ node: NodeID) {
     let file = files.withLock { $0.isEmpty ? nil : $0.removeValue(forKey: node) }
-    if parked.count(of: node) > 0 {
-      parked.unpin(node, count: .max)
-      // Where the supervisor has died, its files have gone with it.
-      try? parking.release(node)
-    }
-    return file
+    // It is closed outside of the lock.
+    withExtendedLifetime(file) {}
+    guard parked.count(of: node) > 0 else { return }
+    parked.unpin(node, count: .max)
+    // Where the supervisor has died, its files have gone with it.
+    try? parking.release(node)
   }
 
   /// Parks in another supervisor's process what this server has parked in the last one's.

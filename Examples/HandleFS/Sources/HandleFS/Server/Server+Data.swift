@@ -21,11 +21,13 @@ extension Server {
     _ file: BackingFile, _ node: NodeID, _ status: stat, _ request: Request
   ) throws -> Opened {
     let isKept = options.passthrough && status.st_mode & (S_ISUID | S_ISGID) == 0
-    let backing = try Credentials.acting(for: status.st_uid, status.st_gid) {
-      try clearingPrivileges(isKept) {
-        try openFiles.open(request.number, of: node, file: isKept ? file.descriptor : nil)
-      }
-    }
+    let backing =
+      isKept
+      ? try Credentials.acting(for: status.st_uid, status.st_gid) {
+        try clearingPrivileges(true) {
+          try openFiles.open(request.number, of: node, file: file.descriptor)
+        }
+      } : try openFiles.open(request.number, of: node, file: nil)
     // It may have lost its last name by now; who removes that from here on sees that it is open.
     if backing == 0, try file.status.st_nlink == 0 {
       try orphans.keep(file, node, parks: true)

@@ -85,9 +85,8 @@ extension Server {
     let node = node(number)
     guard lookups.unpin(node, count: count) == 0 else { return }
     files.remove(node)
-    if let orphan = orphans.release(node), (try? orphan.status)?.st_nlink == 0 {
-      housekeeping.add(node)
-    }
+    orphans.release(node)
+    housekeeping.isForgotten(node)
     // Nobody asked for it, so nobody is told where it fails.
     _ = try? store.forget(node)
   }

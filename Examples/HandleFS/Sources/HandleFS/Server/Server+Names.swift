@@ -69,6 +69,7 @@ extension Server {
     } act: {
       try directory.link(file, as: name)
     }
+    housekeeping.hasName(node(number))
     return .entry(try entry(of: file, in: parent))
   }
 
@@ -149,6 +150,7 @@ extension Server {
     let entry = try entry(of: file, in: parent, keeps: false)
     let node = node(entry.node)
     let opened = try opened(file, node, entry.status, request)
+    housekeeping.losesName(node)
     FaultPoint.pass(.create, .acted)
     return .created(entry, opened)
   }
@@ -226,10 +228,11 @@ extension Server {
     do {
       try act()
     } catch {
-      if let kept { _ = orphans.release(kept.node) }
+      if let kept { orphans.release(kept.node) }
       throw error
     }
     guard let kept else { return }
+    housekeeping.losesName(kept.node)
     // What has been opened meanwhile is seen here, or sees by itself that it has no name.
     if openFiles.needsParking(kept.node) {
       try orphans.park(kept.node)
@@ -237,7 +240,8 @@ extension Server {
       || !kept.isDirectory && openFiles.isOpen(kept.node)
     {
       // The kernel does not know it, or keeps it by itself.
-      _ = orphans.release(kept.node)
+      orphans.release(kept.node)
     }
+    if lookups.count(of: kept.node) == 0 { housekeeping.isForgotten(kept.node) }
   }
 }
