@@ -153,6 +153,22 @@ import Testing
     try mounted.expectHealth()
   }
 
+  /// Without the kernel's reading and writing by itself.
+  @Test(.mountsHandleFS) func nothingNoticesWithoutPassthrough() throws {
+    let mounted = try Mounted(.ext4, ["--passthrough", "off"], megabytes: 256)
+    let load = try Load(on: mounted, ["large", "append", "unlinked"])
+    for i in 1...60 * soak {
+      // In the beginning, but not so often that it is taken for a server that ends by itself.
+      usleep(i % 3 == 0 ? 130_000 : 10_000)
+      let server = try mounted.killServer()
+      try #require(load.ended.isEmpty, "\(load.ended)\n\(mounted.log.suffix(2000))")
+      try mounted.waitForNewServer(after: server)
+    }
+    let failures = try load.finish()
+    #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
+    try mounted.expectHealth()
+  }
+
   /// What was read but not answered is answered by the next server, of the same program or another.
   @Test(.mountsHandleFS) func restartsUnderLoad() throws {
     let mounted = try Mounted(.ext4, megabytes: 768)

@@ -30,19 +30,28 @@ import Testing
     #expect(abs(bare - through) < 1 << 20, "\(bare) and \(through)")
     root.kill()
     try unlink(mounted.source.appending("large"))
+    func expectNothingKept() throws {
+      #expect(
+        try eventually(seconds: 5) {
+          let status = try mounted.status()
+          return status["filesKeptByKernel"] == 0 && status["filesWithoutName"] == 0
+        })
+    }
     try mounted.waitForNewServer(after: mounted.killServer())
+    try expectNothingKept()
     for user in [Self.asNobody, []] {
       let bare = try fill(mounted.source, user)
       try unlink(mounted.source.appending("large"))
       let through = try fill(mounted.mountpoint, user)
       #expect(try mounted.run(["rm", "\(mounted.mountpoint)/large"]).status == 0)
+      try expectNothingKept()
       #expect(abs(bare - through) < 1 << 20, "\(user.first ?? "root"): \(bare) and \(through)")
     }
   }
 
   /// A file that can be written at its end only is written there, and each line once.
   @Test(.mountsHandleFS, arguments: ["auto", "off"]) func appendOnly(_ passthrough: String) throws {
-    let mounted = try Mounted(.ext4, ["--passthrough", passthrough])
+    let mounted = try Mounted(.ext4, ["--passthrough", passthrough], megabytes: 256)
     let file = mounted.source.appending("log")
     try write("begin\n", to: file)
     try succeed("chattr", "+a", file.string)
@@ -55,13 +64,30 @@ import Testing
         "sh", "-ec", #"i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo "line $i" >>"$0"; done"#,
         through,
       ])
-    while writer.wait(seconds: 0.05) == nil {
+    while writer.wait(seconds: 0.13) == nil {
       let server = try mounted.killServer()
       try mounted.waitForNewServer(after: server)
     }
     #expect(writer.wait() == 0)
     #expect(try read(file) == "begin\n" + lines.joined())
     #expect(try mounted.run(["cat", through]).output == "begin\n" + lines.joined())
+    // Nor twice what a server that was killed has written in part.
+    let block = mounted.volume.path.appending("block")
+    try succeed("dd", "if=/dev/urandom", "of=\(block)", "bs=1M", "count=1")
+    let large = try Child(
+      [
+        "sh", "-ec", #"for i in $(seq 80); do dd if="$0" bs=1M status=none >>"$1"; done"#,
+        block.string, through,
+      ])
+    while large.wait(seconds: 0.13) == nil {
+      let server = try mounted.killServer()
+      try mounted.waitForNewServer(after: server)
+    }
+    #expect(large.wait() == 0)
+    let start = "\(("begin\n" + lines.joined()).utf8.count + 1)"
+    let compare =
+      #"for i in $(seq 80); do cat "$0"; done | { tail -c "+$1" "$2" | cmp - /dev/fd/3; } 3<&0"#
+    try succeed("bash", "-c", compare, block.string, start, file.string)
     // When it can be written anywhere again, that is done.
     try succeed("chattr", "-a", file.string)
     #expect(

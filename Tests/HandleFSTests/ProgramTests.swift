@@ -175,4 +175,27 @@ private final class CopiedMount {
   }
 
   private var all: Set<pid_t> { processes(.supervisor).union(processes(.server)) }
+
+  /// A program that neither serves nor ends is given up.
+  @Test(.mountsHandleFS) func programsThatHangAreGivenUp() throws {
+    let mounted = try Mounted(.ext4)
+    try write("text", to: mounted.source.appending("file"))
+    let program = mounted.volume.path.appending("program")
+    try write("#!/bin/sh\nexec sleep 600\n", to: program)
+    try succeed("chmod", "755", program.string)
+    let answer = try mounted.load("tell", mounted.socket("supervisor"), "restart \(program)")
+    #expect(answer.contains("the former program's goes on"), "\(answer)")
+    #expect(try mounted.run(["cat", "\(mounted.mountpoint)/file"]).output == "text")
+    #expect(try mounted.load("tell", mounted.socket("supervisor"), "rest") == "not understood")
+    #expect(try mounted.load("tell", mounted.socket("server"), "") == "not understood")
+  }
+}
+
+extension Mounted {
+  /// Where commands reach the supervisor, or the server.
+  fileprivate func socket(_ name: String) throws -> String {
+    let mounts = try read("/proc/self/mountinfo").split(separator: "\n")
+    let mount = try #require(mounts.last { $0.contains(" \(mountpoint) ") })
+    return "/run/handlefs/\(mount.split(separator: " ")[2])/\(name)"
+  }
 }

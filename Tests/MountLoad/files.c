@@ -2,6 +2,8 @@
 #include "load.h"
 
 #include <dirent.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 /* truncate(2) by the path: the file is not open then. */
 static int truncate_path(int count, char **arguments)
@@ -71,7 +73,24 @@ static int temporary(int count, char **arguments)
     return 0;
 }
 
+/* Sends a line to a socket, and prints the answer. */
+static int tell(int count, char **arguments)
+{
+    if (count < 2)
+        return 2;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", arguments[0]);
+    int fd = (int)MUST(socket(AF_UNIX, SOCK_STREAM, 0));
+    MUST(connect(fd, (struct sockaddr *)&address, sizeof address));
+    dprintf(fd, "%s\n", arguments[1]);
+    char text[4096];
+    for (ssize_t n; (n = MUST(read(fd, text, sizeof text))) > 0;)
+        fwrite(text, 1, (size_t)n, stdout);
+    return 0;
+}
+
 const struct command files[] = {
+    {"tell", "SOCKET LINE", tell},
     {"temporary", "DIRECTORY COUNT", temporary},
     {"rename-listed", "DIRECTORY COUNT", rename_listed},
     {"truncate", "FILE SIZE", truncate_path},

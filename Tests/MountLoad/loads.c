@@ -302,6 +302,44 @@ static int mapped(int count, char **arguments)
     return 0;
 }
 
+/* Long writes and reads of three processes, each of which is done as a whole. */
+static int large(int count, char **arguments)
+{
+    enum { SIZE = 983040, BLOCKS = 8, PROCESSES = 3 };
+    if (count < 2)
+        return 2;
+    start(arguments);
+    int process = 1;
+    while (process < PROCESSES && MUST(fork()) != 0)
+        process++;
+    char name[16];
+    snprintf(name, sizeof name, "file-%d", process);
+    int fd = (int)MUST(open(name, O_RDWR | O_CREAT, 0644));
+    char *block = malloc(SIZE), *found = malloc(SIZE);
+    long rounds = 0;
+    for (; goes_on(arguments[1]); rounds++) {
+        memset(block, 'a' + rounds % 26, SIZE);
+        off_t place = rounds % BLOCKS * SIZE;
+        long n = MUST(pwrite(fd, block, SIZE, place));
+        if (n != SIZE)
+            fail("%ld bytes were written", n);
+        MUST(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+        n = MUST(pread(fd, found, SIZE, place));
+        if (n != SIZE || memcmp(found, block, SIZE))
+            fail("%ld bytes were read, or others", n);
+    }
+    if (process < PROCESSES)
+        _exit(0);
+    for (int i = 1; i < PROCESSES; i++) {
+        int status;
+        MUST(wait(&status));
+        if (status)
+            fail("one of the processes");
+    }
+    printf("%ld rounds\n", rounds);
+    return 0;
+}
+
 /* Directories that are read while they change: what stays is seen once. */
 static int listing(int count, char **arguments)
 {
@@ -341,6 +379,7 @@ const struct command loads[] = {
     {"unlinked", "DIRECTORY STOP-FILE", unlinked},
     {"locks", "DIRECTORY STOP-FILE", locks},
     {"mapped", "DIRECTORY STOP-FILE", mapped},
+    {"large", "DIRECTORY STOP", large},
     {"listing", "DIRECTORY STOP-FILE", listing},
     {NULL, NULL, NULL},
 };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -166,12 +167,27 @@ static void end_reading(void)
     pthread_mutex_unlock(&pool.lock);
 }
 
+/* Room for the longest request, in memory that is there: where a process is killed while the kernel
+ * copies a request to a page that is not, the request fails, and does not come again. */
+static void *request_memory(void)
+{
+    enum { SIZE = (1 << 20) + (1 << 16) };
+    void *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    mlock(memory, SIZE);
+    return memory;
+}
+
 static void *work(void *argument)
 {
     struct worker *worker = argument;
-    struct fuse_buf buffer = {0};
+    struct fuse_buf buffer = {.mem = request_memory()};
     hf_prepare_thread();
-    worker->result = 1;
+    worker->result = buffer.mem ? 1 : -ENOMEM;
+    if (!buffer.mem)
+        hf_stop();
     while (begin_reading()) {
         worker->reading = 1;
         int length = fuse_session_receive_buf(worker->session, &buffer);
@@ -195,7 +211,6 @@ static void *work(void *argument)
         else
             fuse_session_process_buf(worker->session, &buffer);
     }
-    free(buffer.mem);
     worker->ended = 1;
     return NULL;
 }

@@ -7,9 +7,9 @@ struct Events: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Print what happens to files, whoever does it, a line of JSON each.",
     discussion: """
-      Watches each PATH below MOUNTPOINT, or MOUNTPOINT itself: a directory for what happens to its
-      entries, any file for what happens to itself; also what is done behind the mount's back. It goes on
-      when the server is replaced. Where events were lost, because there were too many or no server, it
+      Watches each PATH below MOUNTPOINT, or MOUNTPOINT itself: a directory for what happens to its \
+      entries, any file for what happens to itself; also what is done behind the mount's back. It goes on \
+      when the server is replaced. Where events were lost, because there were too many or no server, it \
       prints {"overflow": true}, and each file that is gone since.
       """)
 

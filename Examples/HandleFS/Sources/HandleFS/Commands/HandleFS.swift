@@ -5,6 +5,13 @@ struct HandleFS: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "handlefs",
     abstract: "Show a directory in another place, by a FUSE server that may be killed.",
+    usage: """
+      handlefs SOURCE MOUNTPOINT --store DIR [options]
+      handlefs restart MOUNTPOINT
+      handlefs status MOUNTPOINT
+      handlefs events MOUNTPOINT [PATH...]
+      """,
+    discussion: "`handlefs help mount` has the options of a mount, and what it does.",
     subcommands: [Mount.self, Restart.self, Status.self, Events.self, Serve.self, Supervise.self],
     defaultSubcommand: Mount.self)
 }

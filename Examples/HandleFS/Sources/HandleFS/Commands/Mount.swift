@@ -6,13 +6,13 @@ struct Mount: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Mount a directory in another place (the default).",
     discussion: """
-      The command returns once the file system is mounted and served; a supervisor and a server go on in
-      the background. Ending the supervisor (SIGTERM) unmounts: at once where nothing is in use, else from
-      its place, and for good with its last user. umount(8) does the same. A server that dies is
+      The command returns once the file system is mounted and served; a supervisor and a server go on in \
+      the background. Ending the supervisor (SIGTERM) unmounts: at once where nothing is in use, else from \
+      its place, and for good with its last user. umount(8) does the same. A server that dies is \
       replaced, and nothing that uses the mount notices.
 
-      Needs root, and a file system with file handles for SOURCE (ext4, XFS, btrfs, f2fs, overlayfs with
-      nfs_export=on, and others: `handlestore probe SOURCE`). Other file systems that are mounted inside
+      Needs root, and a file system with file handles for SOURCE (ext4, XFS, btrfs, f2fs, overlayfs with \
+      nfs_export=on, and others: `handlestore probe SOURCE`). Other file systems that are mounted inside \
       SOURCE are not shown.
       """)
 

@@ -5,7 +5,7 @@ struct Restart: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Replace the server by this program's, without a request failing.",
     discussion: """
-      The server answers what it has under way and ends; one of the program that this command is of goes
+      The server answers what it has under way and ends; one of the program that this command is of goes \
       on. Where that one does not start, the former program's does.
       """)
 

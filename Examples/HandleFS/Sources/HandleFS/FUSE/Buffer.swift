@@ -27,11 +27,13 @@ internal import SystemPackage
         file.number, start, min(count, size), offset))
   }
 
-  /// Whether a file has these bytes at a place.
-  func has(_ bytes: RequestBytes, in file: BackingFile, at offset: Int) throws(Errno) -> Bool {
+  /// How many of these bytes a file has at a place, where it ends behind them; 0 where it has others.
+  func countOf(
+    _ bytes: RequestBytes, thatHas file: BackingFile, at offset: Int
+  ) throws(Errno) -> Int {
     let count = try read(file, count: bytes.count, at: offset)
-    guard let wanted = unsafe bytes.start, count == bytes.count else { return false }
-    return unsafe memcmp(start, wanted, count) == 0
+    guard let wanted = unsafe bytes.start else { return 0 }
+    return unsafe memcmp(start, wanted, count) == 0 ? count : 0
   }
 
   /// `getdents64(2)`, about `limit` bytes, from a place in a directory or from where it is; returns how many

@@ -74,10 +74,12 @@ extension Server {
     let file = try withDescriptors {
       try file.reopened(flags: O_RDWR | O_APPEND | O_NONBLOCK | O_NOCTTY)
     }
-    if request.isResent, try buffers.with({ try $0.has(bytes, in: file, at: offset) }) {
-      return bytes.count
-    }
-    return try request.asCaller { try file.write(bytes, at: offset) }
+    // A server that is killed may have written a part.
+    let done =
+      request.isResent
+      ? try buffers.with { try $0.countOf(bytes, thatHas: file, at: offset) } : 0
+    if done == bytes.count { return done }
+    return done + (try request.asCaller { try file.write(bytes.dropFirst(done), at: offset) })
   }
 
   func sync(_ number: UInt64, dataOnly: Bool) throws -> Reply {

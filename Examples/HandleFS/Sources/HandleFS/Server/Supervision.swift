@@ -41,9 +41,10 @@ final class Supervision: Sendable {
         do {
           try startSupervisor()
         } catch {
-          return server.log.error(
-            "the supervisor is gone, and no other one can be started: a server that dies is not replaced",
+          server.log.error(
+            "the supervisor is gone, and no other one can be started yet: a server that dies is not replaced",
             metadata: ["error": "\(error)"])
+          Processes.sleep(seconds: 10)
         }
       default: break
       }

@@ -45,10 +45,15 @@ final class Watchers: Sendable {
     for node in nodes where try !watch(node, watcher, comesAgain: comesAgain) { gone.append(node) }
     state.withLock { $0.sockets[watcher] = socket }
     send("{\"watching\": \(nodes.count - gone.count)}", to: watcher)
-    if comesAgain {
-      for node in gone { tellDeletion(of: node, to: watcher) }
-      sweep(tell: watcher)
+    for node in gone {
+      _ = unwatch(node, watcher)
+      tellDeletion(of: node, to: watcher)
     }
+    // Those that were deleted while nobody could tell it.
+    for node in nodes where (try? store.node(node))?.state != .live && unwatch(node, watcher) {
+      tellDeletion(of: node, to: watcher)
+    }
+    if comesAgain { sweep(tell: watcher) }
     // It sends nothing more, and so this is its end.
     _ = try? socket.readOnce(1)
   }
@@ -156,7 +161,11 @@ final class Watchers: Sendable {
 
   private func tellDeletion(of node: NodeID, to watcher: WatcherID) {
     send(line(node, .deleteSelf, ""), to: watcher)
-    _ = try? store.unwatch(node, by: watcher)
+  }
+
+  /// Says whether the node was watched: so that its deletion is told once.
+  private func unwatch(_ node: NodeID, _ watcher: WatcherID) -> Bool {
+    (try? store.unwatch(node, by: watcher)) ?? false
   }
 
   private func tellDeletions() {
@@ -165,7 +174,8 @@ final class Watchers: Sendable {
 
   private func tell(_ deletions: Deletions) {
     for node in deletions.nodes {
-      for watch in (try? store.watches(of: node)) ?? [] {
+      for watch in (try? store.watches(of: node)) ?? []
+      where state.withLock({ $0.sockets[watch.watcher] != nil }) && unwatch(node, watch.watcher) {
         tellDeletion(of: node, to: watch.watcher)
       }
     }

@@ -55,6 +55,8 @@ struct RunningServer {
   /// Lets it end once it has answered what it has under way.
   func stop() { tell(.stop) }
 
+  func kill() { Processes.kill(id) }
+
   private func tell(_ message: Message) {
     if let control { Processes.send(message, to: control) }
   }

@@ -14,8 +14,12 @@ final class Supervisor {
     let former: FilePath
     /// Who asked for it.
     let asker: FileDescriptor
-    var isStarted = false
+    /// By when it has to serve, once it is started.
+    var deadline: Int?
   }
+
+  /// Milliseconds that a replacement has to begin to serve.
+  private static let patience = 10_000
 
   private let options: MountOptions
   private let log: Logger
@@ -129,7 +133,8 @@ final class Supervisor {
 
   private func watch() throws {
     while !isUnmounted {
-      let timeout = startAt.map { max(0, $0 - Processes.now) } ?? -1
+      let next = [startAt, replacement?.deadline].compactMap(\.self).min()
+      let timeout = next.map { max(0, $0 - Processes.now) } ?? -1
       let ready = Processes.wait(
         for: [signals, server.process, server.parking, server.control, session.orders],
         milliseconds: timeout)
@@ -139,6 +144,7 @@ final class Supervisor {
       if ready[1] { ended() }
       if ready[4] { takeOrder() }
       if let at = startAt, Processes.now >= at, !isUnmounted { try startNext() }
+      if let at = replacement?.deadline, Processes.now >= at { server.kill() }
     }
   }
 
@@ -174,7 +180,7 @@ final class Supervisor {
     case .serving:
       log.info("serving", metadata: ["pid": "\(server.id)"])
       // It may be the last order's, which has just come to serve.
-      if replacement?.isStarted == true {
+      if replacement?.deadline != nil {
         answerAsker("serving by process \(server.id), \(program)")
       }
     case .unmounted: isUnmounted = true
@@ -196,12 +202,12 @@ final class Supervisor {
     startAt = nil
     // What the last one had sent when it ended.
     while server.parking != nil { try takeParked() }
-    if replacement?.isStarted == true {
+    if replacement?.deadline != nil {
       program = replacement?.former ?? program
       answerAsker("the new server ended before it served; the former program's goes on")
     } else if let replacement {
       program = replacement.program
-      self.replacement?.isStarted = true
+      self.replacement?.deadline = Processes.now + Self.patience
     }
     do {
       server = try RunningServer(program, options, &session, inBackground)
@@ -216,7 +222,9 @@ final class Supervisor {
     guard let asker = try? Processes.accept(session.orders) else { return }
     let words = Conversation.line(from: asker).split(separator: " ", maxSplits: 1)
     guard words.count == 2, words[0] == "restart", replacement == nil else {
-      try? asker.writeOnce(Array("not understood, or a restart is under way".utf8))
+      let reason =
+        replacement == nil ? "not understood" : "another restart is under way; try again later"
+      try? asker.writeOnce(Array(reason.utf8))
       return (try? asker.close()) ?? ()
     }
     replacement = Replacement(

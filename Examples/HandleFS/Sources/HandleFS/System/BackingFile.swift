@@ -148,6 +148,10 @@ final class BackingFile: Sendable {
     unsafe self.start = start
     self.count = count
   }
+
+  func dropFirst(_ n: Int) -> RequestBytes {
+    unsafe RequestBytes(start.map { unsafe $0 + n }, count - n)
+  }
 }
 
 /// A string byte for byte, such as the name of an extended attribute or what a symbolic link leads to:

@@ -77,6 +77,9 @@ enum Processes {
   /// `remove(3)`; there is nothing to do about its errors.
   static func remove(_ path: String) { _ = unsafe Glibc.remove(path) }
 
+  /// SIGKILL.
+  static func kill(_ process: Int32) { _ = Glibc.kill(process, SIGKILL) }
+
   /// Lets go of a child that has ended.
   static func reap(_ process: Int32) { _ = hf_wait(process) }
 
