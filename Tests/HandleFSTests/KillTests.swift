@@ -136,36 +136,37 @@ import Testing
     }
   }
 
-  @Test(.mountsHandleFS, arguments: [(VolumeKind.ext4, 100), (.xfs, 30), (.btrfs, 30)])
-  func nothingNotices(_ kind: VolumeKind, kills: Int) throws {
+  struct Campaign: Sendable, CustomTestStringConvertible {
+    let kind: VolumeKind
+    var options: [String] = []
+    var loads = KillTests.loads + KillTests.scripts.keys.sorted()
+    let kills: Int
+    /// Between a server's beginning and its end, in microseconds.
+    var pauses: Range<useconds_t> = 20_000..<200_000
+    var testDescription: String { "\(kind) \(options.joined(separator: " "))" }
+  }
+
+  static let campaigns = [
+    Campaign(kind: .ext4, kills: 100), Campaign(kind: .xfs, kills: 30),
+    Campaign(kind: .btrfs, kills: 30),
+    Campaign(
+      kind: .ext4, options: ["--passthrough", "off"], loads: ["large", "append", "unlinked"],
+      kills: 60, pauses: 5_000..<150_000),
+  ]
+
+  @Test(.mountsHandleFS, arguments: campaigns) func nothingNotices(_ campaign: Campaign) throws {
     let seed = seed(usually: 9)
     var random = SeededGenerator(seed: seed)
-    let mounted = try Mounted(kind, megabytes: 768)
-    let load = try Load(on: mounted, Self.loads + Self.scripts.keys.sorted())
-    for _ in 1...kills * soak {
-      usleep(.random(in: 20_000..<200_000, using: &random))
+    let mounted = try Mounted(campaign.kind, campaign.options, megabytes: 768)
+    let load = try Load(on: mounted, campaign.loads)
+    for _ in 1...campaign.kills * soak {
+      usleep(.random(in: campaign.pauses, using: &random))
       let server = try mounted.killServer()
       try #require(load.ended.isEmpty, "seed \(seed): \(load.ended)\n\(mounted.log.suffix(2000))")
       try mounted.waitForNewServer(after: server)
     }
     let failures = try load.finish()
     #expect(failures.isEmpty, "seed \(seed): \(failures.joined(separator: "\n"))")
-    try mounted.expectHealth()
-  }
-
-  /// Without the kernel's reading and writing by itself.
-  @Test(.mountsHandleFS) func nothingNoticesWithoutPassthrough() throws {
-    let mounted = try Mounted(.ext4, ["--passthrough", "off"], megabytes: 256)
-    let load = try Load(on: mounted, ["large", "append", "unlinked"])
-    for i in 1...60 * soak {
-      // In the beginning, but not so often that it is taken for a server that ends by itself.
-      usleep(i % 3 == 0 ? 130_000 : 10_000)
-      let server = try mounted.killServer()
-      try #require(load.ended.isEmpty, "\(load.ended)\n\(mounted.log.suffix(2000))")
-      try mounted.waitForNewServer(after: server)
-    }
-    let failures = try load.finish()
-    #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
     try mounted.expectHealth()
   }
 

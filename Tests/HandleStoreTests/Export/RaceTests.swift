@@ -7,7 +7,7 @@ import Testing
 
 /// Renames while a token is decoded: it is accepted only for a file that was inside at some moment
 /// during the call.
-@Suite(.mounts, .serialized) struct RaceTests {
+@Suite(.mounts) struct RaceTests {
   private static let calls = 500 * soak
 
   /// A number that grows with each step of a mover, before it and after it.
@@ -85,7 +85,7 @@ import Testing
     #expect(seen.accepted[0] != nil && seen.refused[2] != nil, "no call while it rested: \(seen)")
   }
 
-  @Test(arguments: Kept.all) func aFileThatGoesInAndOut(_ kept: Kept) throws {
+  @Test(.serialized, arguments: Kept.all) func aFileThatGoesInAndOut(_ kept: Kept) throws {
     let exported = try kept.make()
     let (here, there) = (exported.inside.appending("file"), exported.outside.appending("away"))
     try unlink(exported.inside.appending("directory/below/hardlink"))
@@ -97,7 +97,7 @@ import Testing
     check(seen)
   }
 
-  @Test(arguments: Kept.all) func aDirectoryThatGoesInAndOut(_ kept: Kept) throws {
+  @Test(.serialized, arguments: Kept.all) func aDirectoryThatGoesInAndOut(_ kept: Kept) throws {
     let exported = try kept.make()
     let (here, there) = (
       exported.inside.appending("directory"), exported.outside.appending("away")
@@ -112,7 +112,7 @@ import Testing
 
   /// One directory leaves another just before that one comes in, so that each step of the way up may be
   /// seen where it leads inside, and yet the file never is.
-  @Test(arguments: Kept.all, ["inner", "inner/file"])
+  @Test(.serialized, arguments: Kept.all, ["inner", "inner/file"])
   func aFileThatIsNeverInside(_ kept: Kept, _ name: String) throws {
     let exported = try kept.make()
     let (bridge, away) = (exported.inside.appending("bridge"), exported.outside.appending("away"))
@@ -134,7 +134,7 @@ import Testing
   }
 
   /// The same with the renames done by another process.
-  @Test(arguments: Kept.all) func anotherProcessMoves(_ kept: Kept) throws {
+  @Test(.serialized, arguments: Kept.all) func anotherProcessMoves(_ kept: Kept) throws {
     let exported = try kept.make()
     let bridge = exported.inside.appending("bridge")
     try makeDirectory(bridge.appending("inner"))
@@ -165,7 +165,7 @@ import Testing
   }
 
   /// What is looked up by a name while the directory goes out is not given to the client.
-  @Test(arguments: Kept.all) func aNameInADirectoryThatGoesOut(_ kept: Kept) throws {
+  @Test(.serialized, arguments: Kept.all) func aNameInADirectoryThatGoesOut(_ kept: Kept) throws {
     let exported = try kept.make()
     let (here, there) = (
       exported.inside.appending("directory"), exported.outside.appending("away")
