@@ -32,7 +32,7 @@ final class Watchers: Sendable {
 
   /// Serves one watcher for as long as it stays connected.
   ///
-  /// - Parameter comesAgain: whether it was served by a server before this one: then it may have missed
+  /// - Parameter comesAgain: whether it was served before, by this server or another: it may have missed
   ///   something.
   func serve(
     _ watcher: WatcherID, _ nodes: [NodeID], on socket: FileDescriptor, root: BackingFile,

@@ -200,8 +200,11 @@ final class Supervisor {
 
   private func startNext() throws {
     startAt = nil
-    // What the last one had sent when it ended.
-    while server.parking != nil { try takeParked() }
+    // What the last one had sent when it ended; not what it has started may have the socket open for.
+    while let socket = server.parking, Processes.wait(for: [socket], milliseconds: 0)[0] {
+      try takeParked()
+    }
+    server.closeParking()
     if replacement?.deadline != nil {
       program = replacement?.former ?? program
       answerAsker("the new server ended before it served; the former program's goes on")
