@@ -58,8 +58,20 @@ import Testing
       #expect(result.errors.contains(store.string))
       #expect(!mounted.isMounted)
     }
-    #expect(
-      try FileManager.default.contentsOfDirectory(atPath: mounted.mountpoint.string).isEmpty)
+    let shown = try mounted.mountInBackground(store: mounted.source.appending("store"))
+    #expect(shown.errors.contains("would be shown with \(mounted.source); keep it elsewhere"))
+    for directory in [mounted.mountpoint, mounted.source] {
+      #expect(try FileManager.default.contentsOfDirectory(atPath: directory.string).isEmpty)
+    }
+  }
+
+  /// Only root can mount; others are told.
+  @Test(.mountsHandleFS) func othersCannotMount() throws {
+    let mounted = try Mounted(.ext4)
+    try mounted.unmount()
+    let user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    let result = try mounted.mountInBackground(by: user)
+    #expect(result.status != 0 && result.errors.contains("run as root"), "\(result.errors)")
   }
 }
 

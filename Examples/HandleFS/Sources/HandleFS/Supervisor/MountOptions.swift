@@ -68,6 +68,10 @@ struct MountOptions: ParsableArguments {
     options.source = try Processes.absolute(source)
     options.mountpoint = try Processes.resolved(FilePath(mountpoint)).string
     options.store = try Processes.absolute(store)
+    if "\(options.store)/".hasPrefix("\(options.source)/") {
+      throw CommandError(
+        "the store \(options.store) would be shown with \(options.source); keep it elsewhere")
+    }
     if "\(options.store)/".hasPrefix("\(options.mountpoint)/") {
       throw CommandError(
         "the store \(options.store) would be hidden by what is mounted; keep it elsewhere")

@@ -40,6 +40,14 @@ struct SessionDescriptors {
     parked = try Processes.memoryFile("handlefs parked")
   }
 
+  static func openFUSE() throws -> FileDescriptor {
+    do {
+      return try FileDescriptor.open(FilePath("/dev/fuse"), .readWrite, options: .closeOnExec)
+    } catch {
+      throw CommandError("opening /dev/fuse: \(error); run as root, with the kernel's module fuse")
+    }
+  }
+
   private static let deviceLength = 32
 
   /// Keeps the file system's device number, `major:minor`, and the request with which the kernel began.

@@ -48,7 +48,7 @@ final class Supervisor {
     Processes.ignoreClosedPipes()
     signals = try Processes.signals()
     program = Processes.program
-    let fuse = try FileDescriptor.open(FilePath("/dev/fuse"), .readWrite, options: .closeOnExec)
+    let fuse = try SessionDescriptors.openFUSE()
     let source = try options.openSource()
     let sockets = try Sockets()
     do {
