@@ -53,7 +53,7 @@ import Testing
       #expect(client.line(seconds: 10) == #"{"watching": 1}"#)
     }
     let server = try #require(mounted.serverID)
-    kill(server, SIGSTOP)
+    try stop(server)
     gone.kill()
     kill(server, SIGKILL)
     try mounted.waitForNewServer(after: server)
@@ -66,6 +66,17 @@ import Testing
     #expect(try eventually(seconds: 20) { try watches() == 1 })
     stays.kill()
     #expect(try eventually(seconds: 20) { try watches() == 0 })
+  }
+
+  /// Stops a process, and waits until each thread of it has stopped.
+  private func stop(_ process: pid_t) throws {
+    kill(process, SIGSTOP)
+    let threads = FilePath("/proc/\(process)/task")
+    let names = try FileManager.default.contentsOfDirectory(atPath: threads.string)
+    #expect(
+      try eventually(seconds: 10) {
+        try names.allSatisfy { try read(threads.appending($0).appending("stat")).contains(") T ") }
+      })
   }
 
   @Test(.mountsHandleFS, arguments: shown)
