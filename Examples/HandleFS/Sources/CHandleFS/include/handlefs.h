@@ -112,6 +112,7 @@ long hf_copy(int from, off_t from_offset, int to, off_t to_offset, size_t length
 long hf_read_at(int fd, void *buffer, size_t size, off_t offset);
 long hf_write_at(int fd, const void *buffer, size_t size, off_t offset);
 int hf_sync(int fd, int data_only);
+/* From `offset` on, or where that is negative from where the last read has ended. */
 long hf_read_entries(int fd, void *buffer, size_t size, off_t offset);
 
 /* Extended attributes of what a descriptor refers to; O_PATH too. */

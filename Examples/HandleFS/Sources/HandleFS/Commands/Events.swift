@@ -45,7 +45,7 @@ struct Events: ParsableCommand {
   /// system was unmounted.
   private func again(_ wanted: String) throws -> FileDescriptor {
     for _ in 0..<100 {
-      usleep(20_000)
+      Processes.sleep(milliseconds: 20)
       if let socket = try? Conversation.open("events again \(wanted)", .server, of: mountpoint) {
         return socket
       }

@@ -6,7 +6,7 @@ struct Restart: ParsableCommand {
     abstract: "Replace the server by this program's, without a request failing.",
     discussion: """
       The server answers what it has under way and ends; one of the program that this command is of goes \
-      on. Where that one does not start, the former program's does.
+      on. Where that one does not serve within ten seconds, the former program's does.
       """)
 
   @Argument(help: "Where the file system is mounted.")

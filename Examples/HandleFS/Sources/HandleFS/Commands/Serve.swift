@@ -33,7 +33,7 @@ struct Serve: ParsableCommand {
     Thread.start { server.housekeeping.run() }
     Thread.start {
       // They come again at once.
-      Processes.sleep(seconds: 10)
+      Processes.sleep(milliseconds: 10_000)
       server.watchers.endAbsent()
     }
     // Whoever reads what the command prints waits for its end.

@@ -45,7 +45,7 @@ final class Housekeeping: Sendable {
   func run() {
     var seconds = 0
     while true {
-      Processes.sleep(seconds: 10)
+      Processes.sleep(milliseconds: 10_000)
       seconds += 10
       let count = state.withLock { $0.gone.count }
       guard count >= Self.many || (count > 0 && seconds >= Self.hour) else { continue }

@@ -8,7 +8,7 @@ extension Server {
     while true {
       guard let asker = try? Processes.accept(listener) else {
         // No descriptor is left: there may be one later.
-        Processes.sleep(seconds: 1)
+        Processes.sleep(milliseconds: 1000)
         continue
       }
       Thread.start { [self] in

@@ -22,7 +22,7 @@ struct Source {
         return try Store(at: path)
       } catch {
         guard case .inUse = error else { throw error }
-        _ = Processes.wait(for: [], milliseconds: 100)
+        Processes.sleep(milliseconds: 100)
       }
     }
     return try Store(at: path)

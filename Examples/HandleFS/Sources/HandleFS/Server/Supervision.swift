@@ -36,7 +36,7 @@ final class Supervision: Sendable {
       case nil where isUnmounted.load(ordering: .sequentiallyConsistent): return
       case nil:
         // Not many in a second, where each of them ends at once.
-        if Processes.now - started < 1000 { Processes.sleep(seconds: 1) }
+        if Processes.now - started < 1000 { Processes.sleep(milliseconds: 1000) }
         started = Processes.now
         do {
           try startSupervisor()
@@ -44,7 +44,7 @@ final class Supervision: Sendable {
           server.log.error(
             "the supervisor is gone, and no other one can be started yet: a server that dies is not replaced",
             metadata: ["error": "\(error)"])
-          Processes.sleep(seconds: 10)
+          Processes.sleep(milliseconds: 10_000)
         }
       default: break
       }

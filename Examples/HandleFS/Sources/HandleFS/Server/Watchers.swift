@@ -90,7 +90,7 @@ final class Watchers: Sendable {
         return true
       }
       if isFree { return }
-      _ = Processes.wait(for: [], milliseconds: 10)
+      Processes.sleep(milliseconds: 10)
     }
   }
 

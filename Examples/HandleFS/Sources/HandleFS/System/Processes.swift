@@ -173,7 +173,7 @@ enum Processes {
     return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
   }
 
-  static func sleep(seconds: UInt32) { _ = Glibc.sleep(seconds) }
+  static func sleep(milliseconds: UInt32) { usleep(milliseconds * 1000) }
 
   // MARK: Messages
 
