@@ -29,8 +29,14 @@ extension Server {
         }
       } : try openFiles.open(request.number, of: node, file: nil)
     // It may have lost its last name by now; who removes that from here on sees that it is open.
-    if backing == 0, try file.status.st_nlink == 0 {
-      try orphans.keep(file, node, parks: true)
+    do {
+      if backing == 0, try file.status.st_nlink == 0 {
+        try orphans.keep(file, node, parks: true)
+      }
+    } catch {
+      // Nobody closes what was not opened.
+      openFiles.close(request.number)
+      throw error
     }
     return Opened(number: request.number, backing: backing)
   }
