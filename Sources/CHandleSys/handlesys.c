@@ -244,17 +244,9 @@ long hs_path_in(int descriptors, int fd, char *buffer, size_t length)
     return read_link(descriptors, link, buffer, length);
 }
 
-int hs_lock(int fd, int shared)
-{
-    struct flock lock = {.l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
-    return result(fcntl(fd, F_OFD_SETLK, &lock));
-}
+int hs_lock(int fd, int shared) { return result(flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB)); }
 
-int hs_unlock(int fd)
-{
-    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
-    return result(fcntl(fd, F_OFD_SETLK, &lock));
-}
+int hs_unlock(int fd) { return result(flock(fd, LOCK_UN)); }
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x4000u

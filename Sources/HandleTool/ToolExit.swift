@@ -89,7 +89,8 @@ extension StoreError {
       .readOnlyExport:
       .finding
     case .inUse, .alreadyOpen, .readOnly, .closed, .forked, .noStore, .notAStore,
-      .unsupportedVersion, .damaged, .torn, .tooManyReaders, .noExport, .exposedKeys, .noKeys,
+      .unsupportedVersion, .damaged, .torn, .tornCopy, .sharedData, .tooManyReaders, .noExport,
+      .exposedKeys, .noKeys,
       .noKey,
       .damagedFile:
       .store

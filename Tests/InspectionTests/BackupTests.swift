@@ -28,10 +28,10 @@ import Testing
 
   @Test(arguments: [false, true])
   func aBackupIsTheStore(_ readOnly: Bool) throws {
-    let bound = try #require(try StateFile.read(in: small.path)?.idBound)
+    let bound = try #require(try StateFile.read(in: OpenDirectory(small.path))?.idBound)
     let store = try Store(at: small.path, options: StoreOptions(readOnly: readOnly))
     try store.backup(to: target)
-    let state = try #require(try StateFile.read(in: target))
+    let state = try #require(try StateFile.read(in: OpenDirectory(target)))
     #expect(state.session == .closed && state.incarnation == store.incarnation)
     try store.close()
     try expectWhole(target, idsAbove: bound)

@@ -24,7 +24,7 @@ enum Filling: CaseIterable {
   static let pageSize = 4096
   /// The pages that the newest commit does not use.
   static func freePages(_ path: FilePath) throws -> [Bool] {
-    let file = try PageFile(path)
+    let file = try PageFile(in: OpenDirectory(path))
     let list = FreeList(file, try #require(file.newest))
     list.read()
     return (0..<file.pageCount).map(list.use.isFree)
@@ -33,7 +33,7 @@ enum Filling: CaseIterable {
   @Test(arguments: Filling.allCases)
   func aDamagedPageIsNamed(_ filling: Filling) throws {
     let small = try SmallStore()
-    for (page, isFree) in try Self.freePages(small.data).enumerated() {
+    for (page, isFree) in try Self.freePages(small.path).enumerated() {
       let copy = try small.copy()
       try overwrite(
         copy.data, at: page * Self.pageSize, filling.bytes(Self.pageSize, seed: page))
@@ -49,7 +49,7 @@ enum Filling: CaseIterable {
   @Test(arguments: Filling.allCases)
   func aRepairKeepsWhatTheOtherPagesHave(_ filling: Filling) throws {
     let small = try SmallStore()
-    for (page, isFree) in try Self.freePages(small.data).enumerated() {
+    for (page, isFree) in try Self.freePages(small.path).enumerated() {
       let copy = try small.copy()
       try overwrite(
         copy.data, at: page * Self.pageSize, filling.bytes(Self.pageSize, seed: page))

@@ -33,7 +33,7 @@ import Testing
       }
     }
     try cut(to: size - 4096)
-    #expect(try !copy.check().isSound || DamageTests.freePages(small.data).last == true)
+    #expect(try !copy.check().isSound || DamageTests.freePages(small.path).last == true)
   }
 
   @Test func aFileCutShortIsRepaired() throws {
@@ -51,9 +51,9 @@ import Testing
   }
 
   @Test func unwrittenFreePagesAtTheEndAreNoDamage() throws {
-    let meta = try #require(try PageFile(copy.data).newest)
+    let meta = try #require(try PageFile(in: OpenDirectory(copy.path)).newest)
     // A file whose newest commit has one page more, which is free, and was never written.
-    let list = FreeList(try PageFile(copy.data), meta)
+    let list = FreeList(try PageFile(in: OpenDirectory(copy.path)), meta)
     list.read()
     let free = (2...meta.lastPage).filter(list.use.isFree)
     #expect(!free.isEmpty)
@@ -112,7 +112,7 @@ import Testing
 
   @Test func theNewestMetaPageDecides() throws {
     // The older one may be in the middle of being written.
-    let newest = try #require(try PageFile(copy.data).newest)
+    let newest = try #require(try PageFile(in: OpenDirectory(copy.path)).newest)
     let older = 1 - newest.number
     try overwrite(copy.data, at: older * 4096 + 128, [0xff, 0xff, 0xff, 0x7f])
     #expect(try copy.check().findings == [])
@@ -122,7 +122,7 @@ import Testing
   }
 
   @Test func openingReadsOnlyTheMetaPages() throws {
-    let file = try PageFile(small.data)
+    let file = try PageFile(in: OpenDirectory(small.path))
     let clock = ContinuousClock()
     let time = try clock.measure { for _ in 0..<100 { try file.requireWholeMeta() } }
     #expect(time < .milliseconds(100))

@@ -155,7 +155,7 @@ import Testing
     (128, "not in the file"), (94, "impossible depth"), (92, "another kind"),
   ])
   func aMetaPageThatCannotBe(_ offset: Int, _ text: String) throws {
-    let meta = try #require(try PageFile(copy.data).newest)
+    let meta = try #require(try PageFile(in: OpenDirectory(copy.path)).newest)
     let wrong: [UInt8] =
       switch offset {
       case 144: Synthetic.little(meta.transaction + 1)

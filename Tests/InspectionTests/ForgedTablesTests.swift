@@ -186,7 +186,7 @@ import Testing
     try replace(try bytes(of: other.state), to: copy.state)
     #expect(try copy.check().findings.contains { $0.kind == .state })
     #expect(throws: StoreError.self) { try Store(at: copy.path) }
-    let incarnation = try StateFile.read(in: copy.path)?.incarnation
+    let incarnation = try StateFile.read(in: OpenDirectory(copy.path))?.incarnation
     let report = try copy.repair()
     #expect(report.originalState != nil && report.setAside == 0)
     #expect(try copy.check().findings == [])

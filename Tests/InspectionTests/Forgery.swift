@@ -7,7 +7,7 @@ extension StoreCopy {
   /// Changes the tables behind the store's back.
   func forge(_ body: (borrowing WriteTransaction, Tables) throws -> Void) throws {
     let environment = try Environment(
-      directory: path, mode: EnvironmentMode(), mapSize: Environment.initialMapSize,
+      directory: OpenDirectory(path), mode: EnvironmentMode(), mapSize: Environment.initialMapSize,
       tables: Tables.count)
     defer {
       environment.stop()
@@ -21,7 +21,7 @@ extension StoreCopy {
 
   /// The trees of the newest commit.
   func trees() throws -> (PageFile, MetaPage, TableTrees) {
-    let file = try PageFile(data)
+    let file = try PageFile(in: OpenDirectory(path))
     guard let meta = file.newest else { throw PageFault(0, "is no meta page") }
     return (file, meta, TableTrees(file, meta, file.pageUse(meta), FindingList(limit: 0)))
   }

@@ -11,7 +11,7 @@ import Testing
   func nothingWrongIsReadFromADamagedStore(_ filling: Filling) async throws {
     let small = try SmallStore(plain: 150, spilled: 20)
     let expected = small.nodes.map { [$0.rawValue.description, $1.handle.hexadecimal] }
-    let used = try DamageTests.freePages(small.data).enumerated().filter { !$1 }.map(\.offset)
+    let used = try DamageTests.freePages(small.path).enumerated().filter { !$1 }.map(\.offset)
     // Most pages, and all of them in one of the runs.
     for page in used where filling == .noise || page % 4 == 2 {
       let copy = try small.copy()

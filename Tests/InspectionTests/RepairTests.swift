@@ -11,12 +11,12 @@ import Testing
 
   @Test func repairingASoundStoreChangesNoAnswer() throws {
     let original = try bytes(of: small.data)
-    let state = try #require(try StateFile.read(in: small.path))
+    let state = try #require(try StateFile.read(in: OpenDirectory(small.path)))
     for _ in 0..<2 {
       let report = try Store.repair(at: small.path)
       #expect(report.kept == small.nodes.count)
       #expect(report.setAside == 0 && report.retired == 0 && report.originalState == nil)
-      #expect(try StateFile.read(in: small.path) == state)
+      #expect(try StateFile.read(in: OpenDirectory(small.path)) == state)
       #expect(try Store.check(at: small.path).findings == [])
     }
     let kept = try names(in: small.path.appending("set-aside"))

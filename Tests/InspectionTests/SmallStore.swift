@@ -1,7 +1,8 @@
-import HandleStore
 import SystemPackage
 import TestSupport
 import Testing
+
+@testable import HandleStore
 
 /// A store with nodes of every kind, closed, and what it must answer.
 struct SmallStore {
@@ -67,17 +68,21 @@ struct SmallStore {
   func copy() throws -> StoreCopy { try StoreCopy(self) }
 }
 
-/// A copy of a small store.
+/// A copy of a small store to damage, whose `state` says that it belongs where it is.
 struct StoreCopy {
   let directory: TemporaryDirectory
   var path: FilePath { directory.path }
   var data: FilePath { path.appending("data.mdb") }
   var state: FilePath { path.appending("state") }
 
+  /// On a tmpfs, where many are made fast.
   init(_ original: SmallStore) throws {
-    directory = try TemporaryDirectory()
+    directory = try TemporaryDirectory(in: "/dev/shm")
     try replace(try bytes(of: original.data), to: data)
-    try replace(try bytes(of: original.state), to: state)
+    let here = try OpenDirectory(path)
+    var state = try #require(try StateFile.read(in: OpenDirectory(original.path)))
+    state.directory = try DirectoryIdentity(of: here)
+    try state.write(in: here)
   }
 
   func check() throws -> CheckReport { try Store.check(at: path) }

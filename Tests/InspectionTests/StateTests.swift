@@ -16,7 +16,7 @@ import Testing
 
   /// Repairs a store of which the state is not known, and sees that no id can come back.
   private func repairWithoutState(original: [UInt8]?) throws {
-    let old = try #require(try StateFile.read(in: small.path))
+    let old = try #require(try StateFile.read(in: OpenDirectory(small.path)))
     let report = try copy.repair()
     #expect(report.kept == small.nodes.count && report.setAside == 0 && report.retired == 0)
     #expect(try report.originalState.map { try bytes(of: $0) } == original)
@@ -26,7 +26,7 @@ import Testing
     #expect(try small.wrongAnswers(of: store) == [])
     #expect(try small.missing(in: store) == 0)
     let next = try store.register(Synthetic.candidate(1), on: Synthetic.attach(to: store)).node
-    #expect(next.rawValue > old.idBound + 1 << 39)
+    #expect(next.rawValue >= old.idBound + 1 << 40)
     try store.close()
   }
 
@@ -69,9 +69,9 @@ import Testing
   }
 
   @Test func noIDsLeft() throws {
-    var state = try #require(try StateFile.read(in: copy.path))
+    var state = try #require(try StateFile.read(in: OpenDirectory(copy.path)))
     state.idBound = .max - 3
-    try state.write(in: copy.path)
+    try state.write(in: OpenDirectory(copy.path))
     let store = try Store(at: copy.path)
     let error = #expect(throws: StoreError.self) {
       try store.register(Synthetic.candidate(1), on: Synthetic.attach(to: store))
@@ -82,30 +82,30 @@ import Testing
   }
 
   @Test(arguments: [0, 1] as [UInt64]) func aBoundThatNoStoreHas(_ bound: UInt64) throws {
-    var state = try #require(try StateFile.read(in: copy.path))
+    var state = try #require(try StateFile.read(in: OpenDirectory(copy.path)))
     state.idBound = bound
-    try state.write(in: copy.path)
+    try state.write(in: OpenDirectory(copy.path))
     #expect(throws: StoreError.self) { try Store(at: copy.path) }
   }
 
   @Test func aBoundBelowTheIDs() throws {
-    var state = try #require(try StateFile.read(in: copy.path))
+    var state = try #require(try StateFile.read(in: OpenDirectory(copy.path)))
     state.idBound = 100
-    try state.write(in: copy.path)
+    try state.write(in: OpenDirectory(copy.path))
     let above = small.nodes.keys.count { $0.rawValue >= 100 }
     let report = try copy.check()
     #expect(report.findingCount == above && report.findings.allSatisfy { $0.kind == .nodeID })
     _ = try copy.repair()
     let highest = try #require(small.nodes.keys.max())
-    #expect(try StateFile.read(in: copy.path)?.idBound == highest.rawValue + 1)
-    #expect(try StateFile.read(in: copy.path)?.incarnation == state.incarnation)
+    #expect(try StateFile.read(in: OpenDirectory(copy.path))?.idBound == highest.rawValue + 1)
+    #expect(try StateFile.read(in: OpenDirectory(copy.path))?.incarnation == state.incarnation)
     #expect(try copy.check().findings == [])
   }
 
   @Test func theLimitBoundsWhatIsDescribedAndNotWhatIsCounted() throws {
-    var state = try #require(try StateFile.read(in: copy.path))
+    var state = try #require(try StateFile.read(in: OpenDirectory(copy.path)))
     state.idBound = 100
-    try state.write(in: copy.path)
+    try state.write(in: OpenDirectory(copy.path))
     let all = try Store.check(at: copy.path).findingCount
     for limit in [0, 1, 17] {
       let report = try Store.check(at: copy.path, findings: limit)

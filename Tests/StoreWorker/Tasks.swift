@@ -16,7 +16,7 @@ enum Tasks {
     "addresses": addresses, "orphan": orphan, "copy": copy,
     "pin": pin, "watch": watch,
     "create": { try CreateTask($0).run() }, "starve": StarveTask.run,
-    "note": note,
+    "note": note, "move": move, "chdir": chdir,
   ]
 
   /// The name of an error's case.

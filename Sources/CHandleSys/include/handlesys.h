@@ -121,7 +121,7 @@ int hs_allocate(int fd, int64_t offset, int64_t length, int unshare);
  * is none. Moves the file's offset. */
 int64_t hs_find_data(int fd, int64_t offset);
 
-/* F_OFD_SETLK on the whole file. -EAGAIN when another description's lock is in the way. */
+/* flock(2) of a file or directory, without waiting. -EAGAIN when another description's lock is in the way. */
 int hs_lock(int fd, int shared);
 int hs_unlock(int fd);
 

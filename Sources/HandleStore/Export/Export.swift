@@ -45,7 +45,7 @@ extension Store {
   ///
   /// - Throws: ``StoreError/damagedFile(path:_:)``, ``StoreError/system(_:_:)``.
   public func exports() throws(StoreError) -> [ExportRecord] {
-    try guarded { try ExportCatalog(in: path).exports }
+    try guarded { try ExportCatalog(in: directory).exports }
   }
 
   /// Adds an export and opens it; the filesystems of its roots are attached.
@@ -78,7 +78,7 @@ extension Store {
     return try guarded {
       _ = try changing()
       return try cataloguing.withLock { _ in
-        var catalog = try ExportCatalog(in: path)
+        var catalog = try ExportCatalog(in: directory)
         let id = try id ?? catalog.unusedID()
         guard !catalog.exports.contains(where: { $0.isNamed(name) || $0.id == id }) else {
           throw StoreError.badExport("the store has one of this name or number already")
@@ -88,7 +88,7 @@ extension Store {
         let export = try open(record)
         try requireOutside(export)
         catalog.exports.append(record)
-        try catalog.write(in: path)
+        try catalog.write(in: directory)
         return export
       }
     }
@@ -96,8 +96,7 @@ extension Store {
 
   /// Clients would read the keys.
   private func requireOutside(_ export: Export) throws {
-    let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
-    for layer in export.layers where try layer.leadsToRoot(directory) {
+    for layer in export.layers where try layer.leadsToRoot(directory.owned) {
       throw StoreError.badExport("the store lies in it, and clients would reach its keys")
     }
   }
@@ -122,7 +121,7 @@ extension Store {
   /// - Complexity: O(exports)
   public func openExport(_ name: String) throws(StoreError) -> Export {
     try guarded {
-      guard let record = try ExportCatalog(in: path).exports.first(where: { $0.isNamed(name) })
+      guard let record = try ExportCatalog(in: directory).exports.first(where: { $0.isNamed(name) })
       else { throw StoreError.noExport(name) }
       return try open(record)
     }
@@ -137,18 +136,18 @@ extension Store {
     try guarded {
       _ = try changing()
       try cataloguing.withLock { _ in
-        var catalog = try ExportCatalog(in: path)
+        var catalog = try ExportCatalog(in: directory)
         guard let index = catalog.exports.firstIndex(where: { $0.isNamed(name) }) else {
           throw StoreError.noExport(name)
         }
         catalog.exports.remove(at: index)
-        try catalog.write(in: path)
+        try catalog.write(in: directory)
       }
     }
   }
 
   private func open(_ record: ExportRecord) throws -> Export {
-    try tokenKeys.load(in: path, make: writer != nil)
+    try tokenKeys.load(in: directory, make: writer != nil)
     let layers = try record.layers.map { try subtree($0, record.containment) }
     return Export(record, layers, root: try heldRoot(of: layers[0]), in: self)
   }

@@ -51,11 +51,11 @@ struct ExportCatalog {
   var exports: [ExportRecord] = []
 
   /// The catalog of a store; an empty one where the store has none.
-  init(in directory: FilePath) throws(StoreError) {
-    let path = directory.appending(Self.fileName)
+  init(in directory: OpenDirectory) throws(StoreError) {
+    let path = directory.path(of: Self.fileName)
     let text: String
     do throws(Errno) {
-      text = try SmallFile.read(path)
+      text = try SmallFile.read(Self.fileName, in: directory).text
     } catch .noSuchFileOrDirectory {
       return
     } catch {
@@ -69,8 +69,8 @@ struct ExportCatalog {
     self.exports = exports
   }
 
-  func write(in directory: FilePath) throws(StoreError) {
-    try SmallFile.write(text, Self.fileName, in: directory)
+  func write(in directory: OpenDirectory) throws(StoreError) {
+    try SmallFile.write(Self.fileName, in: directory) { _ in text }
   }
 
   private var text: String {

@@ -52,11 +52,11 @@ extension Keyring {
   private static let formatVersion = 1
 
   /// The ring in a store's directory, or `nil` where there is none yet.
-  static func read(in directory: FilePath) throws(StoreError) -> Keyring? {
-    let path = directory.appending(name)
-    let file: (text: String, mode: UInt32)
+  static func read(in directory: OpenDirectory) throws(StoreError) -> Keyring? {
+    let path = directory.path(of: name)
+    let file: (text: String, status: FullStatus)
     do throws(Errno) {
-      file = try SmallFile.readPrivate(path)
+      file = try SmallFile.read(name, in: directory)
     } catch .noSuchFileOrDirectory {
       return nil
     } catch .tooManySymbolicLinkLevels {
@@ -64,7 +64,7 @@ extension Keyring {
     } catch {
       throw StoreError(error, "reading \(path)")
     }
-    guard file.mode & 0o077 == 0 else { throw .exposedKeys(path: path) }
+    guard file.status.mode & 0o077 == 0 else { throw .exposedKeys(path: path) }
     guard let ring = Keyring(text: file.text) else {
       throw .damagedFile(
         path: path, "take it from a backup, or remove it: then no token that was given out is good")
@@ -72,8 +72,8 @@ extension Keyring {
     return ring
   }
 
-  func write(in directory: FilePath) throws(StoreError) {
-    try SmallFile.write(text, Self.name, in: directory)
+  func write(in directory: OpenDirectory) throws(StoreError) {
+    try SmallFile.write(Self.name, in: directory) { _ in text }
   }
 
   private var text: String {
@@ -113,8 +113,7 @@ extension Keyring {
   /// - Throws: ``StoreError/noStore(path:)``, ``StoreError/exposedKeys(path:)``,
   ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/system(_:_:)``.
   public init?(ofStoreAt path: FilePath) throws(StoreError) {
-    guard try StateFile.read(in: path) != nil else { throw .noStore(path: path) }
-    guard let ring = try Self.read(in: path) else { return nil }
+    guard let ring = try Self.read(in: try Self.store(at: path)) else { return nil }
     self = ring
   }
 
@@ -174,30 +173,41 @@ extension Keyring {
     return try changing(path) { $0 = theirs }
   }
 
-  /// The ring of a store, with a first key where it has none.
-  static func readOrMake(in path: FilePath) throws(StoreError) -> Keyring {
-    if let ring = try read(in: path) { return ring }
-    return try changing(path) { $0 = $0 ?? Keyring() }
+  /// The ring of a store, with a first key if it has none.
+  static func readOrMake(in directory: OpenDirectory) throws(StoreError) -> Keyring {
+    if let ring = try read(in: directory) { return ring }
+    return try changing(directory) { $0 = $0 ?? Keyring() }
   }
 
-  /// Changes the file, one process at a time.
+  private static func store(at path: FilePath) throws(StoreError) -> OpenDirectory {
+    let directory = try OpenDirectory(ofStoreAt: path)
+    guard try StateFile.read(in: directory) != nil else { throw .noStore(path: path) }
+    return directory
+  }
+
   private static func changing(
     _ path: FilePath, _ body: (inout Keyring?) -> Void
   ) throws(StoreError) -> Keyring {
-    guard try StateFile.read(in: path) != nil else { throw .noStore(path: path) }
+    try changing(store(at: path), body)
+  }
+
+  /// Changes the file, one process at a time: the lock is on the file `writer`, which a server that has
+  /// the store open does not lock.
+  private static func changing(
+    _ directory: OpenDirectory, _ body: (inout Keyring?) -> Void
+  ) throws(StoreError) -> Keyring {
     let lock: OwnedDescriptor
     do throws(Errno) {
-      lock = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
+      lock = try directory.open("writer", flags: SystemCalls.create, mode: 0o600)
       try SystemCalls.waitForLock(lock.descriptor)
     } catch {
-      throw StoreError(error, "locking \(path)")
+      throw StoreError(error, "locking \(directory.path(of: "writer"))")
     }
     defer { withExtendedLifetime(lock) {} }
-    let old = try read(in: path)
-    var ring = old
+    var ring = try read(in: directory)
     body(&ring)
-    guard let ring else { throw .noKeys(path: path) }
-    try ring.write(in: path)
+    guard let ring else { throw .noKeys(path: directory.path) }
+    try ring.write(in: directory)
     return ring
   }
 }

@@ -12,8 +12,8 @@ final class TokenKeys: Sendable {
 
     /// Reads the file again. Where it cannot be read, the keys stay as they were: to open the export
     /// again says why.
-    mutating func reload(_ path: FilePath) {
-      if let found = try? Keyring.read(in: path) { ring = found }
+    mutating func reload(_ directory: OpenDirectory) {
+      if let found = try? Keyring.read(in: directory) { ring = found }
     }
   }
 
@@ -22,9 +22,10 @@ final class TokenKeys: Sendable {
   private let state = Mutex(State())
 
   /// Reads the keys, and makes the first one where there are none.
-  func load(in path: FilePath, make: Bool) throws {
-    guard let ring = try make ? Keyring.readOrMake(in: path) : Keyring.read(in: path) else {
-      throw StoreError.noKeys(path: path)
+  func load(in directory: OpenDirectory, make: Bool) throws {
+    guard let ring = try make ? Keyring.readOrMake(in: directory) : Keyring.read(in: directory)
+    else {
+      throw StoreError.noKeys(path: directory.path)
     }
     state.withLock { state in
       state.ring = ring
@@ -32,31 +33,31 @@ final class TokenKeys: Sendable {
     }
   }
 
-  func signer(in path: FilePath) throws -> (id: UInt8, key: AuthenticationKey) {
-    guard let ring = ring(in: path) else { throw StoreError.noKeys(path: path) }
+  func signer(in directory: OpenDirectory) throws -> (id: UInt8, key: AuthenticationKey) {
+    guard let ring = ring(in: directory) else { throw StoreError.noKeys(path: directory.path) }
     return (ring.signer, ring.signing)
   }
 
   /// The key of an id. One that is not known may just have come: but a client may name what it likes, so
   /// the file is not read more than once a second for that.
-  func key(_ id: UInt8, in path: FilePath) -> AuthenticationKey? {
-    if let key = ring(in: path)?.key(id) { return key }
+  func key(_ id: UInt8, in directory: OpenDirectory) -> AuthenticationKey? {
+    if let key = ring(in: directory)?.key(id) { return key }
     let now = SystemCalls.now
     return state.withLock { state -> AuthenticationKey? in
       guard now - state.readForUnknown >= Self.second else { return nil }
       state.readForUnknown = now
-      state.reload(path)
+      state.reload(directory)
       return state.ring?.key(id)
     }
   }
 
-  private func ring(in path: FilePath) -> Keyring? {
+  private func ring(in directory: OpenDirectory) -> Keyring? {
     let now = SystemCalls.now
     return state.withLock { state in
       // In this order: another thread may have read it since.
       if now > state.read, now - state.read >= Self.second {
         state.read = now
-        state.reload(path)
+        state.reload(directory)
       }
       return state.ring
     }
@@ -70,6 +71,6 @@ extension Store {
   ///   ``StoreError/damagedFile(path:_:)``,
   ///   ``StoreError/system(_:_:)``. Then the keys stay as they were.
   public func reloadKeys() throws(StoreError) {
-    try guarded { try tokenKeys.load(in: path, make: false) }
+    try guarded { try tokenKeys.load(in: directory, make: false) }
   }
 }

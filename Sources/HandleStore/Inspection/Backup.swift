@@ -2,61 +2,60 @@ internal import SystemPackage
 
 /// The directory of a backup.
 struct Backup {
-  private let original: FilePath
-  private let path: FilePath
+  /// The files that a backup has.
+  private static let files: [FilePath.Component] = [
+    "data.mdb", "lock.mdb", "state", "state.new", "exports", "exports.new", "keys", "keys.new",
+  ]
 
-  init(of original: FilePath, to path: FilePath) {
-    self.original = original
-    self.path = path
-  }
+  private let original: OpenDirectory
+  let directory: OpenDirectory
 
   /// Makes the directory, or sees that it is empty.
-  func prepare() throws {
+  init(of original: OpenDirectory, to path: FilePath) throws {
+    self.original = original
     do throws(Errno) {
       try SystemCalls.makeDirectory(path, mode: 0o700)
     } catch .fileExists {
-      let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
-      var entries = DirectoryEntries(of: directory.descriptor)
-      guard try entries.next() == nil else {
-        throw StoreError(Errno.directoryNotEmpty, "backing up to \(path)")
-      }
     } catch .noSpace, .diskQuotaExceeded {
       throw StoreError.diskFull(path: path)
     } catch {
       throw StoreError(error, "making \(path)")
     }
+    do throws(Errno) {
+      directory = try OpenDirectory(path)
+      var entries = DirectoryEntries(of: directory.descriptor)
+      guard try entries.next() == nil else { throw .directoryNotEmpty }
+    } catch {
+      throw StoreError(error, "backing up to \(path)")
+    }
   }
 
   /// Flushes the data and writes a state that belongs to them: as it is on the disk after the data were
-  /// copied, with a bound above all that the original may hand out in its life.
+  /// copied. It belongs to no directory yet, so the first writer that opens it makes it a store of its
+  /// own.
   func finish() throws {
-    let data = OwnedDescriptor(
-      try SystemCalls.open(path.appending("data.mdb"), flags: SystemCalls.create))
+    let data = try directory.open(PageFile.name, flags: SystemCalls.readWrite)
     try SystemCalls.sync(data.descriptor)
     guard var state = try StateFile.read(in: original) else {
       throw StoreError.damaged("the file `state` is missing")
     }
-    state.idBound = state.idBound.saturatingAdd(StoreRepair.margin)
     state.session = .closed
-    try state.write(in: path)
+    state.directory = nil
+    try state.write(in: directory)
     try copyExports()
-    try SmallFile.syncDirectory(path.removingLastComponent())
+    try directory.syncParent()
   }
 
   /// With its exports and keys, the copy takes the tokens of the original.
   private func copyExports() throws {
     let catalog = try ExportCatalog(in: original)
-    if !catalog.exports.isEmpty { try catalog.write(in: path) }
-    try Keyring.read(in: original)?.write(in: path)
+    if !catalog.exports.isEmpty { try catalog.write(in: directory) }
+    try Keyring.read(in: original)?.write(in: directory)
   }
 
   /// Removes what was made of a backup that failed.
   func remove() {
-    for file in [
-      "data.mdb", "lock.mdb", "state", "state.new", "exports", "exports.new", "keys", "keys.new",
-    ] {
-      try? SystemCalls.unlink(path.appending(file))
-    }
-    try? SystemCalls.removeDirectory(path)
+    for file in Self.files { try? directory.unlink(file) }
+    try? SystemCalls.removeDirectory(directory.path)
   }
 }

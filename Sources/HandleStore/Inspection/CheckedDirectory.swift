@@ -7,21 +7,17 @@ struct CheckedDirectory {
   /// How often a snapshot is taken until its meta page is read before it is written again.
   private static let snapshots = 10_000
 
-  private let path: FilePath
-  private let dataFile: FilePath
+  private let directory: OpenDirectory
 
-  init(_ path: FilePath) {
-    self.path = path
-    dataFile = path.appending("data.mdb")
-  }
+  init(_ directory: OpenDirectory) { self.directory = directory }
 
   func check(atMost limit: Int) throws(StoreError) -> CheckReport {
-    let state = try FoundState(in: path)
-    if state.isNone { throw .noStore(path: path) }
+    let state = try FoundState(in: directory)
+    if state.isNone { throw .noStore(path: directory.path) }
     // A store that is being made for the first time has nothing yet.
     if state.state?.session == .creating { return CheckReport() }
     do throws(StoreError) {
-      let file = try PageFile(dataFile)
+      let file = try PageFile(in: directory)
       guard try isReadable(file) else { return try report(nil, of: file, atMost: limit) }
       guard let environment = openEnvironment() else { return try checkUnpinned(atMost: limit) }
       defer {
@@ -50,7 +46,7 @@ struct CheckedDirectory {
   private func report(
     _ meta: MetaPage?, of file: PageFile, atMost limit: Int
   ) throws(StoreError) -> CheckReport {
-    let found = try FoundState(in: path)
+    let found = try FoundState(in: directory)
     let check = StoreCheck(file, state: found.state, meta: meta)
     check.stateFault = found.fault
     return check.run(atMost: limit)
@@ -63,7 +59,7 @@ struct CheckedDirectory {
   private func openEnvironment() -> Environment? {
     var mode = EnvironmentMode()
     mode.readOnly = true
-    return try? Environment(directory: path, mode: mode, mapSize: 0, tables: Tables.count)
+    return try? Environment(directory: directory, mode: mode, mapSize: 0, tables: Tables.count)
   }
 
   private func checkSnapshots(
@@ -90,22 +86,22 @@ struct CheckedDirectory {
       // The snapshot is held until here.
       return snapshot.number == Int(meta.transaction) ? report : nil
     } catch {
-      throw StoreError(any: error, path: path)
+      throw StoreError(any: error, path: directory.path)
     }
   }
 
   /// Without a snapshot, what a writer changed meanwhile looks like damage.
   private func checkUnpinned(atMost limit: Int) throws(StoreError) -> CheckReport {
     for _ in 0..<Self.attempts {
-      let file = try PageFile(dataFile)
+      let file = try PageFile(in: directory)
       let report = try report(nil, of: file, atMost: limit)
       if report.isSound { return report }
-      if try PageFile(dataFile).metas == file.metas { return report }
+      if try PageFile(in: directory).metas == file.metas { return report }
     }
     throw busy
   }
 
-  private var busy: StoreError { .inUse(path: path, pid: WriterLock.holder(path)) }
+  private var busy: StoreError { .inUse(path: directory.path, pid: WriterLock.holder(directory)) }
 }
 
 /// The file `state` of a store that may be damaged.
@@ -116,10 +112,10 @@ struct FoundState {
   private(set) var fault: String?
 
   /// - Throws: ``StoreError/unsupportedVersion(found:supported:)``, ``StoreError/system(_:_:)``.
-  init(in path: FilePath) throws(StoreError) {
+  init(in directory: OpenDirectory) throws(StoreError) {
     do throws(StoreError) {
-      state = try StateFile.read(in: path)
-      if state == nil && exists(path.appending("data.mdb")) {
+      state = try StateFile.read(in: directory)
+      if state == nil && directory.has(PageFile.name) {
         fault = "the file `state` is missing"
       }
     } catch .notAStore(_, let reason) {
@@ -131,10 +127,6 @@ struct FoundState {
 
   /// Whether there is neither a state nor data.
   var isNone: Bool { state == nil && fault == nil }
-
-  private func exists(_ path: FilePath) -> Bool {
-    (try? OwnedDescriptor(SystemCalls.open(path, flags: SystemCalls.path))) != nil
-  }
 }
 
 extension CheckReport {

@@ -42,9 +42,8 @@ final class Harvest {
   private let tables: [Table]
   private var pending: [Row] = []
 
-  init(in directory: FilePath, _ policy: Policy) throws {
+  init(in directory: OpenDirectory, _ policy: Policy) throws {
     self.policy = policy
-    try SystemCalls.makeDirectory(directory, mode: 0o700)
     var mode = EnvironmentMode()
     mode.noSync = true
     environment = try Environment(

@@ -3,25 +3,30 @@ internal import SystemPackage
 /// A data file, read page by page without LMDB: LMDB trusts what it maps, and a damaged page can crash
 /// it. Here every number from the file is looked at before it is used.
 struct PageFile: Sendable {
+  static let name: FilePath.Component = "data.mdb"
+
   let path: FilePath
   let pageSize: Int
   /// What the two first pages were when the file was opened.
   let metas: [Result<MetaPage, MetaPage.Fault>]
   private let file: OwnedDescriptor
 
-  /// - Throws: ``StoreError/damaged(_:)`` where there is no file, ``StoreError/system(_:_:)`` where it
-  ///   cannot be opened.
-  init(_ path: FilePath) throws(StoreError) {
+  /// - Throws: ``StoreError/damaged(_:)`` if there is no file, ``StoreError/system(_:_:)`` if it cannot
+  ///   be opened.
+  init(in directory: OpenDirectory) throws(StoreError) {
+    path = directory.path(of: Self.name)
     do throws(Errno) {
-      file = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.readOnly))
+      file = try directory.open(Self.name, flags: SystemCalls.readOnly)
     } catch .noSuchFileOrDirectory {
-      throw .damaged("\(path.lastComponent?.string ?? "") is missing")
+      throw .damaged("\(Self.name) is missing")
     } catch {
       throw StoreError(error, "opening \(path)")
     }
-    self.path = path
     (metas, pageSize) = Self.readStableMetas(file)
   }
+
+  /// How many names the file has, in whatever directories.
+  var linkCount: UInt32 { (try? FileStatus(of: file.descriptor).links) ?? 1 }
 
   /// How many whole pages the file has now.
   var pageCount: Int { byteCount / pageSize }

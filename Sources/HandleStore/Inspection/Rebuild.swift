@@ -20,12 +20,11 @@ struct Rebuild {
 
   /// - Parameter directory: a new directory, in which the file is made.
   init(
-    in directory: FilePath, _ found: Harvest,
+    in directory: OpenDirectory, _ found: Harvest,
     _ filesystems: [FilesystemID: FilesystemIdentity]
   ) throws {
     self.found = found
     self.filesystems = filesystems
-    try SystemCalls.makeDirectory(directory, mode: 0o700)
     var mode = EnvironmentMode()
     mode.noSync = true
     environment = try Environment(

@@ -4,8 +4,9 @@ extension Store {
   /// Writes a copy of the store as it is now, without its free pages, to another directory, while
   /// this and other processes go on using it.
   ///
-  /// The copy is a store with the same incarnation. It mints ids far above (2⁴⁰) those of the
-  /// original, so that a restored copy never gives an id to another file than the original has since.
+  /// The backup has the same incarnation and answers for the same nodes. Opened for writing, or copied
+  /// and then opened, it becomes a store of its own, which hands out other ids than the original and
+  /// every other copy (Docs/Copies.md).
   ///
   /// - Parameter path: where to; made where it does not exist (its parent must), else empty.
   /// - Throws: ``StoreError/system(_:_:)`` with `ENOTEMPTY` where there is something already,
@@ -15,10 +16,9 @@ extension Store {
   ///   for the end of the copy.
   public func backup(to path: FilePath) throws(StoreError) {
     try guarded {
-      let backup = Backup(of: self.path, to: path)
-      try backup.prepare()
+      let backup = try Backup(of: directory, to: path)
       do {
-        try copyData(to: path)
+        try copyData(to: backup.directory)
         try backup.finish()
       } catch {
         backup.remove()
@@ -27,22 +27,22 @@ extension Store {
     }
   }
 
-  private func copyData(to path: FilePath) throws {
+  private func copyData(to target: OpenDirectory) throws {
     while true {
       do {
-        return try copySnapshot(to: path)
+        return try copySnapshot(to: target)
       } catch let error as LMDBError where error == .mapResized {
         // By a process that has written since the environment was opened.
-        try SystemCalls.unlink(path.appending("data.mdb"))
+        try target.unlink(PageFile.name)
         try environment.resizeMap(to: 0)
       }
     }
   }
 
   /// A snapshot is held meanwhile, so that the map is not moved.
-  private func copySnapshot(to path: FilePath) throws {
+  private func copySnapshot(to target: OpenDirectory) throws {
     let snapshot = try read()
-    try environment.copy(to: path)
+    try environment.copy(to: target)
     _ = snapshot.number
   }
 }

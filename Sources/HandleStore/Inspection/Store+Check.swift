@@ -20,10 +20,11 @@ extension Store {
     at path: FilePath, findings limit: Int = 1000
   ) throws(StoreError) -> CheckReport {
     precondition(limit >= 0, "a number of findings is not negative")
-    let claim = try OpenStoreClaim(path)
+    let directory = try OpenDirectory(ofStoreAt: path)
+    let claim = try OpenStoreClaim(directory)
     defer { withExtendedLifetime(claim) {} }
     do {
-      return try CheckedDirectory(path).check(atMost: limit)
+      return try CheckedDirectory(directory).check(atMost: limit)
     } catch {
       throw StoreError(any: error, path: path)
     }

@@ -16,10 +16,11 @@ extension Store {
   /// - Complexity: O(nodes × log nodes) time; disk space for two more stores; a bit of memory for each
   ///   page, and a few megabytes. Any thread.
   public static func repair(at path: FilePath) throws(StoreError) -> RepairReport {
-    let claim = try OpenStoreClaim(path)
+    let directory = try OpenDirectory(ofStoreAt: path)
+    let claim = try OpenStoreClaim(directory)
     defer { withExtendedLifetime(claim) {} }
     do {
-      return try StoreRepair(path).run()
+      return try StoreRepair(directory).run()
     } catch Errno.noSpace {
       throw .diskFull(path: path)
     } catch {

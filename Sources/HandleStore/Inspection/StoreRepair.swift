@@ -6,38 +6,32 @@ struct StoreRepair {
   /// How far above the highest id that was seen a store goes on whose bound is not known.
   static let margin: UInt64 = 1 << 40
 
-  private let path: FilePath
-  private let dataFile: FilePath
-  private let work: FilePath
-  private let keeping: FilePath
+  private static let workName: FilePath.Component = "repair"
 
-  init(_ path: FilePath) {
-    self.path = path
-    dataFile = path.appending("data.mdb")
-    work = path.appending("repair")
-    keeping = path.appending("set-aside")
-  }
+  private let directory: OpenDirectory
+
+  init(_ directory: OpenDirectory) { self.directory = directory }
 
   func run() throws -> RepairReport {
     try requireStore()
-    let lock = try WriterLock(path)
+    let lock = try WriterLock(directory)
     defer { withExtendedLifetime(lock) {} }
     removeWork()
-    try SystemCalls.makeDirectory(work, mode: 0o700)
+    let work = try directory.makeDirectory(Self.workName)
     defer { removeWork() }
-    let old = try FoundState(in: path)
-    return try replace(old, try rebuild(old))
+    let old = try FoundState(in: directory)
+    return try replace(old, try rebuild(old, in: work), from: work)
   }
 
   /// Before anything is made in a directory, see that it is a store's.
   private func requireStore() throws {
-    let found = try FoundState(in: path)
-    if found.isNone { throw StoreError.noStore(path: path) }
+    let found = try FoundState(in: directory)
+    if found.isNone { throw StoreError.noStore(path: directory.path) }
     let file = try original()
     try file?.requireVersion()
     if found.state == nil && file?.newest == nil {
       throw StoreError.notAStore(
-        path: path, reason: "neither its `state` nor its data.mdb can be read")
+        path: directory.path, reason: "neither its `state` nor its data.mdb can be read")
     }
   }
 
@@ -51,11 +45,11 @@ struct StoreRepair {
     let counts: Rebuild.Counts
   }
 
-  private func rebuild(_ old: FoundState) throws -> Result {
-    let found = try Harvest(in: work.appending("found"), .first)
+  private func rebuild(_ old: FoundState, in work: OpenDirectory) throws -> Result {
+    let found = try Harvest(in: work.makeDirectory("found"), .first)
     let salvage = try original().map { Salvage($0, into: found) }
-    try salvage?.run(lost: Harvest(in: work.appending("lost"), .unanimous))
-    var rebuild = try Rebuild(in: work.appending("new"), found, salvage?.filesystems ?? [:])
+    try salvage?.run(lost: Harvest(in: work.makeDirectory("lost"), .unanimous))
+    var rebuild = try Rebuild(in: work.makeDirectory("new"), found, salvage?.filesystems ?? [:])
     let store = salvage?.store ?? old.state?.store ?? .random(in: 1...UInt64.max)
     try rebuild.run(store: store, hasAllWatches: salvage?.hasAllWatches ?? false)
     return Result(
@@ -65,7 +59,7 @@ struct StoreRepair {
 
   private func original() throws(StoreError) -> PageFile? {
     do throws(StoreError) {
-      return try PageFile(dataFile)
+      return try PageFile(in: directory)
     } catch .damaged {
       return nil  // There is none.
     }
@@ -87,55 +81,57 @@ struct StoreRepair {
     let state = StateFile(
       store: store, incarnation: .random(in: 1...UInt32.max),
       idBound: seen.saturatingAdd(Self.margin), session: .closed,
-      durability: old.state?.durability ?? .process, era: try Era(of: path))
+      durability: old.state?.durability ?? .process, era: try Era(of: directory),
+      directory: nil)
     return (state, true)
   }
 
   // MARK: Taking the old one's place
 
-  private func replace(_ old: FoundState, _ result: Result) throws -> RepairReport {
-    let new = work.appending("new").appending("data.mdb")
+  private func replace(
+    _ old: FoundState, _ result: Result, from work: OpenDirectory
+  ) throws -> RepairReport {
+    let new = try work.directory("new")
     let (state, isNew) = try state(old, store: result.store, highest: result.highest)
-    try sync(new)
-    try makeKeeping()
+    let data = try new.open(PageFile.name, flags: SystemCalls.readWrite)
+    try SystemCalls.sync(data.descriptor)
+    let keeping = try makeKeeping()
     let time = UTCTime.name(SystemCalls.epochSeconds)
-    let original = try keep(dataFile, "data-\(time)", ".mdb")
-    let originalState = isNew ? try keep(path.appending("state"), "state-\(time)", "") : nil
-    try SystemCalls.rename(new, to: dataFile)
+    let original = try keep(PageFile.name, "data-\(time)", ".mdb", in: keeping)
+    let originalState = isNew ? try keep("state", "state-\(time)", "", in: keeping) : nil
+    try new.rename(PageFile.name, to: PageFile.name, in: directory)
     // LMDB's table of readers and its number of the newest commit are of the old file.
-    try? SystemCalls.unlink(path.appending("lock.mdb"))
-    try SmallFile.syncDirectory(path)
-    try state.write(in: path)
+    try? directory.unlink("lock.mdb")
+    try directory.sync()
+    try state.write(in: directory)
     let counts = result.counts
     return RepairReport(
       kept: counts.kept, setAside: max(result.expected - counts.kept, counts.dropped),
       retired: counts.retired, original: original, originalState: originalState)
   }
 
-  private func sync(_ file: FilePath) throws {
-    let file = OwnedDescriptor(try SystemCalls.open(file, flags: SystemCalls.create))
-    try SystemCalls.sync(file.descriptor)
-  }
-
-  /// Gives a file a second name among those that are kept; `nil` where there is no such file.
+  /// Gives a file a second name among those that are kept; `nil` if there is no such file.
   private func keep(
-    _ file: FilePath, _ name: String, _ suffix: String, attempt: Int = 1
+    _ file: FilePath.Component, _ name: String, _ suffix: String, in keeping: OpenDirectory,
+    attempt: Int = 1
   ) throws -> FilePath? {
     let number = attempt == 1 ? "" : "-\(attempt)"
-    let kept = keeping.appending(name + number + suffix)
-    switch try link(file, to: kept) {
-    case .made: return kept
+    guard let kept = FilePath.Component(name + number + suffix) else { return nil }
+    switch try link(file, to: kept, in: keeping) {
+    case .made: return keeping.path(of: kept)
     case .missing: return nil
-    case .taken: return try keep(file, name, suffix, attempt: attempt + 1)
+    case .taken: return try keep(file, name, suffix, in: keeping, attempt: attempt + 1)
     }
   }
 
   private enum Link { case made, missing, taken }
 
-  private func link(_ file: FilePath, to kept: FilePath) throws -> Link {
+  private func link(
+    _ file: FilePath.Component, to kept: FilePath.Component, in keeping: OpenDirectory
+  ) throws -> Link {
     do throws(Errno) {
-      try SystemCalls.link(file, to: kept)
-      try SmallFile.syncDirectory(keeping)
+      try directory.link(file, to: kept, in: keeping)
+      try keeping.sync()
       return .made
     } catch .fileExists {
       return .taken
@@ -144,10 +140,12 @@ struct StoreRepair {
     }
   }
 
-  private func makeKeeping() throws {
+  private func makeKeeping() throws -> OpenDirectory {
+    let name: FilePath.Component = "set-aside"
     do throws(Errno) {
-      try SystemCalls.makeDirectory(keeping, mode: 0o700)
+      return try directory.makeDirectory(name)
     } catch .fileExists {
+      return try directory.directory(name)
     }
   }
 
@@ -155,12 +153,13 @@ struct StoreRepair {
 
   /// Removes what this repair made, or one that was killed.
   private func removeWork() {
-    for name in ["found", "lost", "new"] {
-      let directory = work.appending(name)
-      for file in ["data.mdb", "lock.mdb"] { try? SystemCalls.unlink(directory.appending(file)) }
-      try? SystemCalls.removeDirectory(directory)
+    guard let work = try? directory.directory(Self.workName) else { return }
+    for name in ["found", "lost", "new"] as [FilePath.Component] {
+      guard let part = try? work.directory(name) else { continue }
+      for file in ["data.mdb", "lock.mdb"] as [FilePath.Component] { try? part.unlink(file) }
+      try? work.removeDirectory(name)
     }
-    try? SystemCalls.removeDirectory(work)
+    try? directory.removeDirectory(Self.workName)
   }
 }
 

@@ -28,17 +28,30 @@ extension FilesystemIdentity {
   static func of(
     _ descriptor: FileDescriptor
   ) throws(Errno) -> (identity: FilesystemIdentity, superblock: String) {
+    let table = try MountTable()
+    var (identity, mount) = try ofVolume(descriptor, table)
+    identity.root = root(mount, table)
+    return (identity, mount.device)
+  }
+
+  /// The same without its root directory, whose handle is unknown then.
+  static func ofVolume(_ descriptor: FileDescriptor) throws(Errno) -> FilesystemIdentity {
+    try ofVolume(descriptor, MountTable()).identity
+  }
+
+  private static func ofVolume(
+    _ descriptor: FileDescriptor, _ table: MountTable
+  ) throws(Errno) -> (identity: FilesystemIdentity, mount: Mount) {
     let status = try FilesystemStatus(of: descriptor)
     let mountID = try KernelFileHandle.make(descriptor, "").mount
-    let table = try MountTable()
     guard let mount = table[Int(mountID)] else { throw .noSuchFileOrDirectory }
     let named = name(descriptor, status)
     let device = Volume.name(of: mount, descriptor)
     let identity = FilesystemIdentity(
-      magic: status.magic, uuid: named.uuid, root: root(mount, table),
+      magic: status.magic, uuid: named.uuid, root: nil,
       volume: device.isEmpty && !named.isUUID && mount.device.hasPrefix("0:")
         ? "source:\(mount.type):\(mount.source)" : device)
-    return (identity, mount.device)
+    return (identity, mount)
   }
 
   /// Another mounted superblock that may be the same filesystem by all that is known: a copy.

@@ -65,8 +65,8 @@ enum SystemCalls {
       hs_allocate(descriptor.rawValue, Int64(offset), Int64(length), unshare ? 1 : 0))
   }
 
-  /// A lock on an open file description, let go when it is closed (`F_OFD_SETLK`); `EAGAIN` where
-  /// another one is in its way.
+  /// A lock on an open file description, which may be a directory's (`flock(2)`); released when it is
+  /// closed. `EAGAIN` if another description's lock is in the way.
   static func lock(_ descriptor: FileDescriptor, shared: Bool) throws(Errno) {
     try checked(hs_lock(descriptor.rawValue, shared ? 1 : 0))
   }
@@ -89,32 +89,12 @@ enum SystemCalls {
     try checked(hs_disable_copy_on_write(descriptor.rawValue))
   }
 
-  static func rename(_ old: FilePath, to new: FilePath) throws(Errno) {
-    try done(unsafe two(old, new) { unsafe Glibc.rename($0, $1) })
-  }
-
-  static func link(_ old: FilePath, to new: FilePath) throws(Errno) {
-    try done(unsafe two(old, new) { unsafe Glibc.link($0, $1) })
-  }
-
   static func makeDirectory(_ path: FilePath, mode: UInt32) throws(Errno) {
     try done(unsafe path.withPlatformString { unsafe Glibc.mkdir($0, mode) })
   }
 
-  static func unlink(_ path: FilePath) throws(Errno) {
-    try done(unsafe path.withPlatformString { unsafe Glibc.unlink($0) })
-  }
-
   static func removeDirectory(_ path: FilePath) throws(Errno) {
     try done(unsafe path.withPlatformString { unsafe Glibc.rmdir($0) })
-  }
-
-  private static func two(
-    _ a: FilePath, _ b: FilePath, _ call: (UnsafePointer<CChar>, UnsafePointer<CChar>) -> CInt
-  ) -> CInt {
-    unsafe a.withPlatformString { a in
-      unsafe b.withPlatformString { b in unsafe call(a, b) }
-    }
   }
 
   /// The result of a C library call: 0, or -1 with `errno` set.

@@ -55,11 +55,10 @@ extension Environment {
   /// a broken disk; which it is shows when something else is written.
   func meaning(of error: LMDBError) -> LMDBError {
     guard error.code == Errno.ioError.rawValue else { return error }
-    let path = directory.appending("state.new")
-    defer { try? SystemCalls.unlink(path) }
+    let name: FilePath.Component = "state.new"
+    defer { try? directory.unlink(name) }
     do throws(Errno) {
-      let file = OwnedDescriptor(
-        try SystemCalls.open(path, flags: SystemCalls.createEmpty, mode: 0o600))
+      let file = try directory.open(name, flags: SystemCalls.createEmpty, mode: 0o600)
       try SystemCalls.writeAll(file.descriptor, [UInt8](repeating: 0, count: Self.leastStep))
       return error
     } catch {

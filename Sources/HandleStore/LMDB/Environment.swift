@@ -53,7 +53,7 @@ struct TableStatistics {
 /// An open `MDB_env` with its pool of read transactions.
 @safe final class Environment: @unchecked Sendable {
   let raw: OpaquePointer
-  let directory: FilePath
+  let directory: OpenDirectory
   let mode: EnvironmentMode
   let pageSize: Int
   private let pool: ReaderPool
@@ -62,7 +62,9 @@ struct TableStatistics {
   private static let readers: UInt32 = 1000
 
   /// `mdb_env_open` on a directory, with a map of at least `mapSize` bytes (0: what the file says).
-  init(directory: FilePath, mode: EnvironmentMode, mapSize: Int, tables: UInt32) throws(LMDBError) {
+  init(
+    directory: OpenDirectory, mode: EnvironmentMode, mapSize: Int, tables: UInt32
+  ) throws(LMDBError) {
     try Self.allocateLock(directory, mode)
     var created: OpaquePointer?
     try lmdb(unsafe mdb_env_create(&created))
@@ -72,7 +74,9 @@ struct TableStatistics {
       try lmdb(unsafe mdb_env_set_maxreaders(env, Self.readers))
       try lmdb(unsafe mdb_env_set_mapsize(env, mapSize))
       try lmdb(
-        unsafe directory.withPlatformString { unsafe mdb_env_open(env, $0, mode.flags, 0o600) })
+        unsafe directory.pathThroughProc.withPlatformString {
+          unsafe mdb_env_open(env, $0, mode.flags, 0o600)
+        })
     } catch {
       unsafe mdb_env_close(env)
       throw error
@@ -91,12 +95,14 @@ struct TableStatistics {
 
   /// Whoever only reads can do without, where the directory does not let it.
   private static func allocateLock(
-    _ directory: FilePath, _ mode: EnvironmentMode
+    _ directory: OpenDirectory, _ mode: EnvironmentMode
   ) throws(LMDBError) {
     do throws(Errno) {
       try LockFile.allocate(in: directory)
     } catch {
-      if !mode.readOnly || error == .noSpace { throw LMDBError(code: error.rawValue) }
+      if !mode.readOnly || [.noSpace, .tooManySymbolicLinkLevels].contains(error) {
+        throw LMDBError(code: error.rawValue)
+      }
     }
   }
 
@@ -203,9 +209,9 @@ struct TableStatistics {
   }
 
   /// `mdb_env_copy2` to an empty directory, without the free pages.
-  func copy(to directory: FilePath) throws(LMDBError) {
+  func copy(to directory: OpenDirectory) throws(LMDBError) {
     try lmdb(
-      unsafe directory.withPlatformString {
+      unsafe directory.pathThroughProc.withPlatformString {
         unsafe mdb_env_copy2(raw, $0, UInt32(MDB_CP_COMPACT))
       })
   }
@@ -218,12 +224,10 @@ struct TableStatistics {
   /// - Parameter trimming: whether to give back what of the file no page uses.
   func close(trimming: Bool) {
     let used = (info.lastPage + 1) * pageSize
+    // The file that is open: its name may lead to another one by now.
+    let file = trimming ? try? OwnedDescriptor(SystemCalls.duplicate(dataFile)) : nil
     pool.abortAll()
     unsafe mdb_env_close(raw)
-    guard trimming,
-      let file = try? OwnedDescriptor(
-        SystemCalls.open(directory.appending("data.mdb"), flags: SystemCalls.create))
-    else { return }
-    try? SystemCalls.truncate(file.descriptor, to: used)
+    if let file { try? SystemCalls.truncate(file.descriptor, to: used) }
   }
 }

@@ -8,29 +8,27 @@ enum LockFile {
   private static let size = 64 << 10
 
   /// Makes the file where there is none, and gives it its blocks.
-  static func allocate(in directory: FilePath) throws(Errno) {
-    let path = directory.appending(name)
+  static func allocate(in directory: OpenDirectory) throws(Errno) {
     do throws(Errno) {
-      let file = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.readWrite))
+      let file = try directory.open(name, flags: SystemCalls.readWrite)
       try SystemCalls.allocate(file.descriptor, length: size)
     } catch .noSuchFileOrDirectory {
-      try make(path)
+      try make(in: directory)
     } catch .notSupported {
     }
   }
 
   /// Makes it whole and under another name: as soon as it is there, another process may use it.
-  private static func make(_ path: FilePath) throws(Errno) {
-    let new = path.removingLastComponent().appending("lock.new-\(SystemCalls.processID)")
-    defer { try? SystemCalls.unlink(new) }
-    let file = OwnedDescriptor(
-      try SystemCalls.open(new, flags: SystemCalls.createEmpty, mode: 0o600))
+  private static func make(in directory: OpenDirectory) throws(Errno) {
+    let new = FilePath.Component("lock.new-\(SystemCalls.processID)") ?? name
+    defer { try? directory.unlink(new) }
+    let file = try directory.open(new, flags: SystemCalls.createEmpty, mode: 0o600)
     // On a copy-on-write filesystem (btrfs) the blocks are to stay where they are; there space that
     // is only allocated, and never written, is no promise.
     try? SystemCalls.disableCopyOnWrite(file.descriptor)
     try SystemCalls.writeAll(file.descriptor, [UInt8](repeating: 0, count: size))
     do throws(Errno) {
-      try SystemCalls.link(new, to: path)
+      try directory.link(new, to: name)
     } catch .fileExists {
     }
   }

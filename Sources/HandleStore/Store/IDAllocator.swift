@@ -10,10 +10,10 @@ struct IDAllocator {
   /// What the disk has; shared, so that a copy of the allocator is a few words.
   private final class Reservation: Sendable {
     let state: Mutex<StateFile>
-    let directory: FilePath
+    let directory: OpenDirectory
     let isMade = Atomic(false)
 
-    init(_ state: StateFile, _ directory: FilePath) {
+    init(_ state: StateFile, _ directory: OpenDirectory) {
       self.state = Mutex(state)
       self.directory = directory
     }
@@ -41,7 +41,7 @@ struct IDAllocator {
   private var bound: UInt64
 
   /// Continues above everything that may have been handed out.
-  init(state: StateFile, directory: FilePath) {
+  init(state: StateFile, directory: OpenDirectory) {
     reservation = Reservation(state, directory)
     upcoming = state.idBound
     bound = state.idBound
@@ -57,6 +57,17 @@ struct IDAllocator {
   }
 
   mutating func take() { upcoming += 1 }
+
+  /// Where a copy of a store continues: at a random place at least 2⁴⁰ above what the original had
+  /// handed out. The place lies in the lowest sixteenth of what is left below 2⁶⁰ (a file of pins has
+  /// room for no more), so that two copies hardly ever meet and a copy of a copy, a hundred times over,
+  /// still has room.
+  static func boundOfCopy(_ bound: UInt64) throws(StoreError) -> UInt64 {
+    let least = bound.saturatingAdd(1 << 40)
+    let limit: UInt64 = 1 << 60
+    guard least < limit else { throw .damaged("its file `state` has no ids left for a copy") }
+    return least + .random(in: 0...(limit - least) / 16)
+  }
 
   /// The state of a store that is closed: what was reserved and not used can be.
   var closedState: StateFile {

@@ -11,21 +11,16 @@ final class OpenStoreClaim: Sendable {
   private static let open = Mutex<Set<Identity>>([])
   private let identity: Identity
 
-  init(_ directory: FilePath) throws(StoreError) {
+  init(_ directory: OpenDirectory) throws(StoreError) {
     let status: FullStatus
     do throws(Errno) {
-      let fd = OwnedDescriptor(try SystemCalls.open(directory, flags: SystemCalls.path))
-      status = try FullStatus(fd.descriptor, "")
+      status = try FullStatus(of: directory.descriptor)
     } catch {
-      throw error == .noSuchFileOrDirectory
-        ? .noStore(path: directory) : StoreError(error, "opening \(directory)")
-    }
-    guard FileMode(rawValue: status.mode).type == .directory else {
-      throw .notAStore(path: directory, reason: "it is not a directory")
+      throw StoreError(error, "opening \(directory.path)")
     }
     let identity = Identity(device: status.device, inode: status.inode)
     guard Self.open.withLock({ $0.insert(identity).inserted }) else {
-      throw .alreadyOpen(path: directory)
+      throw .alreadyOpen(path: directory.path)
     }
     self.identity = identity
   }

@@ -1,19 +1,14 @@
 internal import SystemPackage
 
-/// Files of a few hundred bytes.
+/// Files of a few hundred bytes in a store's directory.
 enum SmallFile {
-  static func read(_ path: FilePath) throws(Errno) -> String {
-    let file = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.readOnly))
-    return String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self)
-  }
-
-  /// The text of a file that only its owner is to read, and the file's mode. A symbolic link is not
-  /// followed: `ELOOP`.
-  static func readPrivate(_ path: FilePath) throws(Errno) -> (text: String, mode: UInt32) {
-    let file = OwnedDescriptor(
-      try SystemCalls.open(path, flags: SystemCalls.readOnly | SystemCalls.ofName))
-    let mode = try FileStatus(of: file.descriptor).mode
-    return (String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self), mode)
+  /// A small file's text, and the status of the file that it was read from.
+  static func read(
+    _ name: FilePath.Component, in directory: OpenDirectory
+  ) throws(Errno) -> (text: String, status: FullStatus) {
+    let file = try directory.open(name, flags: SystemCalls.readOnly)
+    let status = try FullStatus(of: file.descriptor)
+    return (String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self), status)
   }
 
   /// The lines with one of their checksum behind them.
@@ -21,7 +16,7 @@ enum SmallFile {
     body + "checksum \(String(Checksum.of(Array(body.utf8), seed: 0), radix: 16))\n"
   }
 
-  /// The lines before that of their checksum, or `nil` where it is wrong.
+  /// The lines before that of their checksum, or `nil` if it is wrong.
   static func unsealed(_ text: String) -> String? {
     guard text.hasSuffix("\n"),
       let end = text.dropLast().lastIndex(of: "\n").map({ text.index(after: $0) }),
@@ -31,45 +26,44 @@ enum SmallFile {
   }
 
   /// Puts new contents in place of the old ones so that a power cut leaves the one or the other.
-  static func replace(_ path: FilePath, with text: String) throws(Errno) {
-    let new = path.removingLastComponent().appending("\(path.lastComponent?.string ?? "").new")
-    // What a process that was killed left may have another mode, and somebody else's may be a link.
-    try? SystemCalls.unlink(new)
-    let file = OwnedDescriptor(
-      try SystemCalls.open(
-        new, flags: SystemCalls.readWrite | SystemCalls.createExclusively, mode: 0o600))
-    try SystemCalls.writeAll(file.descriptor, Array(text.utf8))
-    try SystemCalls.sync(file.descriptor)
-    try SystemCalls.rename(new, to: path)
-    try syncDirectory(path.removingLastComponent())
-  }
-
-  /// ``replace(_:with:)`` of a file of the store in a directory.
+  ///
+  /// - Parameter text: what to write, which may name the new file's inode.
   static func write(
-    _ text: String, _ name: FilePath.Component, in directory: FilePath
+    _ name: FilePath.Component, in directory: OpenDirectory, _ text: (FullStatus) -> String
   ) throws(StoreError) {
-    let path = directory.appending(name)
     do throws(Errno) {
-      try replace(path, with: text)
-    } catch .noSpace {
-      throw .diskFull(path: directory)
+      try replace(name, in: directory, text)
+    } catch .noSpace, .diskQuotaExceeded {
+      throw .diskFull(path: directory.path)
     } catch {
-      throw StoreError(error, "writing \(path)")
+      throw StoreError(error, "writing \(directory.path(of: name))")
     }
   }
 
-  static func syncDirectory(_ path: FilePath) throws(Errno) {
-    let path: FilePath = path.isEmpty ? "." : path
-    let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
-    try SystemCalls.sync(directory.descriptor)
+  private static func replace(
+    _ name: FilePath.Component, in directory: OpenDirectory, _ text: (FullStatus) -> String
+  ) throws(Errno) {
+    let new = FilePath.Component(name.string + ".new") ?? name
+    // What a process that was killed left may have another mode, and somebody else's may be a link.
+    try? directory.unlink(new)
+    let file = try directory.open(
+      new, flags: SystemCalls.readWrite | SystemCalls.createExclusively, mode: 0o600)
+    let status = try FullStatus(of: file.descriptor)
+    try SystemCalls.writeAll(file.descriptor, Array(text(status).utf8))
+    try SystemCalls.sync(file.descriptor)
+    try directory.rename(new, to: name)
+    try directory.sync()
   }
 
   /// The id of this boot of the kernel.
   static func bootID() throws(StoreError) -> String {
+    let path: FilePath = "/proc/sys/kernel/random/boot_id"
     do throws(Errno) {
-      return try String(read("/proc/sys/kernel/random/boot_id").prefix { !$0.isNewline })
+      let file = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.readOnly))
+      let text = String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self)
+      return String(text.prefix { !$0.isNewline })
     } catch {
-      throw StoreError(error, "reading /proc/sys/kernel/random/boot_id")
+      throw StoreError(error, "reading \(path)")
     }
   }
 }

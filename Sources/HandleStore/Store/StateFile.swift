@@ -28,10 +28,34 @@ struct StateFile: Equatable {
   var durability: Durability
   /// The kernel's and the mount's that ``session`` was written under.
   var era: Era
+  /// The directory that the store belongs to; `nil` for a backup, which belongs to none yet.
+  var directory: DirectoryIdentity?
+  /// Whether this was read from the very file that it was written to, and not from a copy of it.
+  private(set) var isOriginalFile = true
+
+  init(
+    store: UInt64, incarnation: UInt32, idBound: UInt64, session: Session, durability: Durability,
+    era: Era, directory: DirectoryIdentity?, isOriginalFile: Bool = true
+  ) {
+    self.store = store
+    self.incarnation = incarnation
+    self.idBound = idBound
+    self.session = session
+    self.durability = durability
+    self.era = era
+    self.directory = directory
+    self.isOriginalFile = isOriginalFile
+  }
 
   /// Whether a power cut may have torn the data: the last writer did not flush its commits, did not
   /// close, and its kernel is gone, or its mount.
   func mayBeTorn(now era: Era) -> Bool { isUnflushed && self.era != era }
+
+  /// Whether this is a copy of a store, or one that was restored: it was written for another directory,
+  /// or as another file. The original may have handed out more ids since.
+  func isCopy(in directory: DirectoryIdentity) -> Bool {
+    self.directory != directory || !isOriginalFile
+  }
 
   /// Whether the last writer may have left commits in the page cache.
   var isUnflushed: Bool { session == .running && durability == .process }
@@ -40,26 +64,27 @@ struct StateFile: Equatable {
 extension StateFile {
   private static let name: FilePath.Component = "state"
 
-  /// The state of the store in a directory, or `nil` where it has none.
-  static func read(in directory: FilePath) throws(StoreError) -> StateFile? {
-    let path = directory.appending(name)
-    let text: String
+  /// The state of the store in a directory, or `nil` if it has none.
+  static func read(in directory: OpenDirectory) throws(StoreError) -> StateFile? {
+    let found: (text: String, status: FullStatus)
     do throws(Errno) {
-      text = try SmallFile.read(path)
-    } catch .noSuchFileOrDirectory, .notDirectory {
+      found = try SmallFile.read(name, in: directory)
+    } catch .noSuchFileOrDirectory {
       return nil
     } catch {
-      throw StoreError(error, "reading \(path)")
+      throw StoreError(error, "reading \(directory.path(of: name))")
     }
-    return try parse(text, path: directory)
+    return try parse(found.text, of: found.status, path: directory.path)
   }
 
-  func write(in directory: FilePath) throws(StoreError) {
-    try SmallFile.write(text, Self.name, in: directory)
+  func write(in directory: OpenDirectory) throws(StoreError) {
+    try SmallFile.write(Self.name, in: directory) { text(in: $0) }
   }
 
-  var text: String {
-    let body = """
+  /// The text of the file `state`, which names the file that it stands in.
+  private func text(in file: FullStatus) -> String {
+    SmallFile.sealed(
+      """
       handlestore \(Self.formatVersion)
       store \(String(store, radix: 16))
       incarnation \(incarnation)
@@ -68,17 +93,23 @@ extension StateFile {
       durability \(durability.rawValue)
       boot \(era.boot)
       mount \(era.mount)
+      directory \(directory?.text ?? "none")
+      file \(file.inodeIdentity)
 
-      """
-    return SmallFile.sealed(body)
+      """)
   }
 
-  static func parse(_ text: String, path: FilePath) throws(StoreError) -> StateFile {
+  private static func parse(
+    _ text: String, of file: FullStatus, path: FilePath
+  ) throws(StoreError) -> StateFile {
     let lines = text.split(separator: "\n").map { $0.split(separator: " ", maxSplits: 1) }
     guard lines.first?.first == "handlestore", let version = lines[0].last.flatMap({ Int($0) })
     else { throw .notAStore(path: path, reason: "its file `state` is something else") }
     guard version == formatVersion else {
       throw .unsupportedVersion(found: version, supported: formatVersion)
+    }
+    guard SmallFile.unsealed(text) != nil else {
+      throw .damaged("its file `state` has a wrong checksum")
     }
     var fields: [Substring: Substring] = [:]
     for line in lines where line.count == 2 { fields[line[0]] = line[1] }
@@ -88,13 +119,13 @@ extension StateFile {
       let ids = fields["ids"].flatMap({ UInt64($0) }), ids >= NodeID.first.rawValue,
       let session = fields["session"].flatMap({ Session(rawValue: String($0)) }),
       let durability = fields["durability"].flatMap({ Durability(rawValue: String($0)) }),
-      let boot = fields["boot"], let mount = fields["mount"].flatMap({ UInt64($0) })
+      let boot = fields["boot"], let mount = fields["mount"].flatMap({ UInt64($0) }),
+      let directory = fields["directory"], let name = fields["file"]
     else { throw .damaged("its file `state` lacks a line") }
-    let state = StateFile(
+    return StateFile(
       store: store, incarnation: incarnation, idBound: ids, session: session,
-      durability: durability, era: Era(boot: String(boot), mount: mount))
-    guard state.text == text else { throw .damaged("its file `state` has a wrong checksum") }
-    return state
+      durability: durability, era: Era(boot: String(boot), mount: mount),
+      directory: DirectoryIdentity(directory), isOriginalFile: name == file.inodeIdentity)
   }
 }
 
@@ -107,14 +138,9 @@ struct Era: Equatable {
   var mount: UInt64
 
   /// The present era of a store's directory.
-  init(of directory: FilePath) throws(StoreError) {
+  init(of directory: OpenDirectory) throws(StoreError) {
     boot = try SmallFile.bootID()
-    do throws(Errno) {
-      let fd = OwnedDescriptor(try SystemCalls.open(directory, flags: SystemCalls.path))
-      mount = SystemCalls.uniqueMount(of: fd.descriptor)
-    } catch {
-      throw StoreError(error, "opening \(directory)")
-    }
+    mount = SystemCalls.uniqueMount(of: directory.descriptor)
   }
 
   init(boot: String, mount: UInt64) {

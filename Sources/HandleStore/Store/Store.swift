@@ -4,7 +4,9 @@ public import SystemPackage
 /// A store of file handles: for every file that a server has shown to a client, the node id that the
 /// client was given and the kernel file handle by which the file is found again.
 ///
-/// A store is a directory. One process has it open for writing, and any number read it meanwhile. In
+/// A store is a directory, not a path: if the directory is renamed while the store is open, the store
+/// goes with it. A copy of the directory is a store of its own, which hands out other ids
+/// (Docs/Copies.md). One process has it open for writing, and any number read it meanwhile. In
 /// a process it is open once, and used from any thread; every call here may be made from any thread
 /// and waits for none but the disk and, where it changes something, for the changes before it. After
 /// `fork(2)` the child cannot use it (``StoreError/forked``).
@@ -17,14 +19,16 @@ public import SystemPackage
 /// let descriptor = try store.open(found.node, .readOnly)
 /// ```
 public final class Store: Sendable {
-  /// Where the store is.
-  public let path: FilePath
+  /// The path by which the store was opened. The store stays the directory that this led to then, also
+  /// if that is renamed.
+  public var path: FilePath { directory.path }
   /// How it was opened.
   public let options: StoreOptions
   /// The generation that goes on the wire with each of its node ids: a random number that is another
   /// one for another store.
   public let incarnation: UInt32
 
+  let directory: OpenDirectory
   let environment: Environment
   let tables: Tables
   let filesystems: FilesystemTable
@@ -65,7 +69,7 @@ public final class Store: Sendable {
   }
 
   private init(_ opening: consuming StoreOpening) throws(StoreError) {
-    path = opening.path
+    directory = opening.directory
     options = opening.options
     incarnation = opening.state.incarnation
     number = opening.state.store
@@ -82,7 +86,7 @@ public final class Store: Sendable {
       ? nil
       : Writer(
         environment: opening.environment, tables: opening.tables,
-        ids: IDAllocator(state: opening.state, directory: opening.path),
+        ids: IDAllocator(state: opening.state, directory: opening.directory),
         filesystems: filesystems, cache: cache, statistics: counters,
         limboLimit: opening.options.limboLimit)
     try guarded { try loadFilesystems() }
@@ -100,7 +104,7 @@ public final class Store: Sendable {
     guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
     var failure: StoreError?
     do {
-      try writer?.close().write(in: path)
+      try writer?.close().write(in: directory)
     } catch {
       failure = error as? StoreError ?? StoreError(any: error, path: path)
     }

@@ -75,6 +75,10 @@ public enum StoreError: Error, Equatable, Sendable {
   case damaged(String)
   /// A power cut interrupted a session with ``Durability/process``, and the check found damage.
   case torn(String)
+  /// The store is a copy that was taken while a process wrote to the original, and is not whole.
+  case tornCopy(String)
+  /// The store is a copy that shares its data with the original by a hard link.
+  case sharedData(path: FilePath)
 
   // About what the store stands on.
 
@@ -146,7 +150,7 @@ extension StoreError: CustomStringConvertible {
       "the file with handle \(handle) has type 0o\(String(type.rawValue, radix: 8)); only regular "
         + "files and directories are opened for reading or writing, all others as a path (O_PATH)"
     case .exposedKeys(let path):
-      "\(path) can be read by others, or is not a file of its own, so its keys are not secret any more; "
+      "\(path) can be read by others, or is a symbolic link, so its keys are not secret any more; "
         + "make new ones (`handlestore key rotate --keep 0`) after chmod 600"
     case .damagedFile(let path, let remedy): "\(path) is not whole; \(remedy)"
     case .noKey(let id, let path):
@@ -178,6 +182,12 @@ extension StoreError: CustomStringConvertible {
     case .torn(let what):
       "a power cut tore the store: \(what); run `handlestore repair` on it, which keeps what it "
         + "cannot read, or start from a backup"
+    case .tornCopy(let what):
+      "this copy of a store is not whole: \(what); copy a store with `handlestore backup`, or while no "
+        + "process writes to it; or run `handlestore repair` on this one"
+    case .sharedData(let path):
+      "\(path) is a copy of a store, and its data.mdb is still the original's, by a hard link; give it "
+        + "one of its own: cp data.mdb new.mdb && mv new.mdb data.mdb"
     default: nil
     }
   }
@@ -207,6 +217,8 @@ extension StoreError: CustomStringConvertible {
     case .directoryNotEmpty: "; name a directory that is empty, or that does not exist"
     case .fileExists, .isDirectory, .invalidArgument:
       "; something else is in the place of one of the store's files: move it away"
+    case .tooManySymbolicLinkLevels:
+      "; a symbolic link is not followed here: put the file itself in its place"
     case .fileTooLarge: "; raise the limit on the size of files (RLIMIT_FSIZE)"
     case .noSpace, .diskQuotaExceeded: "; free some space"
     case .notSupported: "; keep it on a filesystem that can do this"

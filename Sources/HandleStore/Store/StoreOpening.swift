@@ -2,9 +2,7 @@ internal import SystemPackage
 
 /// The steps of opening a store, in the order that makes each of them safe.
 struct StoreOpening {
-  private static let dataFile: FilePath.Component = "data.mdb"
-
-  let path: FilePath
+  let directory: OpenDirectory
   let options: StoreOptions
   let claim: OpenStoreClaim
   let lock: WriterLock?
@@ -13,17 +11,21 @@ struct StoreOpening {
   let tables: Tables
 
   init(_ path: FilePath, _ options: StoreOptions) throws(StoreError) {
-    self.path = path
     self.options = options
-    if !options.readOnly { try Self.makeDirectory(path) }
-    claim = try OpenStoreClaim(path)
-    lock = options.readOnly ? try WriterLock(readerOf: path) : try Self.lock(path)
-    let found = try Self.stateOrNew(path, options)
+    directory = try Self.open(path, create: !options.readOnly)
+    claim = try OpenStoreClaim(directory)
+    lock = options.readOnly ? try WriterLock(readerOf: directory) : try Self.lock(directory)
+    let here = try Self.identity(of: directory)
+    let found = try Self.stateOrNew(directory, options, here)
     let isNew = found.session == .creating
-    let era = try Era(of: path)
-    if isNew { try Self.startAgain(path) } else { try Self.examine(path, found, era) }
+    let era = try Era(of: directory)
+    if isNew {
+      try Self.startAgain(directory)
+    } else {
+      try Self.examine(directory, found, here, era, options)
+    }
     do {
-      environment = try Self.openEnvironment(path, options, lock)
+      environment = try Self.openEnvironment(directory, options, lock)
       do {
         // First of all: what is written to the map before that may be a SIGBUS.
         if !options.readOnly { try environment.allocateMap() }
@@ -32,7 +34,7 @@ struct StoreOpening {
           state = found
         } else {
           if isNew || found.isUnflushed && options.durability == .power { try environment.sync() }
-          state = try Self.begin(found, options, era, in: path)
+          state = try Self.begin(found, options, era, here, in: directory)
         }
       } catch {
         environment.stop()
@@ -44,25 +46,41 @@ struct StoreOpening {
     }
   }
 
-  private static func makeDirectory(_ path: FilePath) throws(StoreError) {
+  private static func identity(
+    of directory: OpenDirectory
+  ) throws(StoreError) -> DirectoryIdentity {
     do throws(Errno) {
-      try SystemCalls.makeDirectory(path, mode: 0o700)
-      try SmallFile.syncDirectory(path.removingLastComponent())
-    } catch .fileExists {
+      return try DirectoryIdentity(of: directory)
     } catch {
-      throw error == .noSpace ? .diskFull(path: path) : StoreError(error, "making \(path)")
+      throw StoreError(error, "identifying \(directory.path)")
     }
   }
 
-  /// Before a lock file is made in a directory that is not ours, look whether it may be.
-  private static func lock(_ path: FilePath) throws(StoreError) -> WriterLock {
-    if try StateFile.read(in: path) == nil { try requireEmpty(path) }
-    return try WriterLock(path)
+  /// Opens the directory; if it is to be created, makes it if there is none.
+  private static func open(_ path: FilePath, create: Bool) throws(StoreError) -> OpenDirectory {
+    guard create else { return try OpenDirectory(ofStoreAt: path) }
+    do throws(Errno) {
+      try SystemCalls.makeDirectory(path, mode: 0o700)
+      let directory = try OpenDirectory(path)
+      try directory.syncParent()
+      return directory
+    } catch .fileExists {
+      return try OpenDirectory(ofStoreAt: path)
+    } catch .noSpace, .diskQuotaExceeded {
+      throw .diskFull(path: path)
+    } catch {
+      throw StoreError(error, "making \(path)")
+    }
   }
 
-  private static func requireEmpty(_ path: FilePath) throws(StoreError) {
+  /// Before a file is made in a directory that is not ours, see whether it may be.
+  private static func lock(_ directory: OpenDirectory) throws(StoreError) -> WriterLock {
+    if try StateFile.read(in: directory) == nil { try requireEmpty(directory) }
+    return try WriterLock(directory)
+  }
+
+  private static func requireEmpty(_ directory: OpenDirectory) throws(StoreError) {
     do throws(Errno) {
-      let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
       var entries = DirectoryEntries(of: directory.descriptor)
       while let entry = try entries.next() {
         // A process that was killed while it made a store leaves these.
@@ -70,25 +88,24 @@ struct StoreOpening {
         throw Errno.directoryNotEmpty
       }
     } catch .directoryNotEmpty {
-      throw .notAStore(path: path, reason: "it has no file `state`, and it is not empty")
+      throw .notAStore(
+        path: directory.path, reason: "it has no file `state`, and it is not empty")
     } catch {
-      throw StoreError(error, "reading \(path)")
+      throw StoreError(error, "reading \(directory.path)")
     }
   }
 
+  /// The state of the store; a new one if there is none, or if its creation did not end.
   private static func stateOrNew(
-    _ path: FilePath, _ options: StoreOptions
+    _ directory: OpenDirectory, _ options: StoreOptions, _ here: DirectoryIdentity
   ) throws(StoreError) -> StateFile {
-    if let state = try StateFile.read(in: path) {
-      if state.session == .creating && options.readOnly { throw .noStore(path: path) }
-      return state
-    }
-    guard !options.readOnly else { throw .noStore(path: path) }
+    if let state = try StateFile.read(in: directory), state.session != .creating { return state }
+    guard !options.readOnly else { throw .noStore(path: directory.path) }
     let new = StateFile(
       store: .random(in: 1...UInt64.max), incarnation: .random(in: 1...UInt32.max),
       idBound: NodeID.first.rawValue, session: .creating, durability: options.durability,
-      era: try Era(of: path))
-    try new.write(in: path)
+      era: try Era(of: directory), directory: here)
+    try new.write(in: directory)
     return new
   }
 
@@ -96,37 +113,45 @@ struct StoreOpening {
   /// cut may have torn it. LMDB makes its tables in an empty file, which on btrfs is not copied on write:
   /// else writing the page that ends a commit could fail on a full disk, and LMDB goes on from that no
   /// more.
-  private static func startAgain(_ path: FilePath) throws(StoreError) {
-    let data = path.appending(dataFile)
+  private static func startAgain(_ directory: OpenDirectory) throws(StoreError) {
     do throws(Errno) {
-      try SystemCalls.unlink(data)
+      try directory.unlink(PageFile.name)
     } catch .noSuchFileOrDirectory {
     } catch {
-      throw StoreError(error, "removing \(data)")
+      throw StoreError(error, "removing \(directory.path(of: PageFile.name))")
     }
     do throws(Errno) {
-      let file = OwnedDescriptor(
-        try SystemCalls.open(data, flags: SystemCalls.createEmpty, mode: 0o600))
+      let file = try directory.open(PageFile.name, flags: SystemCalls.createEmpty, mode: 0o600)
       try? SystemCalls.disableCopyOnWrite(file.descriptor)
+    } catch .noSpace, .diskQuotaExceeded {
+      throw .diskFull(path: directory.path)
     } catch {
-      throw error == .noSpace ? .diskFull(path: path) : StoreError(error, "making \(data)")
+      throw StoreError(error, "making \(directory.path(of: PageFile.name))")
     }
   }
 
   /// Looks at the data before LMDB does: it trusts what it maps, and would make a file that was cut
-  /// short as long as its map again.
+  /// short as long as its map again. Data that a power cut may have torn are checked whole, and so are
+  /// those of a copy, which may have been taken while they were written.
   private static func examine(
-    _ path: FilePath, _ state: StateFile, _ era: Era
+    _ directory: OpenDirectory, _ state: StateFile, _ here: DirectoryIdentity, _ era: Era,
+    _ options: StoreOptions
   ) throws(StoreError) {
-    let file = try PageFile(path.appending(dataFile))
+    let file = try PageFile(in: directory)
     try file.requireWholeMeta()
-    guard state.mayBeTorn(now: era) else { return }
-    let findings = StoreCheck(file, state: state).run(atMost: 1).findings
-    if let first = findings.first { throw .torn(first.description) }
+    let isCopy = state.isCopy(in: here)
+    guard isCopy || state.mayBeTorn(now: era) else { return }
+    if isCopy && !options.readOnly && file.linkCount > 1 {
+      throw .sharedData(path: directory.path)
+    }
+    let findings = StoreCheck(file, state: isCopy ? state.withoutBound : state).run(atMost: 1)
+      .findings
+    guard let first = findings.first else { return }
+    throw isCopy ? .tornCopy(first.description) : .torn(first.description)
   }
 
   private static func openEnvironment(
-    _ path: FilePath, _ options: StoreOptions, _ lock: WriterLock?
+    _ directory: OpenDirectory, _ options: StoreOptions, _ lock: WriterLock?
   ) throws -> Environment {
     var mode = EnvironmentMode()
     mode.readOnly = options.readOnly
@@ -136,7 +161,7 @@ struct StoreOpening {
       mode.writeMap = mode.noSync && mode.allocates
     }
     return try Environment(
-      directory: path, mode: mode, mapSize: options.readOnly ? 0 : Environment.initialMapSize,
+      directory: directory, mode: mode, mapSize: options.readOnly ? 0 : Environment.initialMapSize,
       tables: Tables.count)
   }
 
@@ -158,16 +183,46 @@ struct StoreOpening {
   }
 
   /// The state of a session that writes, on the disk before its first change. Ids that a killed
-  /// session had reserved are passed over. Where that session was of the same kind nothing is written,
-  /// and so a server that was killed can be started again on a full disk.
+  /// session had reserved are passed over. If that session was of the same kind nothing is written,
+  /// and so a server that was killed can be started again on a full disk. A copy becomes a store of its
+  /// own, which hands out other ids than the original and all other copies.
   private static func begin(
-    _ found: StateFile, _ options: StoreOptions, _ era: Era, in path: FilePath
+    _ found: StateFile, _ options: StoreOptions, _ era: Era, _ here: DirectoryIdentity,
+    in directory: OpenDirectory
   ) throws(StoreError) -> StateFile {
     var state = found
+    if found.isCopy(in: here) {
+      state.idBound = try IDAllocator.boundOfCopy(found.idBound)
+      state.directory = here
+    }
     state.session = .running
     state.durability = options.durability
     state.era = era
-    if state != found { try state.write(in: path) }
+    if state != found { try state.write(in: directory) }
+    return state
+  }
+}
+
+extension OpenDirectory {
+  /// The directory of a store, which exists.
+  convenience init(ofStoreAt path: FilePath) throws(StoreError) {
+    do throws(Errno) {
+      try self.init(path)
+    } catch .noSuchFileOrDirectory {
+      throw .noStore(path: path)
+    } catch .notDirectory {
+      throw .notAStore(path: path, reason: "it is not a directory")
+    } catch {
+      throw StoreError(error, "opening \(path)")
+    }
+  }
+}
+
+extension StateFile {
+  /// The state of a copy, whose data may have more ids than its file `state` knows of.
+  fileprivate var withoutBound: StateFile {
+    var state = self
+    state.idBound = .max
     return state
   }
 }

@@ -1,55 +1,46 @@
 internal import SystemPackage
 
-/// The right to write to a store: a lock on its file `writer`, in which the holder's process id
-/// stands for others to read. The kernel lets the lock go when the holder dies.
+/// The right to write to a store: a lock on its directory. The file `writer` holds the writer's process
+/// id for others to read; nothing depends on it. The kernel releases the lock when the holder dies.
 ///
-/// A reader holds the lock too, shared, where it cannot write to LMDB's table of readers: a writer
-/// would not know of it, and use the pages again that it reads.
+/// A reader holds the lock too, shared, if it cannot write to LMDB's table of readers: a writer would
+/// not know of it, and would reuse the pages that it reads.
 final class WriterLock: Sendable {
-  private let file: OwnedDescriptor
+  private static let name: FilePath.Component = "writer"
+  private let directory: OpenDirectory
   private let forkCount = SystemCalls.forkCount
 
-  /// The child of a fork has the lock's file open too: closing ours would not let it go.
+  /// A child of a fork has the directory open too: closing ours would not release the lock.
   deinit {
-    if SystemCalls.forkCount == forkCount { SystemCalls.unlock(file.descriptor) }
+    if SystemCalls.forkCount == forkCount { SystemCalls.unlock(directory.descriptor) }
   }
 
-  /// The shared lock of a reader on a read-only medium; `nil` for one that LMDB knows of, and where no
-  /// writer has ever been.
-  init?(readerOf directory: FilePath) throws(StoreError) {
-    let path = directory.appending("writer")
+  /// The shared lock of a reader on a read-only medium; `nil` for one that LMDB knows of.
+  init?(readerOf directory: OpenDirectory) throws(StoreError) {
     do throws(Errno) {
-      _ = OwnedDescriptor(
-        try SystemCalls.open(directory.appending("lock.mdb"), flags: SystemCalls.readWrite))
+      _ = try directory.open("lock.mdb", flags: SystemCalls.readWrite)
       return nil
     } catch .readOnlyFileSystem {
     } catch {
       return nil  // LMDB makes the file, or says why not.
     }
-    do throws(Errno) {
-      file = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.readOnly))
-    } catch {
-      return nil
-    }
-    try Self.lock(file, directory, shared: true)
+    self.directory = directory
+    try Self.lock(directory, shared: true)
   }
 
-  init(_ directory: FilePath) throws(StoreError) {
-    let path = directory.appending("writer")
-    do throws(Errno) {
-      file = OwnedDescriptor(
-        try SystemCalls.open(path, flags: SystemCalls.create, mode: 0o600))
-    } catch {
-      throw error == .noSpace ? .diskFull(path: directory) : StoreError(error, "opening \(path)")
-    }
-    try Self.lock(file, directory, shared: false)
+  init(_ directory: OpenDirectory) throws(StoreError) {
+    self.directory = directory
+    try Self.lock(directory, shared: false)
     // In the place of the last one, for which a full disk has room.
     let id = "\(SystemCalls.processID)"
     let padding = String(repeating: " ", count: max(0, Self.width - id.count))
     do throws(Errno) {
+      let file = try directory.open(Self.name, flags: SystemCalls.create, mode: 0o600)
       try SystemCalls.writeAll(file.descriptor, Array("\(id)\(padding)\n".utf8))
+    } catch .noSpace, .diskQuotaExceeded {
+      throw .diskFull(path: directory.path)
     } catch {
-      throw error == .noSpace ? .diskFull(path: directory) : StoreError(error, "writing \(path)")
+      throw StoreError(error, "writing \(directory.path(of: Self.name))")
     }
   }
 
@@ -62,6 +53,7 @@ final class WriterLock: Sendable {
   /// It is tried with what the file has already, because the disk may be full.
   var canAllocateAhead: Bool {
     get throws(Errno) {
+      let file = try directory.open(Self.name, flags: SystemCalls.readWrite)
       let magic = try FilesystemStatus(of: file.descriptor).magic
       guard [.ext, .xfs, .tmpfs].contains(magic) else { return false }
       do throws(Errno) {
@@ -74,21 +66,19 @@ final class WriterLock: Sendable {
     }
   }
 
-  private static func lock(
-    _ file: OwnedDescriptor, _ directory: FilePath, shared: Bool
-  ) throws(StoreError) {
+  private static func lock(_ directory: OpenDirectory, shared: Bool) throws(StoreError) {
     do throws(Errno) {
-      try SystemCalls.lock(file.descriptor, shared: shared)
+      try SystemCalls.lock(directory.descriptor, shared: shared)
     } catch .resourceTemporarilyUnavailable {
-      throw .inUse(path: directory, pid: holder(directory))
+      throw .inUse(path: directory.path, pid: holder(directory))
     } catch {
-      throw StoreError(error, "locking \(directory.appending("writer"))")
+      throw StoreError(error, "locking \(directory.path)")
     }
   }
 
-  /// The process that wrote to the store last, as far as that is known and lives.
-  static func holder(_ directory: FilePath) -> Int32? {
-    guard let text = try? SmallFile.read(directory.appending("writer")),
+  /// The process that wrote to the store last, if that is known and lives.
+  static func holder(_ directory: OpenDirectory) -> Int32? {
+    guard let text = try? SmallFile.read(name, in: directory).text,
       let pid = Int32(text.prefix { $0.isNumber }), SystemCalls.isRunning(pid)
     else { return nil }
     return pid

@@ -1,0 +1,32 @@
+internal import SystemPackage
+
+/// What distinguishes a store's directory from every copy of it: the directory's own inode, when it was
+/// made, and the filesystem that it is on. A directory that is renamed stays the same one.
+struct DirectoryIdentity: Equatable {
+  /// One line of text.
+  let text: String
+
+  init?(_ text: Substring) {
+    guard text != "none" else { return nil }
+    self.text = String(text)
+  }
+
+  /// The identity of an open directory (`name_to_handle_at(2)`, `statx(2)`, and the device's name).
+  init(of directory: OpenDirectory) throws(Errno) {
+    let descriptor = directory.descriptor
+    let status = try FullStatus(of: descriptor)
+    // On btrfs the handle names the subvolume too, and so distinguishes a snapshot.
+    let inode = (try? KernelFileHandle(of: descriptor))?.hexadecimal ?? "\(status.inode)"
+    let filesystem = (try? FilesystemIdentity.ofVolume(descriptor)).map {
+      "\(Hexadecimal.string($0.uuid)) \($0.volume)"
+    }
+    let line = "\(inode) \(status.birth) \(filesystem ?? "unknown")"
+    text = String(line.map { $0.isNewline ? " " : $0 })
+  }
+}
+
+extension FullStatus {
+  /// Which inode this is, among all that have had its number on this filesystem, as far as the
+  /// filesystem keeps the time of birth.
+  var inodeIdentity: String { "\(inode) \(birth)" }
+}
