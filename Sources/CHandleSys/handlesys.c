@@ -150,13 +150,14 @@ int hs_filesystem_uuid(int fd, uint8_t out[16])
     return uuid.length;
 }
 
-int hs_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices)
+int hs_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices, uint64_t *generation)
 {
-    struct btrfs_ioctl_fs_info_args info = {0};
+    struct btrfs_ioctl_fs_info_args info = {.flags = BTRFS_FS_INFO_FLAG_GENERATION};
     if (ioctl(fd, BTRFS_IOC_FS_INFO, &info))
         return -errno;
     memcpy(fsid, info.fsid, 16);
     *devices = info.num_devices;
+    *generation = info.flags & BTRFS_FS_INFO_FLAG_GENERATION ? info.generation : 0;
     return 0;
 }
 
@@ -228,6 +229,11 @@ static long read_link(int dirfd, const char *link, char *buffer, size_t length)
         return -errno;
     buffer[n] = '\0';
     return n;
+}
+
+long hs_read_link(const char *link, char *buffer, size_t length)
+{
+    return read_link(AT_FDCWD, link, buffer, length);
 }
 
 long hs_path_of(int fd, char *buffer, size_t length)

@@ -23,6 +23,7 @@ struct IndexCounts {
     case .created: created += 1
     case .existing: existing += 1
     case .replaced: replaced += 1
+    case .stale: skipped += 1
     }
     if isSpilled { spilled += 1 }
   }

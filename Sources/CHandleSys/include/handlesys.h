@@ -63,8 +63,9 @@ int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid, uint64_t *free_byt
 /* FS_IOC_GETFSUUID (Linux 6.9), or what ext4 and XFS had before. Returns the UUID's length, 1...16. */
 int hs_filesystem_uuid(int fd, uint8_t out[16]);
 
-/* BTRFS_IOC_FS_INFO: the filesystem's id and how many devices it has. */
-int hs_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices);
+/* BTRFS_IOC_FS_INFO: the filesystem's id, how many devices it has, and the number of its newest
+ * transaction (0 before Linux 5.10). */
+int hs_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices, uint64_t *generation);
 
 /* openat(2), always with O_CLOEXEC. */
 int hs_open(int dirfd, const char *name, int flags, unsigned mode);
@@ -108,6 +109,8 @@ int hs_wait_for_lock(int fd);
 /* getdents64(2). Returns the number of bytes filled, 0 at the end. */
 long hs_read_directory(int fd, void *buffer, size_t length);
 
+/* readlink(2), terminated. Returns the length. */
+long hs_read_link(const char *link, char *buffer, size_t length);
 /* readlink("/proc/self/fd/N"), terminated. Returns the length. */
 long hs_path_of(int fd, char *buffer, size_t length);
 /* The same with /proc/self/fd open as `descriptors`: faster. */

@@ -3,7 +3,7 @@ internal import SystemPackage
 /// A new `data.mdb` from what was found: the index is made anew from the live nodes.
 struct Rebuild {
   private let found: Harvest
-  private let filesystems: [FilesystemID: FilesystemIdentity]
+  private let filesystems: [FilesystemID: KnownFilesystem]
   private let environment: Environment
   private let tables: Tables
   private let now = SystemCalls.epochSeconds
@@ -21,7 +21,7 @@ struct Rebuild {
   /// - Parameter directory: a new directory, in which the file is made.
   init(
     in directory: OpenDirectory, _ found: Harvest,
-    _ filesystems: [FilesystemID: FilesystemIdentity]
+    _ filesystems: [FilesystemID: KnownFilesystem]
   ) throws {
     self.found = found
     self.filesystems = filesystems
@@ -56,9 +56,9 @@ struct Rebuild {
 
   private func putFilesystems() throws {
     try environment.commit { transaction in
-      for (id, identity) in filesystems {
+      for (id, known) in filesystems {
         let key: InlineArray<1, UInt64> = [UInt64(id.rawValue)]
-        let value = FilesystemRecord.encode(identity, id)
+        let value = FilesystemRecord.encode(known, id)
         try transaction.put(tables.filesystems, key.span, 8, value.words.span, value.size)
       }
     }
@@ -117,7 +117,7 @@ struct Rebuild {
       counts.dropped += 1
       return
     }
-    let magic = filesystems[record.filesystem]?.magic
+    let magic = filesystems[record.filesystem]?.identity.magic
     if record.state?.isIndexed ?? false {
       let keys = try magic.flatMap { try self.keys(of: record, id, handle, $0) }
       if let keys {
@@ -150,13 +150,13 @@ struct Rebuild {
     return [(entry.key, IndexValue(id, inode: row.words[0]), 16), (inode, IndexValue(id), 8)]
   }
 
-  /// Puts a node into the index. A node that has one of the keys has a lower id, and is stale by that.
+  /// Puts a node into the index. A node that has the same first key has a lower id, and so is stale. The
+  /// `st_ino` of an opaque handle is a hint, which the node of the highest id gets.
   private func index(
     _ id: NodeID, _ keys: [(IndexKey, IndexValue, size: Int)], _ counts: inout Counts,
     _ transaction: borrowing WriteTransaction
   ) throws {
-    for (key, _, _) in keys {
-      guard let old = try transaction.indexed(key, tables)?.node else { continue }
+    if let key = keys.first?.0, let old = try transaction.indexed(key, tables)?.node {
       try retire(old, transaction)
       counts.retired += 1
     }
@@ -165,10 +165,11 @@ struct Rebuild {
 
   private func retire(_ id: NodeID, _ transaction: borrowing WriteTransaction) throws {
     guard var record = try transaction.record(id, tables),
-      let magic = filesystems[record.filesystem]?.magic
+      let magic = filesystems[record.filesystem]?.identity.magic
     else { return }
     let handle = try transaction.handle(of: record, id, tables)
-    for (key, _, _) in try keys(of: record, id, handle, magic) ?? [] {
+    for (key, _, _) in try keys(of: record, id, handle, magic) ?? []
+    where try transaction.indexed(key, tables)?.node == id {
       try transaction.removeIndex(key, tables)
     }
     record.enter(.stale, at: now)

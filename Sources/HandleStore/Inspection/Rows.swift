@@ -22,7 +22,7 @@ extension SpilledHandle {
 }
 
 extension FilesystemRecord {
-  static func decode(_ bytes: ArraySlice<UInt8>, _ key: UInt64) -> FilesystemIdentity? {
+  static func decode(_ bytes: ArraySlice<UInt8>, _ key: UInt64) -> KnownFilesystem? {
     guard (1...UInt64(FilesystemID.maximum)).contains(key) else { return nil }
     var packed = PackedBytes(size: bytes.count)
     for i in packed.words.indices { packed.words[i] = bytes.word(8 * i) }

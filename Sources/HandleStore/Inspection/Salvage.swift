@@ -11,7 +11,7 @@ final class Salvage {
   private let meta: MetaPage?
   private let use: PageUse
   private let found: Harvest
-  private(set) var filesystems: [FilesystemID: FilesystemIdentity] = [:]
+  private(set) var filesystems: [FilesystemID: KnownFilesystem] = [:]
   /// The number of the store whose data these are.
   private(set) var store: UInt64?
   /// How many nodes the original says that it has.

@@ -116,13 +116,13 @@ final class StoreCheck {
     walk.run(tree) { entry in
       report.filesystems += 1
       let bytes = try? file.value(of: entry, limit: FilesystemRecord.maximumSize)
-      guard let identity = bytes.flatMap({ FilesystemRecord.decode($0, entry.number) }) else {
+      guard let known = bytes.flatMap({ FilesystemRecord.decode($0, entry.number) }) else {
         filesystemsAreWhole = false
         return findings.add(
           .filesystem, page: entry.page.number,
           "the record of filesystem \(entry.number) on page \(entry.page.number) is not intact")
       }
-      filesystems[FilesystemID(rawValue: UInt16(entry.number))] = identity.magic
+      filesystems[FilesystemID(rawValue: UInt16(entry.number))] = known.identity.magic
     }
     filesystemsAreWhole = filesystemsAreWhole && walk.isWhole
   }

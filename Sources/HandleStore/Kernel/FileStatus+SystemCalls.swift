@@ -50,6 +50,8 @@ struct FullStatus {
   var mount: Int { Int(truncatingIfNeeded: raw.mount_id) }
   /// What a device node stands for, as `major:minor`.
   var standsFor: String { "\(raw.raw_device_major):\(raw.raw_device_minor)" }
+  /// When the inode came into being, in whole seconds since 1970; 0 where that is not kept.
+  var birthSeconds: Int64 { raw.birth_seconds }
   /// When the inode came into being, as `seconds.nanoseconds`; `0.0` where that is not kept.
   var birth: String { "\(raw.birth_seconds).\(raw.birth_nanoseconds)" }
 }

@@ -1,17 +1,22 @@
 internal import SystemPackage
 
-/// What tells a filesystem from all others, after a remount and a reboot too.
+/// What distinguishes a filesystem from all others, also after a remount and a reboot.
 ///
-/// Its UUID does (or where it has none, the id of `statfs(2)`), but a copied image or an LVM
-/// snapshot has the same. So two more things are kept: the handle of the root directory, and the
-/// volume: what the system calls the device that the filesystem is on (of one without a UUID and a
-/// device, what it was mounted from). Either may be unknown, and then tells nothing.
+/// Its UUID does (or if it has none, the id of `statfs(2)`), but a copied image or an LVM snapshot has
+/// the same, and so has an image that is made anew with a fixed UUID. So more is kept: the handle and
+/// birth of the root directory, on ext4 the random seed of its directory hashes, and the volume: what the
+/// system calls the device that the filesystem is on (of one without a UUID and a device, what it was
+/// mounted from). Each may be unknown, and then says nothing.
 struct FilesystemIdentity: Equatable {
   var magic: FilesystemMagic
   /// 16 bytes of a UUID, or 8 of an fsid.
   var uuid: [UInt8]
   var root: KernelFileHandle?
   var volume: String
+  /// When the root directory was made, as `seconds.nanoseconds`.
+  var birth = ""
+  /// The hash seed in ext4's superblock, which mke2fs chooses anew each time.
+  var seed = ""
 
   var isUUID: Bool { uuid.count == 16 }
 
@@ -19,7 +24,10 @@ struct FilesystemIdentity: Equatable {
   func matches(_ other: FilesystemIdentity) -> Bool {
     guard magic == other.magic && uuid == other.uuid else { return false }
     if let root, let otherRoot = other.root, root != otherRoot { return false }
-    return volume.isEmpty || other.volume.isEmpty || volume == other.volume
+    return [\.volume, \.birth, \.seed].allSatisfy { (known: KeyPath<Self, String>) in
+      self[keyPath: known].isEmpty || other[keyPath: known].isEmpty
+        || self[keyPath: known] == other[keyPath: known]
+    }
   }
 }
 
@@ -30,7 +38,8 @@ extension FilesystemIdentity {
   ) throws(Errno) -> (identity: FilesystemIdentity, superblock: String) {
     let table = try MountTable()
     var (identity, mount) = try ofVolume(descriptor, table)
-    identity.root = root(mount, table)
+    if let root = root(mount, table) { (identity.root, identity.birth) = root }
+    if identity.magic == .ext { identity.seed = ExtSuperblock.hashSeed(of: mount) ?? "" }
     return (identity, mount.device)
   }
 
@@ -82,15 +91,18 @@ extension FilesystemIdentity {
     return ((0..<8).map { UInt8(truncatingIfNeeded: status.fsid >> UInt64($0 * 8)) }, false)
   }
 
-  /// The handle of the filesystem's root directory, where a mount shows it.
-  private static func root(_ mount: Mount, _ table: MountTable) -> KernelFileHandle? {
+  /// The handle and birth of the filesystem's root directory, if a mount shows it.
+  private static func root(
+    _ mount: Mount, _ table: MountTable
+  ) -> (handle: KernelFileHandle, birth: String)? {
     for candidate in [mount] + table.mounts
     where candidate.device == mount.device && candidate.root == "/" {
       guard
         let fd = try? OwnedDescriptor(SystemCalls.open(candidate.point, flags: SystemCalls.path)),
         let made = try? KernelFileHandle.make(fd.descriptor, ""), made.mount == CInt(candidate.id)
       else { continue }
-      return made.handle
+      let birth = (try? FullStatus(of: fd.descriptor))?.birth ?? ""
+      return (made.handle, birth == "0.0" ? "" : birth)
     }
     return nil
   }
@@ -147,7 +159,7 @@ enum Volume {
     return nil
   }
 
-  private static func attribute(_ directory: FilePath, _ name: String) -> String? {
+  static func attribute(_ directory: FilePath, _ name: String) -> String? {
     guard
       let file = try? OwnedDescriptor(
         SystemCalls.open(directory.appending(name), flags: SystemCalls.readOnly)),
@@ -158,7 +170,7 @@ enum Volume {
     return end.map { String(text[...$0]) }
   }
 
-  private static func field(_ name: String, _ uevent: String) -> String? {
+  static func field(_ name: String, _ uevent: String) -> String? {
     uevent.split(separator: "\n").first { $0.hasPrefix(name + "=") }
       .map { String($0.dropFirst(name.count + 1)) }
   }

@@ -60,6 +60,23 @@ extension KernelFileHandle {
   func open(
     on mount: FileDescriptor, flags: CInt, below: Bool = false
   ) throws(Errno) -> FileDescriptor {
+    // The kernel says ENOMEM for a number under which an inode is just being created (`iget_locked`
+    // gives up on I_CREATING). That takes a moment, after which an old handle is ESTALE.
+    for _ in 0..<Self.attempts {
+      do throws(Errno) {
+        return try openOnce(on: mount, flags: flags, below: below)
+      } catch .noMemory {
+        SystemCalls.yield()
+      }
+    }
+    return try openOnce(on: mount, flags: flags, below: below)
+  }
+
+  private static let attempts = 1000
+
+  private func openOnce(
+    on mount: FileDescriptor, flags: CInt, below: Bool
+  ) throws(Errno) -> FileDescriptor {
     var copy = words
     let type = type.rawValue | (below ? HS_HANDLE_CONNECTABLE : 0)
     let fd = unsafe withUnsafeBytes(of: &copy) { bytes in

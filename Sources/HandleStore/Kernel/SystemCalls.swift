@@ -27,13 +27,15 @@ enum SystemCalls {
     return bytes
   }
 
-  /// `BTRFS_IOC_FS_INFO`.
-  static func btrfs(_ descriptor: FileDescriptor) throws(Errno) -> (uuid: [UInt8], devices: UInt64)
-  {
+  /// `BTRFS_IOC_FS_INFO`: the UUID, the number of devices, and the number of the newest transaction, which
+  /// need not be on the disk yet.
+  static func btrfs(
+    _ descriptor: FileDescriptor
+  ) throws(Errno) -> (uuid: [UInt8], devices: UInt64, generation: UInt64) {
     var bytes = [UInt8](repeating: 0, count: 16)
-    var devices: UInt64 = 0
-    try checked(unsafe hs_btrfs_info(descriptor.rawValue, &bytes, &devices))
-    return (bytes, devices)
+    var (devices, generation): (UInt64, UInt64) = (0, 0)
+    try checked(unsafe hs_btrfs_info(descriptor.rawValue, &bytes, &devices, &generation))
+    return (bytes, devices, generation)
   }
 
   /// `openat(2)` with `O_CLOEXEC`; `directory` is `AT_FDCWD` where none is given.
@@ -53,6 +55,14 @@ enum SystemCalls {
   static func path(of descriptor: FileDescriptor) throws(Errno) -> FilePath {
     var buffer = [CChar](repeating: 0, count: 4097)
     try checked(unsafe hs_path_of(descriptor.rawValue, &buffer, buffer.count))
+    return FilePath(platformString: buffer)
+  }
+
+  /// `readlink(2)`.
+  static func target(of link: FilePath) throws(Errno) -> FilePath {
+    var buffer = [CChar](repeating: 0, count: 4097)
+    try checked(
+      unsafe link.withPlatformString { unsafe hs_read_link($0, &buffer, buffer.count) })
     return FilePath(platformString: buffer)
   }
 

@@ -79,20 +79,22 @@ extension Store {
   ) throws -> [Registration] {
     let moment = holds.moment
     var results = try registered(candidates, on: filesystem)
-    var pinned = 0
+    var pinned: [NodeID] = []
+    pinned.reserveCapacity(results.count)
     do {
-      for (i, result) in results.enumerated() {
+      for (i, result) in results.enumerated() where result.outcome != .stale {
         try pins.add(1, to: result.node)
-        pinned += 1
-        guard try !isThere(result.node, heldSince: moment) else { continue }
+        if try isThere(result.node, heldSince: moment) {
+          pinned.append(result.node)
+          continue
+        }
         pins.unpin(result.node)
-        pinned -= 1
         results[i] = try again(candidates[i], result, on: filesystem, pins)
-        pinned += 1
+        if results[i].outcome != .stale { pinned.append(results[i].node) }
       }
       return results
     } catch {
-      for result in results[..<pinned] { pins.unpin(result.node) }
+      for node in pinned { pins.unpin(node) }
       throw error
     }
   }
@@ -101,7 +103,12 @@ extension Store {
   private func again(
     _ candidate: Candidate, _ first: Registration, on filesystem: FilesystemID, _ pins: Pins
   ) throws -> Registration {
-    let found = try registered(candidate, on: filesystem, pinnedBy: pins)
+    let found: Registration
+    do {
+      found = try registered(candidate, on: filesystem, pinnedBy: pins)
+    } catch StoreError.staleHandle {
+      return .stale(generation: incarnation)
+    }
     guard case .replaced(let old) = first.outcome else { return found }
     return found.replacing(old)
   }

@@ -30,6 +30,8 @@ struct Turn {
   var changed: [(NodeID, Record?)] = []
   /// Nodes that did not exist before.
   var added: [(NodeID, Record)] = []
+  /// What is known of filesystems from now on.
+  var recorded: [FilesystemID: KnownFilesystem] = [:]
   /// Nodes that were registered, by the hash of their index key.
   var met: [(UInt64, NodeID)] = []
 
@@ -47,6 +49,7 @@ struct Turn {
   mutating func begin() {
     now = SystemCalls.epochSeconds
     ids = unusedIDs
+    if !recorded.isEmpty { recorded = [:] }
     changed.removeAll(keepingCapacity: changed.count < Self.keptCapacity)
     added.removeAll(keepingCapacity: added.count < Self.keptCapacity)
     met.removeAll(keepingCapacity: met.count < Self.keptCapacity)

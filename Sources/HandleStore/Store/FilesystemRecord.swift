@@ -1,17 +1,40 @@
 internal import SystemPackage
 
+/// A filesystem as a store knows it.
+struct KnownFilesystem {
+  var identity: FilesystemIdentity
+  /// The most of its ``FilesystemGrowth`` that was certainly on the disk.
+  var growth: UInt64 = 0
+  /// On btrfs, the newest transaction that made a file with a node: handles name it as their generation.
+  var newest: UInt32 = 0
+  /// The boot and mount under which ``growth`` was noted.
+  var era = ""
+  /// Whether it was put back to an earlier state: it is gone, and what has its identity is another one.
+  var isSuperseded = false
+
+  /// Whether a filesystem of the same identity, with this much growth, is an earlier state of this one.
+  func wasPutBack(to now: UInt64?) -> Bool { now.map { $0 < growth } ?? false }
+}
+
 /// A filesystem as the table `filesystems` holds it: a word of checksum, and the identity as lines of
 /// text (Docs/Format.md).
 enum FilesystemRecord {
   static let maximumSize = 4096
   private static let seed: UInt64 = 0x4653_0000_0000_0000
 
-  static func encode(_ identity: FilesystemIdentity, _ id: FilesystemID) -> PackedBytes {
+  static func encode(_ known: KnownFilesystem, _ id: FilesystemID) -> PackedBytes {
+    let identity = known.identity
     let root = identity.root.map { "\($0.type.rawValue) \($0.hexadecimal)" } ?? ""
     let text = """
       magic \(String(identity.magic.rawValue, radix: 16))
       uuid \(Hexadecimal.string(identity.uuid))
       root \(root)
+      birth \(identity.birth)
+      seed \(identity.seed)
+      growth \(known.growth)
+      newest \(known.newest)
+      era \(known.era)
+      superseded \(known.isSuperseded ? 1 : 0)
       volume \(String(identity.volume.map { $0.isNewline ? " " : $0 }))
       """
     let body = Array(text.utf8.prefix(maximumSize - 8))
@@ -22,8 +45,8 @@ enum FilesystemRecord {
     UInt64(Checksum.of(body, seed: seed | UInt64(id.rawValue)))
   }
 
-  /// The identity, if these are whole bytes of this filesystem's.
-  static func decode(_ packed: PackedBytes, _ id: FilesystemID) -> FilesystemIdentity? {
+  /// The filesystem, if these are whole bytes of it.
+  static func decode(_ packed: PackedBytes, _ id: FilesystemID) -> KnownFilesystem? {
     guard packed.size > 8 && packed.size <= maximumSize else { return nil }
     let body = packed.body
     guard packed.words[0] == checksum(body, id) else { return nil }
@@ -35,11 +58,17 @@ enum FilesystemRecord {
     guard
       let magic = fields["magic"].flatMap({ UInt32($0, radix: 16) }),
       let uuid = fields["uuid"].flatMap({ Hexadecimal.bytes($0) }), let root = fields["root"],
-      let volume = fields["volume"]
+      let volume = fields["volume"], let birth = fields["birth"], let seed = fields["seed"],
+      let growth = fields["growth"].flatMap({ UInt64($0) }),
+      let newest = fields["newest"].flatMap({ UInt32($0) }), let era = fields["era"],
+      let superseded = fields["superseded"]
     else { return nil }
-    return FilesystemIdentity(
+    let identity = FilesystemIdentity(
       magic: FilesystemMagic(rawValue: magic), uuid: uuid, root: handle(root),
-      volume: String(volume))
+      volume: String(volume), birth: String(birth), seed: String(seed))
+    return KnownFilesystem(
+      identity: identity, growth: growth, newest: newest, era: String(era),
+      isSuperseded: superseded == "1")
   }
 
   private static func handle(_ text: Substring) -> KernelFileHandle? {

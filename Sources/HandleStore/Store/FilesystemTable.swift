@@ -32,7 +32,7 @@ final class FilesystemTable: Sendable {
   }
 
   private struct State {
-    var known: [FilesystemID: FilesystemIdentity] = [:]
+    var known: [FilesystemID: KnownFilesystem] = [:]
     var attached: [FilesystemID: Attachment] = [:]
     /// Of each known filesystem, by its number: asked for with every registration.
     var magics: [FilesystemMagic?] = []
@@ -40,12 +40,12 @@ final class FilesystemTable: Sendable {
 
   private let state = Mutex(State())
 
-  func load(_ id: FilesystemID, _ identity: FilesystemIdentity) {
+  func load(_ id: FilesystemID, _ known: KnownFilesystem) {
     state.withLock { state in
-      state.known[id] = identity
+      state.known[id] = known
       let missing = Int(id.rawValue) + 1 - state.magics.count
       if missing > 0 { state.magics += Array(repeating: nil, count: missing) }
-      state.magics[Int(id.rawValue)] = identity.magic
+      state.magics[Int(id.rawValue)] = known.identity.magic
     }
   }
 
@@ -68,7 +68,7 @@ final class FilesystemTable: Sendable {
   var all: [(FilesystemID, FilesystemIdentity, isAttached: Bool)] {
     state.withLock { state in
       state.known.sorted { $0.key < $1.key }.map {
-        ($0.key, $0.value, state.attached[$0.key] != nil)
+        ($0.key, $0.value.identity, state.attached[$0.key] != nil)
       }
     }
   }
@@ -98,9 +98,29 @@ final class FilesystemTable: Sendable {
   /// Through what a filesystem's files are opened.
   func mount(_ id: FilesystemID) throws -> (OwnedDescriptor, FilesystemMagic) {
     try state.withLock { state in
-      guard let identity = state.known[id] else { throw StoreError.unknownFilesystem(id) }
+      guard let known = state.known[id] else { throw StoreError.unknownFilesystem(id) }
       guard let attachment = state.attached[id] else { throw StoreError.notAttached(id) }
-      return (attachment.mount, identity.magic)
+      return (attachment.mount, known.identity.magic)
+    }
+  }
+
+  /// What is known of a filesystem.
+  func known(_ id: FilesystemID) -> KnownFilesystem? { state.withLock { $0.known[id] } }
+
+  /// What is attached, with the device numbers of the superblocks.
+  var attachments: [(id: FilesystemID, mount: OwnedDescriptor, superblock: String)] {
+    state.withLock { $0.attached.map { ($0.key, $0.value.mount, $0.value.superblock) } }
+  }
+
+  /// The filesystems of which this one is an earlier state.
+  func putBack(
+    _ identity: FilesystemIdentity, superblock: String, _ growth: FilesystemGrowth?
+  ) -> [FilesystemID] {
+    state.withLock { state in
+      state.known.filter { id, known in
+        !known.isSuperseded && known.identity.matches(identity)
+          && known.wasPutBack(to: growth?.now) && state.attached[id]?.superblock != superblock
+      }.keys.sorted()
     }
   }
 
@@ -109,9 +129,14 @@ final class FilesystemTable: Sendable {
   /// - Throws: ``StoreError/ambiguousFilesystem(_:)`` where it may be one of several, or where the one
   ///   it may be is attached with another superblock, so that they are two of which nothing else
   ///   tells.
-  func find(_ identity: FilesystemIdentity, superblock: String) throws -> FilesystemID? {
+  func find(
+    _ identity: FilesystemIdentity, superblock: String, _ growth: FilesystemGrowth?
+  ) throws -> FilesystemID? {
     try state.withLock { state in
-      let matching = state.known.filter { $0.value.matches(identity) }.keys.sorted()
+      let matching = state.known.filter { id, known in
+        known.identity.matches(identity) && !known.isSuperseded
+          && (!known.wasPutBack(to: growth?.now) || state.attached[id]?.superblock == superblock)
+      }.keys.sorted()
       if let same = matching.first(where: { state.attached[$0]?.superblock == superblock }) {
         return same
       }
@@ -123,7 +148,7 @@ final class FilesystemTable: Sendable {
             + "number only, which may be another's tomorrow")
       }
       if identity.volume.isEmpty,
-        let known = matching.first(where: { state.known[$0]?.volume != "" })
+        let known = matching.first(where: { state.known[$0]?.identity.volume != "" })
       {
         throw StoreError.ambiguousFilesystem(
           "it has the UUID of filesystem \(known), and the name of its device cannot be told, so it "
@@ -152,15 +177,40 @@ final class FilesystemTable: Sendable {
   }
 }
 
-/// Puts a filesystem into the store.
-struct AddingFilesystem: Change {
+/// Puts a filesystem into the store, or changes what is known of it.
+struct RecordingFilesystem: Change {
   let id: FilesystemID
-  let identity: FilesystemIdentity
+  /// What is to be known, from what was.
+  let change: @Sendable (KnownFilesystem?) -> KnownFilesystem?
 
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws {
+    guard let known = change(turn.known(id)) else { return }
+    try turn.record(known, id, transaction)
+  }
+}
+
+extension Turn {
+  /// What is known of a filesystem, in this transaction.
+  func known(_ id: FilesystemID) -> KnownFilesystem? { recorded[id] ?? filesystems.known(id) }
+
+  /// Puts what is known of a filesystem.
+  mutating func record(
+    _ known: KnownFilesystem, _ id: FilesystemID, _ transaction: borrowing WriteTransaction
+  ) throws {
     let key: InlineArray<1, UInt64> = [UInt64(id.rawValue)]
-    let value = FilesystemRecord.encode(identity, id)
-    try transaction.put(
-      turn.tables.filesystems, key.span, 8, value.words.span, value.size)
+    let value = FilesystemRecord.encode(known, id)
+    try transaction.put(tables.filesystems, key.span, 8, value.words.span, value.size)
+    recorded[id] = known
+  }
+
+  /// Notes the generation of a file that is registered. On btrfs that is the transaction that made the
+  /// file, and it tells later whether that is still part of the filesystem.
+  mutating func noteGeneration(
+    _ identity: InodeIdentity?, _ id: FilesystemID, _ transaction: borrowing WriteTransaction
+  ) throws {
+    guard let generation = identity?.generation, var known = known(id), generation > known.newest
+    else { return }
+    known.newest = generation
+    try record(known, id, transaction)
   }
 }

@@ -10,6 +10,8 @@ public struct NodeID: RawRepresentable, Hashable, Comparable, Sendable {
 
   /// The id of an export's root.
   public static let root = NodeID(rawValue: 1)
+  /// No node.
+  static let none = NodeID(rawValue: 0)
   /// The first id that a store mints.
   static let first = NodeID(rawValue: 2)
 

@@ -1,22 +1,36 @@
 internal import SystemPackage
 
+/// What came of a registration in a transaction.
+enum RegistrationAttempt: Sendable {
+  case done(Registration)
+  /// Nothing was changed: this node has the candidate's inode under another generation, and the kernel
+  /// has to be asked which of the two there is.
+  case contested(NodeID)
+}
+
+/// Which of the nodes that compete with a candidate for its inode still have their file. A node that has
+/// lost its file never gets it back, so an answer stays good while the transaction is run again.
+typealias Competitors = [NodeID: Bool]
+
 /// Registers files of one filesystem, in order.
 struct Registering: Change {
   let candidates: [Candidate]
   let registrar: Registrar
+  var competitors: Competitors = [:]
 
   var weight: Int { candidates.count }
 
   func apply(
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
-  ) throws -> [Registration] {
-    var results: [Registration] = []
+  ) throws -> [RegistrationAttempt] {
+    var results: [RegistrationAttempt] = []
     results.reserveCapacity(candidates.count)
     // A span lends a candidate, where the array would copy it.
     let candidates = candidates.span
     for i in candidates.indices {
       let entry = registrar.entry(candidates[i].handle)
-      results.append(try registrar.register(candidates[i], entry, in: &turn, transaction))
+      results.append(
+        try registrar.register(candidates[i], entry, competitors, in: &turn, transaction))
     }
     return results
   }
@@ -27,11 +41,12 @@ struct RegisteringOne: Change {
   let candidate: Candidate
   let entry: IndexEntry
   let registrar: Registrar
+  var competitors: Competitors = [:]
 
   func apply(
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
-  ) throws -> Registration {
-    try registrar.register(candidate, entry, in: &turn, transaction)
+  ) throws -> RegistrationAttempt {
+    try registrar.register(candidate, entry, competitors, in: &turn, transaction)
   }
 }
 
@@ -48,22 +63,25 @@ struct Registrar {
 
   /// Finds a candidate's node, or mints one.
   func register(
-    _ candidate: Candidate, _ entry: IndexEntry, in turn: inout Turn,
+    _ candidate: Candidate, _ entry: IndexEntry, _ competitors: Competitors, in turn: inout Turn,
     _ transaction: borrowing WriteTransaction
-  ) throws -> Registration {
+  ) throws -> RegistrationAttempt {
     let id = try turn.ids.next()
     let replaced: NodeID?
-    switch try index(entry, id, candidate, in: &turn, transaction) {
+    switch try index(entry, id, candidate, competitors, in: &turn, transaction) {
     case .new: replaced = nil
     case .other(let old): replaced = old
+    case .contested(let old): return .contested(old)
     case .same(let node):
       turn.met.append((entry.key.hash, node))
-      return Registration(node: node, generation: incarnation, outcome: .existing)
+      return .done(Registration(node: node, generation: incarnation, outcome: .existing))
     }
+    if magic == .btrfs { try turn.noteGeneration(entry.identity, filesystem, transaction) }
     try mint(id, candidate, in: &turn, transaction)
     turn.met.append((entry.key.hash, id))
-    return Registration(
-      node: id, generation: incarnation, outcome: replaced.map { .replaced($0) } ?? .created)
+    return .done(
+      Registration(
+        node: id, generation: incarnation, outcome: replaced.map { .replaced($0) } ?? .created))
   }
 
   /// What the index had for a candidate.
@@ -73,37 +91,46 @@ struct Registrar {
     case same(NodeID)
     /// The node of another generation of the inode, which is stale now.
     case other(NodeID)
+    /// The node of another generation, of which it is not known whether it has its file.
+    case contested(NodeID)
   }
 
   /// Makes the index name `id` for the candidate, unless it names the candidate's node already.
   private func index(
-    _ entry: IndexEntry, _ id: NodeID, _ candidate: Candidate,
+    _ entry: IndexEntry, _ id: NodeID, _ candidate: Candidate, _ competitors: Competitors,
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
   ) throws -> Found {
-    if entry.isOpaque { return try indexOpaque(entry, id, candidate, in: &turn, transaction) }
+    if entry.isOpaque {
+      return try indexOpaque(entry, id, candidate, competitors, in: &turn, transaction)
+    }
     guard
       let old = try transaction.insertIndex(entry.key, IndexValue(id), size: 8, turn.tables)?.node
     else { return .new }
-    let found = try meet(old, candidate, entry, in: &turn, transaction)
-    if case .same = found { return found }
+    if let node = try sameFile(old, candidate, entry, in: &turn, transaction) { return .same(node) }
+    guard competitors[old] != nil else { return .contested(old) }
+    let found = try retire(old, in: &turn, transaction)
     try transaction.putIndex(entry.key, IndexValue(id), size: 8, turn.tables)
     return found
   }
 
+  /// An opaque handle does not say which inode it names. Its file's `st_ino` is a hint: a node that was
+  /// registered with the same one is retired if its file is gone. Both may be there, for on overlayfs
+  /// files of two layers can have one number.
   private func indexOpaque(
-    _ entry: IndexEntry, _ id: NodeID, _ candidate: Candidate,
+    _ entry: IndexEntry, _ id: NodeID, _ candidate: Candidate, _ competitors: Competitors,
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
   ) throws -> Found {
-    var found = Found.new
-    if let old = try transaction.indexed(entry.key, turn.tables)?.node {
-      found = try meet(old, candidate, entry, in: &turn, transaction)
-      if case .same = found { return found }
+    let named = try transaction.indexed(entry.key, turn.tables)?.node
+    if let named, let node = try sameFile(named, candidate, entry, in: &turn, transaction) {
+      return .same(node)
     }
     let inode = IndexKey(opaqueInode: candidate.status.inode, on: filesystem)
-    if let old = try transaction.indexed(inode, turn.tables)?.node {
-      var record = try indexed(old, turn, transaction)
-      if record.state == .live { found = .other(old) }
-      try turn.retire(old, &record, transaction)
+    let numbered = try transaction.indexed(inode, turn.tables)?.node
+    let others = [named, numbered == named ? nil : numbered].compactMap { $0 }
+    if let old = others.first(where: { competitors[$0] == nil }) { return .contested(old) }
+    var found = Found.new
+    for old in others where old == named || competitors[old] == false {
+      found = try retire(old, in: &turn, transaction)
     }
     try transaction.putIndex(
       entry.key, IndexValue(id, inode: candidate.status.inode), size: 16, turn.tables)
@@ -111,32 +138,35 @@ struct Registrar {
     return found
   }
 
-  /// The index has a node for the candidate's inode: of the same generation, or of another one, which
-  /// is then retired.
-  private func meet(
+  /// The candidate's node, if the one that the index has under its key is of the same file, or is the
+  /// alias of a live one that is.
+  private func sameFile(
     _ old: NodeID, _ candidate: Candidate, _ entry: IndexEntry,
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
-  ) throws -> Found {
+  ) throws -> NodeID? {
     var record = try indexed(old, turn, transaction)
-    let same =
+    guard
       try record.type == candidate.status.type
-      && transaction.isSameFile(
-        candidate.handle, entry, as: record, old, turn.tables, magic: magic)
-    if record.state == .alias {
-      if same, let node = try target(of: record, turn, transaction) { return .same(node) }
-      try turn.retire(old, &record, transaction)
-      return .new
-    }
-    guard same else {
-      try turn.retire(old, &record, transaction)
-      return .other(old)
-    }
+        && transaction.isSameFile(
+          candidate.handle, entry, as: record, old, turn.tables, magic: magic)
+    else { return nil }
+    if record.state == .alias { return try target(of: record, turn, transaction) }
     if candidate.moves(record) {
       record.parent = candidate.parent
       try transaction.putRecord(&record, old, turn.tables)
       turn.changed.append((old, record))
     }
-    return .same(old)
+    return old
+  }
+
+  /// Retires the node of a file that is gone.
+  private func retire(
+    _ old: NodeID, in turn: inout Turn, _ transaction: borrowing WriteTransaction
+  ) throws -> Found {
+    var record = try indexed(old, turn, transaction)
+    let wasLive = record.state == .live
+    try turn.retire(old, &record, transaction)
+    return wasLive ? .other(old) : .new
   }
 
   /// The node that an alias stands for, as long as that is live.

@@ -43,6 +43,10 @@ public struct Registration: Hashable, Sendable {
     /// The inode number was known under another generation. The node is new; the old one, named
     /// here, is stale from now on. Invalidate it before the new one is answered.
     case replaced(NodeID)
+    /// The file is gone, and its inode belongs to another file, whose node was left alone. Only in a
+    /// batch: there is no node, and ``Registration/node`` is 0. A single registration throws
+    /// ``StoreError/staleHandle(_:)``.
+    case stale
   }
 
   /// The file's node.
@@ -51,4 +55,9 @@ public struct Registration: Hashable, Sendable {
   public let generation: UInt32
   /// How the node came to be the file's.
   public let outcome: Outcome
+
+  /// The result for a file that is gone.
+  static func stale(generation: UInt32) -> Registration {
+    Registration(node: .none, generation: generation, outcome: .stale)
+  }
 }

@@ -138,10 +138,15 @@ struct Era: Equatable {
   var mount: UInt64
 
   /// The present era of a store's directory.
-  init(of directory: OpenDirectory) throws(StoreError) {
+  init(of directory: OpenDirectory) throws(StoreError) { try self.init(of: directory.descriptor) }
+
+  /// The present era of the filesystem that a file is on.
+  init(of file: FileDescriptor) throws(StoreError) {
     boot = try SmallFile.bootID()
-    mount = SystemCalls.uniqueMount(of: directory.descriptor)
+    mount = SystemCalls.uniqueMount(of: file)
   }
+
+  var text: String { "\(boot) \(mount)" }
 
   init(boot: String, mount: UInt64) {
     self.boot = boot

@@ -99,6 +99,7 @@ final class StatisticsCounters: Sendable {
     case .created: count(.created)
     case .existing: count(.existing)
     case .replaced: count(.replaced)
+    case .stale: refused(Refusal.stale)
     }
   }
 

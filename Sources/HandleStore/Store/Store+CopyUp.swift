@@ -25,10 +25,17 @@ extension Store {
       let candidate = Candidate(handle: handle, status: status)
       let magic = try filesystems.magic(filesystem)
       try requireOwn(candidate, filesystem)
-      let replaced = try writer.perform(
-        CopyingUp(id: id, candidate: candidate, filesystem: filesystem, magic: magic))
-      return Registration(
-        node: id, generation: incarnation, outcome: replaced.map { .replaced($0) } ?? .existing)
+      let entry = IndexEntry(handle, on: filesystem, magic: magic)
+      var change = CopyingUp(
+        id: id, candidate: candidate, entry: entry, filesystem: filesystem, magic: magic,
+        incarnation: incarnation)
+      while true {
+        switch try writer.perform(change) {
+        case .done(let registration): return registration
+        case .contested(let old):
+          change.competitors[old] = try keepsFile(old, against: candidate, entry, on: filesystem)
+        }
+      }
     }
   }
 }
@@ -37,17 +44,23 @@ extension Store {
 private struct CopyingUp: Change {
   let id: NodeID
   let candidate: Candidate
+  let entry: IndexEntry
   let filesystem: FilesystemID
   let magic: FilesystemMagic
+  let incarnation: UInt32
+  var competitors: Competitors = [:]
 
-  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> NodeID? {
+  func apply(
+    in turn: inout Turn, _ transaction: borrowing WriteTransaction
+  ) throws -> RegistrationAttempt {
     guard var record = try transaction.record(id, turn.tables) else {
       throw StoreError.unknownNode(id)
     }
     guard record.state == .live else { throw StoreError.stale(id) }
     guard record.type == candidate.status.type else { throw GateRefusal.fileType }
-    let entry = IndexEntry(candidate.handle, on: filesystem, magic: magic)
-    if try has(record, entry, turn, transaction) { return nil }
+    if try has(record, entry, turn, transaction) { return done(replaced: nil) }
+    if let old = try contested(turn, transaction) { return .contested(old) }
+    if magic == .btrfs { try turn.noteGeneration(entry.identity, filesystem, transaction) }
     try keepAlias(record, in: &turn, transaction)
     let replaced = try displace(entry, in: &turn, transaction)
     try turn.index(
@@ -57,7 +70,28 @@ private struct CopyingUp: Change {
       since: turn.now)
     try transaction.putNode(&record, candidate.handle, id, turn.tables)
     turn.changed.append((id, record))
-    return replaced
+    return done(replaced: replaced)
+  }
+
+  private func done(replaced: NodeID?) -> RegistrationAttempt {
+    .done(
+      Registration(
+        node: id, generation: incarnation, outcome: replaced.map { .replaced($0) } ?? .existing))
+  }
+
+  /// Another node that was registered with the `st_ino` of an opaque handle's file, and may still have
+  /// its own.
+  private func contested(
+    _ turn: Turn, _ transaction: borrowing WriteTransaction
+  ) throws -> NodeID? {
+    guard entry.isOpaque, let old = try transaction.indexed(inodeKey, turn.tables)?.node,
+      old != id, try transaction.indexed(entry.key, turn.tables)?.node != old
+    else { return nil }
+    return competitors[old] == nil ? old : nil
+  }
+
+  private var inodeKey: IndexKey {
+    IndexKey(opaqueInode: candidate.status.inode, on: filesystem)
   }
 
   /// Whether the node has the file already.
@@ -97,14 +131,14 @@ private struct CopyingUp: Change {
     _ entry: IndexEntry, in turn: inout Turn, _ transaction: borrowing WriteTransaction
   ) throws -> NodeID? {
     var keys = [entry.key]
-    if entry.isOpaque {
-      keys.append(IndexKey(opaqueInode: candidate.status.inode, on: filesystem))
-    }
+    if entry.isOpaque { keys.append(inodeKey) }
     var replaced: NodeID?
     for key in keys {
       guard let old = try transaction.indexed(key, turn.tables)?.node,
-        var record = try transaction.record(old, turn.tables)
+        competitors[old] != true, var record = try transaction.record(old, turn.tables)
       else { continue }
+      // The file that was copied can have the same `st_ino`.
+      if record.state == .alias && record.parent == id && key != entry.key { continue }
       if record.state == .live { replaced = old }
       try turn.retire(old, &record, transaction)
     }

@@ -23,7 +23,8 @@ extension Store {
   ///
   /// A filesystem is known by its UUID, the handle of its root directory and the device it is on; a
   /// mount point, mount id and `st_dev` may be others each time. A copy or snapshot with the same UUID
-  /// is another filesystem where its device tells, and refused where nothing tells.
+  /// is another filesystem if its device tells, and refused if nothing tells. A filesystem that was made
+  /// anew, or put back to an earlier state, is another one too (Docs/Filesystems.md).
   ///
   /// - Parameter descriptor: a directory on the filesystem, or a regular file; `O_PATH` too. It stays
   ///   the caller's. The store keeps a descriptor of its own, so the filesystem stays busy until
@@ -41,8 +42,12 @@ extension Store {
       let (identity, superblock) = try identify(mount.descriptor)
       try requireNoTwin(of: identity, superblock)
       return try attaching.withLock { _ in
-        let found = try filesystems.find(identity, superblock: superblock)
+        let growth = FilesystemGrowth(
+          of: mount.descriptor, identity.magic, superblock: superblock)
+        try supersede(filesystems.putBack(identity, superblock: superblock, growth))
+        let found = try filesystems.find(identity, superblock: superblock, growth)
         let id = try found ?? introduce(identity)
+        if writer != nil { try resume(id, mount, growth) }
         try filesystems.attach(id, .init(mount: mount, superblock: superblock))
         return id
       }
@@ -72,8 +77,8 @@ extension Store {
   private func introduce(_ identity: FilesystemIdentity) throws -> FilesystemID {
     guard let writer else { throw StoreError.readOnly }
     let id = try filesystems.unused()
-    try writer.perform(AddingFilesystem(id: id, identity: identity))
-    filesystems.load(id, identity)
+    try writer.perform(
+      RecordingFilesystem(id: id) { _ in KnownFilesystem(identity: identity) })
     return id
   }
 
@@ -109,10 +114,18 @@ extension Store {
           let magic = try? FilesystemStatus(of: fd.descriptor).magic, kinds.contains(magic),
           let (identity, superblock) = try? FilesystemIdentity.of(fd.descriptor),
           superblock == mount.device, (try? identity.twin(of: superblock)) == .some(nil),
-          let id = try? filesystems.find(identity, superblock: superblock),
+          let id = try? filesystems.find(
+            identity, superblock: superblock,
+            FilesystemGrowth(of: fd.descriptor, magic, superblock: superblock)),
           let attachment = try? FilesystemTable.Attachment(mount: fd, superblock: superblock)
         else { continue }
-        filesystems.attachUnlessAttached(id, attachment)
+        attaching.withLock { _ in
+          if writer != nil {
+            let growth = FilesystemGrowth(of: fd.descriptor, magic, superblock: superblock)
+            guard (try? resume(id, fd, growth)) != nil else { return }
+          }
+          filesystems.attachUnlessAttached(id, attachment)
+        }
       }
       return filesystems.all.filter(\.isAttached).map(\.0)
     }
@@ -143,10 +156,10 @@ extension Store {
       var value = PackedBytes(size: FilesystemRecord.maximumSize)
       var words = value.words.mutableSpan
       value.size = cursor.copyValue(into: &words)
-      guard let identity = FilesystemRecord.decode(value, id) else {
+      guard let known = FilesystemRecord.decode(value, id) else {
         throw StoreError.damaged("the record of filesystem \(id) has a wrong checksum")
       }
-      filesystems.load(id, identity)
+      filesystems.load(id, known)
     }
   }
 }

@@ -93,7 +93,7 @@ extension Store {
     }
   }
 
-  private func open(
+  func open(
     _ handle: KernelFileHandle, _ mode: OpenMode, on mount: OwnedDescriptor,
     _ magic: FilesystemMagic
   ) throws(Errno) -> FileDescriptor {

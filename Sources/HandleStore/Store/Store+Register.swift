@@ -6,6 +6,10 @@ extension Store {
   /// Racing registrations of one file, from any threads, give one node, and exactly one of them is
   /// told ``Registration/Outcome-swift.enum/created``.
   ///
+  /// If the inode is known under another generation, the kernel decides: the file that can still be
+  /// opened has the inode, and the other one is stale. A filesystem that is not attached cannot be asked;
+  /// then the new file is believed.
+  ///
   /// - Parameters:
   ///   - handle: the file's handle on `filesystem`.
   ///   - status: the file's status, taken with the handle. By its device a file of another filesystem
@@ -14,11 +18,13 @@ extension Store {
   ///   - parent: the node of the directory in which the file was found.
   ///   - pins: where to count one for the node, so that it is not dropped before that is taken back.
   /// - Returns: the node, the generation for the wire, and what was found.
-  /// - Throws: ``StoreError/readOnly``, ``StoreError/unknownFilesystem(_:)``,
+  /// - Throws: ``StoreError/staleHandle(_:)`` if the file is gone and its inode belongs to another one,
+  ///   ``StoreError/readOnly``, ``StoreError/unknownFilesystem(_:)``,
   ///   ``StoreError/wrongFilesystem(_:_:)``, ``StoreError/diskFull(path:)``,
   ///   ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``. Then nothing was
   ///   registered. ``StoreError/system(_:_:)`` where there is no room for a pin; then nothing is pinned.
-  /// - Complexity: O(log nodes); a known file costs no commit.
+  /// - Complexity: O(log nodes); a known file costs no commit. A reused inode costs a second
+  ///   transaction and two system calls.
   public func register(
     _ handle: KernelFileHandle, status: FileStatus, on filesystem: FilesystemID,
     parent: NodeID? = nil, pinnedBy pins: Pins? = nil
@@ -31,6 +37,7 @@ extension Store {
     }
     counters.registerTimes.record(SystemCalls.now - start)
     counters.registered(result.outcome)
+    noteGrowth(at: start)
     return result
   }
 
@@ -50,9 +57,11 @@ extension Store {
   ///   - candidates: the files.
   ///   - filesystem: as ``attach(_:)`` gave it.
   ///   - pins: where to count one for the node of each candidate.
-  /// - Returns: a result for each candidate, in order, the same as registering them one by one.
-  /// - Throws: what ``register(_:status:on:parent:pinnedBy:)`` throws. Then none was registered.
-  /// - Complexity: O(candidates × log nodes), one commit.
+  /// - Returns: a result for each candidate, in order. A file that is gone, and whose inode belongs to
+  ///   another file by now, is ``Registration/Outcome-swift.enum/stale``.
+  /// - Throws: what ``register(_:status:on:parent:pinnedBy:)`` throws. Then some may be registered; to
+  ///   register them again does no harm.
+  /// - Complexity: O(candidates × log nodes), one commit, and another one if an inode was reused.
   public func register(
     _ candidates: [Candidate], on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> [Registration] {
@@ -63,6 +72,7 @@ extension Store {
     }
     counters.registerTimes.record(SystemCalls.now - start)
     for result in results { counters.registered(result.outcome) }
+    noteGrowth(at: start)
     return results
   }
 
@@ -74,8 +84,14 @@ extension Store {
     let entry = registrar.entry(candidate.handle)
     if let known = try existing(candidate, entry, registrar, writer) { return known }
     do {
-      return try writer.perform(
-        RegisteringOne(candidate: candidate, entry: entry, registrar: registrar))
+      var change = RegisteringOne(candidate: candidate, entry: entry, registrar: registrar)
+      while true {
+        switch try writer.perform(change) {
+        case .done(let registration): return registration
+        case .contested(let old):
+          change.competitors[old] = try keepsFile(old, against: candidate, entry, on: filesystem)
+        }
+      }
     } catch {
       guard case .diskFull = StoreError(any: error, path: path) else { throw error }
       return try known([candidate], registrar, else: error)[0]
@@ -94,10 +110,42 @@ extension Store {
       try requireOwn(span[i], filesystem)
     }
     do {
-      return try writer.perform(Registering(candidates: candidates, registrar: registrar))
+      let attempts = try writer.perform(Registering(candidates: candidates, registrar: registrar))
+      return try settled(attempts, of: candidates, registrar, writer)
     } catch {
       guard case .diskFull = StoreError(any: error, path: path) else { throw error }
       return try known(candidates, registrar, else: error)
+    }
+  }
+
+  /// Registers those candidates of a batch whose inode was contested, once the kernel has been asked.
+  private func settled(
+    _ attempts: [RegistrationAttempt], of candidates: [Candidate], _ registrar: Registrar,
+    _ writer: Writer
+  ) throws -> [Registration] {
+    var attempts = attempts
+    var competitors: Competitors = [:]
+    while true {
+      var open: [Int] = []
+      for (i, attempt) in attempts.enumerated() {
+        guard case .contested(let old) = attempt else { continue }
+        do {
+          let entry = registrar.entry(candidates[i].handle)
+          competitors[old] = try keepsFile(
+            old, against: candidates[i], entry, on: registrar.filesystem)
+          open.append(i)
+        } catch StoreError.staleHandle {
+          attempts[i] = .done(.stale(generation: incarnation))
+        }
+      }
+      if open.isEmpty { break }
+      let again = try writer.perform(
+        Registering(
+          candidates: open.map { candidates[$0] }, registrar: registrar, competitors: competitors))
+      for (i, attempt) in zip(open, again) { attempts[i] = attempt }
+    }
+    return attempts.compactMap {
+      if case .done(let registration) = $0 { registration } else { nil }
     }
   }
 

@@ -40,6 +40,8 @@ public final class Store: Sendable {
   private let isClosed = Atomic<Bool>(false)
   private let forkCount: UInt32
   let attaching = Mutex(())
+  /// When the growth of the filesystems is noted again; 0 before the first registration.
+  let nextNote = Atomic<UInt64>(0)
   /// Held while the file of exports is changed.
   let cataloguing = Mutex(())
   let tokenKeys = TokenKeys()
@@ -102,6 +104,7 @@ public final class Store: Sendable {
   public func close() throws(StoreError) {
     guard SystemCalls.forkCount == forkCount else { return }
     guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    noteGrowth()
     var failure: StoreError?
     do {
       try writer?.close().write(in: directory)

@@ -37,6 +37,7 @@ final class Writer: Sendable {
   private let queue = Mutex(Queue())
   private let state: Mutex<State>
   private let ids: IDAllocator
+  private let filesystems: FilesystemTable
 
   init(
     environment: Environment, tables: Tables, ids: IDAllocator, filesystems: FilesystemTable,
@@ -47,6 +48,7 @@ final class Writer: Sendable {
     self.cache = cache
     self.statistics = statistics
     self.ids = ids
+    self.filesystems = filesystems
     state = Mutex(
       State(
         turn: Turn(tables: tables, filesystems: filesystems, ids: ids, limboLimit: limboLimit)))
@@ -151,6 +153,7 @@ final class Writer: Sendable {
     } catch {
       throw environment.meaning(of: error)
     }
+    for (id, known) in state.turn.recorded { filesystems.load(id, known) }
     statistics.committed(changes: count, nanoseconds: SystemCalls.now - start)
     if let cache {
       // In this order: a node may be changed by the transaction that added it.
