@@ -91,7 +91,7 @@ extension Export {
   ) throws(StoreError) -> OpenedEntry {
     try gated {
       try Self.requireName(name)
-      guard name != "." && name != ".." else { throw StoreError.badName(name) }
+      guard name.isOneName else { throw StoreError.badName(name) }
       let directory = try admit(parent)
       for _ in 0..<Self.attempts {
         if !record.isReadOnly,
@@ -117,7 +117,7 @@ extension Export {
   private static let attempts = 1000
 
   private static func requireName(_ name: FilePath) throws {
-    guard (1...255).contains(name.length), name.components.count == 1, name.root == nil else {
+    guard name.length <= 255, name.isOneName || name == "." || name == ".." else {
       throw StoreError.badName(name)
     }
   }

@@ -7,10 +7,20 @@ extension FileStatus {
     self.init(try FullStatus(of: descriptor))
   }
 
-  /// `statx(2)` on a name in a directory. A last symbolic link is not followed.
+  /// `statx(2)` on a name in a directory: one component, not `.` or `..`. A symbolic link is not
+  /// followed.
+  ///
+  /// - Throws: `EINVAL` if the name is anything else, and what `statx(2)` gives.
   public init(name: FilePath, in directory: FileDescriptor) throws(Errno) {
-    guard !name.isEmpty else { throw .noSuchFileOrDirectory }
+    try name.requireOneName()
     self.init(try FullStatus(directory, name))
+  }
+
+  /// `statx(2)` on what a path leads to, resolved as by ``FoundFile/init(resolving:in:)``: never for
+  /// what a client sent.
+  public init(resolving path: FilePath, in directory: FileDescriptor) throws(Errno) {
+    try path.requirePath()
+    self.init(try FullStatus(directory, path))
   }
 
   init(_ full: FullStatus) {

@@ -18,6 +18,9 @@ public enum Refusal: Int, CaseIterable, Hashable, Sendable {
   case notOpenable
   /// ``StoreError/refused(_:)``: by the gate, which has counters of its own.
   case gate
+  /// ``StoreError/unusableKeys(path:reason:)``, ``StoreError/exposedKeys(path:)`` and
+  /// ``StoreError/noKeys(path:)``.
+  case keys
   /// ``StoreError/readOnlyExport(_:)``.
   case readOnlyExport
   /// ``StoreError/readOnly``.
@@ -49,6 +52,7 @@ extension StoreError {
     case .noHandles: .noHandles
     case .notOpenable, .notOpenableHandle: .notOpenable
     case .refused: .gate
+    case .unusableKeys, .exposedKeys, .noKeys: .keys
     case .readOnlyExport: .readOnlyExport
     case .readOnly: .readOnly
     case .damaged, .damagedFile: .damaged

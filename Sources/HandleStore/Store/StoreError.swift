@@ -48,6 +48,8 @@ public enum StoreError: Error, Equatable, Sendable {
   case exposedKeys(path: FilePath)
   /// The store has no keys yet.
   case noKeys(path: FilePath)
+  /// The keys of an open store cannot be read any more, so that none is known to be good still.
+  case unusableKeys(path: FilePath, reason: String)
   /// The store has no key of this id.
   case noKey(UInt8, path: FilePath)
   /// The file of the exports or of the keys is not whole; with what to do.
@@ -149,6 +151,8 @@ extension StoreError: CustomStringConvertible {
       "\(path) can be read by others, or is not a file of its own, so its keys are not secret any more; "
         + "make new ones (`handlestore key rotate --keep 0`) after chmod 600"
     case .damagedFile(let path, let remedy): "\(path) is not whole; \(remedy)"
+    case .unusableKeys(let path, let reason):
+      "the keys of the store in \(path) cannot be read, so no token is signed or taken: \(reason)"
     case .noKey(let id, let path):
       "the store in \(path) has no key \(id); list its keys with `handlestore key list`"
     case .noKeys(let path):
