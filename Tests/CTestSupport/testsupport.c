@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define TS_SHUTDOWN _IOR('X', 125, uint32_t)
@@ -26,4 +28,17 @@ int ts_memory_file(void)
 {
     int fd = memfd_create("test", MFD_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+int ts_use_admin(int use)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2];
+    if (syscall(SYS_capget, &header, sets))
+        return -errno;
+    if (use)
+        sets[0].effective |= 1u << CAP_SYS_ADMIN;
+    else
+        sets[0].effective &= ~(1u << CAP_SYS_ADMIN);
+    return syscall(SYS_capset, &header, sets) ? -errno : 0;
 }

@@ -20,4 +20,7 @@ char **ts_environment(void);
 /* memfd_create(2). Returns a descriptor, or the negated errno. */
 int ts_memory_file(void);
 
+/* Whether the calling thread uses CAP_SYS_ADMIN, if it is permitted. Returns 0 or -errno. */
+int ts_use_admin(int use);
+
 #endif
