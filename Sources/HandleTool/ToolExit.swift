@@ -90,7 +90,7 @@ extension StoreError {
       .finding
     case .inUse, .alreadyOpen, .readOnly, .closed, .forked, .noStore, .notAStore,
       .unsupportedVersion, .damaged, .torn, .tooManyReaders, .noExport, .exposedKeys, .noKeys,
-      .unusableKeys, .noKey, .damagedFile:
+      .unusableKeys, .noKey, .damagedFile, .foreignFile:
       .store
     case .badExport, .badName, .tokenTooLong: .usage
     case .unknownFilesystem, .notAttached, .wrongFilesystem, .ambiguousFilesystem, .noHandles,

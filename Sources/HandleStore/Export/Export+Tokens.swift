@@ -48,7 +48,7 @@ extension Export {
     guard let node = try store.find(id) else { throw StoreError.unknownNode(id) }
     guard node.state == .live else { throw StoreError.stale(id) }
     guard let layer = layer(on: node.filesystem) else { throw GateRefusal.outside }
-    let (key, secret) = try store.tokenKeys.signer(in: store.path)
+    let (key, secret) = try store.tokenKeys.signer(in: store.path, of: store.number)
     var fields = TokenFields(
       key: key, layer: UInt8(layer), fileType: UInt8(node.type.rawValue >> 12),
       export: record.id.rawValue, node: id)

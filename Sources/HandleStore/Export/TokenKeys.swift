@@ -14,20 +14,22 @@ final class TokenKeys: Sendable {
     var readForUnknown: UInt64 = 0
 
     /// Takes the keys that are in the file; none if it cannot be read.
-    mutating func reload(_ path: FilePath) throws {
+    mutating func reload(_ path: FilePath, _ store: UInt64) throws {
       ring = nil
-      guard let found = try Keyring.read(in: path) else { throw StoreError.noKeys(path: path) }
+      guard let found = try Keyring.read(in: path, of: store) else {
+        throw StoreError.noKeys(path: path)
+      }
       ring = found
     }
 
     /// The keys, as they were in the file a second ago or later.
-    mutating func current(_ path: FilePath) throws -> Keyring {
+    mutating func current(_ path: FilePath, _ store: UInt64) throws -> Keyring {
       // Read the clock under the lock: another thread may have read the file since.
       let now = SystemCalls.now
       if let ring, now - read < TokenKeys.second { return ring }
       read = now
       do {
-        try reload(path)
+        try reload(path, store)
       } catch StoreError.tooManyOpenFiles {
         throw StoreError.tooManyOpenFiles
       } catch {
@@ -44,29 +46,31 @@ final class TokenKeys: Sendable {
   private let state = Mutex(State())
 
   /// Reads the keys, and makes the first one where there are none.
-  func load(in path: FilePath, make: Bool) throws {
+  func load(in path: FilePath, of store: UInt64, make: Bool) throws {
     try state.withLock { state in
-      if make { _ = try Keyring.readOrMake(in: path) }
-      try state.reload(path)
+      if make { _ = try Keyring.readOrMake(in: path, of: store) }
+      try state.reload(path, store)
       state.read = SystemCalls.now
     }
   }
 
-  func signer(in path: FilePath) throws -> (id: UInt8, key: AuthenticationKey) {
-    let ring = try state.withLock { try $0.current(path) }
+  func signer(in path: FilePath, of store: UInt64) throws -> (id: UInt8, key: AuthenticationKey) {
+    let ring = try state.withLock { try $0.current(path, store) }
     return (ring.signer, ring.signing)
   }
 
   /// The key of an id. One that is not known may just have come: but a client may name what it likes, so
   /// the file is not read more than once a second for that.
-  func key(_ id: UInt8, in path: FilePath) throws -> AuthenticationKey? {
+  func key(
+    _ id: UInt8, in path: FilePath, of store: UInt64
+  ) throws -> AuthenticationKey? {
     try state.withLock { state in
-      if let key = try state.current(path).key(id) { return key }
+      if let key = try state.current(path, store).key(id) { return key }
       let now = SystemCalls.now
       guard now - state.readForUnknown >= Self.second else { return nil }
       state.readForUnknown = now
       state.read = 0
-      return try state.current(path).key(id)
+      return try state.current(path, store).key(id)
     }
   }
 }
@@ -75,9 +79,9 @@ extension Store {
   /// Takes up at once what is in the file of keys, rather than within a second.
   ///
   /// - Throws: ``StoreError/noKeys(path:)``, ``StoreError/exposedKeys(path:)``,
-  ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:_:)``,
+  ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
   ///   ``StoreError/system(_:_:)``. Then no token is signed or taken until the file can be read.
   public func reloadKeys() throws(StoreError) {
-    try guarded { try tokenKeys.load(in: path, make: false) }
+    try guarded { try tokenKeys.load(in: path, of: number, make: false) }
   }
 }

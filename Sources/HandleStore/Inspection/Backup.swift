@@ -39,15 +39,15 @@ struct Backup {
     state.idBound = state.idBound.saturatingAdd(StoreRepair.margin)
     state.session = .closed
     try state.write(in: path)
-    try copyExports()
+    try copyExports(of: state.store)
     try SmallFile.syncDirectory(path.removingLastComponent())
   }
 
   /// With its exports and keys, the copy takes the tokens of the original.
-  private func copyExports() throws {
-    let catalog = try ExportCatalog(in: original)
+  private func copyExports(of store: UInt64) throws {
+    let catalog = try ExportCatalog(in: original, of: store)
     if !catalog.exports.isEmpty { try catalog.write(in: path) }
-    try Keyring.read(in: original)?.write(in: path)
+    try Keyring.read(in: original, of: store)?.write(in: path)
   }
 
   /// Removes what was made of a backup that failed.

@@ -56,7 +56,8 @@ struct StoreRepair {
     let salvage = try original().map { Salvage($0, into: found) }
     try salvage?.run(lost: Harvest(in: work.appending("lost"), .unanimous))
     var rebuild = try Rebuild(in: work.appending("new"), found, salvage?.filesystems ?? [:])
-    let store = salvage?.store ?? old.state?.store ?? .random(in: 1...UInt64.max)
+    let store =
+      salvage?.store ?? old.state?.store ?? Keyring.store(in: path) ?? .random(in: 1...UInt64.max)
     try rebuild.run(store: store, hasAllWatches: salvage?.hasAllWatches ?? false)
     return Result(
       store: store, highest: salvage?.highest ?? 0, expected: salvage?.expected ?? 0,

@@ -25,6 +25,8 @@ public enum Refusal: Int, CaseIterable, Hashable, Sendable {
   case readOnlyExport
   /// ``StoreError/readOnly``.
   case readOnly
+  /// ``StoreError/foreignFile(path:remedy:)``.
+  case foreignFile
   /// ``StoreError/damaged(_:)`` and ``StoreError/damagedFile(path:_:)``.
   case damaged
   /// ``StoreError/diskFull(path:)``.
@@ -55,6 +57,7 @@ extension StoreError {
     case .unusableKeys, .exposedKeys, .noKeys: .keys
     case .readOnlyExport: .readOnlyExport
     case .readOnly: .readOnly
+    case .foreignFile: .foreignFile
     case .damaged, .damagedFile: .damaged
     case .diskFull: .diskFull
     case .tooManyOpenFiles: .tooManyOpenFiles

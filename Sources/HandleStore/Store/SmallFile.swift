@@ -30,6 +30,16 @@ enum SmallFile {
     return body
   }
 
+  /// The line that names the store that a file is of.
+  static func line(store: UInt64) -> String { "store \(String(store, radix: 16))" }
+
+  /// The number in such a line.
+  static func store(line: Substring) -> UInt64? {
+    let words = line.split(separator: " ")
+    guard words.count == 2, words[0] == "store" else { return nil }
+    return UInt64(words[1], radix: 16)
+  }
+
   /// Puts new contents in place of the old ones so that a power cut leaves the one or the other.
   static func replace(_ path: FilePath, with text: String) throws(Errno) {
     let new = path.removingLastComponent().appending("\(path.lastComponent?.string ?? "").new")

@@ -55,6 +55,9 @@ public enum StoreError: Error, Equatable, Sendable {
   /// The file of the exports or of the keys is not whole; with what to do.
   case damagedFile(path: FilePath, String)
 
+  /// The file of the exports or of the keys is of another store; with what to do.
+  case foreignFile(path: FilePath, remedy: String)
+
   // About the store.
 
   /// A process has the store open for writing; `nil` where its id is not known.
@@ -151,6 +154,7 @@ extension StoreError: CustomStringConvertible {
       "\(path) can be read by others, or is not a file of its own, so its keys are not secret any more; "
         + "make new ones (`handlestore key rotate --keep 0`) after chmod 600"
     case .damagedFile(let path, let remedy): "\(path) is not whole; \(remedy)"
+    case .foreignFile(let path, let remedy): "\(path) is of another store: \(remedy)"
     case .unusableKeys(let path, let reason):
       "the keys of the store in \(path) cannot be read, so no token is signed or taken: \(reason)"
     case .noKey(let id, let path):
