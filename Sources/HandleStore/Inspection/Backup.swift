@@ -20,10 +20,9 @@ struct Backup {
       guard try entries.next() == nil else {
         throw StoreError(Errno.directoryNotEmpty, "backing up to \(path)")
       }
-    } catch .noSpace, .diskQuotaExceeded {
-      throw StoreError.diskFull(path: path)
     } catch {
-      throw StoreError(error, "making \(path)")
+      throw error.isDiskFull
+        ? StoreError.diskFull(path: path) : StoreError(error, "making \(path)")
     }
   }
 

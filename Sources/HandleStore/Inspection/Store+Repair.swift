@@ -20,8 +20,6 @@ extension Store {
     defer { withExtendedLifetime(claim) {} }
     do {
       return try StoreRepair(path).run()
-    } catch Errno.noSpace {
-      throw .diskFull(path: path)
     } catch {
       throw StoreError(any: error, path: path)
     }

@@ -36,16 +36,17 @@ struct FullStatus {
 
   init(_ directory: FileDescriptor, _ name: FilePath, follow: Bool = false) throws(Errno) {
     var raw = hs_status()
-    try checked(
+    try retried {
       unsafe name.withPlatformString {
         unsafe hs_status_of(directory.rawValue, $0, follow ? 1 : 0, &raw)
-      })
+      }
+    }
     self.raw = raw
   }
 
   init(of descriptor: FileDescriptor) throws(Errno) {
     var raw = hs_status()
-    try checked(unsafe hs_status_of(descriptor.rawValue, "", 0, &raw))
+    try retried { unsafe hs_status_of(descriptor.rawValue, "", 0, &raw) }
     self.raw = raw
   }
 
@@ -72,9 +73,11 @@ struct FilesystemStatus {
   var free: UInt64
 
   init(of descriptor: FileDescriptor) throws(Errno) {
-    var magic: UInt64 = 0
-    (fsid, free) = (0, 0)
-    try checked(unsafe hs_filesystem_of(descriptor.rawValue, &magic, &fsid, &free))
+    var (magic, fsid, free): (UInt64, UInt64, UInt64) = (0, 0, 0)
+    try retried {
+      unsafe hs_filesystem_of(descriptor.rawValue, &magic, &fsid, &free)
+    }
+    (self.fsid, self.free) = (fsid, free)
     self.magic = FilesystemMagic(rawValue: UInt32(magic))
   }
 }

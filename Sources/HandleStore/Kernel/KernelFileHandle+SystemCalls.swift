@@ -44,10 +44,11 @@ extension KernelFileHandle {
   ) throws(Errno) -> (handle: KernelFileHandle, mount: CInt) {
     var raw = hs_handle()
     var mount: CInt = 0
-    try checked(
+    try retried {
       unsafe name.withPlatformString {
         unsafe hs_handle_of(directory.rawValue, $0, connectable ? 1 : 0, 0, &raw, &mount)
-      })
+      }
+    }
     var words = InlineArray<16, UInt64>(repeating: 0)
     unsafe withUnsafeBytes(of: raw.words) { source in
       for i in 0..<16 {
@@ -72,11 +73,13 @@ extension KernelFileHandle {
   ) throws(Errno) -> FileDescriptor {
     var copy = words
     let type = type.rawValue | (below ? HS_HANDLE_CONNECTABLE : 0)
-    let fd = unsafe withUnsafeBytes(of: &copy) { bytes in
-      unsafe hs_open_handle(
-        mount.rawValue, type, UInt32(length),
-        bytes.assumingMemoryBound(to: UInt64.self).baseAddress, flags)
+    let fd = try retried {
+      unsafe withUnsafeBytes(of: &copy) { bytes in
+        unsafe hs_open_handle(
+          mount.rawValue, type, UInt32(length),
+          bytes.assumingMemoryBound(to: UInt64.self).baseAddress, flags)
+      }
     }
-    return FileDescriptor(rawValue: try checked(fd))
+    return FileDescriptor(rawValue: fd)
   }
 }

@@ -96,7 +96,7 @@ struct TableStatistics {
     do throws(Errno) {
       try LockFile.allocate(in: directory)
     } catch {
-      if !mode.readOnly || error == .noSpace { throw LMDBError(code: error.rawValue) }
+      if !mode.readOnly || error.isDiskFull { throw LMDBError(code: error.rawValue) }
     }
   }
 

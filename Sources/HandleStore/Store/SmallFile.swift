@@ -61,10 +61,9 @@ enum SmallFile {
     let path = directory.appending(name)
     do throws(Errno) {
       try replace(path, with: text)
-    } catch .noSpace {
-      throw .diskFull(path: directory)
     } catch {
-      throw StoreError(error, "writing \(path)")
+      throw error.isDiskFull
+        ? .diskFull(path: directory) : StoreError(error, "writing \(path)")
     }
   }
 

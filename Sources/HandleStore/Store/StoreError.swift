@@ -19,6 +19,8 @@ public enum StoreError: Error, Equatable, Sendable {
   case wrongFilesystem(KernelFileHandle, FilesystemID)
   /// The filesystem cannot be told apart from another one of the store.
   case ambiguousFilesystem(String)
+  /// The store has as many filesystems as it can have.
+  case tooManyFilesystems
   /// The filesystem makes no handles, or none that can be opened.
   case noHandles(FilesystemMagic)
   /// The node is a file of a type that is only opened as a path.
@@ -81,6 +83,11 @@ public enum StoreError: Error, Equatable, Sendable {
   /// A power cut interrupted a session with ``Durability/process``, and the check found damage.
   case torn(String)
 
+  /// A value that a caller gave is out of its range; with which, and what the range is.
+  case badValue(String)
+  /// Something failed that is not known to fail: a mistake of this library.
+  case unexpected(String)
+
   // About what the store stands on.
 
   /// The disk is full; nothing that was acknowledged is lost.
@@ -120,6 +127,9 @@ extension StoreError: CustomStringConvertible {
         + "gone; attach the filesystem that is mounted there, and register the file on that one"
     case .ambiguousFilesystem(let reason):
       "the filesystem cannot be told apart from another: \(reason)"
+    case .tooManyFilesystems:
+      "the store has \(FilesystemID.maximum) filesystems, and can have no more; make another store for "
+        + "this one"
     case .noHandles(let magic):
       "filesystem type \(magic) makes no file handles that can be opened; use another filesystem "
         + "(overlayfs needs index=on,nfs_export=on)"
@@ -183,6 +193,9 @@ extension StoreError: CustomStringConvertible {
         + "release that wrote it"
     case .damaged(let what):
       "the store is damaged: \(what); run `handlestore check` and then `handlestore repair` on it"
+    case .badValue(let what): what
+    case .unexpected(let what):
+      "\(what), which is not known to happen; please report it, with what was done before"
     case .torn(let what):
       "a power cut tore the store: \(what); run `handlestore repair` on it, which keeps what it "
         + "cannot read, or start from a backup"
@@ -240,7 +253,8 @@ extension StoreError {
     case .readersFull: self = .tooManyReaders
     // An earlier commit could not be written.
     case .panic: self = .system(.ioError, what)
-    case _ where !error.isErrno: self = .damaged(error.text)
+    case _ where error.isDamage: self = .damaged(error.text)
+    case _ where !error.isErrno: self = .unexpected("\(what): \(error.text)")
     case _ where error.isDiskFull: self = .diskFull(path: path)
     default: self = StoreError(Errno(rawValue: error.code), what)
     }

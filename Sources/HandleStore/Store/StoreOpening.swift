@@ -50,7 +50,7 @@ struct StoreOpening {
       try SmallFile.syncDirectory(path.removingLastComponent())
     } catch .fileExists {
     } catch {
-      throw error == .noSpace ? .diskFull(path: path) : StoreError(error, "making \(path)")
+      throw error.isDiskFull ? .diskFull(path: path) : StoreError(error, "making \(path)")
     }
   }
 
@@ -109,7 +109,7 @@ struct StoreOpening {
         try SystemCalls.open(data, flags: SystemCalls.createEmpty, mode: 0o600))
       try? SystemCalls.disableCopyOnWrite(file.descriptor)
     } catch {
-      throw error == .noSpace ? .diskFull(path: path) : StoreError(error, "making \(data)")
+      throw error.isDiskFull ? .diskFull(path: path) : StoreError(error, "making \(data)")
     }
   }
 

@@ -40,7 +40,7 @@ final class WriterLock: Sendable {
       file = OwnedDescriptor(
         try SystemCalls.open(path, flags: SystemCalls.create, mode: 0o600))
     } catch {
-      throw error == .noSpace ? .diskFull(path: directory) : StoreError(error, "opening \(path)")
+      throw error.isDiskFull ? .diskFull(path: directory) : StoreError(error, "opening \(path)")
     }
     try Self.lock(file, directory, shared: false)
     // In the place of the last one, for which a full disk has room.
@@ -49,7 +49,7 @@ final class WriterLock: Sendable {
     do throws(Errno) {
       try SystemCalls.writeAll(file.descriptor, Array("\(id)\(padding)\n".utf8))
     } catch {
-      throw error == .noSpace ? .diskFull(path: directory) : StoreError(error, "writing \(path)")
+      throw error.isDiskFull ? .diskFull(path: directory) : StoreError(error, "writing \(path)")
     }
   }
 
