@@ -72,7 +72,9 @@ int hs_handle_of(int dirfd, const char *name, int connectable, int follow, struc
 int hs_open_handle(int mount_fd, int32_t type, uint32_t length, const uint64_t *words, int flags)
 {
     struct hs_kernel_handle handle = {.length = length, .type = type};
-    memcpy(handle.words, words, length <= HS_HANDLE_BYTES ? length : HS_HANDLE_BYTES);
+    if (length > HS_HANDLE_BYTES)
+        return -EINVAL;
+    memcpy(handle.words, words, length);
     return result(syscall(SYS_open_by_handle_at, mount_fd, &handle, flags | O_CLOEXEC));
 }
 
@@ -224,6 +226,8 @@ long hs_read_directory(int fd, void *buffer, size_t length)
 
 static long read_link(int dirfd, const char *link, char *buffer, size_t length)
 {
+    if (length == 0)
+        return -EINVAL;
     long n = readlinkat(dirfd, link, buffer, length - 1);
     if (n < 0)
         return -errno;
@@ -268,7 +272,12 @@ uint64_t hs_unique_mount(int fd)
 
 static atomic_uint fork_count;
 static void count_fork(void) { atomic_fetch_add(&fork_count, 1); }
-__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+/* A child that did not know that it is one would write to its parent's store. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    if (pthread_atfork(NULL, NULL, count_fork))
+        abort();
+}
 
 uint32_t hs_fork_count(void) { return atomic_load_explicit(&fork_count, memory_order_relaxed); }
 

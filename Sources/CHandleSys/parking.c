@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static int result(long value) { return value < 0 ? -errno : (int)value; }
 
@@ -60,6 +61,21 @@ int hs_send_descriptor(int socket, const uint64_t words[2], int fd)
     return sent < 0 ? -errno : 0;
 }
 
+/* The first of the descriptors that came; the room for one is enough for two. */
+static void take_descriptor(struct cmsghdr *header, int *fd)
+{
+    if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+        header->cmsg_len < CMSG_LEN(sizeof *fd))
+        return;
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof *fd;
+    memcpy(fd, CMSG_DATA(header), sizeof *fd);
+    for (size_t i = 1; i < count; i++) {
+        int other;
+        memcpy(&other, CMSG_DATA(header) + i * sizeof other, sizeof other);
+        close(other);
+    }
+}
+
 int hs_receive_descriptor(int socket, uint64_t words[2], int *fd)
 {
     union descriptor_message control = {0};
@@ -74,8 +90,11 @@ int hs_receive_descriptor(int socket, uint64_t words[2], int *fd)
     long length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     if (length <= 0)
         return length < 0 ? -errno : 0;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-        memcpy(fd, CMSG_DATA(header), sizeof *fd);
-    return 1;
+    take_descriptor(CMSG_FIRSTHDR(&message), fd);
+    if (length == 16 && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+        return 1;
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+    return -EBADMSG;
 }

@@ -40,10 +40,10 @@ func foundDirectory(_ directory: FileDescriptor, at path: FilePath) throws -> Fo
 /// Whether a directory is another one, or is below it by names on its own mount.
 func isDirectory(_ directory: FileDescriptor, in top: FileDescriptor) throws -> Bool {
   let wanted = try FileStatus(of: top)
-  let mount = try FoundFile.mount(of: ".", in: directory)
+  let mount = try FoundFile.mount(resolving: ".", in: directory)
   var (name, below) = (FilePath("."), FileStatus?.none)
-  while try FoundFile.mount(of: name, in: directory) == mount {
-    let status = try FileStatus(name: name, in: directory)
+  while try FoundFile.mount(resolving: name, in: directory) == mount {
+    let status = try FileStatus(resolving: name, in: directory)
     if status.isOfSameFile(as: wanted) { return true }
     // The directory above the uppermost one is itself.
     if let below, status.isOfSameFile(as: below) { return false }

@@ -77,7 +77,7 @@ extension PresentPath {
     guard let below = FilePath(root: nil, told.path.components).nonempty else {
       return file.handle == layer.root ? top : nil
     }
-    let found = try? FileStatus(name: below, in: root)
+    let found = try? FileStatus(resolving: below, in: root)
     return found?.isOfSameFile(as: file.status) == true ? top.pushing(below) : nil
   }
 }

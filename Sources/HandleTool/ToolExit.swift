@@ -90,12 +90,11 @@ extension StoreError {
       .finding
     case .inUse, .alreadyOpen, .readOnly, .closed, .forked, .noStore, .notAStore,
       .unsupportedVersion, .damaged, .torn, .tornCopy, .sharedData, .tooManyReaders, .noExport,
-      .exposedKeys, .noKeys,
-      .noKey,
-      .damagedFile:
+      .exposedKeys, .noKeys, .unusableKeys, .noKey, .damagedFile, .foreignFile, .unexpected:
       .store
-    case .badExport, .badName, .tokenTooLong: .usage
-    case .unknownFilesystem, .notAttached, .wrongFilesystem, .ambiguousFilesystem, .noHandles,
+    case .badExport, .badName, .badValue, .tokenTooLong: .usage
+    case .unknownFilesystem, .notAttached, .wrongFilesystem, .ambiguousFilesystem,
+      .tooManyFilesystems, .noHandles,
       .diskFull, .tooManyOpenFiles, .notPermitted, .unavailable, .mountPoint, .system:
       .system
     }

@@ -154,7 +154,7 @@ struct TreeIndexer {
   /// Whether another filesystem is mounted at a name. It may have no handles: that is none of this
   /// walk's.
   private func isElsewhere(_ name: FilePath, _ descriptor: FileDescriptor) -> Bool {
-    (try? FoundFile.mount(of: name, in: descriptor)).map { $0 != mount } ?? false
+    (try? FoundFile.mount(resolving: name, in: descriptor)).map { $0 != mount } ?? false
   }
 
   private func isOwnDirectory(_ status: FileStatus) -> Bool {

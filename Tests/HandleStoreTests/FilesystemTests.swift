@@ -120,7 +120,7 @@ import Testing
     let fixture = try Fixture(kind)
     let plain = try NamedFile("directory/one", in: fixture.volume.path)
     let connectable = try withDirectory(fixture.volume.path) {
-      try KernelFileHandle(name: "directory/one", in: $0, connectable: true)
+      try KernelFileHandle(resolving: "directory/one", in: $0, connectable: true)
     }
     let node = try fixture.node("directory/one")
     #expect(connectable != plain.handle)

@@ -242,9 +242,9 @@ import Testing
     try withDirectory(volume.path) { root in
       for name in ["inner", "other"] {
         #expect(throws: Errno.notSupported) {
-          try FoundFile(name: FilePath("two/\(name)"), in: root)
+          try FoundFile(resolving: FilePath("two/\(name)"), in: root)
         }
-        _ = try FoundFile(name: FilePath("one/\(name)"), in: root)
+        _ = try FoundFile(resolving: FilePath("one/\(name)"), in: root)
       }
     }
   }

@@ -19,7 +19,7 @@ import Testing
     let found = try withDirectory(outer.path) {
       [
         try FoundFile(of: $0), try FoundFile(name: "file", in: $0),
-        try FoundFile(name: "point", in: $0), try FoundFile(name: "point/file", in: $0),
+        try FoundFile(name: "point", in: $0), try FoundFile(resolving: "point/file", in: $0),
       ]
     }
     for file in found[2...] {
@@ -70,7 +70,7 @@ import Testing
     for outcome in [Registration.Outcome.created, .existing] {
       for name in names {
         let file = try withDirectory(volume.path) {
-          try FoundFile(name: FilePath("\(name)/file"), in: $0)
+          try FoundFile(resolving: FilePath("\(name)/file"), in: $0)
         }
         let found = try test.store.register(file, on: id)
         #expect(found.outcome == outcome)

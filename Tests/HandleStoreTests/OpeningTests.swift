@@ -117,6 +117,10 @@ import Testing
       (.unsupportedVersion(found: 2, supported: 1), "release"), (.damaged("what"), "check"),
       (.torn("what"), "repair"), (.diskFull(path: path), "free some space"),
       (.tooManyOpenFiles, "RLIMIT_NOFILE"), (.tooManyReaders, "end some"),
+      (.badValue("name 1 or more"), "name 1"), (.unexpected("what"), "report it"),
+      (.tooManyFilesystems, "make another"),
+      (.foreignFile(path: path, remedy: "remove it"), "remove"),
+      (.unusableKeys(path: path, reason: "why"), "why"),
       (.notPermitted("what"), "CAP_DAC_READ_SEARCH"), (.system(.ioError, "what"), "what"),
     ]
     for (error, remedy) in errors {

@@ -180,6 +180,20 @@ import Testing
     #expect(report.findings.map(\.kind) == [.filesystem])
   }
 
+  @Test(.enabled(if: mayMount, "mounting needs root")) func asManyFilesystemsAsThereCanBe() throws {
+    let last = FilesystemID(rawValue: FilesystemID.maximum)
+    let identity = FilesystemIdentity(
+      magic: .ext, uuid: [UInt8](repeating: 1, count: 16), root: nil, volume: "")
+    let value = FilesystemRecord.encode(identity, last)
+    try copy.forge {
+      try $0.put($1.filesystems, UInt64(last.rawValue), value.words, size: value.size)
+    }
+    let volume = try Volume(.tmpfs)
+    let store = try Store(at: copy.path)
+    #expect(throws: StoreError.tooManyFilesystems) { try store.attach(volume.path) }
+    try store.close()
+  }
+
   // MARK: Whose data
 
   @Test func dataOfAnotherStore() throws {

@@ -1,3 +1,4 @@
+import CTestSupport
 import Glibc
 
 /// Whether a test that mounts filesystems or opens handles is to run: as root, and in CI always,
@@ -20,3 +21,10 @@ public func seed(usually usual: UInt64) -> UInt64 {
 public var isSanitized: Bool { dlsym(nil, "__tsan_init") != nil }
 
 private func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+/// Runs a body in this thread as a user who may open by handle, and may not mount (`CAP_SYS_ADMIN`).
+public func withoutAdmin<R>(_ body: () throws -> R) throws -> R {
+  guard ts_use_admin(0) == 0 else { throw CommandFailure(description: "capset failed") }
+  defer { precondition(ts_use_admin(1) == 0) }
+  return try body()
+}

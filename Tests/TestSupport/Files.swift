@@ -15,8 +15,8 @@ public struct NamedFile: Sendable {
   public init(_ name: String, in directory: FilePath) throws {
     self = try withDirectory(directory) { descriptor in
       try NamedFile(
-        name: name, handle: KernelFileHandle(name: FilePath(name), in: descriptor),
-        status: FileStatus(name: FilePath(name), in: descriptor))
+        name: name, handle: KernelFileHandle(resolving: FilePath(name), in: descriptor),
+        status: FileStatus(resolving: FilePath(name), in: descriptor))
     }
   }
 

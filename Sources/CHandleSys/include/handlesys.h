@@ -100,7 +100,8 @@ int hs_backing_close(int fuse, uint32_t id);
 int hs_socket_pair(int sockets[2]);
 /* A message of two words, and a descriptor where `fd` is not negative. */
 int hs_send_descriptor(int socket, const uint64_t words[2], int fd);
-/* Waits for one. Returns 1, or 0 where the other side is closed. `fd` is -1 where none came. */
+/* Waits for one. Returns 1, or 0 where the other side is closed; -EBADMSG for a message of another length.
+ * `fd` is -1 where none came. */
 int hs_receive_descriptor(int socket, uint64_t words[2], int *fd);
 
 /* flock(2), waiting. */
@@ -119,6 +120,9 @@ long hs_path_in(int descriptors, int fd, char *buffer, size_t length);
 /* fallocate(2), with FALLOC_FL_UNSHARE_RANGE where `unshare` is set. No error where the disk is full
  * and the file has all these blocks. */
 int hs_allocate(int fd, int64_t offset, int64_t length, int unshare);
+
+/* FALLOC_FL_PUNCH_HOLE: gives back the blocks of a range, which reads as zeros then. */
+int hs_punch_hole(int fd, int64_t offset, int64_t length);
 
 /* SEEK_DATA: the first offset at or behind `offset` that may hold another byte than 0; -ENXIO where there
  * is none. Moves the file's offset. */

@@ -91,7 +91,7 @@ extension Export {
   ) throws(StoreError) -> OpenedEntry {
     try gated {
       try Self.requireName(name)
-      guard name != "." && name != ".." else { throw StoreError.badName(name) }
+      guard name.isOneName else { throw StoreError.badName(name) }
       let directory = try admit(parent)
       for _ in 0..<Self.attempts {
         if !record.isReadOnly,
@@ -117,7 +117,7 @@ extension Export {
   private static let attempts = 1000
 
   private static func requireName(_ name: FilePath) throws {
-    guard (1...255).contains(name.length), name.components.count == 1, name.root == nil else {
+    guard name.length <= 255, name.isOneName || name == "." || name == ".." else {
       throw StoreError.badName(name)
     }
   }
@@ -156,11 +156,25 @@ extension Export {
     let subtree = layers[file.layer]
     if subtree.isRoot(file.file.status) { return file }
     guard file.file.type == .directory else { return try directory(of: file) }
-    guard let found = try subtree.find("..", in: file.file.descriptor) else {
-      throw GateRefusal.outside
+    do {
+      guard let found = try subtree.find("..", in: file.file.descriptor) else {
+        throw GateRefusal.outside
+      }
+      let inside = try subtree.requireInside(found) { [] }
+      return Admitted(file: inside, layer: file.layer, node: nil)
+    } catch StoreError.mountPoint {
+      return try covered(above: file)
     }
-    let inside = try subtree.requireInside(found) { [] }
-    return Admitted(file: inside, layer: file.layer, node: nil)
+  }
+
+  /// The directory above one, if something is mounted on it: the root, or the one on record.
+  private func covered(above file: Admitted) throws -> Admitted {
+    let subtree = layers[file.layer]
+    for candidate in [root, file.node?.parent].compactMap(\.self) {
+      let directory = try admit(candidate)
+      if subtree.has(directory.file, file.file) { return directory }
+    }
+    throw StoreError.mountPoint("..")
   }
 
   private func directory(of file: Admitted) throws -> Admitted {

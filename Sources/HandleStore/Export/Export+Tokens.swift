@@ -34,7 +34,8 @@ extension Export {
   ///   - form: how the token is to name the file.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``,
   ///   ``StoreError/tokenTooLong(_:limit:)``, ``StoreError/refused(_:)`` where the node is on no
-  ///   filesystem of the export, or its handle has a type that no filesystem makes.
+  ///   filesystem of the export, or its handle has a type that no filesystem makes;
+  ///   ``StoreError/unusableKeys(path:reason:)``.
   /// - Complexity: that of ``Store/node(_:)`` for the file and for its directory.
   public func token(
     for node: NodeID, form: TokenForm = .value(atMost: Token.maximumLength)
@@ -47,7 +48,7 @@ extension Export {
     guard let node = try store.find(id) else { throw StoreError.unknownNode(id) }
     guard node.state == .live else { throw StoreError.stale(id) }
     guard let layer = layer(on: node.filesystem) else { throw GateRefusal.outside }
-    let (key, secret) = try store.tokenKeys.signer(in: store.directory)
+    let (key, secret) = try store.tokenKeys.signer(in: store.directory, of: store.number)
     var fields = TokenFields(
       key: key, layer: UInt8(layer), fileType: UInt8(node.type.rawValue >> 12),
       export: record.id.rawValue, node: id)
@@ -80,8 +81,8 @@ extension Export {
   ///
   /// - Parameter token: what the client sent.
   /// - Throws: ``StoreError/refused(_:)`` with the check that refused it,
-  ///   ``StoreError/tooManyOpenFiles``, ``StoreError/notPermitted(_:)``, ``StoreError/damaged(_:)``,
-  ///   ``StoreError/closed``, ``StoreError/forked``.
+  ///   ``StoreError/unusableKeys(path:reason:)``, ``StoreError/tooManyOpenFiles``,
+  ///   ``StoreError/notPermitted(_:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: a few system calls; where the file has to be found by its name, O(entries of its
   ///   directory + depth).
   public func decode(_ token: Token) throws(StoreError) -> DecodedFile {

@@ -43,9 +43,10 @@ public final class Export: Sendable {
 extension Store {
   /// The exports of the store, in the order in which they were added.
   ///
-  /// - Throws: ``StoreError/damagedFile(path:_:)``, ``StoreError/system(_:_:)``.
+  /// - Throws: ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
+  ///   ``StoreError/system(_:_:)``.
   public func exports() throws(StoreError) -> [ExportRecord] {
-    try guarded { try ExportCatalog(in: directory).exports }
+    try guarded { try ExportCatalog(in: directory, of: number).exports }
   }
 
   /// Adds an export and opens it; the filesystems of its roots are attached.
@@ -58,7 +59,8 @@ extension Store {
   ///   - containment: how files are kept in it; `nil` for the cheapest way that is exact and can be had.
   ///   - id: the export's number on other servers that share its tokens; `nil` for a random one.
   /// - Throws: ``StoreError/badExport(_:)``, ``StoreError/readOnly``, what ``attach(_:)`` and
-  ///   ``register(_:on:parent:pinnedBy:)`` throw, ``StoreError/exposedKeys(path:)``.
+  ///   ``register(_:on:parent:pinnedBy:)`` throw, ``StoreError/exposedKeys(path:)``,
+  ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``.
   /// - Complexity: O(mounts + exports)
   public func addExport(
     _ name: String, roots: [FileDescriptor], isReadOnly: Bool = false,
@@ -78,7 +80,7 @@ extension Store {
     return try guarded {
       _ = try changing()
       return try cataloguing.withLock { _ in
-        var catalog = try ExportCatalog(in: directory)
+        var catalog = try ExportCatalog(in: directory, of: number)
         let id = try id ?? catalog.unusedID()
         guard !catalog.exports.contains(where: { $0.isNamed(name) || $0.id == id }) else {
           throw StoreError.badExport("the store has one of this name or number already")
@@ -117,11 +119,14 @@ extension Store {
   /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/notAttached(_:)``,
   ///   ``StoreError/staleHandle(_:)`` where its root was removed,
   ///   ``StoreError/unavailable(_:)`` where its containment cannot be had here, ``StoreError/damagedFile(path:_:)``,
-  ///   ``StoreError/exposedKeys(path:)``.
+  ///   ``StoreError/foreignFile(path:remedy:)``, ``StoreError/exposedKeys(path:)``.
   /// - Complexity: O(exports)
   public func openExport(_ name: String) throws(StoreError) -> Export {
     try guarded {
-      guard let record = try ExportCatalog(in: directory).exports.first(where: { $0.isNamed(name) })
+      guard
+        let record = try ExportCatalog(in: directory, of: number).exports.first(where: {
+          $0.isNamed(name)
+        })
       else { throw StoreError.noExport(name) }
       return try open(record)
     }
@@ -131,12 +136,12 @@ extension Store {
   /// opened from then on.
   ///
   /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/readOnly``, ``StoreError/diskFull(path:)``,
-  ///   ``StoreError/damagedFile(path:_:)``.
+  ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``.
   public func removeExport(_ name: String) throws(StoreError) {
     try guarded {
       _ = try changing()
       try cataloguing.withLock { _ in
-        var catalog = try ExportCatalog(in: directory)
+        var catalog = try ExportCatalog(in: directory, of: number)
         guard let index = catalog.exports.firstIndex(where: { $0.isNamed(name) }) else {
           throw StoreError.noExport(name)
         }
@@ -147,7 +152,7 @@ extension Store {
   }
 
   private func open(_ record: ExportRecord) throws -> Export {
-    try tokenKeys.load(in: directory, make: writer != nil)
+    try tokenKeys.load(in: directory, of: number, make: writer != nil)
     let layers = try record.layers.map { try subtree($0, record.containment) }
     return Export(record, layers, root: try heldRoot(of: layers[0]), in: self)
   }

@@ -48,10 +48,14 @@ struct ExportCatalog {
   private static let fileName: FilePath.Component = "exports"
   private static let title = "handlestore exports 1"
 
+  private let store: UInt64
   var exports: [ExportRecord] = []
 
-  /// The catalog of a store; an empty one where the store has none.
-  init(in directory: OpenDirectory) throws(StoreError) {
+  /// The catalog of a store; an empty one if the store has none.
+  ///
+  /// - Parameter store: the store's number.
+  init(in directory: OpenDirectory, of store: UInt64) throws(StoreError) {
+    self.store = store
     let path = directory.path(of: Self.fileName)
     let text: String
     do throws(Errno) {
@@ -61,10 +65,17 @@ struct ExportCatalog {
     } catch {
       throw StoreError(error, "reading \(path)")
     }
-    guard let exports = Self.parse(text) else {
+    guard let (owner, exports) = Self.parse(text) else {
       throw .damagedFile(
         path: path,
         "take it from a backup, or remove it and add the exports again with their numbers")
+    }
+    guard owner == store else {
+      throw .foreignFile(
+        path: path,
+        remedy:
+          "its exports name filesystems by that store's numbers: remove it, and add the exports "
+          + "again (`handlestore export add --id`)")
     }
     self.exports = exports
   }
@@ -74,7 +85,7 @@ struct ExportCatalog {
   }
 
   private var text: String {
-    var body = Self.title + "\n"
+    var body = "\(Self.title)\n\(SmallFile.line(store: store))\n"
     for export in exports {
       body += "export \(export.id) \(export.isReadOnly ? "ro" : "rw") "
       body += "\(export.containment?.rawValue ?? "automatic") \(export.name)\n"
@@ -86,12 +97,14 @@ struct ExportCatalog {
   }
 
   /// By bytes: a blank before a combining character is no blank to a `Character`.
-  private static func parse(_ text: String) -> [ExportRecord]? {
+  private static func parse(_ text: String) -> (store: UInt64, exports: [ExportRecord])? {
     guard let body = SmallFile.unsealed(text) else { return nil }
     let lines = body.utf8.split(separator: UInt8(ascii: "\n"))
-    guard lines.first?.elementsEqual(title.utf8) ?? false else { return nil }
+    guard lines.first?.elementsEqual(title.utf8) ?? false, lines.count > 1,
+      let store = SmallFile.store(line: Substring(lines[1]))
+    else { return nil }
     var exports: [ExportRecord] = []
-    for line in lines.dropFirst() {
+    for line in lines.dropFirst(2) {
       if let export = export(line) {
         exports.append(export)
       } else if let layer = layer(line), let last = exports.popLast() {
@@ -100,7 +113,7 @@ struct ExportCatalog {
         return nil
       }
     }
-    return exports.contains { $0.layers.isEmpty } ? nil : exports
+    return exports.contains { $0.layers.isEmpty } ? nil : (store, exports)
   }
 
   /// Up to so many words of a line; the last one goes to its end.

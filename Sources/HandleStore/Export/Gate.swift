@@ -33,7 +33,7 @@ extension Export {
 
   func admit(_ token: Token) throws -> Admitted {
     let fields = try TokenFields(token.bytes)
-    guard let key = store.tokenKeys.key(fields.key, in: store.directory) else {
+    guard let key = try store.tokenKeys.key(fields.key, in: store.directory, of: store.number) else {
       throw GateRefusal.key
     }
     guard TokenFields.isSigned(token.bytes, key, store: store.number) else {

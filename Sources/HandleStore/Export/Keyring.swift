@@ -3,7 +3,8 @@ public import SystemPackage
 /// The keys under which a store's tokens are signed: one signs, and all are good for checking.
 ///
 /// They stand in the file `keys` of the store's directory, which only its owner may read
-/// (Docs/Format.md). Several servers of one export share their keys by having the same in that file.
+/// (Docs/Format.md). Several servers of one export share their keys
+/// (``share(from:withStoreAt:)``); a file that was copied from another store is refused.
 public struct Keyring: Sendable {
   /// The ids of all keys, in the order in which they came.
   public var ids: [UInt8] { keys.map(\.id) }
@@ -11,12 +12,15 @@ public struct Keyring: Sendable {
   public private(set) var signer: UInt8
 
   private var keys: [(id: UInt8, key: AuthenticationKey)]
+  /// The number of the store that they are of.
+  private var store: UInt64
 
   /// The most keys: a token names its key in a byte.
   public static let maximumCount = 256
 
   /// A ring with one new key.
-  init() {
+  private init(of store: UInt64) {
+    self.store = store
     keys = [(1, .random())]
     signer = 1
   }
@@ -51,8 +55,24 @@ extension Keyring {
   private static let name: FilePath.Component = "keys"
   private static let formatVersion = 1
 
-  /// The ring in a store's directory, or `nil` where there is none yet.
-  static func read(in directory: OpenDirectory) throws(StoreError) -> Keyring? {
+  /// The ring in a store's directory, or `nil` if there is none yet.
+  ///
+  /// - Parameter store: the store's number.
+  static func read(in directory: OpenDirectory, of store: UInt64) throws(StoreError) -> Keyring? {
+    guard let ring = try read(name, in: directory) else { return nil }
+    guard ring.store == store else {
+      throw .foreignFile(
+        path: directory.path(of: name),
+        remedy: "to take over the keys in it, run `handlestore key share` with it as FROM; to do "
+          + "without them, remove it: then no token that they signed is good here")
+    }
+    return ring
+  }
+
+  /// The ring in a file, of whatever store that is.
+  private static func read(
+    _ name: FilePath.Component, in directory: OpenDirectory
+  ) throws(StoreError) -> Keyring? {
     let path = directory.path(of: name)
     let file: (text: String, status: FullStatus)
     do throws(Errno) {
@@ -72,12 +92,17 @@ extension Keyring {
     return ring
   }
 
+  /// The number of the store that the keys in a directory are of, if they can be read.
+  static func store(in directory: OpenDirectory) -> UInt64? {
+    (try? read(name, in: directory))??.store
+  }
+
   func write(in directory: OpenDirectory) throws(StoreError) {
     try SmallFile.write(Self.name, in: directory) { _ in text }
   }
 
   private var text: String {
-    var body = "handlestore keys \(Self.formatVersion)\n"
+    var body = "handlestore keys \(Self.formatVersion)\n\(SmallFile.line(store: store))\n"
     for (id, key) in keys {
       body += "key \(id) \(Hexadecimal.string(key.bytes))\(id == signer ? " signs" : "")\n"
     }
@@ -87,10 +112,13 @@ extension Keyring {
   private init?(text: String) {
     guard let body = SmallFile.unsealed(text) else { return nil }
     let lines = body.split(separator: "\n")
-    guard lines.first == "handlestore keys \(Self.formatVersion)" else { return nil }
+    guard lines.first == "handlestore keys \(Self.formatVersion)", lines.count > 1,
+      let store = SmallFile.store(line: lines[1])
+    else { return nil }
+    self.store = store
     keys = []
     var signer: UInt8?
-    for line in lines.dropFirst() {
+    for line in lines.dropFirst(2) {
       let words = line.split(separator: " ")
       guard (3...4).contains(words.count), words[0] == "key", let id = UInt8(words[1]),
         let bytes = Hexadecimal.bytes(words[2]), let key = AuthenticationKey(bytes: bytes),
@@ -111,9 +139,11 @@ extension Keyring {
   ///
   /// - Returns: `nil` where the store has none yet: the first export makes one.
   /// - Throws: ``StoreError/noStore(path:)``, ``StoreError/exposedKeys(path:)``,
-  ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/system(_:_:)``.
+  ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
+  ///   ``StoreError/system(_:_:)``.
   public init?(ofStoreAt path: FilePath) throws(StoreError) {
-    guard let ring = try Self.read(in: try Self.store(at: path)) else { return nil }
+    let (directory, store) = try Self.store(at: path)
+    guard let ring = try Self.read(in: directory, of: store) else { return nil }
     self = ring
   }
 
@@ -129,8 +159,8 @@ extension Keyring {
   public static func rotate(ofStoreAt path: FilePath, keeping keep: Int = 1) throws(StoreError)
     -> Keyring
   {
-    try changing(path) { ring in
-      guard ring != nil else { return ring = Keyring() }
+    try changing(path) { ring, store in
+      guard ring != nil else { return ring = Keyring(of: store) }
       ring?.rotate(keeping: keep)
     }
   }
@@ -141,9 +171,9 @@ extension Keyring {
   /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws.
   @discardableResult
   public static func add(ofStoreAt path: FilePath) throws(StoreError) -> Keyring {
-    try changing(path) { ring in
+    try changing(path) { ring, store in
       if ring == nil {
-        ring = Keyring()
+        ring = Keyring(of: store)
       } else if ring?.keys.count ?? 0 < maximumCount {
         ring?.add()
       }
@@ -158,43 +188,78 @@ extension Keyring {
     guard let ring = try Keyring(ofStoreAt: path), ring.key(id) != nil else {
       throw .noKey(id, path: path)
     }
-    return try changing(path) { if $0?.key(id) != nil { $0?.signer = id } }
+    return try changing(path) { ring, _ in if ring?.key(id) != nil { ring?.signer = id } }
   }
 
   /// Gives a store the keys of another one, so that each takes the tokens by value that the other
-  /// signed. Its own keys go.
+  /// signed. Its own keys go, whatever state their file is in.
   ///
+  /// - Parameters:
+  ///   - other: the other store's directory, or its file `keys` by itself: a copy that was kept of it,
+  ///     or one that was put into this store's directory.
+  ///   - path: the store's directory.
   /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws, for either.
   @discardableResult
   public static func share(from other: FilePath, withStoreAt path: FilePath) throws(StoreError)
     -> Keyring
   {
-    guard let theirs = try Keyring(ofStoreAt: other) else { throw .noKeys(path: other) }
-    return try changing(path) { $0 = theirs }
+    guard var theirs = try Self.theirs(other) else { throw .noKeys(path: other) }
+    let (directory, store) = try Self.store(at: path)
+    return try locked(directory) { () throws(StoreError) in
+      theirs.store = store
+      return theirs
+    }
+  }
+
+  /// The ring of another store, or in a file of keys by itself.
+  private static func theirs(_ path: FilePath) throws(StoreError) -> Keyring? {
+    if (try? OpenDirectory(path)) == nil, let name = path.lastComponent,
+      let directory = try? OpenDirectory(
+        path.removingLastComponent().isEmpty ? "." : path.removingLastComponent()),
+      directory.has(name)
+    {
+      return try read(name, in: directory)
+    }
+    return try Keyring(ofStoreAt: path)
   }
 
   /// The ring of a store, with a first key if it has none.
-  static func readOrMake(in directory: OpenDirectory) throws(StoreError) -> Keyring {
-    if let ring = try read(in: directory) { return ring }
-    return try changing(directory) { $0 = $0 ?? Keyring() }
+  static func readOrMake(in directory: OpenDirectory, of store: UInt64) throws(StoreError) -> Keyring
+  {
+    if let ring = try read(in: directory, of: store) { return ring }
+    return try changing(directory, store) { ring, store in ring = ring ?? Keyring(of: store) }
   }
 
-  private static func store(at path: FilePath) throws(StoreError) -> OpenDirectory {
+  /// A store's directory and number.
+  private static func store(
+    at path: FilePath
+  ) throws(StoreError) -> (OpenDirectory, UInt64) {
     let directory = try OpenDirectory(ofStoreAt: path)
-    guard try StateFile.read(in: directory) != nil else { throw .noStore(path: path) }
-    return directory
+    guard let state = try StateFile.read(in: directory) else { throw .noStore(path: path) }
+    return (directory, state.store)
   }
 
   private static func changing(
-    _ path: FilePath, _ body: (inout Keyring?) -> Void
+    _ path: FilePath, _ body: (inout Keyring?, _ store: UInt64) -> Void
   ) throws(StoreError) -> Keyring {
-    try changing(store(at: path), body)
+    let (directory, store) = try store(at: path)
+    return try changing(directory, store, body)
   }
 
-  /// Changes the file, one process at a time: the lock is on the file `writer`, which a server that has
-  /// the store open does not lock.
   private static func changing(
-    _ directory: OpenDirectory, _ body: (inout Keyring?) -> Void
+    _ directory: OpenDirectory, _ store: UInt64, _ body: (inout Keyring?, _ store: UInt64) -> Void
+  ) throws(StoreError) -> Keyring {
+    try locked(directory) { () throws(StoreError) in
+      var ring = try read(in: directory, of: store)
+      body(&ring, store)
+      return ring
+    }
+  }
+
+  /// Writes what a body makes, one process at a time: the lock is on the file `writer`, which a server
+  /// that has the store open does not lock.
+  private static func locked(
+    _ directory: OpenDirectory, _ body: () throws(StoreError) -> Keyring?
   ) throws(StoreError) -> Keyring {
     let lock: OwnedDescriptor
     do throws(Errno) {
@@ -204,9 +269,7 @@ extension Keyring {
       throw StoreError(error, "locking \(directory.path(of: "writer"))")
     }
     defer { withExtendedLifetime(lock) {} }
-    var ring = try read(in: directory)
-    body(&ring)
-    guard let ring else { throw .noKeys(path: directory.path) }
+    guard let ring = try body() else { throw .noKeys(path: directory.path) }
     try ring.write(in: directory)
     return ring
   }

@@ -31,7 +31,9 @@ extension Subtree {
     }
     if place(of: file) == .below { return file }
     // The kernel may know another name, which is inside.
-    if findsNames, let named = try opened(file.handle, below: true), place(of: named) == .below {
+    if asksKernel, findsNames, let named = try opened(file.handle, below: true),
+      place(of: named) == .below
+    {
       return named
     }
     if let found = try findByPath(file) { return found }
@@ -43,7 +45,7 @@ extension Subtree {
 
   /// Where a file is on the private mount; `nil` where there is none or the kernel does not tell.
   private func place(of file: SubtreeFile) -> PlaceOnMount? {
-    guard isPrivate else { return nil }
+    guard asksKernel else { return nil }
     return try? SystemCalls.place(
       of: file.descriptor.descriptor, in: descriptors.descriptor)
   }
@@ -63,7 +65,7 @@ extension Subtree {
   /// root it gives no `..` (`path_connected` in `fs/namei.c`).
   func isInside(_ directory: OwnedDescriptor, _ status: FullStatus) throws -> Bool {
     if isRoot(status) { return true }
-    if isPrivate && !isWhole { return try WayUp.above(directory) != nil }
+    if asksKernel && !isWhole { return try WayUp.above(directory) != nil }
     return try leadsToRoot(directory)
   }
 
@@ -105,17 +107,26 @@ extension Subtree {
   /// The file by the name under which the kernel knows it, if that is inside.
   private func findByPath(_ file: SubtreeFile) throws -> SubtreeFile? {
     guard let path = try? SystemCalls.path(of: file.descriptor.descriptor),
-      let last = path.lastComponent
+      let below = below(path), let last = below.lastComponent
     else { return nil }
-    let above = path.removingLastComponent()
-    let below = FilePath(".").pushing(FilePath(root: nil, above.components))
+    let above = FilePath(".").pushing(below.removingLastComponent())
     guard
       let directory = try optional({ () throws(Errno) in
-        try SystemCalls.open(
-          isPrivate ? below : above, in: root.descriptor, flags: SystemCalls.path)
+        try SystemCalls.open(above, in: root.descriptor, flags: SystemCalls.path)
       }).map({ OwnedDescriptor($0) })
     else { return nil }
     return try confirm(file, FilePath(root: nil, [last]), in: directory)
+  }
+
+  /// What follows the root's path in a path that the kernel gave; `nil` if that is elsewhere. To be looked
+  /// up from the root on: something may be mounted over the root.
+  private func below(_ path: FilePath) -> FilePath? {
+    guard !isPrivate else { return FilePath(root: nil, path.components) }
+    var path = path
+    guard let top = try? SystemCalls.path(of: root.descriptor), path.removePrefix(top) else {
+      return nil
+    }
+    return path
   }
 
   /// The file by a name in a directory, if it has one there and the directory is inside.

@@ -14,11 +14,13 @@ final class Subtree: Sendable {
   let root: OwnedDescriptor
   /// Keeps the private mount.
   private let tree: OwnedDescriptor?
-  /// Whether ``root`` is on a private mount, where a file's path tells whether it is inside.
+  /// Whether ``root`` is on a private mount, on which nothing else is mounted.
   let isPrivate: Bool
+  /// Whether the kernel is asked what is below the root of the private mount.
+  var asksKernel: Bool { isPrivate && containment != .walk }
   /// Whether the kernel looks for a name that is inside, where it is asked to.
   let findsNames: Bool
-  private let rootStatus: FullStatus
+  let rootStatus: FullStatus
   /// `/proc/self/fd`.
   let descriptors: OwnedDescriptor
   let verified: VerifiedFiles?
@@ -38,10 +40,9 @@ final class Subtree: Sendable {
     self.isWhole = isWhole
     descriptors = OwnedDescriptor(
       try SystemCalls.open("/proc/self/fd", flags: SystemCalls.directory))
-    let mount =
-      wanted == .walk
-      ? nil
-      : try Self.available { () throws(Errno) in try SystemCalls.cloneMount(of: directory) }
+    let mount = try Self.available { () throws(Errno) in
+      try SystemCalls.cloneMount(of: directory)
+    }
     tree = mount?.tree
     isPrivate = mount != nil
     if let mount {

@@ -3,6 +3,9 @@ internal import SystemPackage
 
 /// The keys of an open store, as they are in its file: looked at once a second, so that a key that was
 /// rotated out is refused by a server that goes on running.
+///
+/// Keys that cannot be read are no keys: one that was revoked must not stay good because the file that
+/// says so is gone. Each use fails then, and looks at the file again.
 final class TokenKeys: Sendable {
   private struct State {
     var ring: Keyring?
@@ -10,10 +13,31 @@ final class TokenKeys: Sendable {
     var read: UInt64 = 0
     var readForUnknown: UInt64 = 0
 
-    /// Reads the file again. Where it cannot be read, the keys stay as they were: to open the export
-    /// again says why.
-    mutating func reload(_ directory: OpenDirectory) {
-      if let found = try? Keyring.read(in: directory) { ring = found }
+    /// Takes the keys that are in the file; none if it cannot be read.
+    mutating func reload(_ directory: OpenDirectory, _ store: UInt64) throws {
+      ring = nil
+      guard let found = try Keyring.read(in: directory, of: store) else {
+        throw StoreError.noKeys(path: directory.path)
+      }
+      ring = found
+    }
+
+    /// The keys, as they were in the file a second ago or later.
+    mutating func current(_ directory: OpenDirectory, _ store: UInt64) throws -> Keyring {
+      // Read the clock under the lock: another thread may have read the file since.
+      let now = SystemCalls.now
+      if let ring, now - read < TokenKeys.second { return ring }
+      read = now
+      do {
+        try reload(directory, store)
+      } catch StoreError.tooManyOpenFiles {
+        throw StoreError.tooManyOpenFiles
+      } catch {
+        throw StoreError.unusableKeys(
+          path: directory.path, reason: StoreError(any: error, path: directory.path).description)
+      }
+      guard let ring else { throw StoreError.noKeys(path: directory.path) }
+      return ring
     }
   }
 
@@ -22,44 +46,31 @@ final class TokenKeys: Sendable {
   private let state = Mutex(State())
 
   /// Reads the keys, and makes the first one where there are none.
-  func load(in directory: OpenDirectory, make: Bool) throws {
-    guard let ring = try make ? Keyring.readOrMake(in: directory) : Keyring.read(in: directory)
-    else {
-      throw StoreError.noKeys(path: directory.path)
-    }
-    state.withLock { state in
-      state.ring = ring
+  func load(in directory: OpenDirectory, of store: UInt64, make: Bool) throws {
+    try state.withLock { state in
+      if make { _ = try Keyring.readOrMake(in: directory, of: store) }
+      try state.reload(directory, store)
       state.read = SystemCalls.now
     }
   }
 
-  func signer(in directory: OpenDirectory) throws -> (id: UInt8, key: AuthenticationKey) {
-    guard let ring = ring(in: directory) else { throw StoreError.noKeys(path: directory.path) }
+  func signer(in directory: OpenDirectory, of store: UInt64) throws -> (id: UInt8, key: AuthenticationKey) {
+    let ring = try state.withLock { try $0.current(directory, store) }
     return (ring.signer, ring.signing)
   }
 
   /// The key of an id. One that is not known may just have come: but a client may name what it likes, so
   /// the file is not read more than once a second for that.
-  func key(_ id: UInt8, in directory: OpenDirectory) -> AuthenticationKey? {
-    if let key = ring(in: directory)?.key(id) { return key }
-    let now = SystemCalls.now
-    return state.withLock { state -> AuthenticationKey? in
+  func key(
+    _ id: UInt8, in directory: OpenDirectory, of store: UInt64
+  ) throws -> AuthenticationKey? {
+    try state.withLock { state in
+      if let key = try state.current(directory, store).key(id) { return key }
+      let now = SystemCalls.now
       guard now - state.readForUnknown >= Self.second else { return nil }
       state.readForUnknown = now
-      state.reload(directory)
-      return state.ring?.key(id)
-    }
-  }
-
-  private func ring(in directory: OpenDirectory) -> Keyring? {
-    let now = SystemCalls.now
-    return state.withLock { state in
-      // In this order: another thread may have read it since.
-      if now > state.read, now - state.read >= Self.second {
-        state.read = now
-        state.reload(directory)
-      }
-      return state.ring
+      state.read = 0
+      return try state.current(directory, store).key(id)
     }
   }
 }
@@ -68,9 +79,9 @@ extension Store {
   /// Takes up at once what is in the file of keys, rather than within a second.
   ///
   /// - Throws: ``StoreError/noKeys(path:)``, ``StoreError/exposedKeys(path:)``,
-  ///   ``StoreError/damagedFile(path:_:)``,
-  ///   ``StoreError/system(_:_:)``. Then the keys stay as they were.
+  ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
+  ///   ``StoreError/system(_:_:)``. Then no token is signed or taken until the file can be read.
   public func reloadKeys() throws(StoreError) {
-    try guarded { try tokenKeys.load(in: directory, make: false) }
+    try guarded { try tokenKeys.load(in: directory, of: number, make: false) }
   }
 }

@@ -35,9 +35,14 @@ struct WayUp {
         Step(
           inode: status.inode, device: status.device, before: status.changed,
           after: status.changed))
-      guard let above = try Self.above(directory) else { return }
+      let next = try subtree.next(above: directory, status)
       steps[steps.count - 1].after = try FullStatus(of: directory.descriptor).changed
-      directory = above
+      switch next {
+      case .directory(let above): directory = above
+      case .root: isInside = true
+      case .nothing: break
+      }
+      guard case .directory = next else { return }
     }
   }
 

@@ -16,10 +16,9 @@ struct Backup {
     do throws(Errno) {
       try SystemCalls.makeDirectory(path, mode: 0o700)
     } catch .fileExists {
-    } catch .noSpace, .diskQuotaExceeded {
-      throw StoreError.diskFull(path: path)
     } catch {
-      throw StoreError(error, "making \(path)")
+      throw error.isDiskFull
+        ? StoreError.diskFull(path: path) : StoreError(error, "making \(path)")
     }
     do throws(Errno) {
       directory = try OpenDirectory(path)
@@ -42,15 +41,15 @@ struct Backup {
     state.session = .closed
     state.directory = nil
     try state.write(in: directory)
-    try copyExports()
+    try copyExports(of: state.store)
     try directory.syncParent()
   }
 
   /// With its exports and keys, the copy takes the tokens of the original.
-  private func copyExports() throws {
-    let catalog = try ExportCatalog(in: original)
+  private func copyExports(of store: UInt64) throws {
+    let catalog = try ExportCatalog(in: original, of: store)
     if !catalog.exports.isEmpty { try catalog.write(in: directory) }
-    try Keyring.read(in: original)?.write(in: directory)
+    try Keyring.read(in: original, of: store)?.write(in: directory)
   }
 
   /// Removes what was made of a backup that failed.

@@ -22,7 +22,7 @@ extension Store {
         try backup.finish()
       } catch {
         backup.remove()
-        throw error as? Errno == .noSpace ? StoreError.diskFull(path: path) : error
+        throw (error as? Errno)?.isDiskFull ?? false ? StoreError.diskFull(path: path) : error
       }
     }
   }

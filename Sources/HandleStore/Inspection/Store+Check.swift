@@ -9,7 +9,7 @@ extension Store {
   /// - Parameters:
   ///   - path: the store's directory.
   ///   - limit: how many findings to describe at the most; all are counted.
-  /// - Throws: ``StoreError/noStore(path:)``, ``StoreError/notAStore(path:reason:)``,
+  /// - Throws: ``StoreError/badValue(_:)`` for a negative number, ``StoreError/noStore(path:)``, ``StoreError/notAStore(path:reason:)``,
   ///   ``StoreError/unsupportedVersion(found:supported:)``; ``StoreError/alreadyOpen(path:)`` where
   ///   this process has the store open; ``StoreError/inUse(path:pid:)``
   ///   where a process writes and no snapshot can be had; ``StoreError/system(_:_:)``. Damage is no
@@ -19,7 +19,9 @@ extension Store {
   public static func check(
     at path: FilePath, findings limit: Int = 1000
   ) throws(StoreError) -> CheckReport {
-    precondition(limit >= 0, "a number of findings is not negative")
+    guard limit >= 0 else {
+      throw .badValue("\(limit) findings cannot be described; name 0 or more")
+    }
     let directory = try OpenDirectory(ofStoreAt: path)
     let claim = try OpenStoreClaim(directory)
     defer { withExtendedLifetime(claim) {} }

@@ -21,8 +21,6 @@ extension Store {
     defer { withExtendedLifetime(claim) {} }
     do {
       return try StoreRepair(directory).run()
-    } catch Errno.noSpace {
-      throw .diskFull(path: path)
     } catch {
       throw StoreError(any: error, path: path)
     }

@@ -50,7 +50,9 @@ struct StoreRepair {
     let salvage = try original().map { Salvage($0, into: found) }
     try salvage?.run(lost: Harvest(in: work.makeDirectory("lost"), .unanimous))
     var rebuild = try Rebuild(in: work.makeDirectory("new"), found, salvage?.filesystems ?? [:])
-    let store = salvage?.store ?? old.state?.store ?? .random(in: 1...UInt64.max)
+    let store =
+      salvage?.store ?? old.state?.store ?? Keyring.store(in: directory)
+      ?? .random(in: 1...UInt64.max)
     try rebuild.run(store: store, hasAllWatches: salvage?.hasAllWatches ?? false)
     return Result(
       store: store, highest: salvage?.highest ?? 0, expected: salvage?.expected ?? 0,

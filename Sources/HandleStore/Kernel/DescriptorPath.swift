@@ -42,6 +42,38 @@ public struct DescriptorPath: Hashable, Sendable {
 }
 
 extension FilePath {
+  /// The name of an entry of a directory, as a client sent it. Another `FilePath` ends at its first zero
+  /// byte, and leaves out what follows.
+  ///
+  /// - Parameter bytes: one component, byte for byte; it need not be UTF-8.
+  /// - Returns: `nil` if there are none, if they are `.` or `..`, or if there is a slash or a zero among
+  ///   them.
+  public init?(name bytes: some Sequence<UInt8>) {
+    let bytes = Array(bytes)
+    guard !bytes.contains(0) else { return nil }
+    let terminated: [CChar] = bytes.map { CChar(bitPattern: $0) } + [0]
+    self.init(platformString: terminated)
+    // A slash at the end is no part of a path any more.
+    guard length == bytes.count, isOneName else { return nil }
+  }
+
+  /// Whether this is one component, which can be the name of an entry of a directory: not empty, not `.`
+  /// or `..`, and without a slash.
+  var isOneName: Bool {
+    let (bytes, dot) = (bytes, UInt8(ascii: "."))
+    return !bytes.isEmpty && bytes != [dot] && bytes != [dot, dot]
+      && !bytes.contains(UInt8(ascii: "/"))
+  }
+
+  func requireOneName() throws(Errno) {
+    guard isOneName else { throw .invalidArgument }
+  }
+
+  /// An empty path would mean the directory itself to the kernel.
+  func requirePath() throws(Errno) {
+    guard !isEmpty else { throw .noSuchFileOrDirectory }
+  }
+
   /// The path's bytes as the kernel has them, which need not be UTF-8; without the zero at the end.
   ///
   /// - Complexity: O(bytes)

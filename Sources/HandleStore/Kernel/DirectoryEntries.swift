@@ -39,7 +39,9 @@ public struct DirectoryEntries {
       if offset == filled {
         offset = 0
         filled = Int(
-          try checked(unsafe hs_read_directory(descriptor.rawValue, &buffer, buffer.count)))
+          try retried {
+            unsafe hs_read_directory(descriptor.rawValue, &buffer, buffer.count)
+          })
         if filled == 0 { return nil }
       }
       let head = head()

@@ -7,10 +7,20 @@ extension FileStatus {
     self.init(try FullStatus(of: descriptor))
   }
 
-  /// `statx(2)` on a name in a directory. A last symbolic link is not followed.
+  /// `statx(2)` on a name in a directory: one component, not `.` or `..`. A symbolic link is not
+  /// followed.
+  ///
+  /// - Throws: `EINVAL` if the name is anything else, and what `statx(2)` gives.
   public init(name: FilePath, in directory: FileDescriptor) throws(Errno) {
-    guard !name.isEmpty else { throw .noSuchFileOrDirectory }
+    try name.requireOneName()
     self.init(try FullStatus(directory, name))
+  }
+
+  /// `statx(2)` on what a path leads to, resolved as by ``FoundFile/init(resolving:in:)``: never for
+  /// what a client sent.
+  public init(resolving path: FilePath, in directory: FileDescriptor) throws(Errno) {
+    try path.requirePath()
+    self.init(try FullStatus(directory, path))
   }
 
   init(_ full: FullStatus) {
@@ -26,16 +36,17 @@ struct FullStatus {
 
   init(_ directory: FileDescriptor, _ name: FilePath, follow: Bool = false) throws(Errno) {
     var raw = hs_status()
-    try checked(
+    try retried {
       unsafe name.withPlatformString {
         unsafe hs_status_of(directory.rawValue, $0, follow ? 1 : 0, &raw)
-      })
+      }
+    }
     self.raw = raw
   }
 
   init(of descriptor: FileDescriptor) throws(Errno) {
     var raw = hs_status()
-    try checked(unsafe hs_status_of(descriptor.rawValue, "", 0, &raw))
+    try retried { unsafe hs_status_of(descriptor.rawValue, "", 0, &raw) }
     self.raw = raw
   }
 
@@ -64,9 +75,11 @@ struct FilesystemStatus {
   var free: UInt64
 
   init(of descriptor: FileDescriptor) throws(Errno) {
-    var magic: UInt64 = 0
-    (fsid, free) = (0, 0)
-    try checked(unsafe hs_filesystem_of(descriptor.rawValue, &magic, &fsid, &free))
+    var (magic, fsid, free): (UInt64, UInt64, UInt64) = (0, 0, 0)
+    try retried {
+      unsafe hs_filesystem_of(descriptor.rawValue, &magic, &fsid, &free)
+    }
+    (self.fsid, self.free) = (fsid, free)
     self.magic = FilesystemMagic(rawValue: UInt32(magic))
   }
 }

@@ -27,25 +27,42 @@ public struct FoundFile: Sendable {
   /// happens to the file: it is opened as a path (`O_PATH | O_NOFOLLOW`).
   ///
   /// - Parameters:
-  ///   - name: one component or a relative path.
+  ///   - name: one component, not `.` or `..`.
   ///   - directory: an open directory, `O_PATH` too.
-  /// - Throws: what ``init(of:)`` throws, and `ENOENT`, `ENOTDIR`, `EACCES`, `EMFILE`.
+  /// - Throws: `EINVAL` if the name is anything else, what ``init(of:)`` throws, and `ENOENT`,
+  ///   `ENOTDIR`, `EACCES`, `EMFILE`.
   /// - Complexity: four system calls, about 4 µs. Any thread.
   public init(name: FilePath, in directory: FileDescriptor) throws(Errno) {
-    guard !name.isEmpty else { throw .noSuchFileOrDirectory }
+    try name.requireOneName()
+    try self.init(resolving: name, in: directory)
+  }
+
+  /// Takes handle and status of what a path leads to, whatever that is: an absolute path starts at the
+  /// root of the process, `..` goes up, and symbolic links are followed but for the last one. For paths
+  /// of the server's own, never for what a client sent.
+  ///
+  /// - Parameters:
+  ///   - path: an absolute path, or one that starts in `directory`.
+  ///   - directory: an open directory, `O_PATH` too.
+  /// - Throws: what ``init(of:)`` throws, and `ENOENT`, `ENOTDIR`, `ELOOP`, `EACCES`, `EMFILE`.
+  /// - Complexity: four system calls, about 4 µs. Any thread.
+  public init(resolving path: FilePath, in directory: FileDescriptor) throws(Errno) {
+    try path.requirePath()
     let file = OwnedDescriptor(
-      try SystemCalls.open(name, in: directory, flags: SystemCalls.pathOfName))
+      try SystemCalls.open(path, in: directory, flags: SystemCalls.pathOfName))
     try self.init(of: file.descriptor)
   }
 
-  /// The mount on which a name leads to a file (`statx(2)`), as ``mount`` has it: also where the
-  /// filesystem there makes no handles.
+  /// The mount on which a path leads to a file (`statx(2)`), as ``mount`` has it: also if the
+  /// filesystem there makes no handles. The path is resolved as by ``init(resolving:in:)``.
   ///
   /// - Throws: `ENOENT`, `ENOTDIR`, `EACCES`.
   /// - Complexity: one system call. Any thread.
-  public static func mount(of name: FilePath, in directory: FileDescriptor) throws(Errno) -> Int32 {
-    guard !name.isEmpty else { throw .noSuchFileOrDirectory }
-    return Int32(truncatingIfNeeded: try FullStatus(directory, name).mount)
+  public static func mount(
+    resolving path: FilePath, in directory: FileDescriptor
+  ) throws(Errno) -> Int32 {
+    try path.requirePath()
+    return Int32(truncatingIfNeeded: try FullStatus(directory, path).mount)
   }
 }
 

@@ -12,19 +12,29 @@ extension KernelFileHandle {
     self = try Self.make(descriptor, "").handle
   }
 
-  /// `name_to_handle_at(2)` on a name in a directory. A last symbolic link is not followed.
+  /// `name_to_handle_at(2)` on a name in a directory. A symbolic link is not followed.
   ///
   /// - Parameters:
-  ///   - name: one component or a relative path.
+  ///   - name: one component, not `.` or `..`.
   ///   - directory: an open directory, `O_PATH` too.
   ///   - connectable: ask for a handle that names the parent too (`AT_HANDLE_CONNECTABLE`, Linux 6.13;
   ///     ext4, XFS and btrfs). The kernel makes one by a name only, not of a descriptor.
-  /// - Throws: what ``init(of:)`` throws, and `ENOENT`, `ENOTDIR`, `EACCES`.
+  /// - Throws: `EINVAL` if the name is anything else, what ``init(of:)`` throws, and `ENOENT`, `ENOTDIR`,
+  ///   `EACCES`.
   public init(
     name: FilePath, in directory: FileDescriptor, connectable: Bool = false
   ) throws(Errno) {
-    guard !name.isEmpty else { throw .noSuchFileOrDirectory }
+    try name.requireOneName()
     self = try Self.make(directory, name, connectable: connectable).handle
+  }
+
+  /// `name_to_handle_at(2)` on what a path leads to, resolved as by ``FoundFile/init(resolving:in:)``:
+  /// never for what a client sent.
+  public init(
+    resolving path: FilePath, in directory: FileDescriptor, connectable: Bool = false
+  ) throws(Errno) {
+    try path.requirePath()
+    self = try Self.make(directory, path, connectable: connectable).handle
   }
 
   /// The handle and the id of the mount through which the file was reached; an empty name means
@@ -34,10 +44,11 @@ extension KernelFileHandle {
   ) throws(Errno) -> (handle: KernelFileHandle, mount: CInt) {
     var raw = hs_handle()
     var mount: CInt = 0
-    try checked(
+    try retried {
       unsafe name.withPlatformString {
         unsafe hs_handle_of(directory.rawValue, $0, connectable ? 1 : 0, 0, &raw, &mount)
-      })
+      }
+    }
     var words = InlineArray<16, UInt64>(repeating: 0)
     unsafe withUnsafeBytes(of: raw.words) { source in
       for i in 0..<16 {
@@ -79,11 +90,13 @@ extension KernelFileHandle {
   ) throws(Errno) -> FileDescriptor {
     var copy = words
     let type = type.rawValue | (below ? HS_HANDLE_CONNECTABLE : 0)
-    let fd = unsafe withUnsafeBytes(of: &copy) { bytes in
-      unsafe hs_open_handle(
-        mount.rawValue, type, UInt32(length),
-        bytes.assumingMemoryBound(to: UInt64.self).baseAddress, flags)
+    let fd = try retried {
+      unsafe withUnsafeBytes(of: &copy) { bytes in
+        unsafe hs_open_handle(
+          mount.rawValue, type, UInt32(length),
+          bytes.assumingMemoryBound(to: UInt64.self).baseAddress, flags)
+      }
     }
-    return FileDescriptor(rawValue: try checked(fd))
+    return FileDescriptor(rawValue: fd)
   }
 }

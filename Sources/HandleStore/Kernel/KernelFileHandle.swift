@@ -41,9 +41,9 @@ public struct KernelFileHandle: Sendable {
     self.words = words
   }
 
-  /// The byte at `index`, 0 ≤ `index` < ``length``.
+  /// The byte at `index`, 0 ≤ `index` < ``length``; 0 for any other index.
   public subscript(index: Int) -> UInt8 {
-    precondition(index >= 0 && index < length, "a handle has no byte there")
+    guard index >= 0 && index < length else { return 0 }
     return UInt8(truncatingIfNeeded: words[index >> 3] >> UInt64((index & 7) * 8))
   }
 

@@ -39,7 +39,7 @@ struct RenameWatch: Sendable {
       (at, filled) = (0, 0)
       do throws(Errno) {
         filled = Int(
-          try checked(unsafe hs_read(queue.descriptor.rawValue, &buffer, buffer.count)))
+          try retried { unsafe hs_read(queue.descriptor.rawValue, &buffer, buffer.count) })
       } catch .wouldBlock {
         return nil
       }

@@ -8,8 +8,9 @@ extension SystemCalls {
     var contents: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 16 << 10)
     while true {
-      let n = unsafe Glibc.read(descriptor.rawValue, &chunk, chunk.count)
-      guard n >= 0 else { throw Errno(rawValue: errno) }
+      let n = try retried {
+        unsafe hs_read(descriptor.rawValue, &chunk, chunk.count)
+      }
       if n == 0 { return contents }
       contents += chunk[..<n]
     }
@@ -21,12 +22,14 @@ extension SystemCalls {
   ) throws(Errno) -> Int {
     var filled = 0
     while filled < buffer.count {
-      let n = unsafe buffer.withUnsafeMutableBytes {
-        unsafe Glibc.pread(
-          descriptor.rawValue, $0.baseAddress?.advanced(by: filled), $0.count - filled,
-          offset + filled)
+      let n = try retried {
+        unsafe buffer.withUnsafeMutableBytes {
+          let place = unsafe $0.baseAddress?.advanced(by: filled)
+          let n = unsafe Glibc.pread(
+            descriptor.rawValue, place, $0.count - filled, offset + filled)
+          return n < 0 ? -Int(errno) : n
+        }
       }
-      guard n >= 0 else { throw Errno(rawValue: errno) }
       if n == 0 { break }
       filled += n
     }
@@ -36,10 +39,12 @@ extension SystemCalls {
   static func writeAll(_ descriptor: FileDescriptor, _ bytes: [UInt8]) throws(Errno) {
     var rest = bytes[...]
     while !rest.isEmpty {
-      let n = unsafe rest.withUnsafeBytes {
-        unsafe Glibc.write(descriptor.rawValue, $0.baseAddress, $0.count)
+      let n = try retried {
+        unsafe rest.withUnsafeBytes {
+          let n = unsafe Glibc.write(descriptor.rawValue, $0.baseAddress, $0.count)
+          return n < 0 ? -Int(errno) : n
+        }
       }
-      guard n >= 0 else { throw Errno(rawValue: errno) }
       rest = rest.dropFirst(n)
     }
   }

@@ -36,7 +36,9 @@ extension SystemCalls {
     _ first: UInt64, _ second: UInt64, _ descriptor: FileDescriptor?, to socket: FileDescriptor
   ) throws(Errno) {
     let words = [first, second]
-    try checked(unsafe hs_send_descriptor(socket.rawValue, words, descriptor?.rawValue ?? -1))
+    try retried {
+      unsafe hs_send_descriptor(socket.rawValue, words, descriptor?.rawValue ?? -1)
+    }
   }
 
   /// `recvmsg(2)`: what ``send(_:_:_:to:)`` sent; `nil` where the other side is closed.
@@ -45,9 +47,10 @@ extension SystemCalls {
   ) throws(Errno) -> (first: UInt64, second: UInt64, descriptor: OwnedDescriptor?)? {
     var words: [UInt64] = [0, 0]
     var fd: CInt = -1
-    guard try checked(unsafe hs_receive_descriptor(socket.rawValue, &words, &fd)) > 0 else {
-      return nil
+    let received = try retried {
+      unsafe hs_receive_descriptor(socket.rawValue, &words, &fd)
     }
+    guard received > 0 else { return nil }
     let descriptor = fd < 0 ? nil : OwnedDescriptor(FileDescriptor(rawValue: fd))
     return (words[0], words[1], descriptor)
   }

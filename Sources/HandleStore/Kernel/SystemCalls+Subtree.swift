@@ -9,10 +9,10 @@ extension SystemCalls {
   static func openName(
     _ name: FilePath, in directory: FileDescriptor, flags: CInt, mode: UInt32 = 0
   ) throws(Errno) -> OwnedDescriptor {
-    let fd = unsafe name.withPlatformString {
-      unsafe hs_open_name(directory.rawValue, $0, flags, mode)
+    let fd = try retried {
+      unsafe name.withPlatformString { unsafe hs_open_name(directory.rawValue, $0, flags, mode) }
     }
-    return OwnedDescriptor(FileDescriptor(rawValue: try checked(fd)))
+    return OwnedDescriptor(FileDescriptor(rawValue: fd))
   }
 
   /// A mount of one's own of a directory (`open_tree(2)`), on which nothing else is mounted. It is
@@ -61,9 +61,10 @@ extension SystemCalls {
     try open(FilePath("\(descriptor.rawValue)"), in: descriptors, flags: flags)
   }
 
-  /// `flock(2)`: waits until nobody else has the file locked. Let go when it is closed.
+  /// `flock(2)`: waits until nobody else has the file locked, whatever signals come meanwhile. Let go
+  /// when it is closed.
   static func waitForLock(_ descriptor: FileDescriptor) throws(Errno) {
-    try checked(hs_wait_for_lock(descriptor.rawValue))
+    try retried { hs_wait_for_lock(descriptor.rawValue) }
   }
 
   static var createExclusively: CInt { O_CREAT | O_EXCL }

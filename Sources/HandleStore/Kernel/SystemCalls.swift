@@ -1,6 +1,8 @@
 // The wall before the kernel: one function a system call, each throwing the call's `Errno`.
-// Unsafe code that talks to the kernel stands in this folder and nowhere else. No call retries
-// EINTR by itself, for none of them blocks on a local filesystem.
+// Unsafe code that talks to the kernel stands in this folder and nowhere else.
+//
+// A signal ends none of these calls: those that may wait, for a lock, for another process or for a
+// filesystem with a server, are made again after EINTR (`retried`). The others give no EINTR.
 
 internal import CHandleSys
 internal import Glibc
@@ -9,6 +11,9 @@ internal import SystemPackage
 extension Errno {
   /// `ESTALE`.
   static var staleHandle: Errno { Errno(rawValue: Glibc.ESTALE) }
+
+  /// Whether there is no space, on the disk or for this user.
+  var isDiskFull: Bool { self == .noSpace || self == .diskQuotaExceeded }
 }
 
 /// The result of a shim: a value of 0 or more, or the negated errno.
@@ -16,6 +21,15 @@ extension Errno {
 func checked<T: SignedInteger>(_ result: T) throws(Errno) -> T {
   guard result >= 0 else { throw Errno(rawValue: CInt(-result)) }
   return result
+}
+
+/// The result of a shim, made again as long as a signal interrupts it.
+@discardableResult
+func retried<T: SignedInteger>(_ call: () -> T) throws(Errno) -> T {
+  while true {
+    let result = call()
+    if result != -T(Glibc.EINTR) { return try checked(result) }
+  }
 }
 
 /// The calls that belong to no type of this module.
@@ -43,8 +57,10 @@ enum SystemCalls {
     _ path: FilePath, in directory: FileDescriptor? = nil, flags: CInt, mode: UInt32 = 0
   ) throws(Errno) -> FileDescriptor {
     let at = directory?.rawValue ?? AT_FDCWD
-    let fd = unsafe path.withPlatformString { unsafe hs_open(at, $0, flags, mode) }
-    return FileDescriptor(rawValue: try checked(fd))
+    let fd = try retried {
+      unsafe path.withPlatformString { unsafe hs_open(at, $0, flags, mode) }
+    }
+    return FileDescriptor(rawValue: fd)
   }
 
   /// `close(2)`; there is nothing to do about its errors.
@@ -68,11 +84,30 @@ enum SystemCalls {
 
   /// `fallocate(2)`: blocks for `length` bytes, so that no later write into them can fail for want
   /// of space. A file that ends before is made longer.
+  ///
+  /// After EINTR it goes on in halves: tmpfs undoes all of an interrupted call, and a timer that is
+  /// faster than that would hold it up for ever.
   static func allocate(
     _ descriptor: FileDescriptor, from offset: Int = 0, length: Int, unshare: Bool = false
   ) throws(Errno) {
-    try checked(
-      hs_allocate(descriptor.rawValue, Int64(offset), Int64(length), unshare ? 1 : 0))
+    do throws(Errno) {
+      try checked(
+        hs_allocate(descriptor.rawValue, Int64(offset), Int64(length), unshare ? 1 : 0))
+    } catch {
+      guard error == .interrupted else { throw error }
+      let half = length > leastAllocation ? length / 2 : 0
+      if half > 0 { try allocate(descriptor, from: offset, length: half, unshare: unshare) }
+      try allocate(descriptor, from: offset + half, length: length - half, unshare: unshare)
+    }
+  }
+
+  private static let leastAllocation = 64 << 10
+
+  /// Gives back the blocks of a range (`FALLOC_FL_PUNCH_HOLE`), which reads as zeros then.
+  static func giveBack(
+    _ descriptor: FileDescriptor, from offset: Int, length: Int
+  ) throws(Errno) {
+    try retried { hs_punch_hole(descriptor.rawValue, Int64(offset), Int64(length)) }
   }
 
   /// A lock on an open file description, which may be a directory's (`flock(2)`); released when it is
@@ -113,11 +148,11 @@ enum SystemCalls {
   }
 
   static func sync(_ descriptor: FileDescriptor) throws(Errno) {
-    try done(Glibc.fsync(descriptor.rawValue))
+    try retried { Glibc.fsync(descriptor.rawValue) < 0 ? -errno : 0 }
   }
 
   static func truncate(_ descriptor: FileDescriptor, to length: Int) throws(Errno) {
-    try done(Glibc.ftruncate(descriptor.rawValue, length))
+    try retried { Glibc.ftruncate(descriptor.rawValue, length) < 0 ? -errno : 0 }
   }
 
   /// A file's length in bytes; 0 where it cannot be told.

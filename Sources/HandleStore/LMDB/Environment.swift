@@ -100,7 +100,7 @@ struct TableStatistics {
     do throws(Errno) {
       try LockFile.allocate(in: directory)
     } catch {
-      if !mode.readOnly || [.noSpace, .tooManySymbolicLinkLevels].contains(error) {
+      if !mode.readOnly || error.isDiskFull || error == .tooManySymbolicLinkLevels {
         throw LMDBError(code: error.rawValue)
       }
     }

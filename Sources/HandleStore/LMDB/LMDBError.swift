@@ -17,8 +17,14 @@ struct LMDBError: Error, Equatable {
   /// Whether this is an errno rather than a code of LMDB's.
   var isErrno: Bool { code > 0 }
 
-  var isDiskFull: Bool {
-    isErrno && [.noSpace, .diskQuotaExceeded].contains(Errno(rawValue: code))
+  var isDiskFull: Bool { isErrno && Errno(rawValue: code).isDiskFull }
+
+  /// Whether it says that the file is not what LMDB wrote.
+  var isDamage: Bool {
+    [
+      MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL,
+      MDB_INCOMPATIBLE,
+    ].contains(code)
   }
 
   /// LMDB's own words.

@@ -29,6 +29,9 @@ public final class IntentJournal: Sendable {
     var left: [UInt64] = []
   }
 
+  /// The largest capacity of a journal: a gibibyte.
+  public static let maximumCapacity = 1 << 20
+
   private let words: SharedWords
   private let state: Mutex<State>
 
@@ -37,10 +40,12 @@ public final class IntentJournal: Sendable {
   /// - Parameters:
   ///   - descriptor: a file that can be read and written; a memfd, or a file on a disk. It stays the
   ///     caller's and need not stay open. An empty one is an empty journal.
-  ///   - capacity: the most requests under way at a time; a kibibyte each.
-  /// - Throws: `ENOSPC`, `EDQUOT`, `ENOMEM`, `EACCES`.
+  ///   - capacity: the most requests under way at a time, 1…``maximumCapacity``; a kibibyte each.
+  /// - Throws: `EINVAL` for another capacity, `ENOSPC`, `EDQUOT`, `ENOMEM`, `EACCES`. Then the file is as
+  ///   it was.
   /// - Complexity: O(capacity)
   public init(in descriptor: FileDescriptor, capacity: Int = 256) throws(Errno) {
+    guard (1...Self.maximumCapacity).contains(capacity) else { throw .invalidArgument }
     words = try SharedWords(of: descriptor, count: capacity * IntentSlot.words)
     var state = State()
     for slot in (0..<capacity).reversed() {
@@ -68,9 +73,10 @@ public final class IntentJournal: Sendable {
 
   /// Notes what is about to be done for a request; in place of what was noted for it before.
   ///
-  /// - Throws: `ENOBUFS` where as many requests are under way as the journal has room for.
+  /// - Throws: `EINVAL` for request 0, `ENOBUFS` where as many requests are under way as the journal has room for.
   /// - Complexity: O(1), no system call.
   public func note(_ intent: Intent, for request: UInt64) throws(Errno) {
+    guard request != 0 else { throw .invalidArgument }
     let slot = state.withLock { $0.slot(for: request) }
     guard let slot else { throw .noBufferSpace }
     let start = slot * IntentSlot.words

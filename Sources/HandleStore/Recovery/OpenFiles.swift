@@ -54,7 +54,7 @@ public final class OpenFiles: Sendable {
   ///     It stays the caller's. It is looked at for the first open of the file only: all have to go
   ///     the same way.
   /// - Returns: the number under which the kernel keeps the file; 0 where it does not.
-  /// - Throws: `ENOSPC`, `ENOMEM`. That the kernel cannot keep the file is no error.
+  /// - Throws: `EINVAL` for number 0, `ENOSPC`, `ENOMEM`. That the kernel cannot keep the file is no error.
   /// - Complexity: O(1), for the first open of a file a system call.
   public func open(
     _ number: UInt64, of node: NodeID, file: FileDescriptor?
@@ -66,7 +66,8 @@ public final class OpenFiles: Sendable {
         // A file without a name, which was gone when the request came again, and was made anew.
         close(slot, &state)
       }
-      if state.free.isEmpty { try addChunk(&state) }
+      guard number != 0 else { throw .invalidArgument }
+      while state.free.isEmpty { try addChunk(&state) }
       let slot = state.free.removeLast()
       let backing = state.files[node]?.backing ?? keep(file)
       let (words, start) = place(slot, &state)

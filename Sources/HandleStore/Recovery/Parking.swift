@@ -34,7 +34,7 @@ public final class Parking: Sendable {
   ///   - node: the file's node.
   /// - Throws: `EPIPE` where the other process is gone, `ETOOMANYREFS` where too many descriptors are
   ///   on their way.
-  /// - Complexity: a system call; it waits where the other process does not keep up.
+  /// - Complexity: a system call; it waits where the other process does not keep up, whatever signals come.
   public func park(_ file: FileDescriptor, of node: NodeID) throws(Errno) {
     try send(ParkedFiles.park, node, file)
   }
@@ -73,7 +73,8 @@ public struct ParkedFiles: ~Copyable {
   /// Takes the next message from a socket, and waits for it.
   ///
   /// - Returns: whether there was one: not where the other side is closed.
-  /// - Throws: what `recvmsg(2)` gives.
+  /// - Throws: `EBADMSG` for a message that no ``Parking`` sends, which is passed over; what `recvmsg(2)`
+  ///   gives. A signal does not end it.
   public mutating func receive(from socket: FileDescriptor) throws(Errno) -> Bool {
     guard let message = try SystemCalls.receive(from: socket) else { return false }
     let node = NodeID(rawValue: message.second)

@@ -171,7 +171,7 @@ final class FilesystemTable: Sendable {
   func unused() throws -> FilesystemID {
     let last = state.withLock { $0.known.keys.max()?.rawValue ?? 0 }
     guard last < FilesystemID.maximum else {
-      throw StoreError.ambiguousFilesystem("the store has 32,767 filesystems already")
+      throw StoreError.tooManyFilesystems
     }
     return FilesystemID(rawValue: last + 1)
   }

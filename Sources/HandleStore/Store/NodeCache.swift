@@ -33,8 +33,8 @@ final class NodeCache: Sendable {
 
   private static let ways = 4
   private static let shardCount = 16
-  /// In each shard: 2³⁰ nodes in all.
-  private static let mostSets = 1 << 24
+  /// In each shard: 2²⁴ nodes in all, and a gibibyte.
+  private static let mostSets = 1 << 18
   /// This many ids in a row are in one shard.
   private static let run = 64
   private let shards: [LockedShard]

@@ -14,7 +14,7 @@ public enum Retention: Hashable, Sendable {
   case forever
   /// This many seconds after it entered its state.
   case seconds(UInt32)
-  /// While there are more than this.
+  /// While there are more than this; less than 0 is 0.
   case nodes(Int)
 }
 
@@ -22,15 +22,15 @@ public enum Retention: Hashable, Sendable {
 public struct StoreOptions: Sendable {
   /// What an acknowledged change survives.
   public var durability: Durability
-  /// How many nodes are kept in memory, 64 bytes each and rounded up to a power of two;
-  /// 0 for none. A store opened for reading only
+  /// How many nodes are kept in memory, 64 bytes each and rounded up to a power of two, 16,777,216 at
+  /// the most; 0 or less for none. A store opened for reading only
   /// has no cache, for another process may change what it holds.
   public var cacheSize: Int
   /// Whether to read only, beside a process that may write.
   public var readOnly: Bool
   /// When ``Store/forget(_:)`` and ``Store/evict()`` may drop a node.
   public var retention: Retention
-  /// How many deleted nodes are kept for those who watch them; of more, the first lose their watches, and
+  /// How many deleted nodes are kept for those who watch them, 0 or less for none; of more, the first lose their watches, and
   /// ``Store/deletions(atMost:)`` tells.
   public var limboLimit: Int
 

@@ -18,10 +18,15 @@ public enum Refusal: Int, CaseIterable, Hashable, Sendable {
   case notOpenable
   /// ``StoreError/refused(_:)``: by the gate, which has counters of its own.
   case gate
+  /// ``StoreError/unusableKeys(path:reason:)``, ``StoreError/exposedKeys(path:)`` and
+  /// ``StoreError/noKeys(path:)``.
+  case keys
   /// ``StoreError/readOnlyExport(_:)``.
   case readOnlyExport
   /// ``StoreError/readOnly``.
   case readOnly
+  /// ``StoreError/foreignFile(path:remedy:)``.
+  case foreignFile
   /// ``StoreError/damaged(_:)`` and ``StoreError/damagedFile(path:_:)``.
   case damaged
   /// ``StoreError/diskFull(path:)``.
@@ -49,8 +54,10 @@ extension StoreError {
     case .noHandles: .noHandles
     case .notOpenable, .notOpenableHandle: .notOpenable
     case .refused: .gate
+    case .unusableKeys, .exposedKeys, .noKeys: .keys
     case .readOnlyExport: .readOnlyExport
     case .readOnly: .readOnly
+    case .foreignFile: .foreignFile
     case .damaged, .damagedFile: .damaged
     case .diskFull: .diskFull
     case .tooManyOpenFiles: .tooManyOpenFiles

@@ -25,6 +25,16 @@ enum SmallFile {
     return body
   }
 
+  /// The line that names the store that a file is of.
+  static func line(store: UInt64) -> String { "store \(String(store, radix: 16))" }
+
+  /// The number in such a line.
+  static func store(line: Substring) -> UInt64? {
+    let words = line.split(separator: " ")
+    guard words.count == 2, words[0] == "store" else { return nil }
+    return UInt64(words[1], radix: 16)
+  }
+
   /// Puts new contents in place of the old ones so that a power cut leaves the one or the other.
   ///
   /// - Parameter text: what to write, which may name the new file's inode.
@@ -33,10 +43,10 @@ enum SmallFile {
   ) throws(StoreError) {
     do throws(Errno) {
       try replace(name, in: directory, text)
-    } catch .noSpace, .diskQuotaExceeded {
-      throw .diskFull(path: directory.path)
     } catch {
-      throw StoreError(error, "writing \(directory.path(of: name))")
+      throw error.isDiskFull
+        ? .diskFull(path: directory.path)
+        : StoreError(error, "writing \(directory.path(of: name))")
     }
   }
 

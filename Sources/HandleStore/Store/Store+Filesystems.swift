@@ -30,7 +30,7 @@ extension Store {
   ///   the caller's. The store keeps a descriptor of its own, so the filesystem stays busy until
   ///   ``detach(_:)`` or ``close()``.
   /// - Throws: ``StoreError/noHandles(_:)``, ``StoreError/ambiguousFilesystem(_:)``,
-  ///   ``StoreError/readOnly`` where it is new, and what a registration throws.
+  ///   ``StoreError/tooManyFilesystems``, ``StoreError/readOnly`` where it is new, and what a registration throws.
   /// - Complexity: O(mounts); for a new filesystem a commit.
   @discardableResult
   public func attach(_ descriptor: FileDescriptor) throws(StoreError) -> FilesystemID {

@@ -75,14 +75,16 @@ extension Store {
   ///   - state: only nodes in this state.
   /// - Returns: the nodes, and from where to go on; `nil` at the end. There may be fewer than `limit`
   ///   nodes, or none, before the end: a call looks at 16 × `limit` nodes at the most.
-  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
+  /// - Throws: ``StoreError/badValue(_:)`` for a limit below 1, ``StoreError/damaged(_:)``,
+  ///   ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(`limit` + log nodes)
   public func nodes(
     from start: NodeID = .root, limit: Int = 1024, on filesystem: FilesystemID? = nil,
     in state: NodeState? = nil
   ) throws(StoreError) -> (nodes: [Node], next: NodeID?) {
-    precondition(limit > 0, "a page has at least one node")
-    return try guarded {
+    try guarded {
+      try Self.requireLimit(limit)
+      let most = limit.multipliedReportingOverflow(by: 16)
       var found: [Node] = []
       let transaction = try read()
       var cursor = try transaction.cursor(tables.nodes)
@@ -91,7 +93,9 @@ extension Store {
       var looked = 0
       while more {
         let (id, record) = try cursor.node()
-        if found.count == limit || looked == 16 * limit { return (found, id) }
+        if found.count == limit || looked == (most.overflow ? .max : most.partialValue) {
+          return (found, id)
+        }
         looked += 1
         if filesystem ?? record.filesystem == record.filesystem
           && state ?? record.state == record.state
@@ -101,6 +105,13 @@ extension Store {
         more = try cursor.next()
       }
       return (found, nil)
+    }
+  }
+
+  /// How many are to be returned at the most cannot be none: who goes through a list would never end.
+  static func requireLimit(_ limit: Int) throws {
+    guard limit > 0 else {
+      throw StoreError.badValue("a limit of \(limit) is too low; name 1 or more")
     }
   }
 

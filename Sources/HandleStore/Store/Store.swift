@@ -155,9 +155,9 @@ extension StoreError {
     case let error as StoreError: self = error
     case let error as GateRefusal: self = .refused(error)
     case let error as LMDBError: self = StoreError(error, path: path)
-    case Errno.noSpace, Errno.diskQuotaExceeded: self = .diskFull(path: path)
+    case let error as Errno where error.isDiskFull: self = .diskFull(path: path)
     case let error as Errno: self = StoreError(error, "using \(path)")
-    default: self = .damaged(String(describing: error))
+    default: self = .unexpected(String(describing: error))
     }
   }
 }

@@ -19,6 +19,8 @@ public enum StoreError: Error, Equatable, Sendable {
   case wrongFilesystem(KernelFileHandle, FilesystemID)
   /// The filesystem cannot be told apart from another one of the store.
   case ambiguousFilesystem(String)
+  /// The store has as many filesystems as it can have.
+  case tooManyFilesystems
   /// The filesystem makes no handles, or none that can be opened.
   case noHandles(FilesystemMagic)
   /// The node is a file of a type that is only opened as a path.
@@ -48,10 +50,15 @@ public enum StoreError: Error, Equatable, Sendable {
   case exposedKeys(path: FilePath)
   /// The store has no keys yet.
   case noKeys(path: FilePath)
+  /// The keys of an open store cannot be read any more, so that none is known to be good still.
+  case unusableKeys(path: FilePath, reason: String)
   /// The store has no key of this id.
   case noKey(UInt8, path: FilePath)
   /// The file of the exports or of the keys is not whole; with what to do.
   case damagedFile(path: FilePath, String)
+
+  /// The file of the exports or of the keys is of another store; with what to do.
+  case foreignFile(path: FilePath, remedy: String)
 
   // About the store.
 
@@ -79,6 +86,11 @@ public enum StoreError: Error, Equatable, Sendable {
   case tornCopy(String)
   /// The store is a copy that shares its data with the original by a hard link.
   case sharedData(path: FilePath)
+
+  /// A value that a caller gave is out of its range; with which, and what the range is.
+  case badValue(String)
+  /// Something failed that is not known to fail: a mistake of this library.
+  case unexpected(String)
 
   // About what the store stands on.
 
@@ -119,6 +131,9 @@ extension StoreError: CustomStringConvertible {
         + "gone; attach the filesystem that is mounted there, and register the file on that one"
     case .ambiguousFilesystem(let reason):
       "the filesystem cannot be told apart from another: \(reason)"
+    case .tooManyFilesystems:
+      "the store has \(FilesystemID.maximum) filesystems, and can have no more; make another store for "
+        + "this one"
     case .noHandles(let magic):
       "filesystem type \(magic) makes no file handles that can be opened; use another filesystem "
         + "(overlayfs needs index=on,nfs_export=on)"
@@ -153,6 +168,9 @@ extension StoreError: CustomStringConvertible {
       "\(path) can be read by others, or is a symbolic link, so its keys are not secret any more; "
         + "make new ones (`handlestore key rotate --keep 0`) after chmod 600"
     case .damagedFile(let path, let remedy): "\(path) is not whole; \(remedy)"
+    case .foreignFile(let path, let remedy): "\(path) is of another store: \(remedy)"
+    case .unusableKeys(let path, let reason):
+      "the keys of the store in \(path) cannot be read, so no token is signed or taken: \(reason)"
     case .noKey(let id, let path):
       "the store in \(path) has no key \(id); list its keys with `handlestore key list`"
     case .noKeys(let path):
@@ -179,6 +197,9 @@ extension StoreError: CustomStringConvertible {
         + "release that wrote it"
     case .damaged(let what):
       "the store is damaged: \(what); run `handlestore check` and then `handlestore repair` on it"
+    case .badValue(let what): what
+    case .unexpected(let what):
+      "\(what), which is not known to happen; please report it, with what was done before"
     case .torn(let what):
       "a power cut tore the store: \(what); run `handlestore repair` on it, which keeps what it "
         + "cannot read, or start from a backup"
@@ -244,7 +265,8 @@ extension StoreError {
     case .readersFull: self = .tooManyReaders
     // An earlier commit could not be written.
     case .panic: self = .system(.ioError, what)
-    case _ where !error.isErrno: self = .damaged(error.text)
+    case _ where error.isDamage: self = .damaged(error.text)
+    case _ where !error.isErrno: self = .unexpected("\(what): \(error.text)")
     case _ where error.isDiskFull: self = .diskFull(path: path)
     default: self = StoreError(Errno(rawValue: error.code), what)
     }

@@ -66,10 +66,8 @@ struct StoreOpening {
       return directory
     } catch .fileExists {
       return try OpenDirectory(ofStoreAt: path)
-    } catch .noSpace, .diskQuotaExceeded {
-      throw .diskFull(path: path)
     } catch {
-      throw StoreError(error, "making \(path)")
+      throw error.isDiskFull ? .diskFull(path: path) : StoreError(error, "making \(path)")
     }
   }
 
@@ -123,10 +121,10 @@ struct StoreOpening {
     do throws(Errno) {
       let file = try directory.open(PageFile.name, flags: SystemCalls.createEmpty, mode: 0o600)
       try? SystemCalls.disableCopyOnWrite(file.descriptor)
-    } catch .noSpace, .diskQuotaExceeded {
-      throw .diskFull(path: directory.path)
     } catch {
-      throw StoreError(error, "making \(directory.path(of: PageFile.name))")
+      let path = directory.path(of: PageFile.name)
+      throw error.isDiskFull
+        ? .diskFull(path: directory.path) : StoreError(error, "making \(path)")
     }
   }
 

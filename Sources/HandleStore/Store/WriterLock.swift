@@ -37,10 +37,10 @@ final class WriterLock: Sendable {
     do throws(Errno) {
       let file = try directory.open(Self.name, flags: SystemCalls.create, mode: 0o600)
       try SystemCalls.writeAll(file.descriptor, Array("\(id)\(padding)\n".utf8))
-    } catch .noSpace, .diskQuotaExceeded {
-      throw .diskFull(path: directory.path)
     } catch {
-      throw StoreError(error, "writing \(directory.path(of: Self.name))")
+      throw error.isDiskFull
+        ? .diskFull(path: directory.path)
+        : StoreError(error, "writing \(directory.path(of: Self.name))")
     }
   }
 

@@ -36,12 +36,13 @@ extension Store {
   ///
   /// - Parameter limit: how many nodes to return at the most, 1 or more.
   /// - Returns: the nodes by their ids; where there are `limit`, there may be more.
-  /// - Throws: ``StoreError/readOnly``, ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``,
-  ///   ``StoreError/closed``, ``StoreError/forked``.
+  /// - Throws: ``StoreError/badValue(_:)`` for a limit below 1, ``StoreError/readOnly``,
+  ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
+  ///   ``StoreError/forked``.
   /// - Complexity: O(1) where there are none; else O(`limit`), one commit. Any thread.
   public func deletions(atMost limit: Int = 1024) throws(StoreError) -> Deletions {
-    precondition(limit > 0, "a batch has at least one node")
-    return try guarded {
+    try guarded {
+      try Self.requireLimit(limit)
       let writer = try changing()
       guard try hasDeletions() else { return Deletions(nodes: [], overflowed: false) }
       return try writer.perform(TakingDeletions(limit: limit))

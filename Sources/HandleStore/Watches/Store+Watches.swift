@@ -14,7 +14,7 @@ extension Store {
   ///   - mask: what is watched for, not nothing.
   ///   - watcher: the client.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``,
-  ///   ``StoreError/system(_:_:)`` with `EINVAL` for an empty mask, ``StoreError/readOnly``,
+  ///   ``StoreError/badValue(_:)`` for an empty mask, ``StoreError/readOnly``,
   ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
   ///   ``StoreError/forked``.
   /// - Complexity: O(log watches + watchers of the node), one commit. Any thread.
@@ -23,7 +23,7 @@ extension Store {
   ) throws(StoreError) {
     try guarded {
       guard !mask.isEmpty else {
-        throw StoreError.system(.invalidArgument, "watching node \(id) for nothing")
+        throw StoreError.badValue("node \(id) cannot be watched for nothing; name some events")
       }
       try changing().perform(Watching(watch: Watch(id, watcher, mask)))
     }
@@ -67,13 +67,13 @@ extension Store {
   ///   - start: the lowest id to consider.
   ///   - limit: how many nodes to return at the most, 1 or more.
   /// - Returns: the nodes, and from where to go on; `nil` at the end.
-  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
+  /// - Throws: ``StoreError/badValue(_:)`` for a limit below 1, ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(log watches + watches of these nodes). Any thread.
   public func watchedNodes(
     from start: NodeID = .root, limit: Int = 1024
   ) throws(StoreError) -> (nodes: [WatchedNode], next: NodeID?) {
-    precondition(limit > 0, "a page has at least one node")
-    return try guarded {
+    try guarded {
+      try Self.requireLimit(limit)
       var found: [WatchedNode] = []
       var next: NodeID?
       try read().forEachWatch(from: start, tables) { watch in

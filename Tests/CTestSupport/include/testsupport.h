@@ -2,6 +2,7 @@
 #ifndef TESTSUPPORT_H
 #define TESTSUPPORT_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /* FS_IOC_SHUTDOWN (EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN): what a power cut does to a filesystem.
@@ -19,5 +20,15 @@ char **ts_environment(void);
 
 /* memfd_create(2). Returns a descriptor, or the negated errno. */
 int ts_memory_file(void);
+
+/* Whether the calling thread uses CAP_SYS_ADMIN, if it is permitted. Returns 0 or -errno. */
+int ts_use_admin(int use);
+
+/* A signal ends calls that wait, and does nothing else (a handler without SA_RESTART). Returns 0 or
+ * -errno. */
+int ts_interrupt_by(int signal);
+
+/* sendmsg(2) of two words and two descriptors. Returns 0 or -errno. */
+int ts_send_descriptors(int socket, uint64_t first, uint64_t second, int one, int other);
 
 #endif

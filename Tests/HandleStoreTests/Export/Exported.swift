@@ -35,10 +35,19 @@ final class Exported {
     let test = try TestStore()
     self.test = test
     filesystem = try test.store.attach(volume.path)
-    opened = try withDirectory(volume.path.appending("inside")) {
-      try test.store.addExport(
-        "tree", roots: [$0], isReadOnly: isReadOnly, containment: containment)
+    opened = try withDirectory(volume.path.appending("inside")) { root in
+      try Self.asItsUser(containment) {
+        try test.store.addExport(
+          "tree", roots: [root], isReadOnly: isReadOnly, containment: containment)
+      }
     }
+  }
+
+  /// Who walks is one who may not mount.
+  private static func asItsUser(
+    _ containment: Containment?, _ body: () throws -> Export
+  ) throws -> Export {
+    try containment == .walk ? withoutAdmin(body) : body()
   }
 
   /// Lets go of the export, so that its filesystem can be unmounted.

@@ -21,8 +21,9 @@ import Testing
       #expect(throws: exposed) { try Keyring(ofStoreAt: exported.test.path) }
       #expect(throws: exposed) { try exported.store.reloadKeys() }
     }
-    // What was read before goes on.
+    try setMode(0o600, path)
     let token = try exported.token("file")
+    try setMode(0o640, path)
     try exported.test.reopen()
     _ = try exported.store.attach(exported.volume.path)
     #expect(throws: StoreError.exposedKeys(path: path)) { try exported.store.openExport("tree") }
@@ -136,10 +137,53 @@ import Testing
     try Keyring.share(from: one, withStoreAt: two)
     try everyTokenPasses()
     #expect(throws: StoreError.noKey(9, path: one)) { try Keyring.sign(under: 9, ofStoreAt: one) }
-    // Without the file, the keys stay as they were.
-    try unlink(one.appending("keys"))
-    #expect(throws: StoreError.noKeys(path: one)) { try exported.store.reloadKeys() }
-    _ = try exported.export.status(exported.token("file"))
+  }
+
+  /// Else a key that was revoked would stay good because the file that says so cannot be read.
+  @Test func keysThatCannotBeReadSignAndAdmitNothing() throws {
+    let exported = try Exported(.ext4)
+    let token = try exported.token("file")
+    let path = exported.test.path.appending("keys")
+    let text = try TestSupport.read(path)
+    let aside = exported.test.directory.appending("aside")
+    func nothingPasses() throws {
+      let before = exported.store.statistics.refusals[.keys] ?? 0
+      for use in [{ _ = try exported.export.status(token) }, { _ = try exported.token("file") }] {
+        let error = #expect(throws: StoreError.self) { try use() }
+        guard case .unusableKeys(exported.test.path, _) = error else {
+          Issue.record("\(String(describing: error))")
+          continue
+        }
+      }
+      #expect(exported.store.statistics.refusals[.keys] == before + 2)
+    }
+    func everythingPasses() throws {
+      #expect(try exported.export.contents(token) == "contents of file")
+      #expect(try exported.token("file") == token)
+    }
+    try TestSupport.rename(path, to: aside)
+    sleep(1)
+    try nothingPasses()
+    try TestSupport.rename(aside, to: path)
+    try everythingPasses()
+    for spoil in [
+      { try TestSupport.write(String(text.dropLast(9)), to: path) },
+      { try TestSupport.write("", to: path) },
+      { try self.setMode(0o644, path) },
+      { try TestSupport.unlink(path) },
+      { try succeed("ln", "-sf", aside.string, path.string) },
+      {
+        try TestSupport.unlink(path)
+        try makeDirectory(path)
+      },
+    ] as [() throws -> Void] {
+      try spoil()
+      #expect(throws: StoreError.self) { try exported.store.reloadKeys() }
+      try nothingPasses()
+      try succeed("rm", "-rf", path.string)
+      try TestSupport.write(text, to: path)
+      try everythingPasses()
+    }
   }
 
   @Test func aNewKeyIsFoundWhenATokenNamesIt() throws {

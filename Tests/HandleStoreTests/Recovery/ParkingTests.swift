@@ -1,4 +1,6 @@
+import CTestSupport
 import Foundation
+import Glibc
 import HandleStore
 import SystemPackage
 import TestSupport
@@ -45,6 +47,47 @@ import Testing
     try itsAgain.close()
     #expect(parked.count == 0)
     #expect(throws: StoreError.stale(node)) { try test.store.open(node) }
+  }
+}
+
+/// Messages that no ``Parking`` sends.
+@Suite struct ParkingMessageTests {
+  @Test(arguments: [1, 15, 17, 100]) func ofAnotherLength(_ length: Int) throws {
+    let (mine, its) = try Parking.makeSockets()
+    var parked = ParkedFiles()
+    let message = [UInt8](repeating: 1, count: length)
+    #expect(try mine.writeAll(message) == length)
+    #expect(throws: Errno(rawValue: EBADMSG)) { try parked.receive(from: its) }
+    // The next one is taken.
+    let parking = Parking(socket: mine)
+    try parking.park(mine, of: .root)
+    #expect(try parked.receive(from: its))
+    #expect(parked.count == 1)
+    for socket in [mine, its] { try socket.close() }
+  }
+
+  @Test func withTwoDescriptors() throws {
+    let (mine, its) = try Parking.makeSockets()
+    #expect(ts_send_descriptors(mine.rawValue, 1, 5, mine.rawValue, its.rawValue) == 0)
+    let names = try [mine, its].map { try name(of: $0) }
+    let before = try count(of: names)
+    var parked = ParkedFiles()
+    #expect(try parked.receive(from: its))
+    #expect(parked.count == 1)
+    #expect(try count(of: names) == before + 1)
+    for socket in [mine, its] { try socket.close() }
+  }
+
+  private func name(of socket: FileDescriptor) throws -> String {
+    try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(socket.rawValue)")
+  }
+
+  /// How many descriptors lead to some sockets.
+  private func count(of sockets: [String]) throws -> Int {
+    try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count {
+      let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+      return target.map { sockets.contains($0) } ?? false
+    }
   }
 }
 

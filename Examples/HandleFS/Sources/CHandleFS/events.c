@@ -29,35 +29,52 @@ long hf_read_events(int watch, void *buffer, size_t size)
     return result(read(watch, buffer, size));
 }
 
-static const struct file_handle *take_handle(const struct fanotify_event_info_fid *info,
-                                             struct hf_handle *to)
+/* Before the bytes of the handle in a record, and of the name that follows it. */
+enum { RECORD_HEAD = sizeof(struct fanotify_event_info_fid) + sizeof(struct file_handle) };
+
+/* Takes the handle of a record; returns where it ends, or 0 if the record has none that is whole. */
+static size_t take_handle(const struct fanotify_event_info_fid *info, struct hf_handle *to)
 {
     const struct file_handle *handle = (const void *)info->handle;
-    if (handle->handle_bytes > sizeof to->bytes)
-        return NULL;
+    if (info->hdr.len < RECORD_HEAD || handle->handle_bytes > sizeof to->bytes ||
+        handle->handle_bytes > info->hdr.len - RECORD_HEAD)
+        return 0;
     to->type = handle->handle_type;
     to->length = handle->handle_bytes;
     memcpy(to->bytes, handle->f_handle, to->length);
-    return handle;
+    return RECORD_HEAD + to->length;
 }
 
-size_t hf_event_at(const void *buffer, size_t place, struct hf_event *event)
+static void take_record(const struct fanotify_event_info_fid *info, struct hf_event *event)
+{
+    if (info->hdr.info_type == FAN_EVENT_INFO_TYPE_FID) {
+        take_handle(info, &event->file);
+    } else if (info->hdr.info_type == FAN_EVENT_INFO_TYPE_DFID_NAME) {
+        size_t end = take_handle(info, &event->directory);
+        if (end)
+            snprintf(event->name, sizeof event->name, "%.*s", (int)(info->hdr.len - end),
+                     (const char *)info + end);
+    }
+}
+
+size_t hf_event_at(const void *buffer, size_t filled, size_t place, struct hf_event *event)
 {
     const struct fanotify_event_metadata *data = (const void *)((const char *)buffer + place);
-    const char *next = (const char *)data + data->metadata_len;
-    const char *end = (const char *)data + data->event_len;
-    *event = (struct hf_event){.mask = (uint32_t)(data->mask & ~(uint64_t)FAN_ONDIR)};
-    while (next + sizeof(struct fanotify_event_info_header) <= end) {
-        const struct fanotify_event_info_fid *info = (const void *)next;
-        next += info->hdr.len;
-        if (info->hdr.info_type == FAN_EVENT_INFO_TYPE_FID) {
-            take_handle(info, &event->file);
-        } else if (info->hdr.info_type == FAN_EVENT_INFO_TYPE_DFID_NAME) {
-            const struct file_handle *handle = take_handle(info, &event->directory);
-            if (handle)
-                snprintf(event->name, sizeof event->name, "%s",
-                         (const char *)handle->f_handle + handle->handle_bytes);
-        }
+    *event = (struct hf_event){0};
+    if (place > filled || filled - place < sizeof *data || data->event_len > filled - place ||
+        data->metadata_len < sizeof *data || data->metadata_len > data->event_len) {
+        /* It is not known what comes behind this. */
+        event->mask = HF_EVENT_LOST;
+        return filled;
+    }
+    event->mask = (uint32_t)(data->mask & ~(uint64_t)FAN_ONDIR);
+    size_t at = data->metadata_len;
+    while (data->event_len - at >= sizeof(struct fanotify_event_info_header)) {
+        const struct fanotify_event_info_fid *info = (const void *)((const char *)data + at);
+        if (info->hdr.len < sizeof info->hdr || info->hdr.len > data->event_len - at)
+            break;
+        take_record(info, event);
+        at += info->hdr.len;
     }
     return place + data->event_len;
 }

@@ -67,40 +67,70 @@ int hf_next_signal(int signals)
 
 int hf_process(int pid) { return (int)result(syscall(SYS_pidfd_open, pid, 0)); }
 
-int hf_spawn(const char *path, char *const arguments[], const int *descriptors, int count,
-             int new_session)
+static int spawn_with(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes,
+                      const char *path, char *const arguments[], const int *copies, int count,
+                      int new_session)
 {
     extern char **environ;
-    int copies[16];
-    /* Out of the way of the numbers that they are to get. */
-    for (int i = 0; i < count; i++) {
-        copies[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 64);
-        if (copies[i] < 0)
-            return -errno;
-    }
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    for (int i = 0; i < count; i++)
-        posix_spawn_file_actions_adddup2(&actions, copies[i], 3 + i);
+    int error = 0;
+    for (int i = 0; i < count && !error; i++)
+        error = posix_spawn_file_actions_adddup2(actions, copies[i], 3 + i);
     /* What this process was started with is not for one that outlives it. */
-    posix_spawn_file_actions_addclosefrom_np(&actions, 3 + count);
+    if (!error)
+        error = posix_spawn_file_actions_addclosefrom_np(actions, 3 + count);
+    if (error)
+        return -error;
     sigset_t none;
     sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigmask(attributes, &none);
     /* What a terminal sends to the program is not meant for its server. */
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(&attributes,
+    posix_spawnattr_setpgroup(attributes, 0);
+    posix_spawnattr_setflags(attributes,
                              POSIX_SPAWN_SETSIGMASK |
                                  (new_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP));
     pid_t pid = -1;
-    int error = posix_spawn(&pid, path, &actions, &attributes, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    for (int i = 0; i < count; i++)
-        close(copies[i]);
+    error = posix_spawn(&pid, path, actions, attributes, arguments, environ);
     return error ? -error : pid;
+}
+
+static int spawn(const char *path, char *const arguments[], const int *copies, int count,
+                 int new_session)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error)
+        return -error;
+    error = posix_spawnattr_init(&attributes);
+    int answer = error ? -error
+                       : spawn_with(&actions, &attributes, path, arguments, copies, count,
+                                    new_session);
+    if (!error)
+        posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return answer;
+}
+
+int hf_spawn(const char *path, char *const arguments[], const int *descriptors, int count,
+             int new_session)
+{
+    int copies[HF_MOST_DESCRIPTORS];
+    if (count < 0 || count > HF_MOST_DESCRIPTORS)
+        return -EINVAL;
+    /* Out of the way of the numbers that they are to get. */
+    int made = 0, answer = 0;
+    while (made < count && !answer) {
+        copies[made] = fcntl(descriptors[made], F_DUPFD_CLOEXEC, 64);
+        if (copies[made] < 0)
+            answer = -errno;
+        else
+            made++;
+    }
+    if (!answer)
+        answer = spawn(path, arguments, copies, count, new_session);
+    while (made > 0)
+        close(copies[--made]);
+    return answer;
 }
 
 static int local_socket(const char *path, struct sockaddr_un *address)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void
     char *arguments[] = {"handlefs", NULL};
     struct fuse_args args = FUSE_ARGS_INIT(1, arguments);
     struct fuse_session *session = fuse_session_new(&args, operations, sizeof *operations, server);
+    fuse_opt_free_args(&args);
     if (!session)
         return NULL;
     char path[32];
@@ -30,10 +32,19 @@ struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void
     return session;
 }
 
-void hf_take_init(struct fuse_session *session, void *message, size_t length)
+/* Whether there is all of an INIT request: its header, and what the oldest kernel sent. */
+static int is_init(size_t length)
 {
+    return length >= sizeof(struct fuse_in_header) + offsetof(struct fuse_init_in, max_readahead);
+}
+
+int hf_take_init(struct fuse_session *session, void *message, size_t length)
+{
+    if (!is_init(length))
+        return -EINVAL;
     struct fuse_buf buffer = {.mem = message, .size = length};
     fuse_session_process_buf(session, &buffer);
+    return 0;
 }
 
 /* struct fuse_init_out of Linux 6.9. */
@@ -54,6 +65,8 @@ int hf_answer_init(int fuse, const void *message, size_t length, int passthrough
 {
     const struct fuse_in_header *header = message;
     struct fuse_init_in in = {0};
+    if (!is_init(length))
+        return -EINVAL;
     size_t size = length - sizeof *header;
     memcpy(&in, header + 1, size < sizeof in ? size : sizeof in);
     uint32_t wanted = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_EXPORT_SUPPORT | FUSE_DONT_MASK |
@@ -128,6 +141,11 @@ int hf_fill_statx(int fd, uint64_t inode, double seconds, struct hf_statx_reply 
     if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &status))
         return -errno;
     memset(reply, 0, sizeof *reply);
+    /* What is no time, or too long for the kernel, is not converted: that has no defined result. */
+    if (!(seconds >= 0))
+        seconds = 0;
+    if (seconds > INT32_MAX)
+        seconds = INT32_MAX;
     reply->seconds = (uint64_t)seconds;
     reply->nanoseconds = (uint32_t)((seconds - (double)reply->seconds) * 1e9);
     status.stx_ino = inode;
@@ -193,6 +211,8 @@ static void *work(void *argument)
         int length = fuse_session_receive_buf(worker->session, &buffer);
         worker->reading = 0;
         current = buffer.mem;
+        if (length > 0 && (size_t)length < sizeof *current)
+            length = -EIO;
         /* Not worth another thread's waking up: nobody waits for it. */
         int is_forget = length > 0 && (current->opcode == FUSE_FORGET ||
                                        current->opcode == FUSE_BATCH_FORGET);
@@ -217,29 +237,11 @@ static void *work(void *argument)
 
 static void nothing(int signal) { (void)signal; }
 
-int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server)
+/* Waits for the threads that were started; how the last one that failed did, or 1. */
+static int join_workers(void)
 {
-    serve_unknown = handler;
-    server_of_unknown = server;
-    /* Ends a read that waits, where it is sent to its thread. */
-    struct sigaction action = {.sa_handler = nothing};
-    sigaction(SIGUSR1, &action, NULL);
-    pool.workers = calloc((size_t)threads, sizeof *pool.workers);
-    if (!pool.workers)
-        return -ENOMEM;
-    for (int i = 0; i < threads; i++) {
-        pool.workers[i].session = session;
-        int error = pthread_create(&pool.workers[i].thread, NULL, work, &pool.workers[i]);
-        if (error)
-            return -error;
-        pool.count = i + 1;
-    }
-    pthread_mutex_lock(&pool.lock);
-    while (!pool.stopping)
-        pthread_cond_wait(&pool.ending, &pool.lock);
-    pthread_mutex_unlock(&pool.lock);
     int answer = 1;
-    for (int i = 0; i < threads; i++) {
+    for (int i = 0; i < pool.count; i++) {
         /* A signal may have come just before the read that it was to end. */
         while (!pool.workers[i].ended) {
             if (pool.workers[i].reading)
@@ -252,6 +254,39 @@ int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void
             answer = pool.workers[i].result;
     }
     return answer;
+}
+
+int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server)
+{
+    if (threads < 1)
+        return -EINVAL;
+    serve_unknown = handler;
+    server_of_unknown = server;
+    /* Ends a read that waits, where it is sent to its thread. */
+    struct sigaction action = {.sa_handler = nothing};
+    sigaction(SIGUSR1, &action, NULL);
+    pool.workers = calloc((size_t)threads, sizeof *pool.workers);
+    if (!pool.workers)
+        return -ENOMEM;
+    int error = 0;
+    while (pool.count < threads && !error) {
+        struct worker *worker = &pool.workers[pool.count];
+        worker->session = session;
+        error = pthread_create(&worker->thread, NULL, work, worker);
+        if (!error)
+            pool.count++;
+    }
+    if (error)
+        hf_stop();
+    pthread_mutex_lock(&pool.lock);
+    while (!pool.stopping)
+        pthread_cond_wait(&pool.ending, &pool.lock);
+    pthread_mutex_unlock(&pool.lock);
+    int answer = join_workers();
+    free(pool.workers);
+    pool.workers = NULL;
+    pool.count = 0;
+    return error ? -error : answer;
 }
 
 void hf_stop(void)

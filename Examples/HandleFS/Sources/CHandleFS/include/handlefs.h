@@ -21,10 +21,11 @@
 /* A session on a /dev/fuse that is mounted already. NULL on failure. */
 struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void *server, int fuse);
 
-/* Gives libfuse the INIT request that was answered when the file system was mounted. */
-void hf_take_init(struct fuse_session *session, void *message, size_t length);
+/* Gives libfuse the INIT request that was answered when the file system was mounted; -EINVAL if it is
+ * too short for one. */
+int hf_take_init(struct fuse_session *session, void *message, size_t length);
 
-/* Answers INIT: what libfuse 3.14 has no names for included. `passthrough` asks for
+/* Answers INIT, or fails with EINVAL if it is too short for one: what libfuse 3.14 has no names for included. `passthrough` asks for
  * FUSE_PASSTHROUGH; returns 1 where the kernel has it, else 0. */
 int hf_answer_init(int fuse, const void *message, size_t length, int passthrough);
 
@@ -49,7 +50,7 @@ struct hf_statx_reply {
 int hf_fill_statx(int fd, uint64_t inode, double seconds, struct hf_statx_reply *reply);
 
 /* Serves requests in `threads` threads until the file system is gone (returns 0), hf_stop() was called
- * (returns 1), or reading fails. */
+ * (returns 1), or reading or starting a thread fails. No thread is left then. */
 int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server);
 void hf_stop(void);
 
@@ -142,8 +143,8 @@ struct hf_event {
 int hf_watch(int fd);
 /* Reads what has happened into a buffer; returns how many bytes. */
 long hf_read_events(int watch, void *buffer, size_t size);
-/* The event at a place in the buffer; returns the place of the next one. */
-size_t hf_event_at(const void *buffer, size_t place, struct hf_event *event);
+/* The event at a place in the buffer; returns the place of the next one, or `filled` after the last. */
+size_t hf_event_at(const void *buffer, size_t filled, size_t place, struct hf_event *event);
 
 /* MARK: Mounting and processes */
 
@@ -155,7 +156,9 @@ int hf_signals(void);
 /* The next signal of hf_signals(). */
 int hf_next_signal(int signals);
 int hf_process(int pid);
-/* Starts a program with `count` descriptors as 3, 4, …; returns its process id. */
+#define HF_MOST_DESCRIPTORS 16
+/* Starts a program with `count` descriptors as 3, 4, …, HF_MOST_DESCRIPTORS at the most; returns its
+ * process id. */
 int hf_spawn(const char *path, char *const arguments[], const int *descriptors, int count,
              int new_session);
 int hf_listen(const char *path);

@@ -71,7 +71,7 @@ struct Events: ParsableCommand {
     let here = FileDescriptor(rawValue: AT_FDCWD)
     let handle: KernelFileHandle
     do throws(Errno) {
-      handle = try KernelFileHandle(name: FilePath(path), in: here)
+      handle = try KernelFileHandle(resolving: FilePath(path), in: here)
     } catch {
       throw CommandError("\(path): \(error); name a file below the mount point")
     }

@@ -24,7 +24,8 @@ internal import SystemPackage
     }
     unsafe self.raw = raw
     var start = start
-    unsafe start.withUnsafeMutableBytes { unsafe hf_take_init(raw, $0.baseAddress, $0.count) }
+    try checked(
+      unsafe start.withUnsafeMutableBytes { unsafe hf_take_init(raw, $0.baseAddress, $0.count) })
     unsafe server.notifier.connect(raw)
   }
 

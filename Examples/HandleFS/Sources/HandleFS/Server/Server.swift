@@ -150,7 +150,7 @@ extension Errno {
     case .system(let errno, _): self = errno
     case .notPermitted: self = .notPermitted
     case .noHandles: self = .notSupported
-    case .badName: self = .invalidArgument
+    case .badName, .badValue: self = .invalidArgument
     case .mountPoint, .wrongFilesystem: self = .improperLink
     default: self = .ioError
     }

@@ -33,7 +33,7 @@ internal import SystemPackage
     var place = 0
     while place < filled {
       var raw = hf_event()
-      place = unsafe hf_event_at(buffer, place, &raw)
+      place = unsafe hf_event_at(buffer, filled, place, &raw)
       events.append(Event(raw))
     }
     return events

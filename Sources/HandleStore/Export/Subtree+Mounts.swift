@@ -1,0 +1,87 @@
+internal import SystemPackage
+
+/// The way up past what is mounted in the subtree, or over its root.
+///
+/// On a private mount nothing is in the way. On a mount that others use, `..` of a directory leads into
+/// what is mounted on the directory above: that one itself cannot be reached. But `..` from there leads to
+/// where it is mounted, and so the way goes on; and whether the one that was passed over is the root, the
+/// root tells by the name that it has for what is below.
+extension Subtree {
+  /// What is above a directory.
+  enum Above {
+    case directory(OwnedDescriptor)
+    case root
+    /// The mount ends, or the directory is not below its root.
+    case nothing
+  }
+
+  func next(above directory: OwnedDescriptor, _ status: FullStatus) throws -> Above {
+    if let above = try WayUp.above(directory) { return .directory(above) }
+    guard !isPrivate, status.mount == rootStatus.mount else { return .nothing }
+    do throws(Errno) {
+      return try past(directory, status)
+    } catch {
+      throw StoreError(error, "looking up the directory above")
+    }
+  }
+
+  /// Goes on over other mounts until one ends in the root's.
+  private func past(
+    _ directory: OwnedDescriptor, _ status: FullStatus
+  ) throws(Errno) -> Above {
+    var (below, status) = (directory, status)
+    while true {
+      if rootHas(below, status) { return .root }
+      let next = OwnedDescriptor(
+        try SystemCalls.open("..", in: below.descriptor, flags: SystemCalls.path))
+      let found = try FullStatus(of: next.descriptor)
+      if found.mount == rootStatus.mount { return .directory(next) }
+      // The uppermost directory is above itself.
+      if found.isSame(as: status) { return .nothing }
+      (below, status) = (next, found)
+    }
+  }
+
+  private func rootHas(_ directory: OwnedDescriptor, _ status: FullStatus) -> Bool {
+    Self.has(root, rootStatus, directory, status)
+  }
+
+  /// Whether a directory has another one, by the name under which the kernel knows that.
+  func has(_ directory: SubtreeFile, _ child: SubtreeFile) -> Bool {
+    Self.has(directory.descriptor, directory.status, child.descriptor, child.status)
+  }
+
+  /// Whether a directory has another one, or one on which that is mounted.
+  private static func has(
+    _ directory: OwnedDescriptor, _ status: FullStatus, _ child: OwnedDescriptor,
+    _ wanted: FullStatus
+  ) -> Bool {
+    guard let name = try? SystemCalls.path(of: child.descriptor).lastComponent else { return false }
+    let found = try? FullStatus(directory.descriptor, FilePath(root: nil, [name]))
+    if found?.isSame(as: wanted) ?? false { return true }
+    // Something may be mounted on the other one too; the directory lists what is below that.
+    return status.mount == wanted.mount && status.device == wanted.device
+      && lists(directory, FilePath(root: nil, [name]), wanted.inode)
+  }
+
+  private static func lists(
+    _ directory: OwnedDescriptor, _ name: FilePath, _ inode: UInt64
+  ) -> Bool {
+    guard
+      let list = try? OwnedDescriptor(
+        SystemCalls.open(".", in: directory.descriptor, flags: SystemCalls.directory))
+    else { return false }
+    var entries = DirectoryEntries(of: list.descriptor)
+    while let entry = try? entries.next(where: { $0.inode == inode }) {
+      if entry.name == name { return true }
+    }
+    return false
+  }
+}
+
+extension FullStatus {
+  /// Whether both are of one file, reached by one mount.
+  fileprivate func isSame(as other: FullStatus) -> Bool {
+    inode == other.inode && device == other.device && mount == other.mount
+  }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import HandleStore
+import SystemPackage
+import TestSupport
+import Testing
+
+/// A quota that is used up is a full disk.
+@Suite(.mounts) struct QuotaTests {
+  private let volume: Volume
+  private var place: FilePath { volume.path.appending("limited") }
+
+  init() throws {
+    volume = try Volume(.btrfs)
+    try succeed("btrfs", "quota", "enable", volume.path.string)
+    try succeed("btrfs", "subvolume", "create", place.string)
+  }
+
+  private func limit(_ bytes: String) throws {
+    try succeed("btrfs", "qgroup", "limit", bytes, place.string)
+    try succeed("sync", "-f", place.string)
+  }
+
+  @Test func aStoreThatUsesUpItsQuota() throws {
+    let store = try Store(at: place.appending("store"))
+    let filesystem = try Synthetic.attach(to: store)
+    try limit("1M")
+    var count: UInt64 = 0
+    let error = #expect(throws: StoreError.self) {
+      while count < 4_000_000 {
+        let batch = (count..<(count + 4096)).map { Synthetic.candidate($0) }
+        _ = try store.register(batch, on: filesystem)
+        count += 4096
+      }
+    }
+    #expect(error == .diskFull(path: store.path))
+    #expect(throws: StoreError.diskFull(path: store.path)) {
+      try withDirectory(volume.path) { try store.addExport("all", roots: [$0]) }
+    }
+    #expect(throws: StoreError.diskFull(path: store.path)) {
+      try Keyring.rotate(ofStoreAt: store.path)
+    }
+    try limit("none")
+    _ = try store.register(Synthetic.candidate(count), on: filesystem)
+    try store.close()
+  }
+
+  @Test func aStoreForWhichThereIsNoRoom() throws {
+    try limit("1M")
+    try? TestSupport.write(String(repeating: "x", count: 4 << 20), to: place.appending("ballast"))
+    let path = place.appending("store")
+    #expect(throws: StoreError.diskFull(path: path)) { try Store(at: path).close() }
+  }
+}
+
+/// What could not be had is not kept.
+@Suite(.mounts) struct GivenBackTests {
+  @Test(arguments: [VolumeKind.ext4, .xfs, .tmpfs])
+  func aJournalThatDoesNotFitLeavesNothing(_ kind: VolumeKind) throws {
+    let volume = try Volume(kind)
+    let path = volume.path.appending("journal")
+    let file = try FileDescriptor.open(
+      path, .readWrite, options: .create, permissions: .ownerReadWrite)
+    defer { try? file.close() }
+    let free = try freeBytes(volume.path)
+    for size: Int64 in [0, 100, 256 << 20] {
+      try succeed("truncate", "-s", "\(size)", path.string)
+      let error = #expect(throws: Errno.self) {
+        try IntentJournal(in: file, capacity: IntentJournal.maximumCapacity)
+      }
+      #expect(error == .noSpace)
+      #expect(try FileStatus(of: file).size == UInt64(size))
+      try succeed("sync", "-f", volume.path.string)
+      #expect(try freeBytes(volume.path) >= free - 64 << 10)
+    }
+    try succeed("truncate", "-s", "0", path.string)
+    #expect(try IntentJournal(in: file).count == 0)
+  }
+
+  /// What was noted is kept whatever else there is no room for.
+  @Test func aJournalThatIsInUseIsNotGivenBack() throws {
+    let volume = try Volume(.ext4)
+    let file = try FileDescriptor.open(
+      volume.path.appending("journal"), .readWrite, options: .create, permissions: .ownerReadWrite)
+    defer { try? file.close() }
+    let journal = try IntentJournal(in: file, capacity: 4)
+    try journal.note(.createAttribute("user.name"), for: 7)
+    #expect(throws: Errno.noSpace) {
+      try IntentJournal(in: file, capacity: IntentJournal.maximumCapacity)
+    }
+    #expect(try IntentJournal(in: file, capacity: 4)[7] != nil)
+  }
+
+  private func freeBytes(_ path: FilePath) throws -> Int64 {
+    let attributes = try FileManager.default.attributesOfFileSystem(forPath: path.string)
+    return try #require(attributes[.systemFreeSize] as? NSNumber).int64Value
+  }
+}
