@@ -19,7 +19,7 @@ struct Stat: ParsableCommand {
   @OptionGroup var output: JSONOption
 
   func run() throws {
-    try argument.reading { store in
+    try argument.readingAll { store in
       _ = try? store.attachMounted()
       let summary = try store.summary()
       var output = Output()

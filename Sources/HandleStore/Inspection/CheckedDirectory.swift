@@ -17,9 +17,7 @@ struct CheckedDirectory {
 
   func check(atMost limit: Int) throws(StoreError) -> CheckReport {
     let state = try FoundState(in: path)
-    if state.isNone { throw .noStore(path: path) }
-    // A store that is being made for the first time has nothing yet.
-    if state.state?.session == .creating { return CheckReport() }
+    if state.isNone || state.isBeingMade { throw .noStore(path: path) }
     do throws(StoreError) {
       let file = try PageFile(dataFile)
       guard try isReadable(file) else { return try report(nil, of: file, atMost: limit) }
@@ -30,7 +28,7 @@ struct CheckedDirectory {
       }
       return try checkSnapshots(file, environment, atMost: limit)
     } catch .damaged(let what) {
-      return CheckReport(only: Finding(.file, what))
+      return CheckReport(only: Finding(.file, what + (state.state?.lossNote ?? "")))
     }
   }
 
@@ -132,8 +130,22 @@ struct FoundState {
   /// Whether there is neither a state nor data.
   var isNone: Bool { state == nil && fault == nil }
 
+  /// Whether a store was begun and never finished: it has handed out nothing, and whoever opens it for
+  /// writing makes it anew.
+  var isBeingMade: Bool { state?.session == .creating }
+
   private func exists(_ path: FilePath) -> Bool {
     (try? OwnedDescriptor(SystemCalls.open(path, flags: SystemCalls.path))) != nil
+  }
+}
+
+extension StateFile {
+  /// How many ids were handed out at the most.
+  var idsHandedOut: UInt64 { idBound - NodeID.first.rawValue }
+
+  /// Continues a sentence that says why no node can be read.
+  var lossNote: String {
+    idsHandedOut == 0 ? "" : ", and `state` knows of up to \(idsHandedOut) nodes, which are lost"
   }
 }
 

@@ -22,7 +22,9 @@ extension Store {
         try backup.finish()
       } catch {
         backup.remove()
-        throw error as? Errno == .noSpace ? StoreError.diskFull(path: path) : error
+        // It is the copy's disk that is full, and not the store's.
+        throw (error as? LMDBError)?.isDiskFull == true || error as? Errno == .noSpace
+          || error as? Errno == .diskQuotaExceeded ? StoreError.diskFull(path: path) : error
       }
     }
   }
