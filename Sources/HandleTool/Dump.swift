@@ -22,7 +22,8 @@ struct Dump: ParsableCommand {
       where that is known; since when it is in its state; watch_mask, what its watchers watch for, \
       taken together, with the bits of inotify.
 
-      Exit codes: 0 fine; 1 there is no node of the number given, or not such a one; 3 the store cannot be used.
+      Exit codes: 0 fine; 1 there is no node of the number given, or not such a one; 3 the store cannot be used, or is \
+      damaged: then nothing is printed.
       """)
 
   @OptionGroup var argument: StoreArgument

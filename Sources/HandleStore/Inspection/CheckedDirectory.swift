@@ -28,6 +28,7 @@ struct CheckedDirectory {
       }
       return try checkSnapshots(file, environment, atMost: limit)
     } catch .damaged(let what) {
+      if let reason = state.fault { throw .notAStore(path: path, reason: reason) }
       return CheckReport(only: Finding(.file, what + (state.state?.lossNote ?? "")))
     }
   }
