@@ -11,7 +11,7 @@ import Testing
     var random = SeededGenerator(seed: seed)
     let small = try SmallStore(plain: 500, spilled: 40)
     let original = try InspectionTests.bytes(of: small.data)
-    for round in 0..<(60 * soak) {
+    for round in 0..<(15 * soak) {
       let copy = try small.copy()
       let place = try damage(original, copy, &random)
       guard let report = try? copy.check() else { continue }
