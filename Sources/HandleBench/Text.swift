@@ -23,6 +23,11 @@ enum Text {
     return "\"" + escaped.joined() + "\""
   }
 
+  /// A name such as `handleType` as fields of JSON are written, `handle_type`.
+  static func snakeCase(_ name: String) -> String {
+    name.map { $0.isUppercase ? "_\($0.lowercased())" : "\($0)" }.joined()
+  }
+
   static func write(_ text: String, to path: FilePath) throws {
     let file = try FileDescriptor.open(
       path, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)

@@ -23,9 +23,9 @@ struct Backup: ParsableCommand {
   @OptionGroup var output: JSONOption
 
   func run() throws {
-    try argument.reading { try $0.backup(to: dest) }
+    try argument.readingAll { try $0.backup(to: dest) }
     var report = Report()
-    report.add("copied to", Text.path(dest))
+    report.add("copied to", .path(dest))
     try report.print(asJSON: output.json)
   }
 }

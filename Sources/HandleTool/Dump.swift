@@ -22,7 +22,8 @@ struct Dump: ParsableCommand {
       where that is known; since when it is in its state; watch_mask, what its watchers watch for, \
       taken together, with the bits of inotify.
 
-      Exit codes: 0 fine; 1 there is no node of the number given, or not such a one; 3 the store cannot be used.
+      Exit codes: 0 fine; 1 there is no node of the number given, or not such a one; 3 the store cannot be used, or is \
+      damaged: then nothing is printed.
       """)
 
   @OptionGroup var argument: StoreArgument
@@ -36,17 +37,21 @@ struct Dump: ParsableCommand {
   var state: State?
 
   func run() throws {
-    try argument.reading { store in
-      var output = Output()
-      let rows = NodeRows(format)
-      try rows.begin(&output)
-      if let node {
-        try one(node, store, rows, &output)
-      } else {
-        try all(store, rows, &output)
-      }
-      try output.flush()
+    if let node {
+      try argument.reading { try print($0) { try one(node, $0, $1, &$2) } }
+    } else {
+      try argument.readingAll { try print($0) { try all($0, $1, &$2) } }
     }
+  }
+
+  private func print(
+    _ store: Store, _ body: (Store, NodeRows, inout Output) throws -> Void
+  ) throws {
+    var output = Output()
+    let rows = NodeRows(format)
+    try rows.begin(&output)
+    try body(store, rows, &output)
+    try output.flush()
   }
 
   private func one(

@@ -54,7 +54,7 @@ struct ExportAdd: ParsableCommand {
         _ = try foundDirectory(root, at: dir)
         try requireStore(outside: root, dir)
       }
-      try argument.opened(StoreOptions()) { store in
+      try argument.making(StoreOptions()) { store in
         let export = try store.addExport(
           name, roots: roots, isReadOnly: readOnly, containment: containment, id: id)
         try ExportFigures(added: export, in: store).print(asJSON: output.json)

@@ -40,7 +40,7 @@ struct Index: ParsableCommand {
     let counts = try root.closeAfter {
       let found = try foundDirectory(root, at: dir)
       try requireOther(than: root)
-      return try argument.opened(StoreOptions(durability: durability)) { store in
+      return try argument.making(StoreOptions(durability: durability)) { store in
         var indexer = try TreeIndexer(store, root, found)
         try indexer.run()
         return indexer.counts

@@ -42,15 +42,21 @@ enum PresentPath {
   func add(to report: inout Report) {
     switch self {
     case .at(let path):
-      report.add("path", Text.path(path))
-      if let bytes = Text.bytes(ofUnreadable: path) { report.add("path bytes", bytes) }
-    case .unlinked: report.add("path", "none: it is unlinked, and a process holds it open")
-    case .unknown: report.add("path", "not known: it is linked, but was moved or renamed")
+      report.add("path", .path(path))
+      report.add("obstacle", .unknown)
+    case .unlinked: Self.add("none: it is unlinked, and a process holds it open", to: &report)
+    case .unknown: Self.add("not known: it is linked, but was moved or renamed", to: &report)
     }
   }
 }
 
 extension PresentPath {
+  /// Says why there is no path.
+  private static func add(_ obstacle: String, to report: inout Report) {
+    report.add("path", .unknown)
+    report.add("obstacle", obstacle)
+  }
+
   /// Of a token's file. An export opens files through a mount of its own, where paths begin at its root.
   init(
     of file: DecodedFile, _ node: NodeID?, in layer: ExportRecord.Layer, _ store: Store

@@ -44,30 +44,36 @@ extension FilesystemProbe {
   fileprivate func report(_ containments: [Containment]) -> Report {
     var report = Report()
     report.add("usable", .flag(isUsable))
-    report.add("filesystem", type.isEmpty ? "\(magic)" : type)
-    report.add("mount point", Text.path(mountPoint))
+    report.add("kind", magic.description)
+    report.add("type", type.isEmpty ? .unknown : .text(type))
+    report.add("mount point", .path(mountPoint))
     addHandles(to: &report)
     addGenerations(to: &report)
     addIdentity(to: &report)
-    report.add("containment", Self.list(containments.map(\.rawValue)))
+    report.add("containment", .words(containments.map(\.rawValue)))
     report.add("token length", tokenLength.map { .number(UInt64($0)) } ?? .unknown)
-    report.add("nfs versions", Self.list(nfsVersions.map(String.init)))
+    report.add("nfs versions", .numbers(nfsVersions))
     return report
   }
 
-  private static func list(_ words: [String]) -> Report.Figure {
-    words.isEmpty ? .unknown : .text(words.joined(separator: ", "))
-  }
-
   private func addHandles(to report: inout Report) {
-    report.add("opens again", opening.words)
+    report.add("opens again", opening == .notPermitted ? .unknown : .flag(opening == .same))
+    report.add("opening obstacle", opening.obstacle)
     let known = try? handle.get()
     report.add("handle type", known.map { .text($0.type.description) } ?? .unknown)
     report.add(
       "handle type number",
       known.map { .number(UInt64(UInt32(bitPattern: $0.type.rawValue))) } ?? .unknown)
     report.add("handle length", known.map { .number(UInt64($0.length)) } ?? .unknown)
-    report.add("connectable", connectable.words)
+    switch connectable {
+    case .success(let handle):
+      report.add("connectable", .flag(true))
+      report.add("connectable handle type", handle.type.description)
+      report.add("connectable handle length", UInt64(handle.length))
+    case .failure(let errno):
+      report.add("connectable", .flag(false))
+      report.add("connectable obstacle", errno.description)
+    }
   }
 
   private func addGenerations(to report: inout Report) {
@@ -79,9 +85,11 @@ extension FilesystemProbe {
 
   private func addIdentity(to report: inout Report) {
     switch identity {
-    case .failure(let error): report.add("attach", "refused: \(error)")
+    case .failure(let error):
+      report.add("attachable", .flag(false))
+      report.add("attaching obstacle", error.description)
     case .success(let identity):
-      report.add("attach", "accepted")
+      report.add("attachable", .flag(true))
       report.add(identity.isUUID ? "uuid" : "fsid", identity.uuid)
       report.add("root handle", identity.root.map { .text("\($0)") } ?? .unknown)
       report.add("volume", identity.volume.isEmpty ? .unknown : .text(identity.volume))
@@ -90,21 +98,13 @@ extension FilesystemProbe {
 }
 
 extension FilesystemProbe.Opening {
-  fileprivate var words: String {
+  /// Why the handle was not seen to open its file.
+  fileprivate var obstacle: Report.Figure {
     switch self {
-    case .same: "yes"
-    case .different: "no: another file was opened"
-    case .notPermitted: "not tried: it needs CAP_DAC_READ_SEARCH"
-    case .refused(let errno): "no: \(errno)"
-    }
-  }
-}
-
-extension Result where Success == KernelFileHandle, Failure == Errno {
-  fileprivate var words: String {
-    switch self {
-    case .success(let handle): "yes: \(handle.type), \(handle.length) bytes"
-    case .failure(let errno): "no: \(errno)"
+    case .same: .unknown
+    case .different: .text("another file was opened")
+    case .notPermitted: .text("it needs CAP_DAC_READ_SEARCH")
+    case .refused(let errno): .text(errno.description)
     }
   }
 }

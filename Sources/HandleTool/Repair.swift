@@ -11,8 +11,11 @@ struct Repair: ParsableCommand {
 
         handlestore repair /var/lib/nodes
 
-      Exit codes: 0 repaired, nothing lost; 1 repaired, and nodes were set aside or retired, which \
-      clients will find stale; 3 the store cannot be repaired: none there, in use, of another \
+      Where the record of a filesystem is lost, the filesystem is looked for among the mounted ones by \
+      the handles of its nodes (ext4 and XFS, as root); mount it before. Else its nodes are retired.
+
+      Exit codes: 0 repaired, nothing lost; 1 repaired, and nodes were set aside or retired, or may be \
+      lost, which clients will find stale; 3 the store cannot be repaired: none there, in use, of another \
       version; 4 the disk is full (space for two more stores is needed).
       """)
 
@@ -24,10 +27,30 @@ struct Repair: ParsableCommand {
     var report = Report()
     report.add("kept", repaired.kept)
     report.add("set aside", repaired.setAside)
+    report.add("may be lost", repaired.mayBeLost)
     report.add("retired", repaired.retired)
-    report.add("original", repaired.original.map { .text(Text.path($0)) } ?? .unknown)
-    report.add("original state", repaired.originalState.map { .text(Text.path($0)) } ?? .unknown)
+    report.add("lost filesystems", repaired.lostFilesystems)
+    report.add("found filesystems", repaired.foundFilesystems)
+    report.add("original", repaired.original.map { .path($0) } ?? .unknown)
+    report.add("original state", repaired.originalState.map { .path($0) } ?? .unknown)
     try report.print(asJSON: output.json)
-    guard repaired.setAside == 0 && repaired.retired == 0 else { throw FindingExit() }
+    guard repaired.isWithoutLoss else { throw FindingExit(message: repaired.loss) }
+  }
+}
+
+extension RepairReport {
+  /// What is lost, in a sentence.
+  fileprivate var loss: String {
+    let parts = [
+      (setAside, "nodes could not be read"), (retired, "nodes are stale now"),
+      (mayBeLost, "other nodes may be lost: `state` knows of so many ids and not of which files"),
+    ]
+    let told = parts.filter { $0.0 > 0 }.map { "\(Text.grouped($0.0)) \($0.1)" }
+    let why =
+      lostFilesystems > 0
+      ? "; the records of \(lostFilesystems) filesystems are lost, and what is on them has to be "
+        + "registered again"
+      : ""
+    return told.joined(separator: ", ") + why + "; the original is kept, or restore a backup"
   }
 }

@@ -1,3 +1,5 @@
+import SystemPackage
+
 /// Figures with their names, for people as aligned lines and for programs as a JSON object.
 struct Report {
   enum Figure {
@@ -9,6 +11,10 @@ struct Report {
     case bytes(UInt64)
     case seconds(Double)
     case text(String)
+    /// A path: in JSON as it is, or its bytes under a name of their own where it is not UTF-8.
+    case path(FilePath)
+    case words([String])
+    case numbers([Int])
     case flag(Bool)
     /// Not known; left out of the text.
     case unknown
@@ -25,12 +31,18 @@ struct Report {
   var json: JSON { .object(jsonMembers) }
 
   var jsonMembers: [(String, JSON)] {
-    figures.map { name, figure in (String(name.map { $0 == " " ? "_" : $0 }), figure.json) }
+    var members: [(String, JSON)] = []
+    for (name, figure) in figures {
+      let name = String(name.map { $0 == " " ? "_" : $0 })
+      members.append((name, figure.json))
+      if let bytes = figure.bytes { members.append((name + "_bytes", .string(bytes))) }
+    }
+    return members
   }
 
   /// A line a figure; counts stand with their ends under one another.
   var lines: [String] {
-    let shown = figures.filter { if case .unknown = $0.figure { false } else { true } }
+    let shown = figures.filter { !$0.figure.text.isEmpty }
     let names = shown.map(\.name.count).max() ?? 0
     let counts = shown.filter(\.figure.isCount).map(\.figure.text.count).max() ?? 0
     return shown.map { name, figure in
@@ -67,6 +79,9 @@ extension Report.Figure {
     case .bytes(let n): Text.size(n)
     case .seconds(let s): Text.seconds(s)
     case .text(let text): text
+    case .path(let path): Text.path(path)
+    case .words(let words): words.joined(separator: ", ")
+    case .numbers(let numbers): numbers.map(String.init).joined(separator: ", ")
     case .flag(let flag): flag ? "yes" : "no"
     case .unknown: ""
     }
@@ -80,8 +95,17 @@ extension Report.Figure {
     case .bytes(let n): .number(n)
     case .seconds(let s): .fraction(s)
     case .text(let text): .string(text)
+    case .path(let path): String(validating: path).map { .string($0) } ?? .null
+    case .words(let words): .array(words.map { .string($0) })
+    case .numbers(let numbers): .array(numbers.map { .number(UInt64($0)) })
     case .flag(let flag): .flag(flag)
     case .unknown: .null
     }
+  }
+
+  /// The bytes of a path that cannot be a string of JSON, in hexadecimal.
+  fileprivate var bytes: String? {
+    guard case .path(let path) = self else { return nil }
+    return Text.bytes(ofUnreadable: path)
   }
 }

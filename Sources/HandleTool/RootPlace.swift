@@ -47,8 +47,7 @@ enum RootPlace {
       report.add("path", .unknown)
       return report.add("obstacle", text)
     }
-    report.add("path", Text.path(path))
-    if let bytes = Text.bytes(ofUnreadable: path) { report.add("path bytes", bytes) }
+    report.add("path", .path(path))
     report.add("obstacle", .unknown)
   }
 }

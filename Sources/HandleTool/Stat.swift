@@ -12,14 +12,14 @@ struct Stat: ParsableCommand {
 
       A filesystem is said to be mounted where its files could be opened from here now.
 
-      Exit codes: 0 fine; 3 the store cannot be used.
+      Exit codes: 0 fine; 3 the store cannot be used, or is damaged: then nothing is printed.
       """)
 
   @OptionGroup var argument: StoreArgument
   @OptionGroup var output: JSONOption
 
   func run() throws {
-    try argument.reading { store in
+    try argument.readingAll { store in
       _ = try? store.attachMounted()
       let summary = try store.summary()
       var output = Output()

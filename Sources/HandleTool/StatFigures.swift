@@ -62,7 +62,7 @@ extension Filesystem {
     var report = Report()
     report.add("filesystem", UInt64(id.rawValue))
     report.add("kind", magic.description)
-    report.add("uuid", uuid)
+    report.add(isUUID ? "uuid" : "fsid", uuid)
     report.add("root handle", root.map { .text($0.description) } ?? .unknown)
     report.add("volume", volume.isEmpty ? .unknown : .text(volume))
     report.add("mounted", .flag(isAttached))

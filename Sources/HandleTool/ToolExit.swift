@@ -82,6 +82,14 @@ struct SystemFailure: Error, CustomStringConvertible {
 }
 
 extension StoreError {
+  /// Whether something was not found that a damaged page may hide.
+  var mayBeOfDamage: Bool {
+    switch self {
+    case .unknownNode, .unknownFilesystem, .refused(.unknownNode): true
+    default: false
+    }
+  }
+
   /// What the error means for the exit code.
   var status: ExitStatus {
     switch self {

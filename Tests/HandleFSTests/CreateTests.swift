@@ -44,11 +44,11 @@ import Testing
       #expect(
         try eventually(seconds: 5) {
           let status = try mounted.status()
-          return status["opens"] == 0 && status["filesKeptByKernel"] == 0
+          return status["opens"] == 0 && status["files_kept_by_kernel"] == 0
         })
     }
     #expect(try mounted.run(["sh", "-c", "rm \(directory)/file-?"]).status == 0)
-    #expect(try eventually(seconds: 5) { try mounted.status()["filesWithoutName"] == 0 })
+    #expect(try eventually(seconds: 5) { try mounted.status()["files_without_name"] == 0 })
   }
 
   /// A file that was truncated by its path is not held open: it can be executed.

@@ -17,7 +17,7 @@ import Testing
     #expect(mounted.isMounted && mounted.serverID != nil && mounted.supervisorID != nil)
     let file = try mounted.hold("file")
     #expect(file.ask("read") == "has text")
-    #expect(try mounted.status()["filesKeptByKernel"] == (passthrough == "off" ? 0 : 1))
+    #expect(try mounted.status()["files_kept_by_kernel"] == (passthrough == "off" ? 0 : 1))
     try mounted.waitForNewServer(after: mounted.killServer())
     #expect(file.ask("read") == "has text")
     #expect(try mounted.run(["umount", mounted.mountpoint.string]).status != 0)

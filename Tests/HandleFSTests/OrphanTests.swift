@@ -20,7 +20,7 @@ import Testing
       ["unlink", "\(through)/file"], ["mv", "-f", "\(through)/other", "\(through)/file"],
     ] {
       #expect(try mounted.run(command).status != 0, "\(command)")
-      #expect(try mounted.status()["filesWithoutName"] == 0, "\(command)")
+      #expect(try mounted.status()["files_without_name"] == 0, "\(command)")
     }
     try succeed("chattr", "-i", refuses)
     try mounted.waitForNewServer(after: mounted.killServer())
@@ -28,7 +28,7 @@ import Testing
     #expect(directory.ask("list") == "file ")
     // And what is removed then is.
     #expect(try mounted.run(["rm", "-r", "\(through)/file", "\(through)/full"]).status == 0)
-    #expect(try mounted.status()["filesWithoutName"] == (passthrough == "off" ? 2 : 1))
+    #expect(try mounted.status()["files_without_name"] == (passthrough == "off" ? 2 : 1))
     try mounted.waitForNewServer(after: mounted.killServer())
     #expect(file.ask("read") == "has the file")
     #expect(directory.ask("stat")?.hasPrefix("links 0, ") == true)
@@ -48,7 +48,7 @@ import Testing
       #expect(file.ask("stat") == "links 0, size 4")
     }
     file.kill()
-    #expect(try eventually(seconds: 5) { try mounted.status()["filesWithoutName"] == 0 })
+    #expect(try eventually(seconds: 5) { try mounted.status()["files_without_name"] == 0 })
   }
 
   /// What the kernel has open needs nobody else.
@@ -62,12 +62,12 @@ import Testing
     #expect(try mounted.run(["mv", "\(through)/new", "\(through)/replaced"]).status == 0)
     for _ in 0..<2 {
       let status = try mounted.status()
-      #expect(status["filesWithoutName"] == 0 && status["filesKeptByKernel"] == 2)
+      #expect(status["files_without_name"] == 0 && status["files_kept_by_kernel"] == 2)
       try mounted.waitForNewServer(after: mounted.killServer())
       #expect(files.map { $0.ask("read") } == ["has removed", "has replaced"])
       #expect(files.map { $0.ask("stat") } == ["links 0, size 7", "links 0, size 8"])
     }
     for file in files { file.kill() }
-    #expect(try eventually(seconds: 5) { try mounted.status()["filesKeptByKernel"] == 0 })
+    #expect(try eventually(seconds: 5) { try mounted.status()["files_kept_by_kernel"] == 0 })
   }
 }

@@ -34,7 +34,7 @@ import Testing
       #expect(
         try eventually(seconds: 5) {
           let status = try mounted.status()
-          return status["filesKeptByKernel"] == 0 && status["filesWithoutName"] == 0
+          return status["files_kept_by_kernel"] == 0 && status["files_without_name"] == 0
         })
     }
     try mounted.waitForNewServer(after: mounted.killServer())

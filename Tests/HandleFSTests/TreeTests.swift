@@ -45,7 +45,7 @@ import Testing
       try Store(at: mounted.store, options: StoreOptions(readOnly: true)).summary().nodes
     }
     let status = try mounted.status()
-    #expect((status["nodesCreated"] ?? 0) + (status["nodesReplaced"] ?? 0) >= 12_000)
+    #expect((status["nodes_created"] ?? 0) + (status["nodes_replaced"] ?? 0) >= 12_000)
     #expect(try eventually(seconds: 30) { try nodes() < 2000 })
   }
 

@@ -72,6 +72,7 @@ import Testing
     let found = try place.nodes().first { $0.number("inode") == inode }
     let node = try #require(found?.number("node"))
     let opened = try figures(output(of: "open", place.store, "\(node)", "--json"))
+    #expect(opened.isNull("path"))
     #expect(opened.string("path_bytes")?.hasSuffix("2f64ff2ffefd") == true)
     let text = try output(of: "open", place.store, "\(node)")
     #expect(text.contains(#"/tree/d\xff/\xfe\xfd"#))

@@ -24,19 +24,20 @@ import Testing
     let volume = try Volume(expected.kind)
     let probe = try figures(output(of: "probe", volume.path.string, "--json"))
     #expect(probe.flag("usable") == true)
-    #expect(probe.string("filesystem") == expected.kind.rawValue)
+    #expect(probe.string("kind") == expected.kind.rawValue)
+    #expect(probe.string("type") == expected.kind.rawValue)
     #expect(probe.string("mount_point") == volume.path.string)
-    #expect(probe.string("opens_again") == "yes")
+    #expect(probe.flag("opens_again") == true)
     #expect(probe.string("handle_type") == expected.type)
     #expect(probe.number("handle_length") == expected.length)
     #expect(probe.string("generations") == expected.generations)
     #expect(probe.flag("checks_generation_0") == expected.checksZero)
-    #expect(probe.string("attach") == "accepted")
+    #expect(probe.flag("attachable") == true)
     #expect(probe.string("root_handle") != nil)
-    let cached = expected.kind == .overlay ? "" : "cached, "
-    #expect(probe.string("containment") == "whole-filesystem, \(cached)kernel, walk")
+    let cached = expected.kind == .overlay ? [] : ["cached"]
+    #expect(probe.strings("containment") == ["whole-filesystem"] + cached + ["kernel", "walk"])
     #expect(probe.number("token_length") == expected.length + 32)
-    #expect(probe.string("nfs_versions") == "3, 4")
+    #expect(probe.members["nfs_versions"] as? [Int] == [3, 4])
   }
 
   @Test func aUUID() throws {
@@ -55,9 +56,14 @@ import Testing
   @Test func aConnectableHandleIsOfAFile() throws {
     let volume = try Volume(.ext4, megabytes: 8)
     try write("text", to: volume.path.appending("file"))
-    let text = try output(of: "probe", volume.path.string)
+    let probe = try figures(output(of: "probe", volume.path.string, "--json"))
     // Since Linux 6.13.
-    #expect(text.contains("connectable          yes: ino32-gen-parent, 16 bytes") || isOlderKernel)
+    #expect(probe.flag("connectable") == !isOlderKernel)
+    #expect(
+      isOlderKernel
+        || probe.string("connectable_handle_type") == "ino32-gen-parent"
+          && probe.number("connectable_handle_length") == 16
+    )
   }
 
   private var isOlderKernel: Bool {
@@ -74,8 +80,25 @@ import Testing
     #expect(result.errors.contains("makes no file handles that can be opened"))
     let probe = try figures(result.output)
     #expect(probe.flag("usable") == false)
-    #expect(probe.string("filesystem") == "proc")
-    #expect(probe.string("attach")?.hasPrefix("refused: ") == true)
+    #expect(probe.string("type") == "proc")
+    #expect(probe.flag("attachable") == false && probe.string("attaching_obstacle") != nil)
+    #expect(probe.flag("opens_again") == false)
     #expect(probe.isNull("handle_type"))
+  }
+
+  /// What both commands say of a filesystem they say by the same names.
+  @Test func statSaysTheSame() throws {
+    let volume = try Volume(.ext4, megabytes: 8)
+    let directory = try TemporaryDirectory()
+    let store = directory.appending("store").string
+    try output(of: "index", store, volume.path.string)
+    let probe = try figures(output(of: "probe", volume.path.string, "--json"))
+    let stat = try figures(output(of: "stat", store, "--json"))
+    let filesystem = JSONObject(
+      members: try #require((stat.members["filesystems"] as? [[String: Any]])?.first))
+    for name in ["kind", "uuid", "fsid", "root_handle", "volume"] {
+      #expect(filesystem.string(name) == probe.string(name), "\(name)")
+    }
+    #expect(filesystem.string("kind") == "ext4")
   }
 }

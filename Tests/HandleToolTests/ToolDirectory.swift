@@ -68,6 +68,7 @@ struct JSONObject {
 
   func number(_ name: String) -> UInt64? { (members[name] as? NSNumber)?.uint64Value }
   func string(_ name: String) -> String? { members[name] as? String }
+  func strings(_ name: String) -> [String]? { members[name] as? [String] }
   func flag(_ name: String) -> Bool? { members[name] as? Bool }
   func isNull(_ name: String) -> Bool { members[name] is NSNull }
 }

@@ -77,7 +77,11 @@ import Testing
 
   @Test func noFile() throws {
     try unlink(copy.data)
-    #expect(try copy.check().findings.map(\.description) == ["data.mdb is missing"])
+    #expect(
+      try copy.check().findings.map(\.description)
+        == [
+          "data.mdb is missing, and `state` knows of up to \(small.nodes.count) nodes, which are lost"
+        ])
     #expect(throws: StoreError.damaged("data.mdb is missing")) { try Store(at: copy.path) }
     #expect(try copy.repair().original == nil)
     #expect(try copy.check().findings == [])

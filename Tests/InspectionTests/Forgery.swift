@@ -6,6 +6,13 @@ import TestSupport
 extension StoreCopy {
   /// Changes the tables behind the store's back.
   func forge(_ body: (borrowing WriteTransaction, Tables) throws -> Void) throws {
+    try Self.forge(path, body)
+  }
+
+  /// The same of any store that is closed.
+  static func forge(
+    _ path: FilePath, _ body: (borrowing WriteTransaction, Tables) throws -> Void
+  ) throws {
     let environment = try Environment(
       directory: OpenDirectory(path), mode: EnvironmentMode(), mapSize: Environment.initialMapSize,
       tables: Tables.count)

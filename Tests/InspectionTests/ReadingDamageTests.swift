@@ -32,6 +32,28 @@ import Testing
     }
   }
 
+  /// Whoever has the store open is told what ends it.
+  @Test func anAssertionIsExplained() async throws {
+    let small = try SmallStore()
+    let copy = try small.copy()
+    // Each page is a branch with a single child, which LMDB asserts that there is not.
+    for page in 2..<(try bytes(of: copy.data).count / 4096) {
+      try overwrite(copy.data, at: page * 4096 + 10, [0x01, 0, 18, 0])
+    }
+    let result = await #expect(
+      processExitsWith: .signal(SIGABRT), observing: [\.standardErrorContent]
+    ) { [path = copy.path.string as String] in
+      for _ in 0..<100 {
+        guard let store = try? Store(at: FilePath(path), options: StoreOptions(readOnly: true))
+        else { continue }
+        for id in 2..<300 { _ = try? store.node(NodeID(rawValue: UInt64(id))) }
+      }
+    }
+    let said = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    #expect(said.contains("a page of the store in \(copy.path) is damaged (LMDB: "), "\(said)")
+    #expect(said.contains("handlestore repair"))
+  }
+
   @Test func theChildTellsAWrongAnswer() async throws {
     let small = try SmallStore(plain: 150, spilled: 20)
     let path = try small.copy()

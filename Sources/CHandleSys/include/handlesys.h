@@ -162,4 +162,14 @@ void hs_event_destroy(struct hs_event *event);
 void hs_event_set(struct hs_event *event);
 void hs_event_wait(struct hs_event *event);
 
+/* From here on a crash (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP) ends the process with a status, after
+ * `message` (4096 bytes at the most) was written to standard error. One thread at a time calls this. */
+int hs_end_on_crash(const char *message, int status);
+
+/* Takes that back. */
+void hs_crash_as_usual(void);
+
+/* Writes to standard error what is about to end the process; ends it here where hs_end_on_crash is in force. */
+void hs_say_at_end(const char *message);
+
 #endif

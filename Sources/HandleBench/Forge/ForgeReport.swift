@@ -76,7 +76,7 @@ extension ForgeReport {
 
   private static func json(_ attack: Attack, _ outcome: Outcome) -> String {
     let refused = GateRefusal.allCases.compactMap { refusal in
-      outcome.refused[refusal].map { "\"\(refusal.name)\": \($0)" }
+      outcome.refused[refusal].map { "\"\(Text.snakeCase(refusal.name))\": \($0)" }
     }.joined(separator: ", ")
     return "{\"name\": \(Text.json(attack.rawValue)), \"sent\": \(outcome.sent), "
       + "\"passed\": \(outcome.accepted), "

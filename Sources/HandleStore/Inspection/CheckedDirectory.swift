@@ -13,9 +13,7 @@ struct CheckedDirectory {
 
   func check(atMost limit: Int) throws(StoreError) -> CheckReport {
     let state = try FoundState(in: directory)
-    if state.isNone { throw .noStore(path: directory.path) }
-    // A store that is being made for the first time has nothing yet.
-    if state.state?.session == .creating { return CheckReport() }
+    if state.isNone || state.isBeingMade { throw .noStore(path: directory.path) }
     do throws(StoreError) {
       let file = try PageFile(in: directory)
       guard try isReadable(file) else { return try report(nil, of: file, atMost: limit) }
@@ -26,7 +24,8 @@ struct CheckedDirectory {
       }
       return try checkSnapshots(file, environment, atMost: limit)
     } catch .damaged(let what) {
-      return CheckReport(only: Finding(.file, what))
+      if let reason = state.fault { throw .notAStore(path: directory.path, reason: reason) }
+      return CheckReport(only: Finding(.file, what + (state.state?.lossNote ?? "")))
     }
   }
 
@@ -127,6 +126,20 @@ struct FoundState {
 
   /// Whether there is neither a state nor data.
   var isNone: Bool { state == nil && fault == nil }
+
+  /// Whether a store was begun and never finished: it has handed out nothing, and whoever opens it for
+  /// writing makes it anew.
+  var isBeingMade: Bool { state?.session == .creating }
+}
+
+extension StateFile {
+  /// How many ids were handed out at the most.
+  var idsHandedOut: UInt64 { idBound - NodeID.first.rawValue }
+
+  /// Continues a sentence that says why no node can be read.
+  var lossNote: String {
+    idsHandedOut == 0 ? "" : ", and `state` knows of up to \(idsHandedOut) nodes, which are lost"
+  }
 }
 
 extension CheckReport {

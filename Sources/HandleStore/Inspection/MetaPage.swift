@@ -22,6 +22,7 @@ struct MetaPage: Equatable {
   private let ownNumber: Int
   let transaction: UInt64
   let lastPage: Int
+  private let mapSize: UInt64
   let pageSize: Int
   /// The free list.
   let free: TreeRecord
@@ -35,6 +36,7 @@ struct MetaPage: Equatable {
     guard bytes.uint32(at: 20) == Self.version else { throw .version(bytes.uint32(at: 20)) }
     self.number = number
     ownNumber = bytes.int(at: 0)
+    mapSize = bytes.uint64(at: 32)
     pageSize = bytes.uint32(at: 40)
     free = TreeRecord(bytes[40..<88])
     main = TreeRecord(bytes[88..<136])
@@ -48,6 +50,7 @@ struct MetaPage: Equatable {
     guard ownNumber == number else { return "bears another page's number" }
     guard Self.pageSizes.contains(pageSize) else { return "has no possible page size" }
     guard (1...Int(UInt32.max) << 16).contains(lastPage) else { return "has no possible last page" }
+    guard mapSize <= 1 << 46 else { return "has a map that no process has room for" }
     guard transaction < 1 << 62, transaction == 0 || transaction & 1 == UInt64(number) else {
       return "has a commit's number that belongs on the other one"
     }

@@ -16,6 +16,8 @@ struct Rebuild {
     var retired = 0
     /// Nodes of which a part is missing.
     var dropped = 0
+    /// Filesystems that live nodes were on, and of which there is no record.
+    var lostFilesystems: Set<FilesystemID> = []
   }
 
   /// - Parameter directory: a new directory, in which the file is made.
@@ -119,6 +121,7 @@ struct Rebuild {
     }
     let magic = filesystems[record.filesystem]?.identity.magic
     if record.state?.isIndexed ?? false {
+      if magic == nil { counts.lostFilesystems.insert(record.filesystem) }
       let keys = try magic.flatMap { try self.keys(of: record, id, handle, $0) }
       if let keys {
         try index(id, keys, &counts, transaction)

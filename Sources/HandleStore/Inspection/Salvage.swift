@@ -11,7 +11,7 @@ final class Salvage {
   private let meta: MetaPage?
   private let use: PageUse
   private let found: Harvest
-  private(set) var filesystems: [FilesystemID: KnownFilesystem] = [:]
+  var filesystems: [FilesystemID: KnownFilesystem] = [:]
   /// The number of the store whose data these are.
   private(set) var store: UInt64?
   /// How many nodes the original says that it has.
@@ -55,6 +55,8 @@ final class Salvage {
       guard let tree = tables[name] else { continue }
       var walk = TreeWalk(file, use, FindingList(limit: 0), name.rawValue, name.order)
       try walk.run(tree) { try collect($0, of: name) }
+      // What the record of the tree says may be what is damaged.
+      if name == .nodes && walk.isWhole { expected = walk.entries }
       isWhole = isWhole && walk.isWhole
     }
     hasAllWatches = hasAllWatches && isWhole

@@ -22,7 +22,10 @@ extension Store {
         try backup.finish()
       } catch {
         backup.remove()
-        throw (error as? Errno)?.isDiskFull ?? false ? StoreError.diskFull(path: path) : error
+        // It is the copy's disk that is full, and not the store's.
+        let isFull =
+          (error as? LMDBError)?.isDiskFull ?? (error as? Errno)?.isDiskFull ?? false
+        throw isFull ? StoreError.diskFull(path: path) : error
       }
     }
   }

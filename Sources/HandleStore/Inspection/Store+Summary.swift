@@ -52,8 +52,9 @@ extension Reading where Self: ~Copyable {
       // A list of page numbers begins with its length.
       var length: InlineArray<1, UInt64> = [0]
       var words = length.mutableSpan
-      _ = cursor.copyValue(into: &words)
-      free += Int(truncatingIfNeeded: length[0])
+      let size = cursor.copyValue(into: &words)
+      guard length[0] < UInt64(clamping: size / 8) else { throw LMDBError.corrupted }
+      free += Int(length[0])
     }
     return free
   }

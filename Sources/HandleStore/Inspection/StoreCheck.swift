@@ -34,7 +34,7 @@ final class StoreCheck {
     report.pageSize = file.pageSize
     if let stateFault { findings.add(.state, stateFault) }
     checkMetaPages()
-    if let meta { checkCommit(meta) }
+    if let meta { checkCommit(meta) } else { tellLoss() }
     report.findings = findings.findings
     report.findingCount = findings.count
     return report
@@ -140,7 +140,7 @@ final class StoreCheck {
   // MARK: Nodes
 
   private func checkNodes(_ tables: TableTrees, _ spill: TreeWalk, _ index: TreeWalk) {
-    guard tables[.nodes] != nil else { return }
+    guard tables[.nodes] != nil else { return tellLoss() }
     var nodes = NodeCheck(self, tables, filesystems, filesystemsAreWhole: filesystemsAreWhole)
     let walk = walk(.nodes, tables) { nodes.check($0) }
     report.nodes = nodes.live + nodes.stale + nodes.aliases
@@ -155,6 +155,12 @@ final class StoreCheck {
     if index.isWhole && index.entries != nodes.indexedMet {
       again(tables[.inodes], .bytes) { nodes.checkTarget(ofIndex: $0) }
     }
+  }
+
+  /// No node can be read.
+  private func tellLoss() {
+    guard let note = state?.lossNote, !note.isEmpty else { return }
+    findings.add(.table, "the table `nodes` cannot be read\(note)")
   }
 
   private func checkWatches(_ tables: TableTrees) {

@@ -26,7 +26,7 @@ struct StoreRepair {
   /// Before anything is made in a directory, see that it is a store's.
   private func requireStore() throws {
     let found = try FoundState(in: directory)
-    if found.isNone { throw StoreError.noStore(path: directory.path) }
+    if found.isNone || found.isBeingMade { throw StoreError.noStore(path: directory.path) }
     let file = try original()
     try file?.requireVersion()
     if found.state == nil && file?.newest == nil {
@@ -41,7 +41,9 @@ struct StoreRepair {
   private struct Result {
     let store: UInt64
     let highest: UInt64
-    let expected: Int
+    /// How many nodes the original says that it had.
+    let expected: Int?
+    let foundFilesystems: Int
     let counts: Rebuild.Counts
   }
 
@@ -49,14 +51,17 @@ struct StoreRepair {
     let found = try Harvest(in: work.makeDirectory("found"), .first)
     let salvage = try original().map { Salvage($0, into: found) }
     try salvage?.run(lost: Harvest(in: work.makeDirectory("lost"), .unanimous))
-    var rebuild = try Rebuild(in: work.makeDirectory("new"), found, salvage?.filesystems ?? [:])
+    let known = salvage?.filesystems ?? [:]
+    let foundAgain = try LostFilesystems(of: found).recovered(without: known)
+    var rebuild = try Rebuild(
+      in: work.makeDirectory("new"), found, known.merging(foundAgain) { known, _ in known })
     let store =
       salvage?.store ?? old.state?.store ?? Keyring.store(in: directory)
       ?? .random(in: 1...UInt64.max)
     try rebuild.run(store: store, hasAllWatches: salvage?.hasAllWatches ?? false)
     return Result(
-      store: store, highest: salvage?.highest ?? 0, expected: salvage?.expected ?? 0,
-      counts: rebuild.counts)
+      store: store, highest: salvage?.highest ?? 0, expected: salvage?.expected,
+      foundFilesystems: foundAgain.count, counts: rebuild.counts)
   }
 
   private func original() throws(StoreError) -> PageFile? {
@@ -108,8 +113,27 @@ struct StoreRepair {
     try state.write(in: directory)
     let counts = result.counts
     return RepairReport(
-      kept: counts.kept, setAside: max(result.expected - counts.kept, counts.dropped),
+      kept: counts.kept,
+      setAside: setAside(old, result),
+      mayBeLost: result.expected == nil ? mayBeLost(old, result) : 0,
+      lostFilesystems: counts.lostFilesystems.count, foundFilesystems: result.foundFilesystems,
       retired: counts.retired, original: original, originalState: originalState)
+  }
+
+  private func setAside(_ old: FoundState, _ result: Result) -> Int {
+    // What the original says of itself may be damaged too.
+    let expected = min(result.expected ?? 0, handedOut(old, result))
+    return max(expected - result.counts.kept, result.counts.dropped)
+  }
+
+  private func mayBeLost(_ old: FoundState, _ result: Result) -> Int {
+    max(0, handedOut(old, result) - result.counts.kept - result.counts.dropped)
+  }
+
+  /// How many ids were handed out, as far as is known.
+  private func handedOut(_ old: FoundState, _ result: Result) -> Int {
+    let seen = max(result.highest.saturatingAdd(1), NodeID.first.rawValue) - NodeID.first.rawValue
+    return Int(clamping: max(old.state?.idsHandedOut ?? 0, seen))
   }
 
   /// Gives a file a second name among those that are kept; `nil` if there is no such file.

@@ -69,6 +69,7 @@ struct TableStatistics {
     var created: OpaquePointer?
     try lmdb(unsafe mdb_env_create(&created))
     guard let env = unsafe created else { throw LMDBError(code: ENOMEM) }
+    unsafe Self.explainAssertions(of: env)
     do throws(LMDBError) {
       try lmdb(unsafe mdb_env_set_maxdbs(env, tables))
       try lmdb(unsafe mdb_env_set_maxreaders(env, Self.readers))
@@ -111,8 +112,8 @@ struct TableStatistics {
     var info = unsafe MDB_envinfo()
     unsafe mdb_env_info(raw, &info)
     return unsafe EnvironmentInfo(
-      mapSize: Int(info.me_mapsize), lastPage: Int(info.me_last_pgno),
-      transaction: Int(info.me_last_txnid), readers: Int(info.me_numreaders))
+      mapSize: Int(clamping: info.me_mapsize), lastPage: Int(clamping: info.me_last_pgno),
+      transaction: Int(clamping: info.me_last_txnid), readers: Int(info.me_numreaders))
   }
 
   /// The descriptor of the data file; it stays LMDB's.

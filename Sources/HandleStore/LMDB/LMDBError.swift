@@ -10,6 +10,7 @@ struct LMDBError: Error, Equatable {
   static let mapFull = LMDBError(code: MDB_MAP_FULL)
   static let mapResized = LMDBError(code: MDB_MAP_RESIZED)
   static let readersFull = LMDBError(code: MDB_READERS_FULL)
+  static let corrupted = LMDBError(code: MDB_CORRUPTED)
   static let panic = LMDBError(code: MDB_PANIC)
   static let invalid = LMDBError(code: MDB_INVALID)
   static let versionMismatch = LMDBError(code: MDB_VERSION_MISMATCH)

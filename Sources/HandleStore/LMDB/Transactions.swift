@@ -136,9 +136,10 @@ extension Reading where Self: ~Copyable {
   func statistics(_ table: Table) throws(LMDBError) -> TableStatistics {
     var stat = MDB_stat()
     try lmdb(unsafe mdb_stat(raw, table.dbi, &stat))
+    // A damaged file may say any number.
     return TableStatistics(
-      entries: Int(stat.ms_entries), depth: Int(stat.ms_depth),
-      pages: Int(stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages))
+      entries: Int(clamping: stat.ms_entries), depth: Int(stat.ms_depth),
+      pages: Int(clamping: stat.ms_branch_pages &+ stat.ms_leaf_pages &+ stat.ms_overflow_pages))
   }
 
   /// A place in a table, at its first entry at or behind `key`, or at the first of all.

@@ -9,6 +9,8 @@ public struct Filesystem: Hashable, Sendable {
   public let magic: FilesystemMagic
   /// Its UUID, or where it has none the id of `statfs(2)`; in hexadecimal.
   public let uuid: String
+  /// Whether ``uuid`` is a UUID: the id of `statfs(2)` may be another one after a remount.
+  public let isUUID: Bool
   /// The handle of its root directory, where that is known.
   public let root: KernelFileHandle?
   /// The device it is on, as far as that has a name that outlives a reboot; else empty.
@@ -140,7 +142,8 @@ extension Store {
     filesystems.all.map { id, identity, isAttached in
       Filesystem(
         id: id, magic: identity.magic, uuid: Hexadecimal.string(identity.uuid),
-        root: identity.root, volume: identity.volume, isAttached: isAttached)
+        isUUID: identity.isUUID, root: identity.root, volume: identity.volume,
+        isAttached: isAttached)
     }
   }
 

@@ -91,8 +91,12 @@ extension Store {
       let first: InlineArray<1, UInt64> = [start.rawValue]
       var more = try cursor.seek(first.span, 8)
       var looked = 0
+      var last: NodeID?
       while more {
         let (id, record) = try cursor.node()
+        // Else a caller that goes on from here could go round for ever.
+        guard last.map({ $0 < id }) ?? (id >= start) else { throw LMDBError.corrupted }
+        last = id
         if found.count == limit || looked == (most.overflow ? .max : most.partialValue) {
           return (found, id)
         }

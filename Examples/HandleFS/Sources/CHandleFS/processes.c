@@ -208,4 +208,11 @@ int hf_raise_limit(void)
     return (int)result(setrlimit(RLIMIT_NOFILE, &limit));
 }
 
-int hf_wait(int pid) { return (int)result(waitpid(pid, NULL, WNOHANG)); }
+int hf_wait(int pid)
+{
+    int status = 0;
+    int found = (int)result(waitpid(pid, &status, WNOHANG));
+    if (found <= 0)
+        return found < 0 ? found : -ECHILD;
+    return WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);
+}

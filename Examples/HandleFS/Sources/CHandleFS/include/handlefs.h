@@ -171,6 +171,7 @@ int hf_silence(void);
 /* Opens those of the three that are closed, so that no other file gets their numbers. */
 int hf_open_standard(void);
 int hf_raise_limit(void);
+/* waitpid(2) of a child that has ended: its exit status, or 256 and the signal that ended it. */
 int hf_wait(int pid);
 
 #endif

@@ -12,6 +12,8 @@ struct HandleFS: ParsableCommand {
       handlefs events MOUNTPOINT [PATH...]
       """,
     discussion: "`handlefs help mount` has the options of a mount, and what it does.",
-    subcommands: [Mount.self, Restart.self, Status.self, Events.self, Serve.self, Supervise.self],
+    subcommands: [
+      Mount.self, Restart.self, Status.self, Events.self, Serve.self, Supervise.self, Mend.self,
+    ],
     defaultSubcommand: Mount.self)
 }

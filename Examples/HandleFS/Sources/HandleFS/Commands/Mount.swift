@@ -23,6 +23,7 @@ struct Mount: ParsableCommand {
 
   func run() throws {
     Processes.openStandard()
+    try mount.requireFreePlace()
     let mount = try mount.absolute()
     guard !foreground else {
       return try Supervisor(mount, inBackground: false).run {}

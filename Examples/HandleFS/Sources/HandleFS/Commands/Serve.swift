@@ -10,6 +10,7 @@ struct Serve: ParsableCommand {
 
   @OptionGroup var mount: MountOptions
   @Flag var background = false
+  @Flag var mended = false
 
   func run() throws {
     let log = Log.start(inBackground: background)
@@ -24,7 +25,8 @@ struct Serve: ParsableCommand {
     let options = ServerOptions(
       crossesMounts: mount.crossMounts,
       cacheTimeout: mount.cacheTimeout,
-      passthrough: mounted == .mountedWithPassthrough, files: Self.cacheSize)
+      passthrough: mounted == .mountedWithPassthrough, files: Self.cacheSize,
+      endsOnDamage: !mended)
     let server = try Server(source, session: session, options: options, log: log)
     let kernel = try Session(server, fuse: session.fuse, start: session.startRequest)
     let supervision = Supervision(mount, session, server, inBackground: background)

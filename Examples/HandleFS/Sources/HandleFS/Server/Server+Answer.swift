@@ -12,12 +12,20 @@ extension Server {
       if let reply = try body() { request.send(reply, on: fuse) }
     } catch {
       statistics.count(.errors)
+      endOnDamage(error)
       request.send(.error(errno(of: error)), on: fuse)
     }
     #if DEBUG
       if let intent = journal[request.number] { FaultPoint.pass(intent.operation, .answered) }
     #endif
     journal.forget(request.number)
+  }
+
+  /// The request comes again to the next server.
+  private func endOnDamage(_ error: any Error) {
+    guard options.endsOnDamage, case StoreError.damaged = error else { return }
+    log.critical("the server ends, so that its store is repaired", metadata: ["error": "\(error)"])
+    Processes.end(3)
   }
 
   /// The kernel's number of an error. What nobody expects goes into the log.

@@ -37,18 +37,18 @@ extension Server {
 
   /// As JSON.
   private var status: String {
-    let own = ServerStatistics.Counter.allCases.map { ("\($0)", statistics[$0]) }
+    let own = ServerStatistics.Counter.allCases.map { ($0.name, statistics[$0]) }
     let open = openFiles.count
     let known = store.statistics
     let values: [(String, UInt64)] =
       [("pid", UInt64(Processes.id))] + own + [
         ("descriptors", UInt64(files.count)), ("opens", UInt64(open.opens)),
-        ("filesKeptByKernel", UInt64(open.kept)),
-        ("filesWithoutName", UInt64(orphans.count)),
-        ("requestsNoted", UInt64(journal.count)),
-        ("nodesCreated", known.created), ("nodesFound", known.existing),
-        ("nodesReplaced", known.replaced), ("nodesRetired", known.retired),
-        ("filesOpened", known.opened),
+        ("files_kept_by_kernel", UInt64(open.kept)),
+        ("files_without_name", UInt64(orphans.count)),
+        ("requests_noted", UInt64(journal.count)),
+        ("nodes_created", known.created), ("nodes_found", known.existing),
+        ("nodes_replaced", known.replaced), ("nodes_retired", known.retired),
+        ("files_opened", known.opened),
       ]
     return "{" + values.map { "\"\($0.0)\": \($0.1)" }.joined(separator: ", ") + "}\n"
   }

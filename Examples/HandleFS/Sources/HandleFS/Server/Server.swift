@@ -63,6 +63,9 @@ struct ServerOptions {
   var passthrough: Bool
   /// How many files the server keeps open.
   var files: Int
+  /// Whether the server ends where it meets damage in its store, so that the supervisor mends that. Not
+  /// where this has just been done: who asks gets `EIO` then, and not nothing for ever.
+  var endsOnDamage = true
 }
 
 // MARK: Nodes

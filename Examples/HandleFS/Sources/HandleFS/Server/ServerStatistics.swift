@@ -11,6 +11,9 @@ final class ServerStatistics: Sendable {
     case foundDone
     /// Requests that were answered with an error.
     case errors
+
+    /// Its name in the status.
+    var name: String { self == .foundDone ? "found_done" : "\(self)" }
   }
 
   private let values = Mutex(Array(repeating: UInt64(0), count: Counter.allCases.count))

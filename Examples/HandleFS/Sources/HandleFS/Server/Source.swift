@@ -12,7 +12,7 @@ struct Source {
     filesystem = try store.attach(source)
     // Those that a server before this one has come to.
     if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
-    export = try Self.export(of: source, options, in: store)
+    export = try Self.export(of: source, on: filesystem, options, in: store)
   }
 
   /// The server of a file system that was unmounted a moment ago may still be closing it.
@@ -41,12 +41,15 @@ struct Source {
   }
 
   private static func export(
-    of root: FileDescriptor, _ options: MountOptions, in store: Store
+    of root: FileDescriptor, on filesystem: FilesystemID, _ options: MountOptions, in store: Store
   ) throws -> Export {
     let name = "handlefs \(options.source)"
     let handle = try KernelFileHandle(of: root)
     if let known = try store.exports().first(where: { $0.name == name }) {
-      if known.isReadOnly == options.readOnly, known.layers.map(\.root) == [handle] {
+      // After a repair the filesystem may have another number.
+      if known.isReadOnly == options.readOnly, known.layers.map(\.root) == [handle],
+        known.layers.map(\.filesystem) == [filesystem]
+      {
         return try store.openExport(name)
       }
       try store.removeExport(name)

@@ -62,6 +62,16 @@ struct MountOptions: ParsableArguments {
     }
   }
 
+  /// Two file systems of handlefs on one directory could not be told from each other by `status` and the
+  /// other commands.
+  func requireFreePlace() throws {
+    let point = try Processes.absolute(mountpoint)
+    guard try MountTable.handleFS(on: point) == nil else {
+      throw CommandError(
+        "\(point) has a handlefs mounted on it already; unmount that first (umount \(point))")
+    }
+  }
+
   /// With paths that are good in any directory.
   func absolute() throws -> MountOptions {
     var options = self

@@ -15,7 +15,7 @@ struct RunningServer {
   /// Starts a server, with new sockets to it.
   init(
     _ program: FilePath, _ options: MountOptions, _ session: inout SessionDescriptors,
-    _ inBackground: Bool
+    _ inBackground: Bool, afterMending isMended: Bool = false
   ) throws {
     let (control, itsControl) = try Parking.makeSockets()
     let (parking, itsParking) = try Parking.makeSockets()
@@ -25,8 +25,8 @@ struct RunningServer {
       try? itsControl.close()
       try? itsParking.close()
     }
-    let background = inBackground ? ["--background"] : []
-    id = try Processes.spawn(program, ["serve"] + background + options.arguments, session.all)
+    let flags = (inBackground ? ["--background"] : []) + (isMended ? ["--mended"] : [])
+    id = try Processes.spawn(program, ["serve"] + flags + options.arguments, session.all)
     process = try Processes.descriptor(of: id)
     (self.control, self.parking) = (control, parking)
   }
@@ -76,9 +76,9 @@ struct RunningServer {
     parking = nil
   }
 
-  mutating func reap() {
-    Processes.reap(id)
+  mutating func reap() -> Processes.End {
     try? process?.close()
     process = nil
+    return Processes.reap(id)
   }
 }

@@ -37,6 +37,9 @@ final class Supervisor {
   private var replacement: Replacement?
   /// When the next server is to be started.
   private var startAt: Int?
+  /// Whether the last server may have died of its store, and that is to be looked at before the next.
+  private var needsMending = false
+  private var mender: Mender?
   private var isUnmounted = false
 
   /// Starts a server for a file system that is not mounted yet.
@@ -136,14 +139,17 @@ final class Supervisor {
       let next = [startAt, replacement?.deadline].compactMap(\.self).min()
       let timeout = next.map { max(0, $0 - Processes.now) } ?? -1
       let ready = Processes.wait(
-        for: [signals, server.process, server.parking, server.control, session.orders],
+        for: [
+          signals, server.process, server.parking, server.control, session.orders, mender?.process,
+        ],
         milliseconds: timeout)
       if ready[0] { try handle(signal: Processes.nextSignal(signals)) }
       if ready[2] { try takeParked() }
       if ready[3] { hear() }
       if ready[1] { ended() }
       if ready[4] { takeOrder() }
-      if let at = startAt, Processes.now >= at, !isUnmounted { try startNext() }
+      if ready[5] { mended() }
+      if let at = startAt, Processes.now >= at, !isUnmounted { try goOnAfterEnd() }
       if let at = replacement?.deadline, Processes.now >= at { server.kill() }
     }
   }
@@ -191,11 +197,31 @@ final class Supervisor {
   // MARK: The next server
 
   private func ended() {
-    server.reap()
+    let end = server.reap()
+    needsMending = end.isFailure
     let delay = replacement == nil ? backoff.delay(lifetime: Processes.now - server.started) : 0
     startAt = Processes.now + delay
     log.warning(
-      "the server has ended", metadata: ["pid": "\(server.id)", "next in ms": "\(delay)"])
+      "the server has ended",
+      metadata: ["pid": "\(server.id)", "by": "\(end)", "next in ms": "\(delay)"])
+  }
+
+  /// Has the store looked at where the last server may have died of it, and starts the next one then.
+  private func goOnAfterEnd() throws {
+    guard needsMending else { return try startNext() }
+    startAt = nil
+    needsMending = false
+    do {
+      mender = try Mender(options.store, inBackground)
+    } catch {
+      log.error("the store cannot be looked at", metadata: ["error": "\(error)"])
+      startAt = Processes.now
+    }
+  }
+
+  private func mended() {
+    mender?.reap()
+    startAt = Processes.now
   }
 
   private func startNext() throws {
@@ -213,7 +239,9 @@ final class Supervisor {
       self.replacement?.deadline = Processes.now + Self.patience
     }
     do {
-      server = try RunningServer(program, options, &session, inBackground)
+      server = try RunningServer(
+        program, options, &session, inBackground, afterMending: mender != nil)
+      mender = nil
       server.tellMounted(passthrough)
     } catch {
       log.error("starting a server failed", metadata: ["error": "\(error)"])

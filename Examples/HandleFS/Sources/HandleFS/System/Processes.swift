@@ -80,8 +80,35 @@ enum Processes {
   /// SIGKILL.
   static func kill(_ process: Int32) { _ = Glibc.kill(process, SIGKILL) }
 
+  /// How a process ended.
+  enum End: Equatable {
+    case exit(Int32)
+    case signal(Int32)
+    /// It is no child of this process.
+    case unknown
+
+    /// Whether it ended itself or crashed, as a server does that cannot use its store; somebody who kills
+    /// one does not mean that.
+    var isFailure: Bool {
+      switch self {
+      case .exit(let status): status != 0
+      case .signal(let signal):
+        [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP].contains(signal)
+      case .unknown: false
+      }
+    }
+  }
+
   /// Lets go of a child that has ended.
-  static func reap(_ process: Int32) { _ = hf_wait(process) }
+  @discardableResult
+  static func reap(_ process: Int32) -> End {
+    let status = hf_wait(process)
+    if status < 0 { return .unknown }
+    return status < 256 ? .exit(status) : .signal(status - 256)
+  }
+
+  /// Ends this process at once.
+  static func end(_ status: Int32) -> Never { _exit(status) }
 
   static var id: Int32 { getpid() }
 

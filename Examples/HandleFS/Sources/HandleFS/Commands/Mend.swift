@@ -1,0 +1,36 @@
+internal import ArgumentParser
+internal import HandleStore
+internal import Logging
+internal import SystemPackage
+
+/// What the supervisor starts before the next server, where the last one may have died of the store: it
+/// reads the store without LMDB, and repairs it where it is damaged.
+struct Mend: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Repair a store that a server may have died of.", shouldDisplay: false)
+
+  @Argument var store: String
+  @Flag var background = false
+
+  func run() throws {
+    let log = Log.start(inBackground: background)
+    let path = FilePath(store)
+    do {
+      guard let damage = try Store.check(at: path, findings: 1).findings.first else { return }
+      log.critical(
+        "the store is damaged, and is repaired now; the original is kept in its set-aside",
+        metadata: ["store": "\(path)", "damage": "\(damage)"])
+      let report = try Store.repair(at: path)
+      log.critical(
+        "the store is repaired; files whose nodes are lost are stale until they are looked up again",
+        metadata: [
+          "kept": "\(report.kept)", "lost": "\(report.setAside)", "retired": "\(report.retired)",
+          "may be lost": "\(report.mayBeLost)",
+          "original": "\(report.original.map(\.string) ?? "none")",
+        ])
+    } catch {
+      log.error("the store could not be checked", metadata: ["error": "\(error)"])
+      throw ExitCode.failure
+    }
+  }
+}
