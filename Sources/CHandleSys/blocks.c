@@ -47,11 +47,6 @@ int hs_allocate(int fd, int64_t offset, int64_t length, int unshare)
     return error == -ENOSPC && has_blocks(fd, (uint64_t)offset, (uint64_t)length) ? 0 : error;
 }
 
-int hs_punch_hole(int fd, int64_t offset, int64_t length)
-{
-    return result(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length));
-}
-
 int64_t hs_find_data(int fd, int64_t offset)
 {
     off_t found = lseek(fd, offset, SEEK_DATA);

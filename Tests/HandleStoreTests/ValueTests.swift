@@ -33,9 +33,8 @@ import Testing
     }
     for limit in [Int.max, .max / 16 + 1, .max / 16, 1 << 40] {
       #expect(try store.nodes(limit: limit).nodes.map(\.id) == ids)
-      #expect(try store.nodes(limit: limit, in: .stale).nodes.isEmpty)
       #expect(try store.watchedNodes(limit: limit).nodes.map(\.id) == ids)
-      try store.retire(ids[limit & 1])
+      try store.retire(ids[0])
       #expect(try store.deletions(atMost: limit).nodes.count <= 1)
     }
     #expect(try store.nodes(from: NodeID(rawValue: .max), limit: .max).nodes.isEmpty)
@@ -131,7 +130,8 @@ import Testing
     try journal.note(.insertRange(of: .max, size: .max), for: .max)
     #expect(journal[.max]?.wasDone(size: .max) == false)
     journal.forget(0)
-    let opens = try OpenFiles(in: MemoryFile().descriptor, fuse: file.descriptor)
+    let others = try MemoryFile()
+    let opens = try OpenFiles(in: others.descriptor, fuse: file.descriptor)
     #expect(throws: Errno.invalidArgument) { try opens.open(0, of: .root, file: nil) }
     #expect(try opens.open(.max, of: NodeID(rawValue: .max), file: nil) == 0)
   }

@@ -121,9 +121,6 @@ long hs_path_in(int descriptors, int fd, char *buffer, size_t length);
  * and the file has all these blocks. */
 int hs_allocate(int fd, int64_t offset, int64_t length, int unshare);
 
-/* FALLOC_FL_PUNCH_HOLE: gives back the blocks of a range, which reads as zeros then. */
-int hs_punch_hole(int fd, int64_t offset, int64_t length);
-
 /* SEEK_DATA: the first offset at or behind `offset` that may hold another byte than 0; -ENXIO where there
  * is none. Moves the file's offset. */
 int64_t hs_find_data(int fd, int64_t offset);

@@ -16,13 +16,16 @@ internal import SystemPackage
   /// on the disk, and a file that ends before is made longer: words that are new are 0.
   ///
   /// - Throws: `ENOSPC`, `EDQUOT`, `EFBIG`, `ENOMEM`, `EACCES` if the descriptor does not write. Then
-  ///   the file has no more blocks than before, and is as long as it was.
+  ///   the file is as long as it was, and has no blocks behind its end.
   init(of descriptor: FileDescriptor, from offset: Int = 0, count: Int) throws(Errno) {
-    let before = try Extent(of: descriptor, from: offset, length: count * 8)
+    let size = SystemCalls.size(of: descriptor)
     do throws(Errno) {
       unsafe words = try Self.map(descriptor, offset, count)
     } catch {
-      before.restore(descriptor)
+      // A full disk keeps what it gave until it was full.
+      if SystemCalls.size(of: descriptor) >= size {
+        try? SystemCalls.truncate(descriptor, to: size)
+      }
       throw error
     }
     self.count = count
@@ -39,30 +42,6 @@ internal import SystemPackage
       throw Errno(rawValue: errno)
     }
     return unsafe address.bindMemory(to: Atomic<UInt64>.self, capacity: count)
-  }
-
-  /// What a range of a file is before blocks are given to it.
-  private struct Extent {
-    let size: Int
-    let offset: Int
-    let length: Int
-    /// Nothing was stored in it: then there is nothing to lose.
-    let isHole: Bool
-
-    init(of descriptor: FileDescriptor, from offset: Int, length: Int) throws(Errno) {
-      size = SystemCalls.size(of: descriptor)
-      self.offset = offset
-      self.length = length
-      let data = try SystemCalls.data(of: descriptor, from: offset)
-      isHole = data.map { $0 - offset >= length } ?? true
-    }
-
-    /// A full disk keeps what it gave until it was full.
-    func restore(_ descriptor: FileDescriptor) {
-      guard isHole else { return }
-      try? SystemCalls.giveBack(descriptor, from: offset, length: length)
-      try? SystemCalls.truncate(descriptor, to: size)
-    }
   }
 
   deinit { unsafe munmap(words, count * 8) }

@@ -103,13 +103,6 @@ enum SystemCalls {
 
   private static let leastAllocation = 64 << 10
 
-  /// Gives back the blocks of a range (`FALLOC_FL_PUNCH_HOLE`), which reads as zeros then.
-  static func giveBack(
-    _ descriptor: FileDescriptor, from offset: Int, length: Int
-  ) throws(Errno) {
-    try retried { hs_punch_hole(descriptor.rawValue, Int64(offset), Int64(length)) }
-  }
-
   /// A lock on an open file description, which may be a directory's (`flock(2)`); released when it is
   /// closed. `EAGAIN` if another description's lock is in the way.
   static func lock(_ descriptor: FileDescriptor, shared: Bool) throws(Errno) {
