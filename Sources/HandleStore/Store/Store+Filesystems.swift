@@ -93,6 +93,9 @@ extension Store {
   /// Attaches every filesystem of the store that is mounted where this process sees it, through a
   /// mount that can be written to where there is one. What is attached already stays as it is.
   ///
+  /// Only mounts that may be of such a filesystem are looked at, and never one to which the way leads
+  /// through a FUSE or network filesystem: a server that does not answer holds nobody up here.
+  ///
   /// - Returns: the filesystems that are attached then.
   /// - Complexity: O(mounts)
   @discardableResult
@@ -100,13 +103,13 @@ extension Store {
     try guarded {
       // Another process may have introduced some since.
       if writer == nil { try loadFilesystems() }
-      let kinds = Set(filesystems.all.map { $0.1.magic })
-      let mounts = try MountTable().mounts
+      let known = filesystems.all.map(\.1)
+      let table = try MountTable()
+      let mounts = table.mounts.filter { mount in known.contains { $0.mayBe(on: mount) } }
       for mount in mounts.filter({ !$0.isReadOnly }) + mounts.filter(\.isReadOnly) {
-        guard
+        guard table.leads(to: mount),
           let fd = try? OwnedDescriptor(
             SystemCalls.open(mount.point, flags: SystemCalls.directory)),
-          let magic = try? FilesystemStatus(of: fd.descriptor).magic, kinds.contains(magic),
           let (identity, superblock) = try? FilesystemIdentity.of(fd.descriptor),
           superblock == mount.device, (try? identity.twin(of: superblock)) == .some(nil),
           let id = try? filesystems.find(identity, superblock: superblock),
