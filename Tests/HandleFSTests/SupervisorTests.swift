@@ -92,9 +92,10 @@ import Testing
   @Test(.mountsHandleFS) func saysWhatToDoWhenAllIsGone() throws {
     let mounted = try Mounted(.ext4)
     let (supervisor, server) = (try #require(mounted.supervisorID), try #require(mounted.serverID))
-    for signal in [SIGSTOP, SIGKILL] {
-      for process in [supervisor, server] { kill(process, signal) }
-    }
+    // Neither may notice the other's end.
+    for process in [supervisor, server] { kill(process, SIGSTOP) }
+    for process in [supervisor, server] { #expect(eventually(seconds: 5) { isStopped(process) }) }
+    for process in [supervisor, server] { kill(process, SIGKILL) }
     #expect(eventually(seconds: 5) { mounted.serverID == nil && mounted.supervisorID == nil })
     #expect(mounted.isMounted)
     let program = try #require(Mounted.program)
@@ -163,4 +164,9 @@ import Testing
     try mounted.waitForNewServer(after: mounted.killServer())
     #expect(try mounted.run(["ls", mounted.mountpoint.string], seconds: 20).status == 0)
   }
+}
+
+private func isStopped(_ process: pid_t) -> Bool {
+  let stat = (try? read(FilePath("/proc/\(process)/stat"))) ?? ""
+  return stat.split(separator: ")").last?.split(separator: " ").first == "T"
 }

@@ -365,6 +365,16 @@ static void (*const changes[])(int fd) = {
     cut,          cut_nothing,     lengthen,     cut_by_path,    cut_by_open,         write_nothing,
 };
 
+/* The mode alone: whoever asks for more hears the size anew, and with that the mode. */
+static void show_mode(const char *name)
+{
+    struct statx status;
+    if (statx(AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_MODE, &status))
+        say("%s has no mode", name);
+    else
+        say("the mode of %s is %04o", name, status.stx_mode & 07777u);
+}
+
 static void change(void (*way)(int fd))
 {
     int fd = open("file", O_RDWR);
@@ -390,6 +400,7 @@ static void privileges_at_once(mode_t mode, int by_user)
             AS(USER, GROUP, change(changes[i]));
         else
             change(changes[i]);
+        show_mode("file");
         show("file");
         long left = getxattr("file", "security.capability", value, sizeof value);
         say("capability after %s: %ld", changes[i] == write_by_map ? "a mapped write" : "it", left);
@@ -434,6 +445,7 @@ static void privileges_by_capability(void)
             set_fsetid(0);
             change(changes[i]);
         });
+        show_mode("file");
         show_after("a change by root without the capability", "file");
         chmod("file", 06777);
         APART({
@@ -442,6 +454,7 @@ static void privileges_by_capability(void)
             set_fsetid(1);
             change(changes[i]);
         });
+        show_mode("file");
         show_after("a change by a user with the capability", "file");
         unlink("file");
     }
@@ -465,6 +478,7 @@ static void privileges_later(void)
                 AS(USER, GROUP, changes[i](fd));
             else
                 changes[i](fd);
+            show_mode("file");
             show("file");
             close(fd);
             show("file");
