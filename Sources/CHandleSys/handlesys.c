@@ -178,6 +178,22 @@ int hs_open_name(int dirfd, const char *name, int flags, unsigned mode)
     return result(syscall(SYS_openat2, dirfd, name, &how, sizeof how));
 }
 
+int hs_open_cached(const char *path)
+{
+    struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_CACHED};
+    return result(syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how));
+}
+
+int hs_device_of(int fd, uint32_t *major, uint32_t *minor)
+{
+    struct statx x;
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &x))
+        return -errno;
+    *major = x.stx_dev_major;
+    *minor = x.stx_dev_minor;
+    return 0;
+}
+
 #ifndef SYS_open_tree
 #define SYS_open_tree 428
 #endif

@@ -16,24 +16,24 @@ enum PresentPath {
       self = .unlinked
     } else {
       // The kernel knows a file's path only where its name was looked up lately.
-      let found = node.flatMap { Self.find(status, $0, store) }
+      let found = node.flatMap { Self.find(file, status, $0, store) }
       self = found.map { .at($0) } ?? .unknown
     }
   }
 
   /// Looks through the directory in which the file was found.
-  private static func find(_ status: FileStatus, _ node: NodeID, _ store: Store) -> FilePath? {
+  private static func find(
+    _ file: FileDescriptor, _ status: FileStatus, _ node: NodeID, _ store: Store
+  ) -> FilePath? {
     guard let parent = try? store.node(node)?.parent,
       let directory = try? store.open(parent, .readOnly)
     else { return nil }
     return try? directory.closeAfter {
+      let top = try DescriptorPath(of: directory).path
       var entries = DirectoryEntries(of: directory)
       while let entry = try entries.next() {
-        guard entry.inode == status.inode,
-          let found = try? FileStatus(name: entry.name, in: directory),
-          found.inode == status.inode && found.device == status.device
-        else { continue }
-        return try DescriptorPath(of: directory).path.pushing(entry.name)
+        let path = top.pushing(entry.name)
+        if entry.inode == status.inode, DescriptorPath.leads(path, to: file) { return path }
       }
       return nil
     }
@@ -76,15 +76,12 @@ extension PresentPath {
   ) -> FilePath? {
     guard let told = try? DescriptorPath(of: file.descriptor) else { return nil }
     if told.leads(to: file.descriptor) { return told.path }
-    guard case .at(let top) = RootPlace(of: layer, in: store),
-      let root = try? store.open(layer.root, on: layer.filesystem)
-    else { return nil }
-    defer { try? root.close() }
+    guard case .at(let top) = RootPlace(of: layer, in: store) else { return nil }
     guard let below = FilePath(root: nil, told.path.components).nonempty else {
       return file.handle == layer.root ? top : nil
     }
-    let found = try? FileStatus(resolving: below, in: root)
-    return found?.isOfSameFile(as: file.status) == true ? top.pushing(below) : nil
+    let path = top.pushing(below)
+    return DescriptorPath.leads(path, to: file.descriptor) ? path : nil
   }
 }
 

@@ -94,4 +94,43 @@ import Testing
       try mounted.run(["dd", "if=/dev/zero", "of=\(through)", "bs=1", "count=1"]).status == 0)
     #expect(try read(file) == "\0")
   }
+
+  /// Ways to write to a program, which stays the same by that: `$0` is the program, `$1` a copy.
+  private static let writing = [
+    #"dd if="$1" of="$0" bs=4k count=1 conv=notrunc oflag=direct"#,
+    #"dd if="$1" of="$0" bs=4k count=1 conv=notrunc"#,
+    #"dd if="$1" of="$0" bs=1 count=1 conv=notrunc"#,
+    #"dd if="$1" of="$0" bs=1M conv=notrunc oflag=direct"#,
+    #"fallocate -o 0 -l 4096 "$0""#,
+    #"fallocate -n -o 1M -l 4096 "$0""#,
+    #"truncate -s "$(stat -c %s "$0")" "$0""#,
+    #"cp "$1" "$0""#,
+  ]
+
+  /// What somebody else has written to does not run with the rights of its owner, not even for a moment, and
+  /// not when the server is killed meanwhile.
+  @Test(.mountsHandleFS, arguments: shown) func whatWasWrittenHasNoPrivileges(_ kind: VolumeKind)
+    throws
+  {
+    let mounted = try Mounted(kind, ["--cache-timeout", "3600"])
+    let (copy, program) = (mounted.volume.path.appending("id"), mounted.mountpoint.appending("id"))
+    try succeed("cp", "/usr/bin/id", copy.string)
+    try succeed("cp", "/usr/bin/id", mounted.source.appending("id").string)
+    for way in Self.writing {
+      for kills in [false, true] {
+        #expect(try mounted.run(["chmod", "4777", program.string]).status == 0)
+        #expect(try mounted.run(Self.asNobody + [program.string, "-u"]).output == "0\n")
+        let writer = try Child(
+          Self.asNobody + ["sh", "-c", way + " 2>/dev/null", program.string, copy.string])
+        if kills {
+          usleep(.random(in: 1000...8000))
+          try mounted.waitForNewServer(after: mounted.killServer())
+        }
+        #expect(writer.wait(seconds: 20) == 0, "\(way)")
+        let after = try mounted.run(Self.asNobody + [program.string, "-u"])
+        #expect(after.output == "65534\n", "\(way)")
+        #expect(try mounted.run(["stat", "-c", "%a", program.string]).output == "777\n", "\(way)")
+      }
+    }
+  }
 }

@@ -2,6 +2,8 @@
 #include "load.h"
 
 #include <dirent.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 
 /* Makes a tree of empty files. */
 static int tree(int count, char **arguments)
@@ -212,6 +214,37 @@ static int forge(int count, char **arguments)
     return 0;
 }
 
+/* A file system whose server answers nothing, for as long as this program runs. Whoever asks it
+ * waits. */
+static int stuck(int count, char **arguments)
+{
+    if (count < 1)
+        return 2;
+    int fuse = (int)MUST(open("/dev/fuse", O_RDWR));
+    char options[64];
+    snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fuse);
+    MUST(mount("stuck", arguments[0], "fuse.stuck", 0, options));
+    puts("mounted");
+    fflush(stdout);
+    char end;
+    return read(0, &end, 1) < 0;
+}
+
+/* Leaves a page in memory that is to be written to a file, which nobody has open any more. */
+static int dirty(int count, char **arguments)
+{
+    if (count < 1)
+        return 2;
+    int fd = (int)MUST(open(arguments[0], O_RDWR | O_CREAT, 0644));
+    MUST(ftruncate(fd, 4096));
+    char *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        fail("mmap");
+    MUST(close(fd));
+    strcpy(map, "mapped");
+    return 0;
+}
+
 const struct command tools[] = {
     {"fill", "DIRECTORY", fill},
     {"tree", "DIRECTORY DIRECTORIES FILES", tree},
@@ -219,5 +252,7 @@ const struct command tools[] = {
     {"handle", "FILE…", handle},
     {"open-handle", "MOUNT HANDLE…", open_handle},
     {"forge", "MOUNT SEED COUNT", forge},
+    {"stuck", "DIRECTORY", stuck},
+    {"dirty", "FILE", dirty},
     {NULL, NULL, NULL},
 };

@@ -4,7 +4,11 @@
 #include <linux/capability.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 
 static void modes(void)
 {
@@ -295,6 +299,193 @@ static void file_capabilities(void)
     NUMBER(getxattr("file", "security.capability", value, sizeof value));
 }
 
+/* Ways to change what is in a file of two blocks, each by a descriptor that is opened for it. */
+static char block[4096] __attribute__((aligned(4096)));
+
+static void write_byte(int fd) { NUMBER(pwrite(fd, "x", 1, 5)); }
+static void write_block(int fd) { NUMBER(pwrite(fd, block, sizeof block, 0)); }
+static void append_block(int fd)
+{
+    DO(fcntl(fd, F_SETFL, O_APPEND));
+    NUMBER(write(fd, block, sizeof block));
+}
+static void write_directly(int fd)
+{
+    DO(fcntl(fd, F_SETFL, O_DIRECT));
+    NUMBER(pwrite(fd, block, sizeof block, 0));
+}
+static void write_synchronously(int fd)
+{
+    struct iovec part = {block, sizeof block};
+    NUMBER(pwritev2(fd, &part, 1, 0, RWF_DSYNC));
+}
+static void write_by_map(int fd)
+{
+    char *map = mmap(NULL, sizeof block, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        return say("no map");
+    map[1] = 'm';
+    DO(msync(map, sizeof block, MS_SYNC));
+    munmap(map, sizeof block);
+}
+static void send_to(int fd)
+{
+    int from = open("from", O_RDONLY);
+    NUMBER(sendfile(fd, from, NULL, sizeof block));
+    close(from);
+}
+static void copy_to(int fd)
+{
+    int from = open("from", O_RDONLY);
+    NUMBER(copy_file_range(from, NULL, fd, NULL, sizeof block, 0));
+    close(from);
+}
+static void allocate_more(int fd) { DO(fallocate(fd, 0, 0, 16384)); }
+static void allocate_behind(int fd) { DO(fallocate(fd, FALLOC_FL_KEEP_SIZE, 16384, 4096)); }
+static void punch(int fd) { DO(fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, 4096)); }
+static void zero(int fd) { DO(fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, 4096)); }
+static void cut(int fd) { DO(ftruncate(fd, 4096)); }
+static void cut_nothing(int fd) { DO(ftruncate(fd, 8192)); }
+static void lengthen(int fd) { DO(ftruncate(fd, 12288)); }
+static void cut_by_path(int fd)
+{
+    (void)fd;
+    DO(truncate("file", 100));
+}
+static void cut_by_open(int fd)
+{
+    (void)fd;
+    close((int)DO(open("file", O_WRONLY | O_TRUNC)));
+}
+static void write_nothing(int fd) { NUMBER(pwrite(fd, block, 0, 0)); }
+
+static void (*const changes[])(int fd) = {
+    write_byte,   write_block,     append_block, write_directly, write_synchronously, write_by_map,
+    send_to,      copy_to,         allocate_more, allocate_behind, punch,             zero,
+    cut,          cut_nothing,     lengthen,     cut_by_path,    cut_by_open,         write_nothing,
+};
+
+/* The mode alone: whoever asks for more hears the size anew, and with that the mode. */
+static void show_mode(const char *name)
+{
+    struct statx status;
+    if (statx(AT_FDCWD, name, AT_SYMLINK_NOFOLLOW, STATX_MODE, &status))
+        say("%s has no mode", name);
+    else
+        say("the mode of %s is %04o", name, status.stx_mode & 07777u);
+}
+
+static void change(void (*way)(int fd))
+{
+    int fd = open("file", O_RDWR);
+    way(fd);
+    close(fd);
+}
+
+/* What is left of set-id bits and of a capability, as root or as the user that this is. */
+static void privileges_at_once(mode_t mode, int by_user)
+{
+    char value[64];
+    make("from", 0644, "text");
+    if (truncate("from", 8192))
+        say("nothing to copy");
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        make("file", 0600, "text");
+        if (truncate("file", 8192) || chmod("file", mode))
+            say("no file");
+        if (is_root)
+            give_capability("file");
+        show("file");
+        if (by_user)
+            AS(USER, GROUP, change(changes[i]));
+        else
+            change(changes[i]);
+        show_mode("file");
+        show("file");
+        long left = getxattr("file", "security.capability", value, sizeof value);
+        say("capability after %s: %ld", changes[i] == write_by_map ? "a mapped write" : "it", left);
+        unlink("file");
+    }
+}
+
+static void privileges_4777(void) { privileges_at_once(04777, is_root); }
+static void privileges_2777(void) { privileges_at_once(02777, is_root); }
+static void privileges_6777(void) { privileges_at_once(06777, is_root); }
+static void privileges_6755(void) { privileges_at_once(06755, 0); }
+static void privileges_none(void) { privileges_at_once(0777, is_root); }
+
+/* In the effective set of this process. */
+static void set_fsetid(int on)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &header, data))
+        say("no capabilities");
+    if (on)
+        data[0].effective |= 1u << CAP_FSETID;
+    else
+        data[0].effective &= ~(1u << CAP_FSETID);
+    if (syscall(SYS_capset, &header, data))
+        say("no capset");
+}
+
+/* It is a capability that keeps the bits, and not who somebody is. */
+static void privileges_by_capability(void)
+{
+    if (!is_root)
+        return;
+    make("from", 0644, "text");
+    if (truncate("from", 8192))
+        say("nothing to copy");
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        make("file", 0600, "text");
+        if (truncate("file", 8192) || chmod("file", 06777))
+            say("no file");
+        APART({
+            set_fsetid(0);
+            change(changes[i]);
+        });
+        show_mode("file");
+        show_after("a change by root without the capability", "file");
+        chmod("file", 06777);
+        APART({
+            prctl(PR_SET_KEEPCAPS, 1);
+            become(USER, GROUP, (gid_t)-1);
+            set_fsetid(1);
+            change(changes[i]);
+        });
+        show_mode("file");
+        show_after("a change by a user with the capability", "file");
+        unlink("file");
+    }
+}
+
+/* By a descriptor that was opened before the file got its bits. */
+static void privileges_later(void)
+{
+    static const mode_t modes[] = {04777, 06777};
+    make("from", 0644, "text");
+    if (truncate("from", 8192))
+        say("nothing to copy");
+    for (size_t m = 0; m < sizeof modes / sizeof *modes; m++)
+        for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+            make("file", 0666, "text");
+            int fd = open("file", O_RDWR);
+            if (ftruncate(fd, 8192) || chmod("file", modes[m]))
+                say("no file");
+            show("file");
+            if (is_root)
+                AS(USER, GROUP, changes[i](fd));
+            else
+                changes[i](fd);
+            show_mode("file");
+            show("file");
+            close(fd);
+            show("file");
+            unlink("file");
+        }
+}
+
 static void show_exact(const char *name)
 {
     struct stat status;
@@ -537,6 +728,13 @@ const struct test attributes_tests[] = {
     {"setgid-directories", setgid_directories},
     {"sticky", sticky},
     {"file-capabilities", file_capabilities},
+    {"privileges-4777", privileges_4777},
+    {"privileges-2777", privileges_2777},
+    {"privileges-6777", privileges_6777},
+    {"privileges-6755", privileges_6755},
+    {"privileges-none", privileges_none},
+    {"privileges-by-capability", privileges_by_capability},
+    {"privileges-later", privileges_later},
     {"set-times", set_times},
     {"times-move", times_move},
     {"mapped-times", mapped_times},

@@ -75,6 +75,13 @@ int hs_close(int fd);
  * the name is a mount point or leads out of the directory by other means than `..`. */
 int hs_open_name(int dirfd, const char *name, int flags, unsigned mode);
 
+/* openat2(2) with O_PATH | O_NOFOLLOW | O_CLOEXEC and RESOLVE_CACHED: -EAGAIN where a filesystem would have to
+ * be asked. */
+int hs_open_cached(const char *path);
+
+/* The device that a file is on; the filesystem is not asked. */
+int hs_device_of(int fd, uint32_t *major, uint32_t *minor);
+
 /* open_tree(2) with OPEN_TREE_CLONE: a mount of one's own of the directory, without what is mounted
  * below it. */
 int hs_clone_mount(int dirfd);

@@ -26,13 +26,34 @@ public struct DescriptorPath: Hashable, Sendable {
   /// Whether this path leads to the open file, as seen by this process now.
   public func leads(to descriptor: FileDescriptor) -> Bool { Self.leads(path, to: descriptor) }
 
-  private static func leads(_ path: FilePath, to descriptor: FileDescriptor) -> Bool {
-    guard
-      let found = try? OwnedDescriptor(SystemCalls.open(path, flags: SystemCalls.pathOfName)),
+  /// Whether a path leads to an open file, as seen by this process now.
+  ///
+  /// No other filesystem than the file's own is waited for: where the path leads through one that has to
+  /// ask a FUSE server or another machine, it does not lead to the file.
+  ///
+  /// - Parameter path: an absolute path; a last symbolic link is not followed.
+  public static func leads(_ path: FilePath, to descriptor: FileDescriptor) -> Bool {
+    guard let device = try? SystemCalls.device(of: descriptor),
+      let found = try? OwnedDescriptor(open(path, on: device)),
+      (try? SystemCalls.device(of: found.descriptor)) == device,
       let there = try? FileStatus(of: found.descriptor),
       let here = try? FileStatus(of: descriptor)
     else { return false }
     return there.inode == here.inode && there.device == here.device
+  }
+
+  /// Opens a path as one. What the kernel has in its cache, as the names of a file that is open, nobody is
+  /// asked for.
+  private static func open(_ path: FilePath, on device: String) throws(Errno) -> FileDescriptor {
+    for _ in 0..<3 {
+      do throws(Errno) {
+        return try SystemCalls.openCached(path)
+      } catch {
+        guard error == .resourceTemporarilyUnavailable else { break }
+      }
+    }
+    guard try MountTable().answers(path, on: device) else { throw .wouldBlock }
+    return try SystemCalls.open(path, flags: SystemCalls.pathOfName)
   }
 
   private static func removing(_ count: Int, from path: FilePath) -> FilePath {

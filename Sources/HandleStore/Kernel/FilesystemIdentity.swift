@@ -59,17 +59,31 @@ extension FilesystemIdentity {
     let identity = FilesystemIdentity(
       magic: status.magic, uuid: named.uuid, root: nil,
       volume: device.isEmpty && !named.isUUID && mount.device.hasPrefix("0:")
-        ? "source:\(mount.type):\(mount.source)" : device)
+        ? Self.volume(fromSourceOf: mount) : device)
     return (identity, mount)
+  }
+
+  private static func volume(fromSourceOf mount: Mount) -> String {
+    "source:\(mount.type):\(mount.source)"
+  }
+
+  /// Whether a mount may show this filesystem, by what the table has: no other is asked. One of FUSE is
+  /// another after each mount.
+  func mayBe(on mount: Mount) -> Bool {
+    guard magic != .fuse else { return false }
+    if mount.mayKeepWaiting { return volume == Self.volume(fromSourceOf: mount) }
+    return magic.types?.contains(mount.type) ?? true
   }
 
   /// Another mounted superblock that may be the same filesystem by all that is known: a copy.
   func twin(of superblock: String) throws(Errno) -> FilePath? {
     var seen: Set<String> = [superblock]
-    let mounts = try MountTable().mounts
+    let table = try MountTable()
+    let mounts = table.mounts
     let types = Set(mounts.filter { $0.device == superblock }.map(\.type))
-    for mount in mounts where types.contains(mount.type) && seen.insert(mount.device).inserted {
-      guard
+    for mount in mounts
+    where types.contains(mount.type) && mayBe(on: mount) && !seen.contains(mount.device) {
+      guard table.leads(to: mount), seen.insert(mount.device).inserted,
         let fd = try? OwnedDescriptor(SystemCalls.open(mount.point, flags: SystemCalls.directory)),
         let (other, device) = try? Self.of(fd.descriptor), device == mount.device,
         matches(other)
@@ -97,7 +111,7 @@ extension FilesystemIdentity {
   ) -> (handle: KernelFileHandle, birth: String)? {
     for candidate in [mount] + table.mounts
     where candidate.device == mount.device && candidate.root == "/" {
-      guard
+      guard table.leads(to: candidate),
         let fd = try? OwnedDescriptor(SystemCalls.open(candidate.point, flags: SystemCalls.path)),
         let made = try? KernelFileHandle.make(fd.descriptor, ""), made.mount == CInt(candidate.id)
       else { continue }
@@ -144,9 +158,11 @@ enum Volume {
     return disk.map { "\($0):\(number)" }
   }
 
-  /// The image behind a loop device: a copy of it has another inode or another time of birth.
+  /// The image behind a loop device: a copy of it has another inode or another time of birth. Nothing is
+  /// known of one on a filesystem that may keep waiting.
   private static func loop(_ image: FilePath) -> String? {
-    guard let fd = try? OwnedDescriptor(SystemCalls.open(image, flags: SystemCalls.path)),
+    guard (try? MountTable().answers(image)) == true,
+      let fd = try? OwnedDescriptor(SystemCalls.open(image, flags: SystemCalls.path)),
       let status = try? FullStatus(of: fd.descriptor)
     else { return nil }
     return "loop:\(status.inode):\(status.birth)"

@@ -15,6 +15,21 @@ public struct FilesystemMagic: RawRepresentable, Hashable, Sendable {
   static let fuse = FilesystemMagic(rawValue: 0x6573_5546)
 }
 
+extension FilesystemMagic {
+  /// What the mount table calls it; `nil` where that is not known.
+  var types: Set<String>? {
+    switch self {
+    case .ext: ["ext4", "ext3", "ext2"]
+    case .f2fs: ["f2fs"]
+    case .tmpfs: ["tmpfs", "devtmpfs"]
+    case .xfs: ["xfs"]
+    case .btrfs: ["btrfs"]
+    case .overlay: ["overlay"]
+    default: nil
+    }
+  }
+}
+
 extension FilesystemMagic: CustomStringConvertible {
   /// The filesystem's usual name, or its number in hexadecimal.
   public var description: String {

@@ -3,6 +3,8 @@ internal import SystemPackage
 /// A line of `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`).
 struct Mount {
   var id: Int
+  /// The mount that it is mounted on.
+  var parent: Int
   /// The device number of the superblock, as `major:minor`. Unlike `st_dev` it is one for all
   /// subvolumes of a btrfs.
   var device: String
@@ -16,9 +18,9 @@ struct Mount {
   fileprivate init?(line: Substring) {
     let fields = line.split(separator: " ", omittingEmptySubsequences: false)
     guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count > dash + 2,
-      let id = Int(fields[0])
+      let id = Int(fields[0]), let parent = Int(fields[1])
     else { return nil }
-    self.id = id
+    (self.id, self.parent) = (id, parent)
     device = String(fields[2])
     root = Self.unescaped(fields[3])
     point = FilePath(Self.unescaped(fields[4]))
@@ -45,16 +47,95 @@ struct Mount {
   }
 }
 
+extension Mount {
+  /// Whether who asks it for something waits for a process or another machine, which may never answer: a
+  /// FUSE server, a file server, an automounter.
+  ///
+  /// What everything lies on is not counted: who would wait for that does so already.
+  var mayKeepWaiting: Bool {
+    point != "/" && (Self.served.contains(type) || type.hasPrefix("fuse."))
+  }
+
+  private static let served: Set<String> = [
+    "fuse", "fuseblk", "virtiofs", "nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "autofs",
+    "orangefs", "lustre", "glusterfs", "coda",
+  ]
+}
+
 /// The mounts that this process sees.
 struct MountTable {
   let mounts: [Mount]
+  private let above: [Place: Int]
+
+  /// Where something is mounted: a path, on a mount.
+  private struct Place: Hashable {
+    /// `nil` outside of the table.
+    var mount: Int?
+    var path: FilePath
+  }
 
   init() throws(Errno) {
     let file = OwnedDescriptor(
       try SystemCalls.open("/proc/self/mountinfo", flags: SystemCalls.readOnly))
     let text = String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self)
-    mounts = text.split(separator: "\n").compactMap { Mount(line: $0) }
+    let mounts = text.split(separator: "\n").compactMap { Mount(line: $0) }
+    let ids = Set(mounts.map(\.id))
+    self.mounts = mounts
+    above = Dictionary(
+      mounts.indices.map { i in
+        let mount = mounts[i]
+        let isTop = mount.parent == mount.id || !ids.contains(mount.parent)
+        return (Place(mount: isTop ? nil : mount.parent, path: mount.point), i)
+      }, uniquingKeysWith: { $1 })
   }
 
   subscript(id: Int) -> Mount? { mounts.first { $0.id == id } }
+}
+
+/// Where a path leads, told without asking any filesystem: one that is asked may have to wait for its
+/// server, and one server that is stuck must not hold up what has nothing to do with it.
+extension MountTable {
+  /// Whether a mount can be opened by its path without waiting for another one.
+  func leads(to mount: Mount) -> Bool {
+    guard case .mount(let found) = way(to: mount.point) else { return false }
+    return found.id == mount.id
+  }
+
+  /// Whether a file can be asked for by its path without waiting for anybody.
+  ///
+  /// - Parameter device: a filesystem that may be asked whatever it is, as `major:minor`.
+  func answers(_ path: FilePath, on device: String? = nil) -> Bool {
+    switch way(to: path, asking: device) {
+    case .mount(let mount): !mount.mayKeepWaiting || mount.device == device
+    case .unknown: true
+    case .waits: false
+    }
+  }
+
+  private enum Way {
+    case mount(Mount)
+    /// It is on none of those in the table, as in a `chroot(2)`.
+    case unknown
+    /// It leads through one that may keep waiting.
+    case waits
+  }
+
+  /// Follows a path without symbolic links from the root on.
+  private func way(to path: FilePath, asking device: String? = nil) -> Way {
+    var place = FilePath("/")
+    var mount = top(at: place, of: nil)
+    for component in path.components {
+      if let mount, mount.mayKeepWaiting, mount.device != device { return .waits }
+      place.append(component)
+      mount = top(at: place, of: mount)
+    }
+    return mount.map { .mount($0) } ?? .unknown
+  }
+
+  /// What is mounted uppermost at a place; the mount that the place is on where nothing is.
+  private func top(at path: FilePath, of mount: Mount?) -> Mount? {
+    var mount = mount
+    while let next = above[Place(mount: mount?.id, path: path)] { mount = mounts[next] }
+    return mount
+  }
 }

@@ -63,6 +63,20 @@ enum SystemCalls {
     return FileDescriptor(rawValue: fd)
   }
 
+  /// `openat2(2)` of a path as one, a last symbolic link itself, by what is in the kernel's cache
+  /// (`RESOLVE_CACHED`); `EAGAIN` where a filesystem would have to be asked.
+  static func openCached(_ path: FilePath) throws(Errno) -> FileDescriptor {
+    FileDescriptor(
+      rawValue: try checked(unsafe path.withPlatformString { unsafe hs_open_cached($0) }))
+  }
+
+  /// The device that a file is on, as `major:minor`; its filesystem is not asked (`AT_STATX_DONT_SYNC`).
+  static func device(of descriptor: FileDescriptor) throws(Errno) -> String {
+    var (major, minor): (UInt32, UInt32) = (0, 0)
+    try checked(unsafe hs_device_of(descriptor.rawValue, &major, &minor))
+    return "\(major):\(minor)"
+  }
+
   /// `close(2)`; there is nothing to do about its errors.
   static func close(_ descriptor: FileDescriptor) { _ = hs_close(descriptor.rawValue) }
 

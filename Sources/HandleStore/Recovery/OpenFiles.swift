@@ -101,6 +101,24 @@ public final class OpenFiles: Sendable {
     }
   }
 
+  /// Takes note that a node's file is open no more, however often it was opened: the kernel does not know
+  /// the node. An open whose request was not answered before a server was killed, and not sent again because
+  /// the client was killed as well, is closed by nobody else.
+  ///
+  /// - Complexity: O(opens)
+  public func closeAll(of node: NodeID) {
+    state.withLock { state in
+      guard state.files[node] != nil else { return }
+      for slot in Array(state.slots.values) {
+        let (words, start) = place(slot, &state)
+        if words[start + 1] == node.rawValue { close(slot, &state) }
+      }
+    }
+  }
+
+  /// The nodes whose files are open, in no order.
+  public var nodes: [NodeID] { state.withLock { Array($0.files.keys) } }
+
   private func close(_ slot: Int, _ state: inout State) {
     let (words, start) = place(slot, &state)
     let node = NodeID(rawValue: words[start + 1])

@@ -53,12 +53,9 @@ final class FilesystemTable: Sendable {
     state.withLock { $0.attached[id] = attachment }
   }
 
-  /// Attaches a filesystem unless that superblock of it is attached.
-  func attachUnlessAttached(_ id: FilesystemID, _ attachment: Attachment) {
-    state.withLock { state in
-      guard state.attached[id]?.superblock != attachment.superblock else { return }
-      state.attached[id] = attachment
-    }
+  /// Whether a superblock is attached as a filesystem.
+  func isAttached(_ id: FilesystemID, superblock: String) -> Bool {
+    state.withLock { $0.attached[id]?.superblock == superblock }
   }
 
   func detach(_ id: FilesystemID) { state.withLock { $0.attached[id] = nil } }

@@ -49,7 +49,9 @@ extension Store {
         try supersede(filesystems.putBack(identity, superblock: superblock, growth))
         let found = try filesystems.find(identity, superblock: superblock, growth)
         let id = try found ?? introduce(identity)
-        if writer != nil { try resume(id, mount, growth) }
+        if writer != nil && !filesystems.isAttached(id, superblock: superblock) {
+          try resume(id, mount, growth)
+        }
         try filesystems.attach(id, .init(mount: mount, superblock: superblock))
         return id
       }
@@ -100,6 +102,9 @@ extension Store {
   /// Attaches every filesystem of the store that is mounted where this process sees it, through a
   /// mount that can be written to where there is one. What is attached already stays as it is.
   ///
+  /// Only mounts that may be of such a filesystem are looked at, and never one to which the way leads
+  /// through a FUSE or network filesystem: a server that does not answer holds nobody up here.
+  ///
   /// - Returns: the filesystems that are attached then.
   /// - Complexity: O(mounts)
   @discardableResult
@@ -107,29 +112,35 @@ extension Store {
     try guarded {
       // Another process may have introduced some since.
       if writer == nil { try loadFilesystems() }
-      let kinds = Set(filesystems.all.map { $0.1.magic })
-      let mounts = try MountTable().mounts
+      let known = filesystems.all.map(\.1)
+      let table = try MountTable()
+      let mounts = table.mounts.filter { mount in known.contains { $0.mayBe(on: mount) } }
       for mount in mounts.filter({ !$0.isReadOnly }) + mounts.filter(\.isReadOnly) {
-        guard
-          let fd = try? OwnedDescriptor(
-            SystemCalls.open(mount.point, flags: SystemCalls.directory)),
-          let magic = try? FilesystemStatus(of: fd.descriptor).magic, kinds.contains(magic),
-          let (identity, superblock) = try? FilesystemIdentity.of(fd.descriptor),
-          superblock == mount.device, (try? identity.twin(of: superblock)) == .some(nil),
-          let id = try? filesystems.find(
-            identity, superblock: superblock,
-            FilesystemGrowth(of: fd.descriptor, magic, superblock: superblock)),
-          let attachment = try? FilesystemTable.Attachment(mount: fd, superblock: superblock)
+        guard table.leads(to: mount),
+          let root = try? OwnedDescriptor(
+            SystemCalls.open(mount.point, flags: SystemCalls.directory))
         else { continue }
-        attaching.withLock { _ in
-          if writer != nil {
-            let growth = FilesystemGrowth(of: fd.descriptor, magic, superblock: superblock)
-            guard (try? resume(id, fd, growth)) != nil else { return }
-          }
-          filesystems.attachUnlessAttached(id, attachment)
-        }
+        attachIfKnown(root, mount)
       }
       return filesystems.all.filter(\.isAttached).map(\.0)
+    }
+  }
+
+  /// Attaches what is mounted somewhere, if that is a filesystem of the store, and nothing may be taken
+  /// for it.
+  private func attachIfKnown(_ root: OwnedDescriptor, _ mount: Mount) {
+    guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor),
+      superblock == mount.device, (try? identity.twin(of: superblock)) == .some(nil)
+    else { return }
+    attaching.withLock { _ in
+      let growth = FilesystemGrowth(
+        of: root.descriptor, identity.magic, superblock: superblock)
+      guard let id = try? filesystems.find(identity, superblock: superblock, growth),
+        !filesystems.isAttached(id, superblock: superblock),
+        let attachment = try? FilesystemTable.Attachment(mount: root, superblock: superblock),
+        writer == nil || (try? resume(id, root, growth)) != nil
+      else { return }
+      filesystems.attach(id, attachment)
     }
   }
 

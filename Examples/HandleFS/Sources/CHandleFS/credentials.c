@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -51,6 +52,25 @@ void hf_act_for(uid_t uid, gid_t gid, mode_t mask)
     acting_uid = uid;
     acting_gid = gid;
     acting_mask = mask;
+}
+
+int hf_may_set_id(int pid)
+{
+    char path[64], line[256];
+    struct stat own, other;
+    snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+    if (pid <= 0 || stat("/proc/self/ns/user", &own) || stat(path, &other) ||
+        own.st_ino != other.st_ino)
+        return 0;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *status = fopen(path, "re");
+    if (!status)
+        return 0;
+    unsigned long long effective = 0;
+    while (fgets(line, sizeof line, status) && sscanf(line, "CapEff: %llx", &effective) != 1)
+        ;
+    fclose(status);
+    return (int)(effective >> CAP_FSETID & 1);
 }
 
 int hf_set_fsetid(int on) { return set_capability(CAP_FSETID, on); }

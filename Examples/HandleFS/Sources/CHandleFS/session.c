@@ -103,6 +103,21 @@ int hf_resend(int fuse)
     return written < 0 ? -errno : 0;
 }
 
+int hf_prune(int fuse, const uint64_t *nodes, size_t count)
+{
+    enum { MOST = 512 };
+    count = count < MOST ? count : MOST;
+    struct {
+        struct fuse_out_header header;
+        uint32_t count, padding;
+        uint64_t spare;
+        uint64_t nodes[MOST];
+    } notice = {.header = {.error = 9 /* FUSE_NOTIFY_PRUNE */}, .count = (uint32_t)count};
+    memcpy(notice.nodes, nodes, count * sizeof *nodes);
+    notice.header.len = (uint32_t)(sizeof notice - sizeof notice.nodes + count * sizeof *nodes);
+    return (int)result(write(fuse, &notice, notice.header.len));
+}
+
 static _Thread_local const struct fuse_in_header *current;
 
 const struct fuse_in_header *hf_request(void) { return current; }
@@ -134,23 +149,16 @@ int hf_reply(int fuse, const struct fuse_in_header *request, int error, const vo
     return (int)result(writev(fuse, parts, 2));
 }
 
-int hf_fill_statx(int fd, uint64_t inode, double seconds, struct hf_statx_reply *reply)
+int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply)
 {
     struct statx status;
     _Static_assert(sizeof status == sizeof reply->status, "struct statx");
     if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &status))
         return -errno;
     memset(reply, 0, sizeof *reply);
-    /* What is no time, or too long for the kernel, is not converted: that has no defined result. */
-    if (!(seconds >= 0))
-        seconds = 0;
-    if (seconds > INT32_MAX)
-        seconds = INT32_MAX;
-    reply->seconds = (uint64_t)seconds;
-    reply->nanoseconds = (uint32_t)((seconds - (double)reply->seconds) * 1e9);
     status.stx_ino = inode;
     memcpy(reply->status, &status, sizeof status);
-    return 0;
+    return status.stx_mode;
 }
 
 /* The threads that serve. Only a few wait in read(2): the kernel wakes them in turn, and each has to

@@ -32,6 +32,10 @@ int hf_answer_init(int fuse, const void *message, size_t length, int passthrough
 /* Asks the kernel for the requests that were read and not answered (FUSE_NOTIFY_RESEND). */
 int hf_resend(int fuse);
 
+/* Asks the kernel to drop what it knows of nodes and nobody uses (FUSE_NOTIFY_PRUNE of Linux 6.18), of the
+ * first 512 of them. */
+int hf_prune(int fuse, const uint64_t *nodes, size_t count);
+
 /* Requests that libfuse 3.14 does not know. */
 #define HF_TMPFILE 51u
 #define HF_STATX 52u
@@ -40,14 +44,15 @@ int hf_resend(int fuse);
 typedef void (*hf_handler)(void *server, const struct fuse_in_header *request);
 int hf_reply(int fuse, const struct fuse_in_header *request, int error, const void *body,
              size_t length);
-/* The reply to HF_STATX, of a file and for how long it may be believed. */
+/* The reply to HF_STATX, and for how long it may be believed: that is for the caller to say. Returns the
+ * file's mode. */
 struct hf_statx_reply {
     uint64_t seconds;
     uint32_t nanoseconds, flags;
     uint64_t spare[2];
     uint8_t status[256]; /* struct statx */
 };
-int hf_fill_statx(int fd, uint64_t inode, double seconds, struct hf_statx_reply *reply);
+int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply);
 
 /* Serves requests in `threads` threads until the file system is gone (returns 0), hf_stop() was called
  * (returns 1), or reading or starting a thread fails. No thread is left then. */
@@ -73,6 +78,8 @@ void hf_prepare_thread(void);
 void hf_act_for(uid_t uid, gid_t gid, mode_t mask);
 /* Without CAP_FSETID a write clears the set-user-id and set-group-id bits. */
 int hf_set_fsetid(int on);
+/* Whether another process has CAP_FSETID, in the user namespace of this one. */
+int hf_may_set_id(int pid);
 
 /* MARK: Files */
 

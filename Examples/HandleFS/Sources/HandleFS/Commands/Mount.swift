@@ -8,8 +8,9 @@ struct Mount: ParsableCommand {
     discussion: """
       The command returns once the file system is mounted and served; a supervisor and a server go on in \
       the background. Ending the supervisor (SIGTERM) unmounts: at once where nothing is in use, else from \
-      its place, and for good with its last user. umount(8) does the same. A server that dies is \
-      replaced, and nothing that uses the mount notices.
+      its place, and for good with its last user. umount(8) does the same. SIGHUP does nothing. A server \
+      that dies is replaced, and so is one that was stopped (--watchdog), and nothing that uses the mount \
+      notices.
 
       Needs root, and a file system with file handles for SOURCE (ext4, XFS, btrfs, f2fs, overlayfs with \
       nfs_export=on, and others: `handlestore probe SOURCE`). Other file systems that are mounted inside \
@@ -25,6 +26,7 @@ struct Mount: ParsableCommand {
     Processes.openStandard()
     try mount.requireFreePlace()
     let mount = try mount.absolute()
+    try Conversation.requireNoneGone(from: mount.mountpoint)
     guard !foreground else {
       return try Supervisor(mount, inBackground: false).run {}
     }

@@ -15,6 +15,7 @@ struct Serve: ParsableCommand {
   func run() throws {
     let log = Log.start(inBackground: background)
     Processes.ignoreClosedPipes()
+    Processes.ignoreHangups()
     // While it has its path.
     _ = Processes.program
     let session = SessionDescriptors()
@@ -23,7 +24,7 @@ struct Serve: ParsableCommand {
     Processes.send(.prepared, to: session.control)
     guard let mounted = Processes.receive(from: session.control) else { throw ExitCode.failure }
     let options = ServerOptions(
-      crossesMounts: mount.crossMounts,
+      crossesMounts: mount.crossMounts, readOnly: mount.readOnly,
       cacheTimeout: mount.cacheTimeout,
       passthrough: mounted == .mountedWithPassthrough, files: Self.cacheSize,
       endsOnDamage: !mended)
@@ -33,6 +34,7 @@ struct Serve: ParsableCommand {
     Thread.start { supervision.listen() }
     Thread.start { server.answerQuestions(from: session.questions) }
     Thread.start { server.housekeeping.run() }
+    Thread.start { server.letGoOfForgotten() }
     Thread.start {
       // They come again at once.
       Processes.sleep(milliseconds: 10_000)

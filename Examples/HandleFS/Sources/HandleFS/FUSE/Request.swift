@@ -36,6 +36,21 @@ internal import SystemPackage
     return try Credentials.acting(for: header.uid, header.gid, mask: mask, body)
   }
 
+  /// Whether it changes something, or opens a file to be changed.
+  var changes: Bool {
+    let header = header
+    guard header.opcode != FUSE_OPEN.rawValue else { return CInt(word(0)) & O_ACCMODE != O_RDONLY }
+    return header.opcode == HF_TMPFILE || Self.changing.contains(header.opcode)
+  }
+
+  private static let changing = Set(
+    [
+      FUSE_SETATTR, FUSE_SYMLINK, FUSE_MKNOD, FUSE_MKDIR, FUSE_UNLINK, FUSE_RMDIR, FUSE_RENAME,
+      FUSE_LINK, FUSE_WRITE, FUSE_SETXATTR, FUSE_REMOVEXATTR, FUSE_CREATE, FUSE_FALLOCATE,
+      FUSE_RENAME2,
+      FUSE_COPY_FILE_RANGE,
+    ].map(\.rawValue))
+
   var kind: UInt32 { header.opcode }
   var node: UInt64 { header.nodeid }
 
@@ -48,6 +63,9 @@ internal import SystemPackage
 
   /// Whether it is root who asks.
   var isOfRoot: Bool { header.uid == 0 }
+
+  /// Whether the caller has CAP_FSETID; not where that cannot be told, as of a process that is not seen here.
+  var maySetID: Bool { hf_may_set_id(Int32(bitPattern: header.pid)) == 1 }
 
   /// Whether the caller is of a group.
   func isMember(of group: gid_t) -> Bool { header.gid == group || groups.contains(group) }
@@ -66,7 +84,7 @@ internal import SystemPackage
       unsafe fuse_reply_entry(raw, &parameters)
     case .status(let status, let seconds):
       var status = status
-      unsafe fuse_reply_attr(raw, &status, seconds)
+      unsafe fuse_reply_attr(raw, &status, trust(in: status.st_mode, seconds))
     case .extendedStatus: unsafe fuse_reply_err(raw, ENOSYS)
     case .opened(let opened): unsafe send(opened, raw)
     case .created(let entry, let opened): unsafe send(entry, opened, raw)
@@ -114,8 +132,9 @@ extension Request {
       unsafe withUnsafeBytes(of: &reply) { unsafe send($0, on: fuse) }
     case .extendedStatus(let file, let inode, let seconds):
       var reply = hf_statx_reply()
-      let result = unsafe hf_fill_statx(file.number, inode, seconds, &reply)
-      guard result == 0 else { return sendRaw(.error(Errno(rawValue: -result)), on: fuse) }
+      let mode = unsafe hf_fill_statx(file.number, inode, &reply)
+      guard mode >= 0 else { return sendRaw(.error(Errno(rawValue: -mode)), on: fuse) }
+      (reply.seconds, reply.nanoseconds) = parts(of: trust(in: mode_t(mode), seconds))
       unsafe withUnsafeBytes(of: &reply) { unsafe send($0, on: fuse) }
     default: sendRaw(.error(.noFunction), on: fuse)
     }
@@ -124,6 +143,20 @@ extension Request {
   private func send(_ bytes: UnsafeRawBufferPointer, on fuse: FileDescriptor) {
     unsafe hf_reply(fuse.rawValue, hf_request(), 0, bytes.baseAddress, bytes.count)
   }
+}
+
+/// For how long the kernel may believe the status of a file with some mode, in seconds: not at all where
+/// that has a set-user-id or set-group-id bit. A write takes it away without the kernel's noticing, and
+/// whoever executes the file has to get what is in it now with the rights that it has now: so the kernel
+/// asks each time, last of all after the file can be written no more.
+private func trust(in mode: mode_t, _ seconds: Double) -> Double {
+  mode & S_IFMT == S_IFREG && mode & (S_ISUID | S_ISGID) != 0 ? 0 : seconds
+}
+
+/// Whole seconds, and nanoseconds.
+private func parts(of seconds: Double) -> (UInt64, UInt32) {
+  let whole = UInt64(seconds)
+  return (whole, UInt32((seconds - Double(whole)) * 1e9))
 }
 
 /// What a request is answered with.
@@ -152,7 +185,7 @@ struct Entry {
   var node: UInt64
   var generation: UInt64
   var status: stat
-  /// For how long the kernel may believe it.
+  /// For how long the kernel may believe it, in seconds.
   var seconds: Double
 }
 
@@ -168,16 +201,16 @@ struct Opened {
 extension Entry {
   var parameters: fuse_entry_param {
     fuse_entry_param(
-      ino: node, generation: generation, attr: status, attr_timeout: seconds,
-      entry_timeout: seconds)
+      ino: node, generation: generation, attr: status,
+      attr_timeout: trust(in: status.st_mode, seconds), entry_timeout: seconds)
   }
 
   fileprivate var reply: fuse_entry_out {
-    let whole = UInt64(seconds)
-    let rest = UInt32((seconds - Double(whole)) * 1e9)
+    let name = parts(of: seconds)
+    let attributes = parts(of: trust(in: status.st_mode, seconds))
     return fuse_entry_out(
-      nodeid: node, generation: generation, entry_valid: whole, attr_valid: whole,
-      entry_valid_nsec: rest, attr_valid_nsec: rest, attr: fuse_attr(status))
+      nodeid: node, generation: generation, entry_valid: name.0, attr_valid: attributes.0,
+      entry_valid_nsec: name.1, attr_valid_nsec: attributes.1, attr: fuse_attr(status))
   }
 }
 

@@ -26,7 +26,7 @@ internal import SystemPackage
     var start = start
     try checked(
       unsafe start.withUnsafeMutableBytes { unsafe hf_take_init(raw, $0.baseAddress, $0.count) })
-    unsafe server.notifier.connect(raw)
+    unsafe server.notifier.connect(raw, fuse)
   }
 
   /// How serving ended.
@@ -51,16 +51,31 @@ internal import SystemPackage
 /// Tells the kernel what it does not know by itself. Any thread.
 @safe final class Notifier: @unchecked Sendable {
   private let session = Mutex<UInt>(0)
+  private let fuse = Mutex<CInt>(-1)
 
-  func connect(_ session: OpaquePointer) {
+  func connect(_ session: OpaquePointer, _ fuse: FileDescriptor) {
     self.session.withLock { $0 = UInt(bitPattern: session) }
+    self.fuse.withLock { $0 = fuse.rawValue }
   }
 
   /// What the kernel remembers of a node's attributes is not true any more.
-  func invalidate(_ node: UInt64) {
+  func invalidate(_ node: UInt64) { _ = notify(of: node) }
+
+  /// Whether the kernel knows a node. It forgets its attributes by that; where it is just dropping the node,
+  /// this waits for that.
+  func isKnown(_ node: UInt64) -> Bool { notify(of: node) != -ENOENT }
+
+  /// The kernel drops what it knows of nodes, unless somebody uses them (FUSE_NOTIFY_PRUNE of Linux 6.18; else
+  /// it does so in its own time).
+  func prune(_ nodes: [UInt64]) {
+    guard !nodes.isEmpty else { return }
+    unsafe hf_prune(fuse.withLock { $0 }, nodes, nodes.count)
+  }
+
+  private func notify(of node: UInt64) -> CInt {
     let session = session.withLock { $0 }
-    guard let session = unsafe OpaquePointer(bitPattern: session) else { return }
+    guard let session = unsafe OpaquePointer(bitPattern: session) else { return 0 }
     // From -1 on: the attributes only. The pages are those of the old file.
-    unsafe fuse_lowlevel_notify_inval_inode(session, node, -1, 0)
+    return unsafe fuse_lowlevel_notify_inval_inode(session, node, -1, 0)
   }
 }

@@ -73,6 +73,17 @@ final class FileCache: Sendable {
     withExtendedLifetime(old) {}
   }
 
+  /// Goes through all of them, one at a time, so that none stays open for this; a node may be there in
+  /// several ways.
+  func forEach(_ body: (NodeID, BackingFile) -> Void) {
+    for place in 0..<capacity {
+      let found = state.withLock { state in
+        place < state.places.count ? state.places[place] : nil
+      }
+      if let found, let file = found.file { body(found.key.node, file) }
+    }
+  }
+
   var count: Int { state.withLock { $0.byKey.count } }
 }
 

@@ -31,6 +31,9 @@ final class Housekeeping: Sendable {
   /// A node's file has no name any more, and is gone when the kernel forgets it.
   func losesName(_ node: NodeID) { state.withLock { _ = $0.nameless.insert(node) } }
 
+  /// What has no name any more, and the kernel may know.
+  var nameless: [NodeID] { state.withLock { Array($0.nameless) } }
+
   /// It has been given one.
   func hasName(_ node: NodeID) { state.withLock { _ = $0.nameless.remove(node) } }
 

@@ -11,6 +11,8 @@ final class Orphans: Sendable {
   /// Which files are parked, of servers before this one too.
   private let parked: Pins
   private let store: Store
+  /// Held while something is parked or let go, so that the one does not overtake the other.
+  private let order = Mutex(())
 
   init(in store: Store, parked: FileDescriptor, socket: FileDescriptor) throws {
     self.store = store
@@ -23,10 +25,16 @@ final class Orphans: Sendable {
   /// gets it from here.
   private func takeUp() {
     for node in parked.nodes {
-      guard let file = try? store.open(node) else { continue }
-      files.withLock { $0[node] = BackingFile(file) }
+      if let file = try? store.open(node) {
+        files.withLock { $0[node] = BackingFile(file) }
+      } else {
+        release(node)
+      }
     }
   }
+
+  /// Those whose last name has gone by now.
+  var nameless: [NodeID] { files.withLock { $0 }.filter { $0.value.hasNoName }.map(\.key) }
 
   subscript(node: NodeID) -> BackingFile? { files.withLock { $0.isEmpty ? nil : $0[node] } }
 
@@ -40,13 +48,15 @@ final class Orphans: Sendable {
 
   /// Keeps a file that is kept outside of this process as well.
   func park(_ node: NodeID) throws {
-    guard let file = self[node] else { return }
-    if parked.count(of: node) == 0 { _ = try store.pin(node, by: parked) }
-    do throws(Errno) {
-      try parking.park(file.descriptor, of: node)
-    } catch {
-      // Where the supervisor was killed, the next one gets all that is parked.
-      guard error == .brokenPipe || error == .connectionReset else { throw error }
+    try order.withLock { _ in
+      guard let file = self[node] else { return }
+      if parked.count(of: node) == 0 { _ = try store.pin(node, by: parked) }
+      do throws(Errno) {
+        try parking.park(file.descriptor, of: node)
+      } catch {
+        // Where the supervisor was killed, the next one gets all that is parked.
+        guard error == .brokenPipe || error == .connectionReset else { throw error }
+      }
     }
   }
 
@@ -55,17 +65,24 @@ final class Orphans: Sendable {
     let file = files.withLock { $0.isEmpty ? nil : $0.removeValue(forKey: node) }
     // It is closed outside of the lock.
     withExtendedLifetime(file) {}
-    guard parked.count(of: node) > 0 else { return }
-    parked.unpin(node, count: .max)
-    // Where the supervisor has died, its files have gone with it.
-    try? parking.release(node)
+    guard file != nil || parked.count(of: node) > 0 else { return }
+    order.withLock { _ in
+      guard parked.count(of: node) > 0 else { return }
+      // Before it is noted: a server that is killed in between leaves nothing behind that nobody knows of.
+      // Where the supervisor has died, its files have gone with it.
+      try? parking.release(node)
+      parked.unpin(node, count: .max)
+    }
   }
 
   /// Parks in another supervisor's process what this server has parked in the last one's.
   func move(to socket: FileDescriptor) throws {
     parking.move(to: socket)
-    for (node, file) in files.withLock({ $0 }) where parked.count(of: node) > 0 {
-      try parking.park(file.descriptor, of: node)
+    for node in files.withLock({ Array($0.keys) }) {
+      try order.withLock { _ in
+        guard let file = self[node], parked.count(of: node) > 0 else { return }
+        try parking.park(file.descriptor, of: node)
+      }
     }
   }
 }

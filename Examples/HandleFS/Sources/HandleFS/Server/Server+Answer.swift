@@ -9,6 +9,8 @@ extension Server {
     statistics.count(.requests)
     if request.isResent { statistics.count(.resent) }
     do {
+      // Whoever is root can have the kernel take the mount for writable (mount -o remount,rw).
+      if options.readOnly && request.changes { throw Errno.readOnlyFileSystem }
       if let reply = try body() { request.send(reply, on: fuse) }
     } catch {
       statistics.count(.errors)

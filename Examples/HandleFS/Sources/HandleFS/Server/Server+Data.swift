@@ -97,8 +97,9 @@ extension Server {
     _ number: UInt64, mode: CInt, from offset: Int, length: Int, _ request: Request
   ) throws -> Reply {
     let file = try data(number, .writing)
+    let clears = clears(file, request)
     return try request.asCaller {
-      try clearingPrivileges(!request.isOfRoot) {
+      try clearingPrivileges(clears) {
         try file.allocate(mode: mode, from: offset, length: length)
         return .done
       }
@@ -113,12 +114,20 @@ extension Server {
     _ from: UInt64, at offset: Int, to: UInt64, at target: Int, count: Int, _ request: Request
   ) throws -> Reply {
     let (source, file) = (try data(from, .reading), try data(to, .writing))
+    let clears = clears(file, request)
     return try request.asCaller {
-      try clearingPrivileges(!request.isOfRoot) {
+      try clearingPrivileges(clears) {
         .written(
           try source.copy(from: offset, to: file, at: target, count: min(count, Int(CInt.max))))
       }
     }
+  }
+
+  /// Whether a change of what is in a file takes its set-user-id and set-group-id bits away. Of a write and a
+  /// truncation the kernel tells.
+  private func clears(_ file: BackingFile, _ request: Request) -> Bool {
+    guard let mode = try? file.status.st_mode, mode & (S_ISUID | S_ISGID) != 0 else { return false }
+    return !request.maySetID
   }
 
   func filesystemStatus(_ number: UInt64) throws -> Reply {

@@ -83,7 +83,11 @@ extension Server {
   /// The kernel takes back lookups of a node.
   func forget(_ number: UInt64, _ count: UInt64) {
     let node = node(number)
-    guard lookups.unpin(node, count: count) == 0 else { return }
+    if lookups.unpin(node, count: count) == 0 { isForgotten(node) }
+  }
+
+  /// The kernel knows a node no more.
+  func isForgotten(_ node: NodeID) {
     files.remove(node)
     orphans.release(node)
     housekeeping.isForgotten(node)

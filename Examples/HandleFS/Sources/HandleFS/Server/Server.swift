@@ -57,6 +57,8 @@ final class Server: Sendable {
 struct ServerOptions {
   /// Whether what is mounted inside the directory is shown too.
   var crossesMounts: Bool
+  /// Whether nothing may be changed.
+  var readOnly: Bool
   /// For how long the kernel may believe names and attributes, in seconds.
   var cacheTimeout: Double
   /// Whether the kernel reads and writes open files by itself.
@@ -97,7 +99,10 @@ extension Server {
         isKnown ? try store.open(node) : try export.open(.node(node), .path)
       })
     try filesystems.learn(file)
-    if isKnown { files.insert(file, node, .path) }
+    if isKnown {
+      files.insert(file, node, .path)
+      if file.hasNoName { housekeeping.losesName(node) }
+    }
     return file
   }
 

@@ -28,10 +28,12 @@ struct Source {
     return try Store(at: path)
   }
 
-  /// Not what a FUSE server shows: it may be this one, which would wait for itself.
+  /// Not what a FUSE server shows, nor what is mounted inside of that: the server may be this one, which
+  /// would wait for itself.
   private static func attachMounts(below source: String, to store: Store) throws {
-    for mount in try MountTable.mounts()
-    where mount.point.hasPrefix("\(source)/") && !mount.type.hasPrefix("fuse") {
+    let mounts = try MountTable.mounts().filter { $0.point.hasPrefix("\(source)/") }
+    let shown = mounts.filter { $0.type.hasPrefix("fuse") }.map { "\($0.point)/" }
+    for mount in mounts where !shown.contains(where: { "\(mount.point)/".hasPrefix($0) }) {
       let directory = try? FileDescriptor.open(
         FilePath(mount.point), .readOnly, options: [.directory, .closeOnExec])
       guard let directory else { continue }

@@ -33,6 +33,7 @@ final class Supervision: Sendable {
     while true {
       switch Processes.receive(from: session.withLock { $0.control }) {
       case .stop: Session.stop()
+      case .isRunning: Processes.send(.runs, to: session.withLock { $0.control })
       case nil where isUnmounted.load(ordering: .sequentiallyConsistent): return
       case nil:
         // Not many in a second, where each of them ends at once.

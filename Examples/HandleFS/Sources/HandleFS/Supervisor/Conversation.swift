@@ -11,6 +11,8 @@ enum Conversation {
       try socket.writeOnce(Array("\(line)\n".utf8))
       return socket
     } catch {
+      // The table has it, and nobody listens.
+      if error == .connectionRefused { throw CommandError.serverIsGone(path) }
       throw CommandError(
         error == .noSuchFileOrDirectory
           ? "no handlefs is mounted on \(path); see /proc/mounts"
@@ -29,6 +31,16 @@ enum Conversation {
         throw error
       }
       return try Sockets(of: real)
+    }
+  }
+
+  /// A file system whose processes are gone is not covered by another one: it would stay there for ever.
+  static func requireNoneGone(from mountpoint: String) throws {
+    do throws(Errno) {
+      let socket = try Sockets(of: mountpoint).connect(.supervisor)
+      try? socket.close()
+    } catch {
+      if error == .connectionRefused { throw CommandError.serverIsGone(mountpoint) }
     }
   }
 

@@ -47,7 +47,19 @@ struct MountOptions: ParsableArguments {
         + "for as long as the kernel knows the file."))
   var crossMounts = false
 
+  @Option(
+    help: ArgumentHelp(
+      "After how long a server that does not answer its supervisor is killed and replaced; 0: never.",
+      discussion:
+        "One that was stopped (SIGSTOP), or that does not get to run. Set it to 0 to look into a server "
+        + "with a debugger. Requests that wait for a slow disk are no reason.",
+      valueName: "seconds"))
+  var watchdog = 30.0
+
   func validate() throws {
+    guard watchdog >= 0, watchdog <= 1e6 else {
+      throw ValidationError("--watchdog takes 0 to 1000000 seconds")
+    }
     guard cacheTimeout >= 0, cacheTimeout <= 1e9 else {
       throw ValidationError("--cache-timeout takes 0 to 1000000000 seconds")
     }
@@ -92,6 +104,7 @@ struct MountOptions: ParsableArguments {
   /// The same options as arguments.
   var arguments: [String] {
     [source, mountpoint, "--store", store, "--cache-timeout", "\(cacheTimeout)"]
+      + ["--watchdog", "\(watchdog)"]
       + ["--passthrough", passthrough.rawValue] + (readOnly ? ["--read-only"] : [])
       + (crossMounts ? ["--cross-mounts"] : [])
   }

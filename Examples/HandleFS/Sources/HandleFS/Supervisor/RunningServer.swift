@@ -55,6 +55,9 @@ struct RunningServer {
   /// Lets it end once it has answered what it has under way.
   func stop() { tell(.stop) }
 
+  /// It is to say that it runs.
+  func ask() { tell(.isRunning) }
+
   func kill() { Processes.kill(id) }
 
   private func tell(_ message: Message) {

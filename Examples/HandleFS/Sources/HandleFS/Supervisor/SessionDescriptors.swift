@@ -83,6 +83,8 @@ enum Message: UInt8 {
   case serving
   /// The file system is not mounted any more.
   case unmounted
+  /// It runs: the answer to ``isRunning``.
+  case runs
 
   // From the supervisor.
 
@@ -91,4 +93,6 @@ enum Message: UInt8 {
   case mountedWithPassthrough
   /// Let another server take over.
   case stop
+  /// Say that you run.
+  case isRunning
 }

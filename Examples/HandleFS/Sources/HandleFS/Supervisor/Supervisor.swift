@@ -33,6 +33,7 @@ final class Supervisor {
   private var server: RunningServer
   private var parked = ParkedFiles()
   private var backoff = Backoff()
+  private var watchdog: Watchdog
   private var passthrough = false
   private var replacement: Replacement?
   /// When the next server is to be started.
@@ -46,6 +47,7 @@ final class Supervisor {
   init(_ options: MountOptions, inBackground: Bool) throws {
     self.options = options
     self.inBackground = inBackground
+    watchdog = Watchdog(seconds: options.watchdog)
     log = Log.start(inBackground: inBackground)
     Processes.raiseDescriptorLimit()
     Processes.ignoreClosedPipes()
@@ -75,6 +77,7 @@ final class Supervisor {
     self.options = options
     self.inBackground = inBackground
     self.passthrough = passthrough
+    watchdog = Watchdog(seconds: options.watchdog)
     log = Log.start(inBackground: inBackground)
     Processes.raiseDescriptorLimit()
     Processes.ignoreClosedPipes()
@@ -107,6 +110,7 @@ final class Supervisor {
       try sockets.publish(device: device)
       server.tellMounted(passthrough)
       guard server.receive() == .serving else { throw ExitCode.failure }
+      watchdog.begin()
       isServed()
       try watch()
     } catch {
@@ -131,12 +135,13 @@ final class Supervisor {
   /// Watches over an adopted server until the file system is unmounted.
   func goOn() throws {
     defer { sockets.removeOwn() }
+    watchdog.begin()
     try watch()
   }
 
   private func watch() throws {
     while !isUnmounted {
-      let next = [startAt, replacement?.deadline].compactMap(\.self).min()
+      let next = [startAt, replacement?.deadline, watchdog.next].compactMap(\.self).min()
       let timeout = next.map { max(0, $0 - Processes.now) } ?? -1
       let ready = Processes.wait(
         for: [
@@ -151,11 +156,27 @@ final class Supervisor {
       if ready[5] { mended() }
       if let at = startAt, Processes.now >= at, !isUnmounted { try goOnAfterEnd() }
       if let at = replacement?.deadline, Processes.now >= at { server.kill() }
+      watchServer()
+    }
+  }
+
+  private func watchServer() {
+    switch watchdog.step() {
+    case .nothing: break
+    case .ask: server.ask()
+    case .kill:
+      log.error(
+        "the server does not answer, as if it were stopped: it is killed and replaced (--watchdog 0 lets it be)",
+        metadata: ["pid": "\(server.id)", "seconds": "\(options.watchdog)"])
+      server.kill()
     }
   }
 
   private func handle(signal: Int32) throws {
     guard signal != SIGCHLD else { return }
+    guard signal != SIGHUP else {
+      return log.notice("SIGHUP: there is nothing to read anew; SIGTERM unmounts")
+    }
     let mounts = try MountTable.mounts()
     // It may have been moved.
     let places = mounts.filter { $0.device == device }.map(\.point)
@@ -166,13 +187,24 @@ final class Supervisor {
       return log.error(
         "not unmounted: another file system is mounted on top of it; unmount that first")
     }
-    do throws(Errno) {
-      try Processes.unmount(place, detach: false)
-    } catch  where error == .resourceBusy {
-      log.notice("in use: unmounted from its place, and served until its last user is gone")
-      try Processes.unmount(place, detach: true)
-    } catch {
-      log.error("not unmounted", metadata: ["error": "\(error)"])
+    unmount(place)
+  }
+
+  /// Unmounts, in a thread of its own: the kernel writes back what is left in memory, and waits for a server
+  /// to take it. When that one dies meanwhile, the next one has to be started.
+  private func unmount(_ place: String) {
+    Thread.start { [log] in
+      do throws(Errno) {
+        do throws(Errno) {
+          try Processes.unmount(place, detach: false)
+        } catch {
+          guard error == .resourceBusy else { throw error }
+          log.notice("in use: unmounted from its place, and served until its last user is gone")
+          try Processes.unmount(place, detach: true)
+        }
+      } catch {
+        log.error("not unmounted", metadata: ["error": "\(error)"])
+      }
     }
   }
 
@@ -182,8 +214,11 @@ final class Supervisor {
   }
 
   private func hear() {
-    switch server.receive() {
+    let message = server.receive()
+    if watchdog.next != nil, message != nil { watchdog.hear() }
+    switch message {
     case .serving:
+      watchdog.begin()
       log.info("serving", metadata: ["pid": "\(server.id)"])
       // It may be the last order's, which has just come to serve.
       if replacement?.deadline != nil {
@@ -199,6 +234,7 @@ final class Supervisor {
   private func ended() {
     let end = server.reap()
     needsMending = end.isFailure
+    watchdog.end()
     let delay = replacement == nil ? backoff.delay(lifetime: Processes.now - server.started) : 0
     startAt = Processes.now + delay
     log.warning(

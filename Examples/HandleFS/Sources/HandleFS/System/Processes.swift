@@ -38,8 +38,9 @@ enum Processes {
   /// The same with the last component, which has to exist.
   static func resolved(_ path: FilePath) throws -> FilePath {
     guard let real = unsafe path.withPlatformString({ unsafe realpath($0, nil) }) else {
-      throw CommandError(
-        "\(path): \(Errno(rawValue: errno)); name a directory that exists")
+      let error = Errno(rawValue: errno)
+      if error == .socketNotConnected { throw CommandError.serverIsGone(path.string) }
+      throw CommandError("\(path): \(error); name a directory that exists")
     }
     defer { unsafe free(real) }
     return unsafe FilePath(platformString: real)
@@ -122,6 +123,9 @@ enum Processes {
 
   /// Who writes to somebody that is gone gets `EPIPE`, and no signal.
   static func ignoreClosedPipes() { signal(SIGPIPE, SIG_IGN) }
+
+  /// SIGHUP does nothing.
+  static func ignoreHangups() { signal(SIGHUP, SIG_IGN) }
 
   /// As many descriptors as this process may have.
   static func raiseDescriptorLimit() { _ = hf_raise_limit() }
