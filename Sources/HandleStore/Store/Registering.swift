@@ -131,11 +131,7 @@ struct Registrar {
       try turn.retire(old, &record, transaction)
       return .other(old)
     }
-    if candidate.moves(record) {
-      record.parent = candidate.parent
-      try transaction.putRecord(&record, old, turn.tables)
-      turn.changed.append((old, record))
-    }
+    try turn.recordPlace(of: candidate, &record, old, transaction)
     return .same(old)
   }
 
