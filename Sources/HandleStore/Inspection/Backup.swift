@@ -43,17 +43,21 @@ struct Backup {
     try SmallFile.syncDirectory(path.removingLastComponent())
   }
 
-  /// With its exports and keys, the copy takes the tokens of the original.
+  /// With its exports and keys, the copy takes the tokens of the original; and it gives out the same inode
+  /// numbers.
   private func copyExports() throws {
     let catalog = try ExportCatalog(in: original)
     if !catalog.exports.isEmpty { try catalog.write(in: path) }
     try Keyring.read(in: original)?.write(in: path)
+    let namespaces = try NamespaceTable(in: original)
+    if !namespaces.numbers.isEmpty { try namespaces.write(in: path) }
   }
 
   /// Removes what was made of a backup that failed.
   func remove() {
     for file in [
       "data.mdb", "lock.mdb", "state", "state.new", "exports", "exports.new", "keys", "keys.new",
+      "namespaces", "namespaces.new",
     ] {
       try? SystemCalls.unlink(path.appending(file))
     }

@@ -182,7 +182,7 @@ extension Server {
     let status = try file.status
     statistics.count(.foundDone)
     let backing = try openFiles.open(request.number, of: node, file: nil)
-    return .created(entry(node, status), Opened(number: request.number, backing: backing))
+    return .created(try entry(node, status), Opened(number: request.number, backing: backing))
   }
 
   // MARK: Once
