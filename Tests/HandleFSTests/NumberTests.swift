@@ -19,6 +19,10 @@ import Testing
   private func several(on kind: VolumeKind) throws -> Shown {
     let mounted = try Mounted(kind, ["--cross-mounts"])
     var names: [String] = []
+    // So many that the kernel asks for the rest of the list without attributes.
+    try succeed(
+      "sh", "-ec", #"cd "$0"; seq -f "a-file-with-a-rather-long-name-%g" 1200 | xargs touch"#,
+      mounted.source.string)
     if kind == .btrfs {
       // 256 and above: the 512th has the number that is two times 256.
       let subvolumes = mounted.volume.path.appending("subvolumes")

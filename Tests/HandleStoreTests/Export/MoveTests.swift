@@ -183,7 +183,8 @@ extension Exported {
   /// Makes the kernel forget the names of files that are on the disk.
   fileprivate func forgetAll() throws {
     try succeed("sync", "-f", volume.path.string)
-    try dropCaches()
+    // What was used lately is not forgotten at once.
+    for _ in 0..<3 { try dropCaches() }
   }
 
   /// What a check of the store says after it was closed.
