@@ -184,7 +184,7 @@ import Testing
     let last = FilesystemID(rawValue: FilesystemID.maximum)
     let identity = FilesystemIdentity(
       magic: .ext, uuid: [UInt8](repeating: 1, count: 16), root: nil, volume: "")
-    let value = FilesystemRecord.encode(identity, last)
+    let value = FilesystemRecord.encode(KnownFilesystem(identity: identity), last)
     try copy.forge {
       try $0.put($1.filesystems, UInt64(last.rawValue), value.words, size: value.size)
     }

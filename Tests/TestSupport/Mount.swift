@@ -42,6 +42,15 @@ public final class Mount: @unchecked Sendable {
     isMounted = true
   }
 
+  /// Mounts on a file.
+  ///
+  /// - Parameter arguments: those of `mount(8)`, without the file.
+  public init(_ arguments: [String], on path: FilePath) throws {
+    self.path = path
+    try succeed(["mount"] + arguments + [path.string])
+    isMounted = true
+  }
+
   /// Unmounts. What is busy for a moment is tried again.
   public func unmount() throws {
     guard isMounted else { return }

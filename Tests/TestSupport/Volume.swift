@@ -42,8 +42,10 @@ public final class Volume: @unchecked Sendable {
   ///   - megabytes: its size.
   ///   - format: more arguments for `mkfs`.
   ///   - options: more options for `mount`.
+  ///   - keepsParents: of XFS, whether each file knows its names.
   public init(
-    _ kind: VolumeKind, megabytes: Int? = nil, format: [String] = [], options: [String] = []
+    _ kind: VolumeKind, megabytes: Int? = nil, format: [String] = [], options: [String] = [],
+    keepsParents: Bool = false
   ) throws {
     self.kind = kind
     self.options = options
@@ -51,7 +53,19 @@ public final class Volume: @unchecked Sendable {
     directory = try TemporaryDirectory()
     image = directory.appending("image")
     if kind != .tmpfs { try makeImage(format) }
+    if keepsParents { try keepParents() }
     try mount()
+  }
+
+  /// What `mkfs.xfs -n parent=1` does, which older ones cannot: the new filesystem has no files yet.
+  private func keepParents() throws {
+    func database(_ command: String) throws -> String {
+      try succeed("xfs_db", "-x", "-c", "sb 0", "-c", command, image.string)
+    }
+    let features = try database("print features_incompat").split(separator: "x").last ?? ""
+    guard let number = UInt32(features.trimmingCharacters(in: .whitespacesAndNewlines), radix: 16)
+    else { throw CommandFailure(description: "xfs_db gives no features: \(features)") }
+    _ = try database("write -d features_incompat 0x\(String(number | 0x80, radix: 16))")
   }
 
   /// Mounts a copy of a volume's image, which has everything that the original has.

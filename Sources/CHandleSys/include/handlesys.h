@@ -86,6 +86,18 @@ int hs_device_of(int fd, uint32_t *major, uint32_t *minor);
  * below it. */
 int hs_clone_mount(int dirfd);
 
+/* BTRFS_IOC_TREE_SEARCH_V2 for the names of an inode of a subvolume, from the key `type`, `offset` on: the
+ * first is BTRFS_INODE_REF_KEY, 0. Fills `buffer` with items as the kernel has them, and returns how many
+ * there are; 0 at the end. Needs CAP_SYS_ADMIN. */
+long hs_btrfs_names(int fd, uint64_t subvolume, uint64_t inode, uint32_t type, uint64_t offset,
+                    void *buffer, size_t size);
+
+/* XFS_IOC_GETPARENTS_BY_HANDLE (Linux 6.10) by a directory of the filesystem: fills `buffer` with records
+ * as the kernel has them, the last of which ends with the buffer. `cursor` is zero for the first call.
+ * Returns whether there are more. Needs CAP_SYS_ADMIN, and a filesystem made with `-n parent=1`. */
+int hs_xfs_names(int fd, uint64_t inode, uint32_t generation, uint32_t cursor[4], void *buffer,
+                 uint32_t size);
+
 /* fanotify_init(2) for events that name files and directories by their handles, and
  * fanotify_mark(2) on the filesystem that a file is on. */
 int hs_watch_open(void);

@@ -33,7 +33,8 @@ extension Export {
 
   func admit(_ token: Token) throws -> Admitted {
     let fields = try TokenFields(token.bytes)
-    guard let key = try store.tokenKeys.key(fields.key, in: store.directory, of: store.number) else {
+    guard let key = try store.tokenKeys.key(fields.key, in: store.directory, of: store.number)
+    else {
       throw GateRefusal.key
     }
     guard TokenFields.isSigned(token.bytes, key, store: store.number) else {
@@ -101,12 +102,18 @@ extension Export {
     return Admitted(file: inside, layer: claim.layer, node: claim.node)
   }
 
-  /// The directories in which a file may have a name: the one on record, and the one in its handle.
+  /// The directories in which a file may have a name: those on record, and the one in its handle.
   private func parents(_ claim: Claim) throws -> [KernelFileHandle] {
-    let magic = layers[claim.layer].magic
-    let recorded = try claim.node?.parent.flatMap { try store.find($0) }
-      .flatMap { $0.filesystem == layers[claim.layer].filesystem ? $0.handle : nil }
-    let named = claim.handle.parent(on: magic)
-    return [recorded, named == recorded ? nil : named].compactMap(\.self)
+    let layer = layers[claim.layer]
+    let recorded = try claim.node.map { node in
+      try [node.parent].compactMap(\.self) + store.places(of: node.id)
+    }
+    var parents = try (recorded ?? []).compactMap { id in
+      try store.find(id).flatMap { $0.filesystem == layer.filesystem ? $0.handle : nil }
+    }
+    if let named = claim.handle.parent(on: layer.magic), !parents.contains(named) {
+      parents.append(named)
+    }
+    return parents
   }
 }

@@ -224,7 +224,8 @@ extension Keyring {
   }
 
   /// The ring of a store, with a first key if it has none.
-  static func readOrMake(in directory: OpenDirectory, of store: UInt64) throws(StoreError) -> Keyring
+  static func readOrMake(in directory: OpenDirectory, of store: UInt64) throws(StoreError)
+    -> Keyring
   {
     if let ring = try read(in: directory, of: store) { return ring }
     return try changing(directory, store) { ring, store in ring = ring ?? Keyring(of: store) }

@@ -37,6 +37,10 @@ extension Subtree {
       return named
     }
     if let found = try findByPath(file) { return found }
+    if let known = try findByNames(file) {
+      guard let found = known else { throw GateRefusal.outside }
+      return found
+    }
     for parent in try parents() {
       if let found = try find(file, in: parent) { return found }
     }
@@ -127,6 +131,38 @@ extension Subtree {
       return nil
     }
     return path
+  }
+
+  /// The file by one of the names that its filesystem keeps with it; `nil` inside where none of them is
+  /// inside, and outside where the filesystem does not tell.
+  private func findByNames(_ file: SubtreeFile) throws -> SubtreeFile?? {
+    guard var names = try names(of: file) else { return nil }
+    // It may be given another name meanwhile: then look again.
+    for _ in 0..<WayUp.attempts {
+      for name in names {
+        if let found = try find(file, as: name) { return found }
+      }
+      guard let now = try self.names(of: file) else { return nil }
+      if now == names { return .some(nil) }
+      names = now
+    }
+    throw WayUp.busy
+  }
+
+  private func names(of file: SubtreeFile) throws -> [FileName]? {
+    do throws(Errno) {
+      return try FileNames.of(file.handle, on: magic, by: root.descriptor)
+    } catch {
+      throw StoreError(error, "asking for the names of handle \(file.handle)")
+    }
+  }
+
+  /// The handle of the directory is not compared with what it opens: the file is, that has the name there.
+  private func find(_ file: SubtreeFile, as name: FileName) throws -> SubtreeFile? {
+    let directory = try optional { () throws(Errno) in
+      try name.directory.open(on: root.descriptor, flags: SystemCalls.path)
+    }
+    return try directory.flatMap { try confirm(file, name.name, in: OwnedDescriptor($0)) }
   }
 
   /// The file by a name in a directory, if it has one there and the directory is inside.

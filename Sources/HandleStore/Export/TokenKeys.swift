@@ -54,7 +54,9 @@ final class TokenKeys: Sendable {
     }
   }
 
-  func signer(in directory: OpenDirectory, of store: UInt64) throws -> (id: UInt8, key: AuthenticationKey) {
+  func signer(in directory: OpenDirectory, of store: UInt64) throws -> (
+    id: UInt8, key: AuthenticationKey
+  ) {
     let ring = try state.withLock { try $0.current(directory, store) }
     return (ring.signer, ring.signing)
   }

@@ -5,6 +5,7 @@ struct Backup {
   /// The files that a backup has.
   private static let files: [FilePath.Component] = [
     "data.mdb", "lock.mdb", "state", "state.new", "exports", "exports.new", "keys", "keys.new",
+    "namespaces", "namespaces.new",
   ]
 
   private let original: OpenDirectory
@@ -45,11 +46,14 @@ struct Backup {
     try directory.syncParent()
   }
 
-  /// With its exports and keys, the copy takes the tokens of the original.
+  /// With its exports and keys, the copy takes the tokens of the original; and it gives out the same inode
+  /// numbers.
   private func copyExports(of store: UInt64) throws {
     let catalog = try ExportCatalog(in: original, of: store)
     if !catalog.exports.isEmpty { try catalog.write(in: directory) }
     try Keyring.read(in: original, of: store)?.write(in: directory)
+    let namespaces = try NamespaceTable(in: original)
+    if !namespaces.numbers.isEmpty { try namespaces.write(in: directory) }
   }
 
   /// Removes what was made of a backup that failed.

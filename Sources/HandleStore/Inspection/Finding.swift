@@ -24,6 +24,8 @@ public struct Finding: Hashable, Sendable {
     case filesystem
     /// A watch is not intact, or its node is not there, or limbo and the watches do not agree.
     case watch
+    /// A row that says where else a file has a name is not intact.
+    case place
   }
 
   /// What is wrong.

@@ -15,6 +15,8 @@ final class Harvest {
     case watch
     /// A ``LimboRow``, by its number.
     case limbo
+    /// A ``Place``: the lower half of its key is the directory.
+    case place
   }
 
   struct Row {
@@ -171,6 +173,15 @@ extension Harvest.Row {
   init(_ row: LimboRow) {
     self.init(kind: .limbo, id: row.number, words: [row.value], size: 8)
   }
+
+  init(_ place: Place) {
+    self.init(
+      kind: .place, id: place.node.rawValue, minor: place.directory.rawValue,
+      words: [place.value], size: Place.valueSize)
+  }
+
+  /// The place, where it is one.
+  var place: Place? { Place(key: (id.bigEndian, minor.bigEndian), value: words[0]) }
 
   /// The watch, where it is one.
   var watch: Watch? { Watch(key: (id.bigEndian, minor.bigEndian), value: words[0]) }

@@ -43,6 +43,7 @@ struct Rebuild {
       try putFilesystems()
       try putNodes()
       try putWatches(areAll: hasAllWatches)
+      try putPlaces()
       try environment.sync()
     } catch {
       close()
@@ -107,6 +108,18 @@ struct Rebuild {
     let isReported = try found.row(.limbo, reported.number)?.words == [reported.value]
     try transaction.put(LimboRow(watch.node, isReported: isReported), tables)
     return true
+  }
+
+  /// Puts the places of the live nodes that were kept.
+  private func putPlaces() throws {
+    try found.forEachBatch(.place) { rows in
+      try environment.commit { transaction in
+        for place in rows.compactMap(\.place)
+        where try transaction.record(place.node, tables)?.state == .live {
+          try transaction.put(place, tables)
+        }
+      }
+    }
   }
 
   // MARK: Nodes

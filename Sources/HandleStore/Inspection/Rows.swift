@@ -53,6 +53,14 @@ extension PageFile {
     let row = LimboRow(number: entry.number)
     return bytes.word(0) == row.value ? row : nil
   }
+
+  /// An entry of the table `places`.
+  func place(_ entry: LeafEntry) -> Place? {
+    guard entry.key.count == Place.keySize,
+      let bytes = try? value(of: entry, limit: Place.valueSize), bytes.count == Place.valueSize
+    else { return nil }
+    return Place(key: (entry.key.word(0), entry.key.word(8)), value: bytes.word(0))
+  }
 }
 
 extension IndexValue {

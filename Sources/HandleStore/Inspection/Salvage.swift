@@ -73,6 +73,7 @@ final class Salvage {
     case .meta: return collectMark(entry)
     case .watches: row = file.watch(entry).map { Harvest.Row($0) }
     case .limbo: row = file.limboRow(entry).map { Harvest.Row($0) }
+    case .places: row = file.place(entry).map { Harvest.Row($0) }
     }
     guard let row else {
       if table == .watches { hasAllWatches = false }
@@ -118,6 +119,7 @@ final class Salvage {
       let row = file.node(entry) ?? file.spilled(entry) ?? file.opaqueInode(entry)
         ?? file.watch(entry).map({ Harvest.Row($0) })
         ?? file.limboRow(entry).map({ Harvest.Row($0) })
+        ?? file.place(entry).map({ Harvest.Row($0) })
     else {
       collectFilesystem(entry)
       return collectMark(entry)

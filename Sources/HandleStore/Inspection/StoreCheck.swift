@@ -69,6 +69,7 @@ final class StoreCheck {
     report.indexEntries = index.entries
     checkNodes(tables, spill, index)
     checkWatches(tables)
+    checkPlaces(tables)
     checkLost()
     report.pages = use.usedCount + 2
     report.freePages = use.freeCount
@@ -170,6 +171,14 @@ final class StoreCheck {
     report.watches = watch.entries
     report.limbo = watches.limbo
     if watch.isWhole && limbo.isWhole { watches.finish() }
+  }
+
+  private func checkPlaces(_ tables: TableTrees) {
+    _ = walk(.places, tables) { entry in
+      guard file.place(entry) == nil else { return }
+      let page = entry.page.number
+      findings.add(.place, page: page, "a row of the table `places` on page \(page) is not intact")
+    }
   }
 
   /// Reads once more a tree that is whole.

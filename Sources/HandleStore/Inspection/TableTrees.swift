@@ -1,6 +1,6 @@
 /// The tables of a store by their names, as ``Tables`` has them.
 enum TableName: String, CaseIterable {
-  case nodes, inodes, spill, filesystems, meta, watches, limbo
+  case nodes, inodes, spill, filesystems, meta, watches, limbo, places
 
   var order: KeyOrder { flags == TreeRecord.integerKeys ? .integer : .bytes }
 
@@ -8,7 +8,7 @@ enum TableName: String, CaseIterable {
   var flags: Int {
     switch self {
     case .nodes, .spill, .filesystems, .limbo: TreeRecord.integerKeys
-    case .inodes, .meta, .watches: 0
+    case .inodes, .meta, .watches, .places: 0
     }
   }
 }

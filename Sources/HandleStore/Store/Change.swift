@@ -67,6 +67,7 @@ extension Turn {
     _ id: NodeID, _ record: inout Record, _ transaction: borrowing WriteTransaction
   ) throws {
     try unindex(id, record, transaction)
+    try transaction.removePlaces(of: id, tables)
     record.enter(.stale, at: now)
     try transaction.putRecord(&record, id, tables)
     try enterLimbo(id, transaction)
@@ -94,6 +95,7 @@ extension Turn {
     _ id: NodeID, _ record: Record, _ transaction: borrowing WriteTransaction
   ) throws {
     if record.state?.isIndexed ?? false { try unindex(id, record, transaction) }
+    try transaction.removePlaces(of: id, tables)
     try transaction.removeNode(id, tables)
     changed.append((id, nil))
   }

@@ -151,11 +151,7 @@ struct Registrar {
           candidate.handle, entry, as: record, old, turn.tables, magic: magic)
     else { return nil }
     if record.state == .alias { return try target(of: record, turn, transaction) }
-    if candidate.moves(record) {
-      record.parent = candidate.parent
-      try transaction.putRecord(&record, old, turn.tables)
-      turn.changed.append((old, record))
-    }
+    try turn.recordPlace(of: candidate, &record, old, transaction)
     return old
   }
 

@@ -24,8 +24,13 @@ public struct Candidate: Sendable {
     self.init(handle: file.handle, status: file.status, parent: parent)
   }
 
+  /// Whether the file may have names in other directories than the one that it was found in.
+  var mayHaveFurtherPlaces: Bool {
+    parent != nil && status.links > 1 && status.type != .directory
+  }
+
   /// Whether the file has another parent than the one on record. A file of several names keeps the
-  /// parent it has: each lookup by another name would write.
+  /// parent it has, and gets a further ``Place``.
   func moves(_ record: Record) -> Bool {
     guard let parent, record.parent != parent else { return false }
     return record.parent == nil || status.type == .directory || status.links <= 1

@@ -204,7 +204,8 @@ extension Store {
   private func existing(
     _ candidate: Candidate, _ entry: IndexEntry, _ registrar: Registrar, _ writer: Writer
   ) throws -> Registration? {
-    let waits = options.durability == .power || !writer.hasReservedIDs
+    let waits =
+      options.durability == .power || !writer.hasReservedIDs || candidate.mayHaveFurtherPlaces
     let node =
       try remembered(candidate, entry, registrar)
       ?? (waits ? recorded(candidate, entry, registrar.magic) : nil)
@@ -217,7 +218,8 @@ extension Store {
   ) -> NodeID? {
     guard !entry.isOpaque, let cache, let id = cache.hint(entry.key.hash),
       let record = cache.find(id).0, record.filesystem == registrar.filesystem,
-      record.isLive(candidate), record.inlineHandle?.identity(on: registrar.magic) == entry.identity
+      record.isLive(candidate), !candidate.hasFurtherPlace(record),
+      record.inlineHandle?.identity(on: registrar.magic) == entry.identity
     else { return nil }
     return id
   }
@@ -231,7 +233,8 @@ extension Store {
       let record = try transaction.record(id, tables), record.isLive(candidate),
       try transaction.isSameFile(candidate.handle, entry, as: record, id, tables, magic: magic)
     else { return nil }
-    return id
+    guard candidate.hasFurtherPlace(record), let parent = candidate.parent else { return id }
+    return try transaction.has(Place(id, in: parent), tables) ? id : nil
   }
 }
 

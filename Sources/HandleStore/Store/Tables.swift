@@ -15,9 +15,11 @@ struct Tables: Sendable {
   let watches: Table
   /// ``LimboRow``s.
   let limbo: Table
+  /// Node id, directory → ``Place``.
+  let places: Table
 
   /// How many named databases there are.
-  static let count: UInt32 = 7
+  static let count: UInt32 = 8
   /// The bytes `store` and three zeros.
   static let storeKey: InlineArray<1, UInt64> = [0x65_726f_7473]
 
@@ -28,6 +30,7 @@ struct Tables: Sendable {
         ("nodes", integerKeys: true), ("inodes", integerKeys: false), ("spill", integerKeys: true),
         ("filesystems", integerKeys: true), ("meta", integerKeys: false),
         ("watches", integerKeys: false), ("limbo", integerKeys: true),
+        ("places", integerKeys: false),
       ], create: create)
     nodes = tables[0]
     inodes = tables[1]
@@ -36,6 +39,7 @@ struct Tables: Sendable {
     meta = tables[4]
     watches = tables[5]
     limbo = tables[6]
+    places = tables[7]
   }
 
   /// Writes into a new store's data which state file they belong to.

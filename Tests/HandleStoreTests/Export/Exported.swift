@@ -24,8 +24,11 @@ final class Exported {
   var inside: FilePath { volume.path.appending("inside") }
   var outside: FilePath { volume.path.appending("outside") }
 
-  init(_ kind: VolumeKind, _ containment: Containment? = nil, isReadOnly: Bool = false) throws {
-    volume = try Volume(kind)
+  init(
+    _ kind: VolumeKind, _ containment: Containment? = nil, isReadOnly: Bool = false,
+    keepsParents: Bool = false
+  ) throws {
+    volume = try Volume(kind, keepsParents: keepsParents)
     for name in ["inside", "outside"] { try makeDirectory(volume.path.appending(name)) }
     try makeTree(in: volume.path.appending("inside"))
     try TestSupport.write("outside", to: volume.path.appending("outside/file"))

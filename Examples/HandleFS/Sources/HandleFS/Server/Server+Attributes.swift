@@ -16,13 +16,14 @@ struct AttributeChange {
 
 extension Server {
   func attributes(_ number: UInt64) throws -> Reply {
-    .status(filesystems.shown(try path(number).status), seconds: options.cacheTimeout)
+    .status(
+      try filesystems.shown(path(number).status, node(number)), seconds: options.cacheTimeout)
   }
 
   /// With the time of birth.
   func extendedAttributes(_ number: UInt64) throws -> Reply {
     let file = try path(number)
-    let inode = UInt64(filesystems.shown(try file.status).st_ino)
+    let inode = UInt64(try filesystems.shown(file.status, node(number)).st_ino)
     return .extendedStatus(file, inode: inode, seconds: options.cacheTimeout)
   }
 
@@ -49,7 +50,8 @@ extension Server {
     if change.has(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME) {
       try file.setTimes(access: change.accessTime, modification: change.modificationTime)
     }
-    return .status(filesystems.shown(try file.status), seconds: options.cacheTimeout)
+    return .status(
+      try filesystems.shown(file.status, node(number)), seconds: options.cacheTimeout)
   }
 
   /// Does something that clears the set-user-id and set-group-id bits, as for a caller without

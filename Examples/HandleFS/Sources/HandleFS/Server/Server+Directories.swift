@@ -34,7 +34,7 @@ extension Server {
   ) throws {
     let listing = try listed(number, open: open)
     let parent = Parent(
-      number: number, directory: listing.directory, device: try listing.directory.status.st_dev)
+      number: number, directory: listing.directory, status: try listing.directory.status)
     try buffers.with { entries in
       try buffers.with { reply in
         let limit = min(size, reply.size)
@@ -44,7 +44,7 @@ extension Server {
             plus
             ? try add(entry, in: parent, to: reply, filled: filled, limit: limit)
             : reply.add(
-              entry, inode: inode(entry, in: parent), to: request, filled: filled, limit: limit)
+              entry, inode: try inode(entry, in: parent), to: request, filled: filled, limit: limit)
           filled = end ?? filled
           return end != nil
         }
@@ -57,7 +57,7 @@ extension Server {
   private struct Parent {
     let number: UInt64
     let directory: BackingFile
-    let device: UInt
+    let status: stat
   }
 
   /// Adds an entry to a reply with what LOOKUP would say; `nil` where there is no room for it.
@@ -68,15 +68,39 @@ extension Server {
     return reply.add(entry, try found(entry, in: parent), filled: filled, limit: limit)
   }
 
-  private func inode(_ entry: DirectoryEntry, in parent: Parent) -> UInt64 {
-    UInt64(filesystems.inode(UInt(entry.inode), device: parent.device))
+  /// The number that `stat(2)` gives for what an entry leads to.
+  private func inode(_ entry: DirectoryEntry, in parent: Parent) throws -> UInt64 {
+    let node = node(parent.number)
+    if entry.name == "." || entry.name == ".." && node == export.root {
+      return UInt64(try filesystems.shown(parent.status, node).st_ino)
+    }
+    let shown = try filesystems.shown(entry.inode, in: node, parent.status)
+    if let shown, !filesystems.mayBeElsewhere(entry) { return shown }
+    // What cannot be looked up has no other number.
+    guard let file = try? find(entry.name, in: parent.directory) else {
+      return shown ?? entry.inode
+    }
+    return try inode(of: file, entry, in: parent)
+  }
+
+  private func inode(
+    of file: BackingFile, _ entry: DirectoryEntry, in parent: Parent
+  ) throws -> UInt64 {
+    let (status, directory) = (try file.status, node(parent.number))
+    if status.st_dev == parent.status.st_dev,
+      let number = try filesystems.shown(UInt64(status.st_ino), in: directory, parent.status)
+    {
+      return number
+    }
+    let node = try registered(file, status, in: entry.name == ".." ? nil : parent.number).node
+    return UInt64(try filesystems.shown(status, node).st_ino)
   }
 
   /// What LOOKUP would say of an entry; no node for one that cannot be looked up.
   private func found(_ entry: DirectoryEntry, in parent: Parent) throws -> Entry {
     if !entry.isDot, let found = try? lookup(entry.name, in: parent) { return found }
     var status = stat()
-    status.st_ino = UInt(inode(entry, in: parent))
+    status.st_ino = UInt(try inode(entry, in: parent))
     status.st_mode = UInt32(entry.type) << 12
     return Entry(node: 0, generation: 0, status: status, seconds: 0)
   }

@@ -29,28 +29,41 @@ extension Server {
   /// - Parameter keeps: whether the file stays open, because more is likely to be asked of it.
   func entry(of file: BackingFile, in parent: UInt64?, keeps: Bool = true) throws -> Entry {
     let status = try file.status
+    let node = try registered(file, status, in: parent, pinnedBy: lookups).node
+    if keeps { files.insert(file, node, .path) }
+    return try entry(node, status)
+  }
+
+  /// Registers a file that was found in a directory.
+  func registered(
+    _ file: BackingFile, _ status: stat, in parent: UInt64?, pinnedBy pins: Pins? = nil
+  ) throws -> Registration {
     let registration = try store.register(
       KernelFileHandle(of: file.descriptor), status: FileStatus(status),
       on: filesystems.filesystem(of: file, status),
-      parent: parent.map(node), pinnedBy: lookups)
+      parent: parent.map(node), pinnedBy: pins)
     if case .replaced(let old) = registration.outcome { forgetReplaced(old) }
-    if keeps { files.insert(file, registration.node, .path) }
-    return entry(registration.node, status)
+    return registration
   }
 
   /// The entry of a node that the kernel asks for by its number.
   private func ownEntry(of file: BackingFile, _ node: NodeID) throws -> Entry {
     let status = try file.status
     guard try store.pin(node, by: lookups) else { throw StoreError.unknownNode(node) }
-    return entry(node, status)
+    return try entry(node, status)
   }
 
-  /// The entry of a node that is pinned.
-  func entry(_ node: NodeID, _ status: stat) -> Entry {
+  /// The entry of a node that is pinned; where that fails, it is not pinned any more.
+  func entry(_ node: NodeID, _ status: stat) throws -> Entry {
     let (number, generation) = wire(node)
-    return Entry(
-      node: number, generation: generation, status: filesystems.shown(status),
-      seconds: options.cacheTimeout)
+    do {
+      return Entry(
+        node: number, generation: generation, status: try filesystems.shown(status, node),
+        seconds: options.cacheTimeout)
+    } catch {
+      if lookups.unpin(node) == 0 { files.remove(node) }
+      throw error
+    }
   }
 
   /// The root is its own parent. A directory may have been moved out of it, behind the mount's back: then

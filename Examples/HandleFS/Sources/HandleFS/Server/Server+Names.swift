@@ -112,7 +112,26 @@ extension Server {
         try request.asCaller { try from.rename(name, to: to, newName, flags: flags) }
       }
     }
+    if parent != newParent {
+      recordMove(of: newName, in: to, newParent)
+      if flags & HF_RENAME_EXCHANGE != 0 { recordMove(of: name, in: from, parent) }
+    }
     return .done
+  }
+
+  /// Records where a file is that was moved, so that a handle of it opens it also when the kernel has
+  /// forgotten its name, and after the next mount. The move is done, whatever comes of this.
+  private func recordMove(of name: FilePath, in directory: BackingFile, _ number: UInt64) {
+    do {
+      let file = try directory.path(of: name)
+      try store.recordMove(
+        of: FoundFile(of: file.descriptor), on: filesystems.filesystem(of: file, file.status),
+        into: node(number))
+    } catch {
+      log.warning(
+        "a file was moved, and its handle may be stale until it is looked up by name",
+        metadata: ["name": "\(name)", "error": "\(error)"])
+    }
   }
 
   /// Creates a file and opens it. Where somebody else has made one of that name meanwhile, the kernel has
@@ -163,7 +182,7 @@ extension Server {
     let status = try file.status
     statistics.count(.foundDone)
     let backing = try openFiles.open(request.number, of: node, file: nil)
-    return .created(entry(node, status), Opened(number: request.number, backing: backing))
+    return .created(try entry(node, status), Opened(number: request.number, backing: backing))
   }
 
   // MARK: Once

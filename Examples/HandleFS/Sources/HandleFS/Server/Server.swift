@@ -35,9 +35,8 @@ final class Server: Sendable {
     _ source: Source, session: SessionDescriptors, options: ServerOptions, log: Logger
   ) throws {
     (store, export) = (source.store, source.export)
-    filesystems = Filesystems(
-      source, root: try BackingFile(store.open(export.root)).status,
-      crossesMounts: options.crossesMounts)
+    filesystems = try Filesystems(
+      source, root: BackingFile(store.open(export.root)), crossesMounts: options.crossesMounts)
     self.options = options
     self.log = log
     journal = try IntentJournal(in: session.journal)

@@ -1,0 +1,85 @@
+internal import SystemPackage
+
+/// Files among which an inode number is one file's: those of a filesystem, on btrfs of a subvolume.
+struct Namespace: Hashable {
+  let filesystem: FilesystemID
+  /// 0 on a filesystem that has none.
+  let subvolume: UInt64
+
+  init(_ filesystem: FilesystemID, subvolume: UInt64) {
+    self.filesystem = filesystem
+    self.subvolume = subvolume
+  }
+
+  /// That of a node's file; `nil` on overlayfs, where files of several layers may have one number.
+  init?(of node: Node, on magic: FilesystemMagic) {
+    guard magic != .overlay else { return nil }
+    let inode = magic == .btrfs ? node.handle.identity(on: magic)?.inode : nil
+    self.init(node.filesystem, subvolume: inode.map { $0.words[1] } ?? 0)
+  }
+}
+
+/// The file `namespaces` in a store's directory (Docs/Format.md): a number for each namespace that was
+/// shown, which no other gets.
+struct NamespaceTable {
+  private static let fileName: FilePath.Component = "namespaces"
+  private static let title = "handlestore namespaces 1"
+  /// Numbers are 1…32,767: 15 bits.
+  static let maximum: UInt64 = 0x7fff
+
+  private(set) var numbers: [Namespace: UInt64] = [:]
+
+  /// The table of a store; an empty one where the store has none.
+  init(in directory: OpenDirectory) throws(StoreError) {
+    let path = directory.path(of: Self.fileName)
+    let text: String
+    do throws(Errno) {
+      text = try SmallFile.read(Self.fileName, in: directory).text
+    } catch .noSuchFileOrDirectory {
+      return
+    } catch {
+      throw StoreError(error, "reading \(path)")
+    }
+    guard let numbers = Self.parse(text) else {
+      throw .damagedFile(
+        path: path, "take it from a backup, or remove it: files get other inode numbers then")
+    }
+    self.numbers = numbers
+  }
+
+  /// The number of a namespace, given to it where it has none; `nil` where all are given.
+  ///
+  /// - Returns: whether it is new, too.
+  mutating func number(of namespace: Namespace) -> (number: UInt64, isNew: Bool)? {
+    if let number = numbers[namespace] { return (number, false) }
+    let number = UInt64(numbers.count) + 1
+    guard number <= Self.maximum else { return nil }
+    numbers[namespace] = number
+    return (number, true)
+  }
+
+  func write(in directory: OpenDirectory) throws(StoreError) {
+    var body = Self.title + "\n"
+    for (namespace, number) in numbers.sorted(by: { $0.value < $1.value }) {
+      body += "namespace \(number) \(namespace.filesystem) \(namespace.subvolume)\n"
+    }
+    try SmallFile.write(Self.fileName, in: directory) { _ in SmallFile.sealed(body) }
+  }
+
+  /// The numbers have no gap: each is one more than the last.
+  private static func parse(_ text: String) -> [Namespace: UInt64]? {
+    guard let lines = SmallFile.unsealed(text)?.split(separator: "\n"), lines.first == title[...]
+    else { return nil }
+    var numbers: [Namespace: UInt64] = [:]
+    for line in lines.dropFirst() {
+      let words = line.split(separator: " ")
+      guard words.count == 4, words[0] == "namespace", let number = UInt64(words[1]),
+        number == UInt64(numbers.count) + 1, let filesystem = UInt16(words[2]),
+        let subvolume = UInt64(words[3])
+      else { return nil }
+      let namespace = Namespace(FilesystemID(rawValue: filesystem), subvolume: subvolume)
+      guard numbers.updateValue(number, forKey: namespace) == nil else { return nil }
+    }
+    return numbers
+  }
+}
