@@ -98,7 +98,8 @@ extension Store {
 
   /// Clients would read the keys.
   private func requireOutside(_ export: Export) throws {
-    for layer in export.layers where try layer.leadsToRoot(directory.owned) {
+    let held = try directory.held()
+    for layer in export.layers where try layer.leadsToRoot(held) {
       throw StoreError.badExport("the store lies in it, and clients would reach its keys")
     }
   }

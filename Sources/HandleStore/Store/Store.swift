@@ -116,6 +116,7 @@ public final class Store: Sendable {
     filesystems.detachAll()
     lock.withLock { $0 = nil }
     claim.withLock { $0 = nil }
+    directory.close()
     if let failure { throw failure }
   }
 
