@@ -38,7 +38,7 @@ import Testing
       #expect(user.wait(seconds: 60) == 0, "\(command)")
     }
     #expect(mounted.holdsNothingRemoved(seconds: 1.5))
-    #expect(try mounted.status()["filesWithoutName"] == 0)
+    #expect(try mounted.status()["files_without_name"] == 0)
     #expect(try mounted.status()["opens"] == 0)
   }
 
@@ -65,7 +65,7 @@ import Testing
     }
     for user in [file, path, directory] { user.kill() }
     #expect(mounted.holdsNothingRemoved(seconds: 1.5))
-    #expect(try mounted.status()["filesWithoutName"] == 0)
+    #expect(try mounted.status()["files_without_name"] == 0)
   }
 
   /// A file that is removed behind the mount's back: its blocks are free and its handle is stale at once, but

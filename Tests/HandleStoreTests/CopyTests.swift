@@ -152,8 +152,11 @@ import Testing
     let (test, nodes) = try original()
     let copy = test.directory.appending("copy")
     try succeed("cp", "-al", test.path.string, copy.string)
-    #expect(throws: StoreError.sharedData(path: copy)) { try Store(at: copy) }
-    try Store(at: copy, options: StoreOptions(readOnly: true)).close()
+    for readOnly in [true, false] {
+      #expect(throws: StoreError.sharedData(path: copy)) {
+        try Store(at: copy, options: StoreOptions(readOnly: readOnly))
+      }
+    }
     let minted = try mint(at: test.path, keeping: nodes)
     let own = copy.appending("own.mdb")
     try succeed("cp", copy.appending("data.mdb").string, own.string)

@@ -30,13 +30,12 @@ extension Subtree {
       return file
     }
     if place(of: file) == .below { return file }
-    // The kernel may know another name, which is inside.
-    if asksKernel, findsNames, let named = try opened(file.handle, below: true),
-      place(of: named) == .below
-    {
-      return named
-    }
     if let found = try findByPath(file) { return found }
+    // The kernel may know another name, which is inside.
+    if findsNames, let named = try opened(file.handle, below: true) {
+      if place(of: named) == .below { return named }
+      if let found = try findByPath(named) { return found }
+    }
     if let known = try findByNames(file) {
       guard let found = known else { throw GateRefusal.outside }
       return found

@@ -139,9 +139,7 @@ struct StoreOpening {
     try file.requireWholeMeta()
     let isCopy = state.isCopy(in: here)
     guard isCopy || state.mayBeTorn(now: era) else { return }
-    if isCopy && !options.readOnly && file.linkCount > 1 {
-      throw .sharedData(path: directory.path)
-    }
+    if isCopy && file.linkCount > 1 { throw .sharedData(path: directory.path) }
     let findings = StoreCheck(file, state: isCopy ? state.withoutBound : state).run(atMost: 1)
       .findings
     guard let first = findings.first else { return }

@@ -23,6 +23,24 @@ import Testing
   }
 }
 
+/// Of several names, the kernel tells the one that was used last, which is outside.
+extension AgreementTests {
+  @Test(arguments: [VolumeKind.ext4, .xfs, .btrfs, .tmpfs]) func anotherNameIsInside(
+    _ kind: VolumeKind
+  ) throws {
+    let place = try Agreement(kind)
+    try place.addExports()
+    let (inside, outside) = (place.exported.inside, place.exported.outside)
+    // Its name on record is gone, and the one inside is known to the kernel.
+    try link(inside.appending("file"), to: outside.appending("name"))
+    try rename(inside.appending("file"), to: inside.appending("directory/file"))
+    for path in [inside.appending("directory/file"), outside.appending("name")] {
+      #expect(try read(path) == "contents of file")
+      try place.expectInside("file", "read \(path.lastComponent?.string ?? "")")
+    }
+  }
+}
+
 /// A tree that is exported by each way.
 private final class Agreement {
   /// What is in the tree, and in which directory.
@@ -77,6 +95,15 @@ private final class Agreement {
   func openExports() throws {
     for name in ways.values { exports[name] = try exported.store.openExport(name) }
     exports["plain"] = try withoutAdmin { try exported.store.openExport("plain") }
+  }
+
+  /// That a file passes. A walk without `CAP_SYS_ADMIN` cannot ask the kernel for another name.
+  func expectInside(_ name: String, _ state: Comment) throws {
+    for (way, export) in exports where way != "plain" {
+      let token = try export.token(for: #require(nodes[name]))
+      let found = Result { try export.status(token).inode }
+      #expect((try? found.get()) == inodes[name], "\(way), \(state): \(found)")
+    }
   }
 
   /// That each file inside passes, that the directory above is found, and that nothing else passes.

@@ -171,7 +171,7 @@ import Testing
 
 extension Exported {
   fileprivate func found(_ path: FilePath) throws -> FoundFile {
-    try withDirectory(volume.path) { try FoundFile(name: path, in: $0) }
+    try withDirectory(volume.path) { try FoundFile(resolving: path, in: $0) }
   }
 
   fileprivate func handle(_ path: FilePath) throws -> KernelFileHandle { try found(path).handle }

@@ -79,6 +79,7 @@ struct MountOptions: ParsableArguments {
   func requireFreePlace() throws {
     let point = try Processes.absolute(mountpoint)
     guard try MountTable.handleFS(on: point) == nil else {
+      try Conversation.requireNoneGone(from: point)
       throw CommandError(
         "\(point) has a handlefs mounted on it already; unmount that first (umount \(point))")
     }
