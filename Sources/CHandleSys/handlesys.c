@@ -251,11 +251,6 @@ static long read_link(int dirfd, const char *link, char *buffer, size_t length)
     return n;
 }
 
-long hs_read_link(const char *link, char *buffer, size_t length)
-{
-    return read_link(AT_FDCWD, link, buffer, length);
-}
-
 long hs_path_of(int fd, char *buffer, size_t length)
 {
     char link[32];

@@ -71,6 +71,18 @@ import Testing
     #expect(Set(minted.flatMap { $0 }).count == 3000)
   }
 
+  /// The ids that it passed over are not nodes that it had.
+  @Test func theLossOfACopyIsItsOwn() throws {
+    let (test, nodes) = try original()
+    let copy = test.directory.appending("copy")
+    try succeed("cp", "-a", test.path.string, copy.string)
+    _ = try mint(at: copy, keeping: nodes)
+    try write("", to: copy.appending("data.mdb"))
+    let findings = try Store.check(at: copy).findings
+    #expect(findings.contains { $0.description.contains("up to 1100 nodes") }, "\(findings)")
+    #expect(try Store.repair(at: copy).mayBeLost == 1100)
+  }
+
   @Test func aCopyOfACopyHasRoom() throws {
     let (test, nodes) = try original()
     var path = test.path
@@ -161,6 +173,9 @@ import Testing
     let own = copy.appending("own.mdb")
     try succeed("cp", copy.appending("data.mdb").string, own.string)
     try rename(own, to: copy.appending("data.mdb"))
+    // LMDB's lock file has the number of the newest commit.
+    #expect(throws: StoreError.sharedData(path: copy)) { try Store(at: copy) }
+    try unlink(copy.appending("lock.mdb"))
     #expect(try !minted.contains(mintOne(1, at: copy)))
   }
 

@@ -160,25 +160,65 @@ import Testing
     try fixture.store.close()
   }
 
-  @Test func anExt4ThatIsPutBackIsAnotherOne() throws {
+  /// Its handles do not come back, so it stays what it was, and so does one whose superblock is taken
+  /// from a backup.
+  @Test func anExt4ThatIsPutBackNamesNoFileTwice() throws {
     let fixture = try Fixture(.ext4)
     let old = fixture.filesystem
+    let kept = try fixture.create("kept")
     try fixture.again { try fixture.save() }
-    #expect(fixture.filesystem == old)
-    for i in 0..<3 {
-      _ = try fixture.create("later-\(i)")
-      try fixture.again()
-      #expect(fixture.filesystem == old)
-    }
-    let node = try fixture.create("lost")
+    let lost = try (0..<20).map { try fixture.create("lost-\($0)") }
     try fixture.again { try fixture.putBack() }
-    #expect(fixture.filesystem != old)
-    #expect(throws: StoreError.notAttached(old)) { try fixture.store.open(node) }
-    let new = fixture.filesystem
-    for _ in 0..<3 {
-      try fixture.again()
-      #expect(fixture.filesystem == new, "from then on it is that")
+    #expect(fixture.filesystem == old && fixture.contents(kept) == "kept")
+    let new = try (0..<20).map { try fixture.create("new-\($0)") }
+    #expect(Set(new).isDisjoint(with: lost))
+    for node in lost { #expect(throws: StoreError.stale(node)) { try fixture.store.open(node) } }
+    try fixture.again {
+      _ = try run(["e2fsck", "-y", "-b", "32768", "-B", "4096", fixture.volume.image.string])
+      _ = try run(["e2fsck", "-y", "-b", "8193", "-B", "1024", fixture.volume.image.string])
     }
+    #expect(fixture.filesystem == old && fixture.contents(kept) == "kept")
+    try fixture.store.close()
+  }
+
+  /// A node that was copied up is still found by the handle that it had: not if that is lost.
+  @Test func theAliasOfALostFileIsLost() throws {
+    let fixture = try Fixture(.btrfs)
+    let upper = try Volume(.tmpfs)
+    let above = try fixture.store.attach(upper.path)
+    try fixture.sync()
+    try fixture.save()
+    let node = try fixture.create("lost")
+    try write("copied", to: upper.path.appending("copied"))
+    let copy = try NamedFile("copied", in: upper.path)
+    try fixture.store.copyUp(node, to: copy.handle, status: copy.status, on: above)
+    try fixture.again { try fixture.putBack() }
+    #expect(try fixture.store.attach(upper.path) == above)
+    let new = try fixture.create("new")
+    #expect(new != node && fixture.contents(new) == "new")
+    #expect(fixture.contents(node) == "copied")
+    try fixture.store.close()
+  }
+
+  /// Who only reads cannot retire the nodes of lost files, and does not show other files for them.
+  @Test func aReaderDoesNotTakeAnotherFileForALostOne() throws {
+    let fixture = try Fixture(.btrfs)
+    let kept = try fixture.create("kept")
+    try fixture.sync()
+    try fixture.save()
+    let lost = try (0..<3).map { try fixture.create("lost-\($0)") }
+    try fixture.store.close()
+    try fixture.volume.unmount()
+    try fixture.putBack()
+    usleep(1_100_000)
+    try fixture.volume.mount()
+    for i in 0..<3 { try write("new-\(i)", to: fixture.volume.path.appending("new-\(i)")) }
+    try fixture.test.reopen(StoreOptions(readOnly: true))
+    #expect(try fixture.store.attachMounted() == [fixture.filesystem])
+    for node in lost {
+      #expect(throws: StoreError.stale(node)) { try fixture.store.open(node) }
+    }
+    #expect(fixture.contents(kept) == "kept")
     try fixture.store.close()
   }
 

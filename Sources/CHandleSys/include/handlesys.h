@@ -129,8 +129,6 @@ int hs_wait_for_lock(int fd);
 /* getdents64(2). Returns the number of bytes filled, 0 at the end. */
 long hs_read_directory(int fd, void *buffer, size_t length);
 
-/* readlink(2), terminated. Returns the length. */
-long hs_read_link(const char *link, char *buffer, size_t length);
 /* readlink("/proc/self/fd/N"), terminated. Returns the length. */
 long hs_path_of(int fd, char *buffer, size_t length);
 /* The same with /proc/self/fd open as `descriptors`: faster. */

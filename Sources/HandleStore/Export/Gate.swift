@@ -86,6 +86,9 @@ extension Export {
 
   private func admit(_ claim: Claim) throws -> Admitted {
     let subtree = layers[claim.layer]
+    if let node = claim.node, store.writer == nil {
+      do { try store.requireNotLost(node) } catch StoreError.stale { throw GateRefusal.stale }
+    }
     let file: SubtreeFile
     do {
       file = try subtree.open(claim.handle)

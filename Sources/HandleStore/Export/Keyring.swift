@@ -257,6 +257,20 @@ extension Keyring {
     }
   }
 
+  /// The lock counts only if the name still leads to the file that was locked.
+  private static func lock(_ directory: OpenDirectory) throws(Errno) -> OwnedDescriptor {
+    while true {
+      let file = try directory.open("writer", flags: SystemCalls.create, mode: 0o600)
+      try SystemCalls.waitForLock(file.descriptor)
+      let named = try? directory.open("writer", flags: SystemCalls.path)
+      if let named,
+        try FileStatus(of: named.descriptor).inode == FileStatus(of: file.descriptor).inode
+      {
+        return file
+      }
+    }
+  }
+
   /// Writes what a body makes, one process at a time: the lock is on the file `writer`, which a server
   /// that has the store open does not lock.
   private static func locked(
@@ -264,8 +278,7 @@ extension Keyring {
   ) throws(StoreError) -> Keyring {
     let lock: OwnedDescriptor
     do throws(Errno) {
-      lock = try directory.open("writer", flags: SystemCalls.create, mode: 0o600)
-      try SystemCalls.waitForLock(lock.descriptor)
+      lock = try Self.lock(directory)
     } catch {
       throw StoreError(error, "locking \(directory.path(of: "writer"))")
     }

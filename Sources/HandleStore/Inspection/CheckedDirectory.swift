@@ -134,7 +134,7 @@ struct FoundState {
 
 extension StateFile {
   /// How many ids were handed out at the most.
-  var idsHandedOut: UInt64 { idBound - NodeID.first.rawValue }
+  var idsHandedOut: UInt64 { idBound - min(idBound, NodeID.first.rawValue + skipped) }
 
   /// Continues a sentence that says why no node can be read.
   var lossNote: String {

@@ -20,9 +20,13 @@ struct LostFilesystems {
     let samples = try handles(without: known)
     guard !samples.isEmpty else { return [:] }
     let mounted = try Self.mounted()
-    return samples.compactMapValues { handles in
+    let found = samples.compactMapValues { handles in
       let matching = mounted.filter { $0.has(handles) }
       return matching.count == 1 ? KnownFilesystem(identity: matching[0].identity) : nil
+    }
+    // One that two numbers claim is neither's.
+    return found.filter { id, known in
+      !found.contains { $0.key != id && $0.value.identity.matches(known.identity) }
     }
   }
 
@@ -64,8 +68,9 @@ struct LostFilesystems {
   /// A mount of each filesystem with random generations.
   private static func mounted() throws -> [Mounted] {
     var seen: Set<String> = []
-    return try MountTable().mounts.compactMap { mount in
-      guard ["ext2", "ext3", "ext4", "xfs"].contains(mount.type),
+    let table = try MountTable()
+    return table.mounts.compactMap { mount in
+      guard ["ext2", "ext3", "ext4", "xfs"].contains(mount.type), table.leads(to: mount),
         let directory = try? OwnedDescriptor(
           SystemCalls.open(mount.point, flags: SystemCalls.directory)),
         let (identity, superblock) = try? FilesystemIdentity.of(directory.descriptor),

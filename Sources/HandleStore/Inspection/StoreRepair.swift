@@ -133,7 +133,8 @@ struct StoreRepair {
   /// How many ids were handed out, as far as is known.
   private func handedOut(_ old: FoundState, _ result: Result) -> Int {
     let seen = max(result.highest.saturatingAdd(1), NodeID.first.rawValue) - NodeID.first.rawValue
-    return Int(clamping: max(old.state?.idsHandedOut ?? 0, seen))
+    let skipped = min(seen, old.state?.skipped ?? 0)
+    return Int(clamping: max(old.state?.idsHandedOut ?? 0, seen - skipped))
   }
 
   /// Gives a file a second name among those that are kept; `nil` if there is no such file.

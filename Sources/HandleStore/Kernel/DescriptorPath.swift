@@ -31,7 +31,9 @@ public struct DescriptorPath: Hashable, Sendable {
   /// No other filesystem than the file's own is waited for: where the path leads through one that has to
   /// ask a FUSE server or another machine, it does not lead to the file.
   ///
-  /// - Parameter path: an absolute path; a last symbolic link is not followed.
+  /// - Parameters:
+  ///   - path: an absolute path; a last symbolic link is not followed.
+  ///   - descriptor: the open file.
   public static func leads(_ path: FilePath, to descriptor: FileDescriptor) -> Bool {
     guard let device = try? SystemCalls.device(of: descriptor),
       let found = try? OwnedDescriptor(open(path, on: device)),

@@ -1,7 +1,8 @@
 internal import SystemPackage
 
-/// A number that a filesystem only ever raises. A filesystem that has less of it than was certainly on
-/// its disk before was put back to an earlier state.
+/// The number of a btrfs's newest transaction, which only ever grows. A filesystem that has less than was
+/// certainly on its disk before was put back to an earlier state. Others do not need it: their handles do
+/// not come back.
 struct FilesystemGrowth {
   /// What it has now.
   let now: UInt64
@@ -9,29 +10,13 @@ struct FilesystemGrowth {
   let certain: UInt64
 
   /// - Returns: `nil` on filesystems that do not tell.
-  init?(of descriptor: FileDescriptor, _ magic: FilesystemMagic, superblock: String) {
-    switch magic {
-    case .btrfs:
-      // A transaction is running, and the one before may not be on the disk yet.
-      guard let generation = try? SystemCalls.btrfs(descriptor).generation else { return nil }
-      now = generation
-      certain = generation > 2 ? generation - 2 : 0
-    case .ext:
-      // Kilobytes written in its life, and since it was mounted. In this order: the difference is then
-      // rather too low.
-      guard let total = Self.written("lifetime_write_kbytes", superblock),
-        let session = Self.written("session_write_kbytes", superblock)
-      else { return nil }
-      now = total
-      certain = total > session ? total - session : 0
-    default: return nil
-    }
-  }
-
-  private static func written(_ name: String, _ superblock: String) -> UInt64? {
-    let link = FilePath("/sys/dev/block/\(superblock)")
-    guard let device = (try? SystemCalls.target(of: link))?.lastComponent else { return nil }
-    return Volume.attribute(FilePath("/sys/fs/ext4").appending(device), name).flatMap { UInt64($0) }
+  init?(of descriptor: FileDescriptor, _ magic: FilesystemMagic) {
+    guard magic == .btrfs, let generation = try? SystemCalls.btrfs(descriptor).generation,
+      generation > 0
+    else { return nil }
+    now = generation
+    // A transaction is running, and the one before may not be on the disk yet.
+    certain = generation > 2 ? generation - 2 : 0
   }
 }
 

@@ -88,14 +88,6 @@ enum SystemCalls {
     return FilePath(platformString: buffer)
   }
 
-  /// `readlink(2)`.
-  static func target(of link: FilePath) throws(Errno) -> FilePath {
-    var buffer = [CChar](repeating: 0, count: 4097)
-    try checked(
-      unsafe link.withPlatformString { unsafe hs_read_link($0, &buffer, buffer.count) })
-    return FilePath(platformString: buffer)
-  }
-
   /// `fallocate(2)`: blocks for `length` bytes, so that no later write into them can fail for want
   /// of space. A file that ends before is made longer.
   ///

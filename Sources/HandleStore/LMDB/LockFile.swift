@@ -7,6 +7,15 @@ enum LockFile {
   /// What LMDB needs for a thousand readers, rounded up.
   private static let size = 64 << 10
 
+  /// Whether the file has another name, perhaps in another store's directory: its table of readers and its
+  /// number of the newest commit would be both stores'.
+  static func isShared(in directory: OpenDirectory) -> Bool {
+    guard let file = try? directory.open(name, flags: SystemCalls.path),
+      let status = try? FileStatus(of: file.descriptor)
+    else { return false }
+    return status.links > 1
+  }
+
   /// Makes the file where there is none, and gives it its blocks.
   static func allocate(in directory: OpenDirectory) throws(Errno) {
     do throws(Errno) {

@@ -101,7 +101,7 @@ extension Turn {
   }
 }
 
-/// Makes a node stale; says whether it was live.
+/// Makes a node stale, or an alias that is named with its file; says whether it was none before.
 struct Retiring: Change {
   let id: NodeID
   /// Only as long as it has this file: it may have been copied up since.
@@ -111,7 +111,8 @@ struct Retiring: Change {
     guard var record = try transaction.record(id, turn.tables) else {
       throw StoreError.unknownNode(id)
     }
-    guard record.state == .live, try has(record, turn, transaction) else { return false }
+    let isWanted = record.state == .live || file != nil && record.state == .alias
+    guard isWanted, try has(record, turn, transaction) else { return false }
     try turn.retire(id, &record, transaction)
     return true
   }

@@ -13,10 +13,15 @@ final class FilesystemTable: Sendable {
     /// filesystem.
     private(set) var devices: [UInt64: OwnedDescriptor]
 
+    /// The generation above which a node's file may be lost, and the number in its handle another file's:
+    /// known by who only reads, and so cannot retire such nodes.
+    let suspect: UInt64?
+
     private static let mostDevices = 32
 
-    init(mount: OwnedDescriptor, superblock: String) throws(Errno) {
+    init(mount: OwnedDescriptor, superblock: String, suspect: UInt64?) throws(Errno) {
       self.mount = mount
+      self.suspect = suspect
       self.superblock = superblock
       devices = [try FileStatus(of: mount.descriptor).device: mount]
     }
@@ -104,19 +109,28 @@ final class FilesystemTable: Sendable {
   /// What is known of a filesystem.
   func known(_ id: FilesystemID) -> KnownFilesystem? { state.withLock { $0.known[id] } }
 
-  /// What is attached, with the device numbers of the superblocks.
-  var attachments: [(id: FilesystemID, mount: OwnedDescriptor, superblock: String)] {
-    state.withLock { $0.attached.map { ($0.key, $0.value.mount, $0.value.superblock) } }
+  /// The attachment of a filesystem of which some nodes are to be looked at before they are believed.
+  func suspect(_ id: FilesystemID) -> (mount: OwnedDescriptor, above: UInt64)? {
+    state.withLock { state in
+      state.attached[id].flatMap { one in one.suspect.map { (one.mount, $0) } }
+    }
+  }
+
+  /// What is attached, and by what.
+  var attachments: [(id: FilesystemID, mount: OwnedDescriptor)] {
+    state.withLock { $0.attached.map { ($0.key, $0.value.mount) } }
   }
 
   /// The filesystems of which this one is an earlier state.
   func putBack(
-    _ identity: FilesystemIdentity, superblock: String, _ growth: FilesystemGrowth?
+    _ identity: FilesystemIdentity, _ growth: FilesystemGrowth?
   ) -> [FilesystemID] {
     state.withLock { state in
       state.known.filter { id, known in
+        // A copy whose device has no name may be of one that has, and says nothing about it.
         !known.isSuperseded && known.identity.matches(identity)
-          && known.wasPutBack(to: growth?.now) && state.attached[id]?.superblock != superblock
+          && known.identity.volume.isEmpty == identity.volume.isEmpty
+          && known.wasPutBack(to: growth?.now) && state.attached[id] == nil
       }.keys.sorted()
     }
   }
@@ -126,13 +140,10 @@ final class FilesystemTable: Sendable {
   /// - Throws: ``StoreError/ambiguousFilesystem(_:)`` where it may be one of several, or where the one
   ///   it may be is attached with another superblock, so that they are two of which nothing else
   ///   tells.
-  func find(
-    _ identity: FilesystemIdentity, superblock: String, _ growth: FilesystemGrowth?
-  ) throws -> FilesystemID? {
+  func find(_ identity: FilesystemIdentity, superblock: String) throws -> FilesystemID? {
     try state.withLock { state in
-      let matching = state.known.filter { id, known in
-        known.identity.matches(identity) && !known.isSuperseded
-          && (!known.wasPutBack(to: growth?.now) || state.attached[id]?.superblock == superblock)
+      let matching = state.known.filter {
+        $0.value.identity.matches(identity) && !$0.value.isSuperseded
       }.keys.sorted()
       if let same = matching.first(where: { state.attached[$0]?.superblock == superblock }) {
         return same

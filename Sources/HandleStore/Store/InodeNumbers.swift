@@ -37,6 +37,7 @@ public final class InodeNumbers: Sendable {
   /// - Parameters:
   ///   - root: the node of the root directory: its filesystem or subvolume keeps its own numbers.
   ///   - status: that directory's status.
+  ///   - store: the store that has the nodes, and that keeps the numbers of the namespaces.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/damagedFile(path:_:)``,
   ///   ``StoreError/system(_:_:)``.
   public init(in store: Store, root: NodeID, _ status: FileStatus) throws(StoreError) {
@@ -53,7 +54,9 @@ public final class InodeNumbers: Sendable {
 
   /// The number under which a node's file is shown.
   ///
-  /// - Parameter status: the file's own status.
+  /// - Parameters:
+  ///   - status: the file's own status.
+  ///   - node: the file's node.
   /// - Throws: ``StoreError/unknownNode(_:)``, and of the first file of a filesystem or subvolume
   ///   ``StoreError/readOnly``, ``StoreError/diskFull(path:)``, ``StoreError/system(_:_:)``.
   /// - Complexity: O(1); for the first file of a filesystem or subvolume O(namespaces) and a flush.

@@ -24,6 +24,8 @@ struct StateFile: Equatable {
   var incarnation: UInt32
   /// No id at or above this has been handed out.
   var idBound: UInt64
+  /// How many ids below that were passed over, because this was a copy of another store.
+  var skipped: UInt64 = 0
   var session: Session
   var durability: Durability
   /// The kernel's and the mount's that ``session`` was written under.
@@ -89,6 +91,7 @@ extension StateFile {
       store \(String(store, radix: 16))
       incarnation \(incarnation)
       ids \(idBound)
+      skipped \(skipped)
       session \(session.rawValue)
       durability \(durability.rawValue)
       boot \(era.boot)
@@ -117,15 +120,18 @@ extension StateFile {
       let store = fields["store"].flatMap({ UInt64($0, radix: 16) }),
       let incarnation = fields["incarnation"].flatMap({ UInt32($0) }),
       let ids = fields["ids"].flatMap({ UInt64($0) }), ids >= NodeID.first.rawValue,
+      let skipped = fields["skipped"].flatMap({ UInt64($0) }), skipped < ids,
       let session = fields["session"].flatMap({ Session(rawValue: String($0)) }),
       let durability = fields["durability"].flatMap({ Durability(rawValue: String($0)) }),
       let boot = fields["boot"], let mount = fields["mount"].flatMap({ UInt64($0) }),
       let directory = fields["directory"], let name = fields["file"]
     else { throw .damaged("its file `state` lacks a line") }
-    return StateFile(
+    var state = StateFile(
       store: store, incarnation: incarnation, idBound: ids, session: session,
       durability: durability, era: Era(boot: String(boot), mount: mount),
       directory: DirectoryIdentity(directory), isOriginalFile: name == file.inodeIdentity)
+    state.skipped = skipped
+    return state
   }
 }
 

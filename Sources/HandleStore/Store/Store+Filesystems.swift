@@ -33,7 +33,7 @@ extension Store {
   ///   ``detach(_:)`` or ``close()``.
   /// - Throws: ``StoreError/noHandles(_:)``, ``StoreError/ambiguousFilesystem(_:)``,
   ///   ``StoreError/tooManyFilesystems``, ``StoreError/readOnly`` where it is new, and what a registration throws.
-  /// - Complexity: O(mounts); for a new filesystem a commit.
+  /// - Complexity: O(mounts); for a new filesystem a commit. On btrfs O(nodes) the first time after a mount.
   @discardableResult
   public func attach(_ descriptor: FileDescriptor) throws(StoreError) -> FilesystemID {
     try guarded {
@@ -44,15 +44,13 @@ extension Store {
       let (identity, superblock) = try identify(mount.descriptor)
       try requireNoTwin(of: identity, superblock)
       return try attaching.withLock { _ in
-        let growth = FilesystemGrowth(
-          of: mount.descriptor, identity.magic, superblock: superblock)
-        try supersede(filesystems.putBack(identity, superblock: superblock, growth))
-        let found = try filesystems.find(identity, superblock: superblock, growth)
+        let growth = FilesystemGrowth(of: mount.descriptor, identity.magic)
+        try supersede(filesystems.putBack(identity, growth))
+        let found = try filesystems.find(identity, superblock: superblock)
         let id = try found ?? introduce(identity)
-        if writer != nil && !filesystems.isAttached(id, superblock: superblock) {
-          try resume(id, mount, growth)
-        }
-        try filesystems.attach(id, .init(mount: mount, superblock: superblock))
+        let isAttached = filesystems.isAttached(id, superblock: superblock)
+        let suspect = isAttached ? nil : try resume(id, mount, growth)
+        try filesystems.attach(id, .init(mount: mount, superblock: superblock, suspect: suspect))
         return id
       }
     }
@@ -133,12 +131,13 @@ extension Store {
       superblock == mount.device, (try? identity.twin(of: superblock)) == .some(nil)
     else { return }
     attaching.withLock { _ in
-      let growth = FilesystemGrowth(
-        of: root.descriptor, identity.magic, superblock: superblock)
-      guard let id = try? filesystems.find(identity, superblock: superblock, growth),
+      let growth = FilesystemGrowth(of: root.descriptor, identity.magic)
+      guard filesystems.putBack(identity, growth).isEmpty,
+        let id = try? filesystems.find(identity, superblock: superblock),
         !filesystems.isAttached(id, superblock: superblock),
-        let attachment = try? FilesystemTable.Attachment(mount: root, superblock: superblock),
-        writer == nil || (try? resume(id, root, growth)) != nil
+        case let suspect = try? resume(id, root, growth),
+        let attachment = try? FilesystemTable.Attachment(
+          mount: root, superblock: superblock, suspect: suspect)
       else { return }
       filesystems.attach(id, attachment)
     }

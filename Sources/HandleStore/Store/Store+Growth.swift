@@ -25,13 +25,34 @@ extension Store {
 
   /// Prepares a filesystem that is attached: retires the nodes of files that a power cut may have taken,
   /// if it was mounted since, and notes how far it has grown.
-  func resume(_ id: FilesystemID, _ mount: OwnedDescriptor, _ growth: FilesystemGrowth?) throws {
-    guard let growth, let writer, let known = filesystems.known(id) else { return }
+  ///
+  /// - Returns: for a store that is only read, the generation above which nodes may be such.
+  func resume(
+    _ id: FilesystemID, _ mount: OwnedDescriptor, _ growth: FilesystemGrowth?
+  ) throws -> UInt64? {
+    guard let growth, let known = filesystems.known(id) else { return nil }
     let era = try Era(of: mount.descriptor).text
-    if known.newest > known.growth && known.era != era && known.identity.magic == .btrfs {
-      try retireLost(id, mount, after: known.growth, now: growth.now)
-    }
+    let mayHaveLost = known.newest > known.growth && known.era != era
+    guard let writer else { return mayHaveLost ? known.growth : nil }
+    if mayHaveLost { try retireLost(id, mount, after: known.growth, now: growth.now) }
     try note(growth, era, id, writer)
+    return nil
+  }
+
+  /// Refuses a node whose file may be lost, in a store that is only read.
+  @inline(__always)
+  func requireNotLost(_ node: Node) throws {
+    if writer == nil { try requireFound(node) }
+  }
+
+  @inline(never)
+  private func requireFound(_ node: Node) throws {
+    guard let (mount, bound) = filesystems.suspect(node.filesystem),
+      let magic = try? filesystems.magic(node.filesystem),
+      let generation = node.handle.identity(on: magic)?.generation, generation > bound,
+      let growth = FilesystemGrowth(of: mount.descriptor, magic)
+    else { return }
+    if try isLost(node, generation, mount, now: growth.now) { throw StoreError.stale(node.id) }
   }
 
   /// Notes how far a filesystem has grown. Without it less is noticed; a full disk is no reason to fail.
@@ -74,16 +95,16 @@ extension Store {
   /// Notes the growth of all filesystems that are attached. What cannot be noted is noted another time.
   func noteGrowth() {
     guard let writer else { return }
-    for (id, mount, superblock) in filesystems.attachments {
+    for (id, mount) in filesystems.attachments {
       guard let magic = try? filesystems.magic(id),
-        let growth = FilesystemGrowth(of: mount.descriptor, magic, superblock: superblock),
+        let growth = FilesystemGrowth(of: mount.descriptor, magic),
         let era = try? Era(of: mount.descriptor).text
       else { continue }
       try? note(growth, era, id, writer)
     }
   }
 
-  /// Retires the nodes of files that were made by transactions which may not have reached the disk. A file
+  /// Retires the nodes, and aliases, of files that were made by transactions which may not have reached the disk. A file
   /// that has such a handle now is another one if it was born after the node was minted.
   private func retireLost(
     _ filesystem: FilesystemID, _ mount: OwnedDescriptor, after certain: UInt64, now: UInt64
@@ -91,8 +112,8 @@ extension Store {
     let magic = try filesystems.magic(filesystem)
     var next: NodeID? = .root
     while let start = next {
-      let page = try nodes(from: start, on: filesystem, in: .live)
-      for node in page.nodes {
+      let page = try nodes(from: start, on: filesystem)
+      for node in page.nodes where node.state != .stale {
         guard let generation = node.handle.identity(on: magic)?.generation,
           generation > certain, try isLost(node, generation, mount, now: now)
         else { continue }

@@ -51,6 +51,7 @@ extension Store {
         guard mode == .path || node.type == .regular || node.type == .directory else {
           throw StoreError.notOpenable(id, node.type)
         }
+        try requireNotLost(node)
         let (mount, magic) = try filesystems.mount(node.filesystem)
         do throws(Errno) {
           let descriptor = try open(node.handle, mode, on: mount, magic)

@@ -59,10 +59,12 @@ public final class Store: Sendable {
   /// - Throws: ``StoreError``: ``StoreError/inUse(path:pid:)`` where another process writes,
   ///   ``StoreError/alreadyOpen(path:)``, ``StoreError/noStore(path:)`` for reading only,
   ///   ``StoreError/notAStore(path:reason:)``, ``StoreError/unsupportedVersion(found:supported:)``,
-  ///   ``StoreError/torn(_:)``, ``StoreError/damaged(_:)``, ``StoreError/diskFull(path:)``,
+  ///   ``StoreError/torn(_:)``, ``StoreError/tornCopy(_:)``, ``StoreError/sharedData(path:)``,
+  ///   ``StoreError/damaged(_:)``, ``StoreError/diskFull(path:)``,
   ///   ``StoreError/system(_:_:)``.
-  /// - Complexity: O(1): a few milliseconds for a store of any size. Only after a power cut in a
-  ///   session with ``Durability/process`` the whole store is read and checked.
+  /// - Complexity: O(1): a few milliseconds for a store of any size. O(nodes) after a power cut in a
+  ///   session with ``Durability/process``, and for a copy (Docs/Copies.md): then the whole store is
+  ///   checked.
   public convenience init(
     at path: FilePath, options: StoreOptions = StoreOptions()
   ) throws(StoreError) {
@@ -96,7 +98,7 @@ public final class Store: Sendable {
 
   /// Flushes and closes the store; what runs meanwhile in other threads ends first, and what comes
   /// later is refused with ``StoreError/closed``. A second call does nothing. A store that is not
-  /// closed is taken for killed: nothing is lost by it.
+  /// closed counts as crashed: nothing is lost by it.
   ///
   /// - Throws: ``StoreError/diskFull(path:)`` or ``StoreError/system(_:_:)`` where the last flush
   ///   failed; the store is closed then too.
@@ -114,7 +116,8 @@ public final class Store: Sendable {
     environment.stop()
     environment.close(trimming: writer != nil)
     filesystems.detachAll()
-    lock.withLock { $0 = nil }
+    // What changes the small files holds this lock.
+    cataloguing.withLock { _ in lock.withLock { $0 = nil } }
     claim.withLock { $0 = nil }
     directory.close()
     if let failure { throw failure }

@@ -125,7 +125,8 @@ extension StoreError: CustomStringConvertible {
     case .unknownFilesystem(let id):
       "the store has no filesystem \(id); attach it by a directory in it"
     case .notAttached(let id):
-      "filesystem \(id) is not attached; mount it and attach it by a directory in it"
+      "filesystem \(id) is not attached; mount it and attach it by a directory in it (one that was put "
+        + "back to an earlier state is another filesystem now: look its files up again)"
     case .wrongFilesystem(let handle, let id):
       "the file with handle \(handle) is not on filesystem \(id): its name is a mount point, or it is "
         + "gone; attach the filesystem that is mounted there, and register the file on that one"
@@ -207,8 +208,8 @@ extension StoreError: CustomStringConvertible {
       "this copy of a store is not whole: \(what); copy a store with `handlestore backup`, or while no "
         + "process writes to it; or run `handlestore repair` on this one"
     case .sharedData(let path):
-      "\(path) is a copy of a store, and its data.mdb is still the original's, by a hard link; give it "
-        + "one of its own: cp data.mdb new.mdb && mv new.mdb data.mdb"
+      "\(path) is a copy of a store, and its data.mdb or lock.mdb is still the original's, by a hard "
+        + "link; give it its own: rm lock.mdb && cp data.mdb new.mdb && mv new.mdb data.mdb"
     default: nil
     }
   }

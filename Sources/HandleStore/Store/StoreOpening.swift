@@ -139,7 +139,9 @@ struct StoreOpening {
     try file.requireWholeMeta()
     let isCopy = state.isCopy(in: here)
     guard isCopy || state.mayBeTorn(now: era) else { return }
-    if isCopy && file.linkCount > 1 { throw .sharedData(path: directory.path) }
+    if isCopy && (file.linkCount > 1 || LockFile.isShared(in: directory)) {
+      throw .sharedData(path: directory.path)
+    }
     let findings = StoreCheck(file, state: isCopy ? state.withoutBound : state).run(atMost: 1)
       .findings
     guard let first = findings.first else { return }
@@ -189,6 +191,7 @@ struct StoreOpening {
     var state = found
     if found.isCopy(in: here) {
       state.idBound = try IDAllocator.boundOfCopy(found.idBound)
+      state.skipped += state.idBound - found.idBound
       state.directory = here
     }
     state.session = .running
