@@ -1,8 +1,8 @@
 internal import SystemPackage
 
 /// The number of a btrfs's newest transaction, which only ever grows. A filesystem that has less than was
-/// certainly on its disk before was put back to an earlier state. Others do not need it: their handles do
-/// not come back.
+/// certainly on its disk before was put back to an earlier state. Other filesystems draw random
+/// generations and do not need it, XFS with an exception (Docs/Filesystems.md).
 struct FilesystemGrowth {
   /// What it has now.
   let now: UInt64

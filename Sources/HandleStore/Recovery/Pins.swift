@@ -11,7 +11,8 @@ internal import SystemPackage
 ///
 /// A FUSE server gets a memfd from whoever mounts: it is new for a new mount, and stays when the server
 /// is started again. On a disk, the file has to be on a filesystem that writes in place (ext4, XFS),
-/// as on another one a full disk is a SIGBUS. Nobody else may change the file or make it shorter while
+/// as on another one a full disk is a SIGBUS; and because a store that was a copy has ids up to 2⁶⁰
+/// (Docs/Copies.md), ext4, whose files end at 16 TiB, has no room for the pins of such a store. Nobody else may change the file or make it shorter while
 /// it is used.
 ///
 /// ```swift

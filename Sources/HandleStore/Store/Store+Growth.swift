@@ -3,7 +3,7 @@ internal import SystemPackage
 
 /// A filesystem can come back with less than it had: an image was put back to an earlier copy, or a power
 /// cut took the newest files. Most filesystems give each new file a random generation, so that no handle
-/// comes back. On btrfs an inode number and a generation are both counted, and the next new file has the
+/// comes back (XFS has an exception: Docs/Filesystems.md). On btrfs an inode number and a generation are both counted, and the next new file has the
 /// handle of the one that is lost.
 extension Store {
   /// How often growth is noted, in nanoseconds.
