@@ -21,7 +21,7 @@ import Testing
     let counter = Counter(walk)
     var most = 0
     #expect(
-      eventually(seconds: 90) {
+      eventually(seconds: 600) {
         most = max(most, mounted.descriptorsOfServer)
         return counter.isDone
       })
