@@ -1,5 +1,6 @@
 # make demo   build in release and index a real tree (TREE=/path for another than /usr/include)
-# make test   everything that must hold: tests, races, format, walls, documentation, HandleFS on mounts
+# make test   everything that must hold; or some of it: make test PARTS="lint store" (see Scripts/test)
+# make check  the format, and the tests that take seconds: less than a minute
 # make fuzz   tokens and handles that libFuzzer makes up, for FUZZ=60 seconds
 # make soak   the same campaigns for longer (SOAK=20 for twenty times as long)
 
@@ -7,16 +8,19 @@ TREE ?= /usr/include
 SOAK ?= 10
 FUZZ ?= 60
 
-.PHONY: demo test soak fuzz lint bench docs packages clean
+.PHONY: demo test check soak fuzz lint bench docs packages clean
 
 demo: packages
 	@TREE="$(TREE)" Scripts/demo
 
 test: packages
-	@Scripts/test
+	@Scripts/test $(PARTS)
+
+check: packages
+	@Scripts/test lint quick
 
 soak: packages
-	@HANDLESTORE_SOAK="$(SOAK)" Scripts/test
+	@HANDLESTORE_SOAK="$(SOAK)" Scripts/test $(PARTS)
 
 fuzz: packages
 	@Scripts/fuzz -max_total_time="$(FUZZ)"

@@ -66,6 +66,7 @@ extension Filesystem {
     report.add("root handle", root.map { .text($0.description) } ?? .unknown)
     report.add("volume", volume.isEmpty ? .unknown : .text(volume))
     report.add("mounted", .flag(isAttached))
+    report.add("put back", .flag(wasPutBack))
     return report
   }
 

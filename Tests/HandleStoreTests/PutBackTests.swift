@@ -29,6 +29,20 @@ import Testing
       return try store.register(name, in: volume.path, on: filesystem).node
     }
 
+    /// Removes a file, and makes another of the same name, which gets its inode.
+    func rewrite(_ name: String, as contents: String) throws {
+      let path = volume.path.appending(name)
+      try succeed("rm", path.string)
+      // An inode is free when its removal was completed, which a thread of the kernel does.
+      try succeed("stat", "-f", path.removingLastComponent().string)
+      try write(contents, to: path)
+    }
+
+    func replace(_ name: String, by contents: String) throws -> NodeID {
+      try rewrite(name, as: contents)
+      return try store.register(name, in: volume.path, on: filesystem).node
+    }
+
     /// Closes and unmounts; in between, something is done to the image.
     func again(_ change: () throws -> Void = {}) throws {
       try store.close()
@@ -134,6 +148,44 @@ import Testing
       }
       #expect(fixture.contents(kept) == "kept")
     }
+    try fixture.store.close()
+  }
+
+  /// An inode that XFS has in memory gets the next generation when it is used again, so after the cut
+  /// the file that replaces an old one has the handle of the one that replaced it before.
+  @Test(arguments: [false, true]) func aPowerCutOnXFS(_ isUsedMeanwhile: Bool) throws {
+    let fixture = try Fixture(.xfs)
+    let kept = try fixture.create("kept")
+    let old = fixture.filesystem
+    let names = (0..<20).map { "file-\($0)" }
+    for name in names { _ = try fixture.create(name) }
+    try fixture.sync()
+    let lost = try names.map { try fixture.replace($0, by: "lost") }
+    let handles = try lost.map { try #require(try fixture.store.node($0)).handle }
+    try withDirectory(fixture.volume.path) { #expect(ts_shut_down($0.rawValue, 2) == 0) }
+    try fixture.store.close()
+    try fixture.volume.unmount()
+    // A file is no older than the second in which it was made.
+    usleep(1_100_000)
+    try fixture.volume.mount()
+    if isUsedMeanwhile { for name in names { try fixture.rewrite(name, as: "new") } }
+    try fixture.test.reopen(StoreOptions(readOnly: true))
+    #expect(try fixture.store.attachMounted() == [old])
+    for node in lost { #expect(throws: StoreError.stale(node)) { try fixture.store.open(node) } }
+    try fixture.store.close()
+    try fixture.test.reopen(StoreOptions())
+    #expect(try fixture.store.attach(fixture.volume.path) == old)
+    let new = try names.map { name in
+      isUsedMeanwhile
+        ? try fixture.store.register(name, in: fixture.volume.path, on: old).node
+        : try fixture.replace(name, by: "new")
+    }
+    let found = try new.map { try #require(try fixture.store.node($0)).handle }
+    #expect(!Set(found).isDisjoint(with: handles), "handles come back")
+    #expect(Set(new).isDisjoint(with: lost))
+    for node in new { #expect(fixture.contents(node) == "new") }
+    for node in lost { #expect(throws: StoreError.stale(node)) { try fixture.store.open(node) } }
+    #expect(fixture.contents(kept) == "kept")
     try fixture.store.close()
   }
 

@@ -49,9 +49,17 @@ extension Forger {
     _ how: String, parent: NodeID? = nil
   ) throws {
     let forger = target.forger
-    let node = try forger.store.register(
-      handle, status: status, on: forger.filesystem, parent: parent
-    ).node
+    let node: NodeID
+    do {
+      node = try forger.store.register(
+        handle, status: status, on: forger.filesystem, parent: parent
+      ).node
+    } catch StoreError.staleHandle {
+      // The store knows the file that has the inode, and has asked the kernel.
+      tally.send(attack)
+      tally.refuse(attack, .stale)
+      return
+    }
     let expected = Expected.atMost(Truth(handle, status.type))
     let reference = try forger.export.token(for: node, form: .reference)
     // Not every handle can stand in a token.

@@ -109,27 +109,20 @@ extension Subtree {
 extension Subtree {
   /// The file by the name under which the kernel knows it, if that is inside.
   private func findByPath(_ file: SubtreeFile) throws -> SubtreeFile? {
-    guard let path = try? SystemCalls.path(of: file.descriptor.descriptor),
-      let below = below(path), let last = below.lastComponent
-    else { return nil }
-    let above = FilePath(".").pushing(below.removingLastComponent())
-    guard
+    guard let path = try? KernelPath(of: file.descriptor.descriptor), let below = below(path),
+      let name = below.name,
       let directory = try optional({ () throws(Errno) in
-        try SystemCalls.open(above, in: root.descriptor, flags: SystemCalls.path)
+        try SystemCalls.open(below.directory, in: root.descriptor, flags: SystemCalls.path)
       }).map({ OwnedDescriptor($0) })
     else { return nil }
-    return try confirm(file, FilePath(root: nil, [last]), in: directory)
+    return try confirm(file, name, in: directory)
   }
 
   /// What follows the root's path in a path that the kernel gave; `nil` if that is elsewhere. To be looked
   /// up from the root on: something may be mounted over the root.
-  private func below(_ path: FilePath) -> FilePath? {
-    guard !isPrivate else { return FilePath(root: nil, path.components) }
-    var path = path
-    guard let top = try? SystemCalls.path(of: root.descriptor), path.removePrefix(top) else {
-      return nil
-    }
-    return path
+  private func below(_ path: KernelPath) -> KernelPath? {
+    guard !isPrivate else { return path }
+    return (try? KernelPath(of: root.descriptor)).flatMap { path.below($0) }
   }
 
   /// The file by one of the names that its filesystem keeps with it; `nil` inside where none of them is

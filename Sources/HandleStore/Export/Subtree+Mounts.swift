@@ -56,12 +56,12 @@ extension Subtree {
     _ directory: OwnedDescriptor, _ status: FullStatus, _ child: OwnedDescriptor,
     _ wanted: FullStatus
   ) -> Bool {
-    guard let name = try? SystemCalls.path(of: child.descriptor).lastComponent else { return false }
-    let found = try? FullStatus(directory.descriptor, FilePath(root: nil, [name]))
+    guard let name = try? KernelPath(of: child.descriptor).name else { return false }
+    let found = try? FullStatus(directory.descriptor, name)
     if found?.isSame(as: wanted) ?? false { return true }
     // Something may be mounted on the other one too; the directory lists what is below that.
     return status.mount == wanted.mount && status.device == wanted.device
-      && lists(directory, FilePath(root: nil, [name]), wanted.inode)
+      && lists(directory, name, wanted.inode)
   }
 
   private static func lists(

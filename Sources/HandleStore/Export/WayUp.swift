@@ -74,8 +74,8 @@ extension Subtree {
   /// Whether the directories above one lead to the root, at one moment.
   ///
   /// Each step up is looked at by itself, and between two of them one directory may leave as another one
-  /// comes in. So the way is gone twice: where it stood from the one time to the other, all of its steps
-  /// were true when the first time ended.
+  /// comes in. So the way is walked twice: if it is the same both times, all of its steps were true when
+  /// the first walk ended.
   func leadsToRoot(_ directory: OwnedDescriptor) throws -> Bool {
     var way = try WayUp(from: directory, in: self)
     for _ in 0..<WayUp.attempts {

@@ -1,4 +1,4 @@
-/// How a filesystem sets apart the files that have one inode number after another.
+/// How a filesystem distinguishes the files that have one inode number after another.
 public enum InodeGenerations: String, Sendable, CaseIterable {
   /// 32 random bits at each creation (`ext4_new_inode`, `shmem_get_inode`).
   case random

@@ -83,9 +83,21 @@ enum SystemCalls {
   /// The path under which the kernel knows an open file, with ` (deleted)` behind it where it has
   /// none any more (`/proc/self/fd`).
   static func path(of descriptor: FileDescriptor) throws(Errno) -> FilePath {
+    FilePath(platformString: try told(of: descriptor).bytes)
+  }
+
+  /// The bytes of ``path(of:)``.
+  static func pathBytes(of descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
+    let (bytes, count) = try told(of: descriptor)
+    return bytes.prefix(count).map { UInt8(bitPattern: $0) }
+  }
+
+  private static func told(
+    of descriptor: FileDescriptor
+  ) throws(Errno) -> (bytes: [CChar], count: Int) {
     var buffer = [CChar](repeating: 0, count: 4097)
-    try checked(unsafe hs_path_of(descriptor.rawValue, &buffer, buffer.count))
-    return FilePath(platformString: buffer)
+    let count = try retried { unsafe hs_path_of(descriptor.rawValue, &buffer, buffer.count) }
+    return (buffer, count)
   }
 
   /// `fallocate(2)`: blocks for `length` bytes, so that no later write into them can fail for want

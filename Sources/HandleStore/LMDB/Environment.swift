@@ -94,7 +94,7 @@ struct TableStatistics {
     reapDeadReaders()
   }
 
-  /// Whoever only reads can do without, where the directory does not let it.
+  /// Makes the lock file as large as LMDB will. A reader works without one if it may not write there.
   private static func allocateLock(
     _ directory: OpenDirectory, _ mode: EnvironmentMode
   ) throws(LMDBError) {

@@ -12,8 +12,10 @@ struct KnownFilesystem {
   /// Whether it was put back to an earlier state: it is gone, and what has its identity is another one.
   var isSuperseded = false
 
-  /// Whether a filesystem of the same identity, with this much growth, is an earlier state of this one.
-  func wasPutBack(to now: UInt64?) -> Bool { now.map { $0 < growth } ?? false }
+  /// Whether a filesystem of the same identity, that has grown this far, is an earlier state of this one.
+  func wasPutBack(to now: FilesystemGrowth?) -> Bool {
+    now.map { $0.isCounted && $0.now < growth } ?? false
+  }
 }
 
 /// A filesystem as the table `filesystems` holds it: a word of checksum, and the identity as lines of

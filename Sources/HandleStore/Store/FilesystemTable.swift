@@ -13,8 +13,8 @@ final class FilesystemTable: Sendable {
     /// filesystem.
     private(set) var devices: [UInt64: OwnedDescriptor]
 
-    /// The generation above which a node's file may be lost, and the number in its handle another file's:
-    /// known by who only reads, and so cannot retire such nodes.
+    /// The ``FilesystemGrowth`` after which a node's file may be lost, and its handle another file's: known
+    /// to a store that is only read, and so cannot retire such nodes.
     let suspect: UInt64?
 
     private static let mostDevices = 32
@@ -130,7 +130,7 @@ final class FilesystemTable: Sendable {
         // A copy whose device has no name may be of one that has, and says nothing about it.
         !known.isSuperseded && known.identity.matches(identity)
           && known.identity.volume.isEmpty == identity.volume.isEmpty
-          && known.wasPutBack(to: growth?.now) && state.attached[id] == nil
+          && known.wasPutBack(to: growth) && state.attached[id] == nil
       }.keys.sorted()
     }
   }

@@ -17,6 +17,9 @@ public struct Filesystem: Hashable, Sendable {
   public let volume: String
   /// Whether files on it can be opened through this store now.
   public let isAttached: Bool
+  /// Whether an earlier state of it was put back since: what has its UUID then is another filesystem, and
+  /// this one cannot be attached any more.
+  public let wasPutBack: Bool
 }
 
 extension Store {
@@ -33,7 +36,8 @@ extension Store {
   ///   ``detach(_:)`` or ``close()``.
   /// - Throws: ``StoreError/noHandles(_:)``, ``StoreError/ambiguousFilesystem(_:)``,
   ///   ``StoreError/tooManyFilesystems``, ``StoreError/readOnly`` where it is new, and what a registration throws.
-  /// - Complexity: O(mounts); for a new filesystem a commit. On btrfs O(nodes) the first time after a mount.
+  /// - Complexity: O(mounts); for a new filesystem a commit. On btrfs, XFS and overlayfs O(nodes) the first time
+  ///   after a mount, and each node that was registered in the last minutes before is opened.
   @discardableResult
   public func attach(_ descriptor: FileDescriptor) throws(StoreError) -> FilesystemID {
     try guarded {
@@ -153,7 +157,7 @@ extension Store {
       Filesystem(
         id: id, magic: identity.magic, uuid: Hexadecimal.string(identity.uuid),
         isUUID: identity.isUUID, root: identity.root, volume: identity.volume,
-        isAttached: isAttached)
+        isAttached: isAttached, wasPutBack: filesystems.known(id)?.isSuperseded ?? false)
     }
   }
 

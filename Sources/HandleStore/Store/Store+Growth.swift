@@ -3,8 +3,8 @@ internal import SystemPackage
 
 /// A filesystem can come back with less than it had: an image was put back to an earlier copy, or a power
 /// cut took the newest files. Most filesystems give each new file a random generation, so that no handle
-/// comes back (XFS has an exception: Docs/Filesystems.md). On btrfs an inode number and a generation are both counted, and the next new file has the
-/// handle of the one that is lost.
+/// comes back. On btrfs an inode number and a generation are both counted, on XFS a generation often is,
+/// and the next new file can have the handle of one that is lost.
 extension Store {
   /// How often growth is noted, in nanoseconds.
   private static let interval: UInt64 = 60_000_000_000
@@ -26,15 +26,16 @@ extension Store {
   /// Prepares a filesystem that is attached: retires the nodes of files that a power cut may have taken,
   /// if it was mounted since, and notes how far it has grown.
   ///
-  /// - Returns: for a store that is only read, the generation above which nodes may be such.
+  /// - Returns: for a store that is only read, the growth after which nodes may be such.
   func resume(
     _ id: FilesystemID, _ mount: OwnedDescriptor, _ growth: FilesystemGrowth?
   ) throws -> UInt64? {
     guard let growth, let known = filesystems.known(id) else { return nil }
     let era = try Era(of: mount.descriptor).text
-    let mayHaveLost = known.newest > known.growth && known.era != era
+    let mayHaveLost =
+      known.era != "" && known.era != era && (known.newest > known.growth || !growth.isCounted)
     guard let writer else { return mayHaveLost ? known.growth : nil }
-    if mayHaveLost { try retireLost(id, mount, after: known.growth, now: growth.now) }
+    if mayHaveLost { try retireLost(id, mount, after: known.growth, growth) }
     try note(growth, era, id, writer)
     return nil
   }
@@ -49,25 +50,25 @@ extension Store {
   private func requireFound(_ node: Node) throws {
     guard let (mount, bound) = filesystems.suspect(node.filesystem),
       let magic = try? filesystems.magic(node.filesystem),
-      let generation = node.handle.identity(on: magic)?.generation, generation > bound,
+      let position = FilesystemGrowth.position(of: node, magic), position > bound,
       let growth = FilesystemGrowth(of: mount.descriptor, magic)
     else { return }
-    if try isLost(node, generation, mount, now: growth.now) { throw StoreError.stale(node.id) }
+    if try isLost(node, position, mount, magic, growth) { throw StoreError.stale(node.id) }
   }
 
   /// Notes how far a filesystem has grown. Without it less is noticed; a full disk is no reason to fail.
   private func note(
     _ growth: FilesystemGrowth, _ era: String, _ id: FilesystemID, _ writer: Writer
   ) throws {
-    guard let known = filesystems.known(id), growth.certain > known.growth || known.era != era
-    else {
-      return
-    }
+    guard let known = filesystems.known(id) else { return }
+    // A clock may be set back, and then says what is true from then on.
+    let certain = growth.isCounted ? max(known.growth, growth.certain) : growth.certain
+    guard certain != known.growth || known.era != era else { return }
     do {
       try writer.perform(
         RecordingFilesystem(id: id) { known in
           guard var known else { return nil }
-          known.growth = max(known.growth, growth.certain)
+          known.growth = certain
           known.era = era
           return known
         })
@@ -104,18 +105,19 @@ extension Store {
     }
   }
 
-  /// Retires the nodes, and aliases, of files that were made by transactions which may not have reached the disk. A file
-  /// that has such a handle now is another one if it was born after the node was minted.
+  /// Retires the nodes, and aliases, of files that were made so late that they may not have reached the
+  /// disk, and are not there.
   private func retireLost(
-    _ filesystem: FilesystemID, _ mount: OwnedDescriptor, after certain: UInt64, now: UInt64
+    _ filesystem: FilesystemID, _ mount: OwnedDescriptor, after certain: UInt64,
+    _ growth: FilesystemGrowth
   ) throws {
     let magic = try filesystems.magic(filesystem)
     var next: NodeID? = .root
     while let start = next {
       let page = try nodes(from: start, on: filesystem)
       for node in page.nodes where node.state != .stale {
-        guard let generation = node.handle.identity(on: magic)?.generation,
-          generation > certain, try isLost(node, generation, mount, now: now)
+        guard let position = FilesystemGrowth.position(of: node, magic), position > certain,
+          try isLost(node, position, mount, magic, growth)
         else { continue }
         _ = try writer?.perform(Retiring(id: node.id, file: node))
         counters.count(.retired)
@@ -124,13 +126,17 @@ extension Store {
     }
   }
 
+  /// Whether a node's file is gone. One that has its handle is another if it was born after the node was
+  /// minted; on an overlayfs a copy has its original's handle, and a birth of its own.
   private func isLost(
-    _ node: Node, _ generation: UInt32, _ mount: OwnedDescriptor, now: UInt64
+    _ node: Node, _ position: UInt64, _ mount: OwnedDescriptor, _ magic: FilesystemMagic,
+    _ growth: FilesystemGrowth
   ) throws -> Bool {
-    if generation > now { return true }
+    if growth.isCounted && position > growth.now { return true }
     do throws(Errno) {
       let file = OwnedDescriptor(
         try node.handle.open(on: mount.descriptor, flags: SystemCalls.path))
+      guard magic != .overlay else { return false }
       return try FullStatus(of: file.descriptor).birthSeconds > Int64(node.since)
     } catch .staleHandle {
       return true

@@ -241,7 +241,8 @@ extension StoreError: CustomStringConvertible {
       "; something else is in the place of one of the store's files: move it away"
     case .tooManySymbolicLinkLevels:
       "; a symbolic link is not followed here: put the file itself in its place"
-    case .fileTooLarge: "; raise the limit on the size of files (RLIMIT_FSIZE)"
+    case .fileTooLarge:
+      "; raise the limit on the size of files (RLIMIT_FSIZE), or keep the file where it may be longer"
     case .noSpace, .diskQuotaExceeded: "; free some space"
     case .notSupported: "; keep it on a filesystem that can do this"
     default: ""
