@@ -49,7 +49,7 @@ import Testing
     _ durability: Durability
   ) throws {
     let seed = seed(usually: 4)
-    let runs = (isSanitized ? 20 : 500) * soak
+    let runs = (isSanitized ? 20 : 200) * soak
     var campaign = try Campaign(durability, seed: seed)
     for run in 1...runs {
       try campaign.kill(run)

@@ -27,7 +27,7 @@ import Testing
     let test = try TestStore()
     let path = test.path
     try Keyring.rotate(ofStoreAt: path)
-    let holder = Glibc.open(path.string, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let holder = Glibc.open(path.appending("writer").string, O_RDONLY | O_CLOEXEC)
     try #require(holder >= 0 && flock(holder, LOCK_EX) == 0)
     let ring = try inStorm {
       try Keyring.rotate(ofStoreAt: path)

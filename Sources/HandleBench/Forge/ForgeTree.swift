@@ -18,6 +18,8 @@ final class ForgeTree {
   var outside: FilePath { root.appending("outside") }
   /// Where files come and go.
   var work: FilePath { inside.appending("work") }
+  /// Where a relative path begins.
+  private let directory: FileDescriptor
   private var census: Set<KernelFileHandle>?
   private var made = 0
 
@@ -25,7 +27,10 @@ final class ForgeTree {
     let process = ProcessInfo.processInfo.processIdentifier
     root = directory.appending("handlebench-forge-\(process)")
     try makeOwnDirectory(root)
+    self.directory = try FileDescriptor.open(FilePath("."), .readOnly, options: .directory)
   }
+
+  deinit { try? directory.close() }
 
   /// Makes the files that stay.
   func fill() throws {
@@ -96,10 +101,7 @@ extension ForgeTree {
 
 extension ForgeTree {
   func file(_ path: FilePath) throws -> TreeFile {
-    let directory = try FileDescriptor.open(
-      path.removingLastComponent(), .readOnly, options: .directory)
-    defer { try? directory.close() }
-    let found = try FoundFile(name: FilePath(root: nil, path.components.suffix(1)), in: directory)
+    let found = try FoundFile(resolving: path, in: directory)
     return TreeFile(path: path, handle: found.handle, status: found.status)
   }
 

@@ -22,9 +22,9 @@ import Testing
   @Test(arguments: [Containment.kernel, .cached, .walk])
   func aDeepDirectoryNeedsFewDescriptors(_ containment: Containment) throws {
     let exported = try Exported(.ext4, containment)
-    try deepDirectory(in: exported.inside, depth: 700)
+    try deepDirectory(in: exported.inside, depth: 300)
     var entry = try #require(try exported.entry("deeper"))
-    for _ in 1..<700 {
+    for _ in 1..<300 {
       entry = try #require(try exported.export.lookup("deeper", in: .node(entry.node)))
     }
     let file = try #require(try exported.export.lookup("file", in: .node(entry.node)))

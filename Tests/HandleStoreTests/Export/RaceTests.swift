@@ -117,7 +117,7 @@ import Testing
     let exported = try kept.make()
     let (bridge, away) = (exported.inside.appending("bridge"), exported.outside.appending("away"))
     // A long way, so that much happens on it.
-    let between = (1...100).map { "\($0)/" }.joined()
+    let between = (1...30).map { "\($0)/" }.joined()
     let inner = between + "inner"
     try makeDirectory(bridge.appending(inner))
     try TestSupport.write("secret", to: bridge.appending(inner).appending("file"))
@@ -145,7 +145,8 @@ import Testing
       import os, sys
       os.chdir(sys.argv[1])
       print("moving", flush=True)
-      while True:
+      parent = os.getppid()
+      while os.getppid() == parent:
           os.rename("outside/bridge/inner", "outside/inner")
           os.rename("outside/bridge", "inside/bridge")
           os.rename("inside/bridge", "outside/bridge")
@@ -154,13 +155,13 @@ import Testing
     let mover = try Child(["python3", "-c", script, exported.volume.path.string])
     #expect(mover.line() == "moving")
     var refusals = 0
-    for _ in 0..<Self.calls {
+    for _ in 0..<(Self.calls / 6) {
       for token in tokens {
         #expect(throws: StoreError.self) { try exported.export.status(token) }
         refusals += 1
       }
     }
-    #expect(refusals == 2 * Self.calls)
+    #expect(refusals == 2 * (Self.calls / 6))
     mover.kill()
   }
 
