@@ -55,6 +55,26 @@ struct HandleStoreCommand: ParsableCommand {
     }
   }
 
+  /// Explains what ArgumentParser would call an unexpected or a missing argument.
+  private static func requireCommand(_ arguments: ArraySlice<String>) throws {
+    var command: any ParsableCommand.Type = Self.self
+    for argument in arguments {
+      let subcommands = command.configuration.groupedSubcommands.flatMap(\.subcommands)
+        + command.configuration.subcommands
+      if subcommands.isEmpty || argument.hasPrefix("-") || argument == "help" { break }
+      guard let next = subcommands.first(where: { $0._commandName == argument }) else {
+        let above = command == Self.self ? "" : " \(command._commandName)"
+        throw ValidationError(
+          "unknown command '\(argument)'; see handlestore\(above) --help")
+      }
+      command = next
+    }
+    if let negative = arguments.first(where: { $0.hasPrefix("-") && Int64($0) != nil }) {
+      throw ValidationError(
+        "'\(negative)' is neither a node id nor a count; both are 0 or more")
+    }
+  }
+
   /// As `ParsableCommand.main`, with exit codes of our own.
   static func main() {
     // A reader that leaves early, as `head` does, is seen as EPIPE.
@@ -63,6 +83,7 @@ struct HandleStoreCommand: ParsableCommand {
     signal(SIGXFSZ, SIG_IGN)
     openStandardStreams()
     do {
+      try requireCommand(CommandLine.arguments.dropFirst())
       var command = try parseAsRoot()
       try command.run()
     } catch {

@@ -42,7 +42,7 @@ struct PathWalk {
   private func missing(_ path: FilePath) -> FindingExit {
     FindingExit(
       message:
-        "there is no \(Text.path(path)) in the export \(Text.plain(export.record.name)); give "
-        + "a path below its root")
+        "export '\(Text.plain(export.record.name))' has no file '\(Text.path(path))'; give a path "
+        + "below its root")
   }
 }

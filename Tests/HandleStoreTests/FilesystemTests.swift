@@ -152,7 +152,7 @@ import Testing
     #expect(try store.node(node)?.state == .stale)
     #expect(store.statistics.retired == 1)
     #expect(throws: StoreError.stale(node)) { try store.open(node, .readOnly) }
-    #expect(store.statistics.retired == 1 && store.statistics.refusals[.stale] == 2)
+    #expect(store.statistics.retired == 1 && store.statistics.errors[.stale] == 2)
     #expect(try store.contents(fixture.node("directory/below/two")).hasSuffix("two"))
     let other = try fixture.node("file")
     try unlink(fixture.volume.path.appending("file"))

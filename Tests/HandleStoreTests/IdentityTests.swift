@@ -203,7 +203,7 @@ import Testing
     try copy.mount()
     try unlink(copy.image)
     let error = #expect(throws: StoreError.self) { try test.store.attach(copy.path) }
-    #expect(error?.refusal == .ambiguousFilesystem)
+    #expect(error?.code == .ambiguousFilesystem)
     #expect(try test.store.attachMounted() == [])
     try copy.unmount()
     try original.mount()
@@ -222,7 +222,7 @@ import Testing
     let test = try TestStore()
     for volume in [original, copy] {
       let error = #expect(throws: StoreError.self) { try test.store.attach(volume.path) }
-      #expect(error?.refusal == .ambiguousFilesystem)
+      #expect(error?.code == .ambiguousFilesystem)
     }
     try copy.unmount()
     let id = try test.store.attach(original.path)

@@ -30,7 +30,7 @@ import Testing
       }
     }
     #expect(try store.nodes().nodes.isEmpty)
-    #expect(store.statistics.refusals[.wrongFilesystem] == 4)
+    #expect(store.statistics.errors[.wrongFilesystem] == 4)
     for file in found[..<2] { #expect(try store.register(file, on: id).outcome == .created) }
 
     // On the filesystem that it is of, it is a file as any other.

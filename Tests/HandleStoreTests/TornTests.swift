@@ -66,6 +66,15 @@ extension PowerCutTests {
       #expect(try killed.verify(afterBoot: false).hasPrefix("error torn"))
     }
 
+    /// XFS leaves a file empty whose new length had not reached the log.
+    @Test(arguments: [0, 100, 4096, 3 * 4096]) func aFileThatWasCutShortIsTorn(_ size: Int) throws {
+      let killed = try Killed(.process)
+      try succeed("truncate", "-s", "\(size)", killed.data.string)
+      #expect(try killed.verify(afterBoot: false).hasPrefix("error "))
+      #expect(try !killed.verify(afterBoot: false).hasPrefix("error torn"), "nothing was cut")
+      #expect(try killed.verify(afterBoot: true).hasPrefix("error torn"))
+    }
+
     @Test(arguments: Durability.allCases) func whatIsWholeIsServed(_ durability: Durability) throws
     {
       let killed = try Killed(durability)

@@ -81,17 +81,17 @@ import Testing
     let place = try ExportedDirectory.added()
     try succeed("ln", "-s", "directory", place.inside.appending("link").string)
     for (path, message) in [
-      ("none", "there is no none in the export tree; give a path below its root"),
+      ("none", "export 'tree' has no file 'none'; give a path below its root"),
       (
         "directory/none/one",
-        "there is no directory/none in the export tree; give a path below its root"
+        "export 'tree' has no file 'directory/none'; give a path below its root"
       ),
       (
         "link/one",
         "link is a symbolic link, and links are not followed; name the file that it leads to"
       ),
       ("file/one", "file is not a directory, so that nothing is below it; name the file itself"),
-      (place.inside.string, "in the export tree; give a path below its root"),
+      (place.inside.string, "'; give a path below its root"),
     ] {
       let result = try handlestore("token", place.store, "tree", path)
       #expect(result.status == 1)

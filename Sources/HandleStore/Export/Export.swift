@@ -71,7 +71,7 @@ extension Store {
         "its name has to be of 1 to 255 bytes on one line, without a blank in front")
     }
     guard id?.rawValue != 0 else { throw .badExport("its number may not be 0") }
-    guard (1...16).contains(roots.count) else { throw .badExport("it has 1 to 16 roots") }
+    guard (1...16).contains(roots.count) else { throw .badExport("an export needs 1 to 16 roots") }
     var layers: [ExportRecord.Layer] = []
     for root in roots { layers.append(try layer(root)) }
     guard Set(layers.map(\.filesystem)).count == layers.count else {

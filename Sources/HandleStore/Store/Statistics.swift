@@ -35,8 +35,8 @@ public struct Statistics: Sendable, Hashable {
   public let opened: UInt64
   /// Handles made again after an open and compared, because the kernel does not check generation 0.
   public let compared: UInt64
-  /// Calls that threw, by the kind of their error; kinds that did not occur are not there.
-  public let refusals: [Refusal: UInt64]
+  /// Calls that threw, by the code of their error; codes that did not occur are not there.
+  public let errors: [StoreError.Code: UInt64]
   /// What passed the gate of an export, and what did not, by the check that refused it; checks that
   /// refused nothing are not there.
   public let admitted: UInt64
@@ -76,7 +76,8 @@ final class StatisticsCounters: Sendable {
   }
 
   private let counters = Counter.allCases.map { _ in AtomicCounter() }
-  private let refusals = Refusal.allCases.map { _ in AtomicCounter() }
+  private let errors = Dictionary(
+    uniqueKeysWithValues: StoreError.Code.allCases.map { ($0, AtomicCounter()) })
   private let gateRefusals = GateRefusal.allCases.map { _ in AtomicCounter() }
   private let commitSizes = HistogramCounters()
   private let commitTimes = HistogramCounters()
@@ -86,7 +87,7 @@ final class StatisticsCounters: Sendable {
 
   func count(_ counter: Counter, _ n: UInt64 = 1) { counters[counter.rawValue].add(n) }
 
-  func refused(_ refusal: Refusal) { refusals[refusal.rawValue].add(1) }
+  func failed(_ code: StoreError.Code) { errors[code]?.add(1) }
   func refused(_ refusal: GateRefusal) { gateRefusals[refusal.rawValue].add(1) }
 
   func committed(changes: Int, nanoseconds: UInt64) {
@@ -99,19 +100,19 @@ final class StatisticsCounters: Sendable {
     case .created: count(.created)
     case .existing: count(.existing)
     case .replaced: count(.replaced)
-    case .stale: refused(Refusal.stale)
+    case .stale: failed(.stale)
     }
   }
 
   func snapshot(cacheHits: UInt64) -> Statistics {
-    let refused = Self.counted(Refusal.allCases, refusals)
+    let failed = errors.mapValues(\.value).filter { $0.value > 0 }
     let gated = Self.counted(GateRefusal.allCases, gateRefusals)
     func value(_ counter: Counter) -> UInt64 { counters[counter.rawValue].value }
     return Statistics(
       created: value(.created), existing: value(.existing), replaced: value(.replaced),
       retired: value(.retired), dropped: value(.dropped), gets: value(.gets) + cacheHits,
       cacheHits: cacheHits, opened: value(.opened), compared: value(.compared),
-      refusals: refused, admitted: value(.admitted), gateRefusals: gated,
+      errors: failed, admitted: value(.admitted), gateRefusals: gated,
       commitSizes: commitSizes.histogram, commitTimes: commitTimes.histogram,
       registerTimes: registerTimes.histogram, openTimes: openTimes.histogram,
       gateTimes: gateTimes.histogram)

@@ -134,7 +134,7 @@ public final class Store: Sendable {
       return try body()
     } catch {
       let told = StoreError(any: error, path: path)
-      counters.refused(told.refusal)
+      counters.failed(told.code)
       throw told
     }
   }

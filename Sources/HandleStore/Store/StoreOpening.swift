@@ -135,10 +135,10 @@ struct StoreOpening {
     _ directory: OpenDirectory, _ state: StateFile, _ here: DirectoryIdentity, _ era: Era,
     _ options: StoreOptions
   ) throws(StoreError) {
-    let file = try PageFile(in: directory)
-    try file.requireWholeMeta()
     let isCopy = state.isCopy(in: here)
-    guard isCopy || state.mayBeTorn(now: era) else { return }
+    let mayBeTorn = state.mayBeTorn(now: era)
+    let file = try pageFile(in: directory, mayBeTorn: mayBeTorn && !isCopy)
+    guard isCopy || mayBeTorn else { return }
     if isCopy && (file.linkCount > 1 || LockFile.isShared(in: directory)) {
       throw .sharedData(path: directory.path)
     }
@@ -146,6 +146,21 @@ struct StoreOpening {
       .findings
     guard let first = findings.first else { return }
     throw isCopy ? .tornCopy(first.description) : .torn(first.description)
+  }
+
+  /// Returns a data file that LMDB can map. After a power cut it may be empty, or cut short.
+  private static func pageFile(
+    in directory: OpenDirectory, mayBeTorn: Bool
+  ) throws(StoreError) -> PageFile {
+    do throws(StoreError) {
+      let file = try PageFile(in: directory)
+      try file.requireWholeMeta()
+      return file
+    } catch .damaged(let what) where mayBeTorn {
+      throw .torn(what)
+    } catch .notAStore(_, let reason) where mayBeTorn {
+      throw .torn(reason)
+    }
   }
 
   private static func openEnvironment(
@@ -171,11 +186,11 @@ struct StoreOpening {
     do throws(LMDBError) {
       tables = try Tables(environment, create: isNew)
     } catch .notFound {
-      throw StoreError.damaged("data.mdb has not the tables of a store")
+      throw StoreError.damaged("data.mdb contains no store tables")
     }
     if isNew { try tables.mark(environment, store: state.store) }
     guard try tables.store(environment) == state.store else {
-      throw StoreError.damaged("data.mdb and `state` are of two stores")
+      throw StoreError.damaged("data.mdb and `state` belong to different stores")
     }
     return tables
   }

@@ -36,7 +36,7 @@ import Testing
     expectForeign(keys) { try Keyring.rotate(ofStoreAt: test.path) }
     for token in [own, theirs] {
       let error = #expect(throws: StoreError.self) { try export.status(token) }
-      #expect(error?.refusal == .keys)
+      #expect(error?.code == .keys)
     }
     // That they are there may have been meant.
     try Keyring.share(from: keys, withStoreAt: test.path)
@@ -83,7 +83,7 @@ import Testing
     expectForeign(exports) {
       _ = try withDirectory(exported.inside) { try test.store.addExport("more", roots: [$0]) }
     }
-    #expect(test.store.statistics.refusals[.foreignFile] == 4)
+    #expect(test.store.statistics.errors[.foreignFile] == 4)
     try unlink(exports)
     try Keyring.share(from: exported.test.path, withStoreAt: test.path)
     let export = try withDirectory(exported.inside) {

@@ -50,7 +50,7 @@ import Testing
     let counted = exported.store.statistics.gateRefusals
     #expect(Set(counted.keys) == [.version, .key, .signature, .handleType])
     #expect(counted[.version] == 1 && counted[.key] == 1)
-    #expect(exported.store.statistics.refusals[.gate] == counted.values.reduce(0, +))
+    #expect(exported.store.statistics.errors[.refused] == counted.values.reduce(0, +))
     _ = try exported.export.status(token)
   }
 
@@ -179,14 +179,14 @@ import Testing
       "file", in: .node(.root), .readOnly, permissions: 0o600)
     #expect(!found.wasCreated)
     #expect(try found.descriptor.closeAfter { try readAll(found.descriptor) } == "contents of file")
-    #expect(exported.store.statistics.refusals[.readOnlyExport] == 3)
+    #expect(exported.store.statistics.errors[.readOnlyExport] == 3)
   }
 
   @Test func everyRefusalSaysWhatToDo() {
     for refusal in GateRefusal.allCases {
       let text = StoreError.refused(refusal).description
       #expect(text.contains(";") || text.contains(":"), "\(refusal)")
-      #expect(StoreError.refused(refusal).refusal == .gate)
+      #expect(StoreError.refused(refusal).code == .refused)
     }
   }
 }

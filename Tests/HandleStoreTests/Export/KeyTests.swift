@@ -147,7 +147,7 @@ import Testing
     let text = try TestSupport.read(path)
     let aside = exported.test.directory.appending("aside")
     func nothingPasses() throws {
-      let before = exported.store.statistics.refusals[.keys] ?? 0
+      let before = exported.store.statistics.errors[.unusableKeys] ?? 0
       for use in [{ _ = try exported.export.status(token) }, { _ = try exported.token("file") }] {
         let error = #expect(throws: StoreError.self) { try use() }
         guard case .unusableKeys(exported.test.path, _) = error else {
@@ -155,7 +155,7 @@ import Testing
           continue
         }
       }
-      #expect(exported.store.statistics.refusals[.keys] == before + 2)
+      #expect(exported.store.statistics.errors[.unusableKeys] == before + 2)
     }
     func everythingPasses() throws {
       #expect(try exported.export.contents(token) == "contents of file")

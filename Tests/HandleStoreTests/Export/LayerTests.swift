@@ -256,7 +256,7 @@ private final class Layered {
     {
       try exported.store.addExport("two", roots: roots)
     }
-    #expect(throws: StoreError.badExport("it has 1 to 16 roots")) {
+    #expect(throws: StoreError.badExport("an export needs 1 to 16 roots")) {
       try exported.store.addExport("none", roots: [])
     }
   }

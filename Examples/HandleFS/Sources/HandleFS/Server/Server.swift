@@ -144,21 +144,7 @@ extension Errno {
   init(any error: any Error) {
     switch error {
     case let error as Errno: self = error
-    case let error as StoreError: self = Errno(error)
-    default: self = .ioError
-    }
-  }
-
-  private init(_ error: StoreError) {
-    switch error {
-    case .stale, .staleHandle, .unknownNode, .refused: self = .stale
-    case .diskFull: self = .noSpace
-    case .tooManyOpenFiles: self = .tooManyOpenFiles
-    case .system(let errno, _): self = errno
-    case .notPermitted: self = .notPermitted
-    case .noHandles: self = .notSupported
-    case .badName, .badValue: self = .invalidArgument
-    case .mountPoint, .wrongFilesystem: self = .improperLink
+    case let error as StoreError: self = error.errno
     default: self = .ioError
     }
   }
