@@ -1,4 +1,4 @@
-/// Why a call was refused, without the particulars: what ``Statistics`` counts.
+/// The kind of an error, without its details, as ``Statistics`` counts it.
 public enum Refusal: Int, CaseIterable, Hashable, Sendable {
   /// ``StoreError/stale(_:)`` and ``StoreError/staleHandle(_:)``.
   case stale
@@ -16,7 +16,7 @@ public enum Refusal: Int, CaseIterable, Hashable, Sendable {
   case noHandles
   /// ``StoreError/notOpenable(_:_:)`` and ``StoreError/notOpenableHandle(_:_:)``.
   case notOpenable
-  /// ``StoreError/refused(_:)``: by the gate, which has counters of its own.
+  /// ``StoreError/refused(_:)``, for which the gate also has counters of its own.
   case gate
   /// ``StoreError/unusableKeys(path:reason:)``, ``StoreError/exposedKeys(path:)`` and
   /// ``StoreError/noKeys(path:)``.
@@ -37,12 +37,12 @@ public enum Refusal: Int, CaseIterable, Hashable, Sendable {
   case tooManyReaders
   /// ``StoreError/notPermitted(_:)``.
   case notPermitted
-  /// Any other.
+  /// Any other error.
   case other
 }
 
 extension StoreError {
-  /// The kind of refusal that this error is.
+  /// The kind of this error.
   public var refusal: Refusal {
     switch self {
     case .stale, .staleHandle: .stale
