@@ -1,4 +1,4 @@
-/* Where a file's bytes are on the disk. */
+/* A file's blocks on the disk. */
 #define _GNU_SOURCE
 #include "handlesys.h"
 
@@ -13,7 +13,7 @@
 
 static int result(long value) { return value < 0 ? -errno : (int)value; }
 
-/* Whether a file has blocks of its own for a range. */
+/* Whether a file has blocks for the whole range, none of them shared with another file. */
 static int has_blocks(int fd, uint64_t offset, uint64_t length)
 {
     enum { EXTENTS = 64 };
@@ -43,7 +43,7 @@ static int has_blocks(int fd, uint64_t offset, uint64_t length)
 int hs_allocate(int fd, int64_t offset, int64_t length, int unshare)
 {
     int error = result(fallocate(fd, unshare ? FALLOC_FL_UNSHARE_RANGE : 0, offset, length));
-    /* XFS wants room before it looks whether it needs any. */
+    /* XFS reports ENOSPC before it checks whether the range needs new blocks. */
     return error == -ENOSPC && has_blocks(fd, (uint64_t)offset, (uint64_t)length) ? 0 : error;
 }
 

@@ -1,4 +1,4 @@
-/* What a process says when damaged data end it. */
+/* Ends a process with a message when damaged data crash it. */
 #define _GNU_SOURCE
 #include "handlesys.h"
 
@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The message and the status are written before the handlers are there, and not changed while they are. */
+/* The message and the status are set before the handlers are installed, and do not change while
+ * they are. */
 static char last_words[4096];
 static size_t last_words_length;
 static int last_status;
@@ -39,7 +40,7 @@ static void leave(int signal)
     _exit(last_status);
 }
 
-/* A stack that has run over cannot carry the handler. */
+/* The handler needs a stack of its own: after a stack overflow the thread's stack is unusable. */
 static int use_own_stack(void)
 {
     static char stack[64 << 10];

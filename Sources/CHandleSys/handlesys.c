@@ -39,7 +39,7 @@ struct hs_uuid {
 };
 #define HS_FS_IOC_GETFSUUID _IOR(0x15, 0, struct hs_uuid)
 
-/* struct file_handle with room for the largest handle. */
+/* struct file_handle, with room for the largest handle. */
 struct hs_kernel_handle {
     uint32_t length;
     int32_t type;
@@ -127,7 +127,7 @@ static int ext4_uuid(int fd, uint8_t out[16])
     return 16;
 }
 
-/* XFS_IOC_FSGEOMETRY_V4: 112 bytes, with the UUID from the 64th. */
+/* XFS_IOC_FSGEOMETRY_V4: 112 bytes, with the UUID at offset 64. */
 static int xfs_uuid(int fd, uint8_t out[16])
 {
     uint8_t geometry[112];
@@ -283,7 +283,7 @@ uint64_t hs_unique_mount(int fd)
 
 static atomic_uint fork_count;
 static void count_fork(void) { atomic_fetch_add(&fork_count, 1); }
-/* A child that did not know that it is one would write to its parent's store. */
+/* A forked child has to notice that it is one; otherwise it would write to its parent's store. */
 __attribute__((constructor)) static void watch_forks(void)
 {
     if (pthread_atfork(NULL, NULL, count_fork))
@@ -326,7 +326,7 @@ uint32_t hs_thread_number(void)
 }
 
 struct hs_event {
-    _Atomic uint32_t state; /* 0 not set, 1 set, 2 not set and some sleep */
+    _Atomic uint32_t state; /* 0: not set, 1: set, 2: not set, and threads sleep on it */
 };
 
 struct hs_event *hs_event_create(void) { return calloc(1, sizeof(struct hs_event)); }
@@ -338,8 +338,9 @@ void hs_event_set(struct hs_event *event)
         syscall(SYS_futex, &event->state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* A commit without a flush takes about as long as the kernel takes to put a thread to sleep and wake
- * it, so look for a while before sleeping, and let others run meanwhile: one of them commits. */
+/* A commit without a flush takes about as long as the kernel takes to put a thread to sleep and
+ * wake it. So spin for a while before sleeping, and yield now and then: another thread does the
+ * commit. */
 void hs_event_wait(struct hs_event *event)
 {
     for (int i = 0; i < 1000; i++) {

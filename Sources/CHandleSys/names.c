@@ -1,4 +1,4 @@
-/* Which names a file has, where its filesystem keeps that with the file. */
+/* Looks up a file's names, on filesystems that store them with the file. */
 #define _GNU_SOURCE
 #include "handlesys.h"
 
@@ -34,7 +34,7 @@ long hs_btrfs_names(int fd, uint64_t subvolume, uint64_t inode, uint32_t type, u
     return count;
 }
 
-/* struct xfs_getparents_by_handle of the kernel's fs/xfs/libxfs/xfs_fs.h. */
+/* struct xfs_getparents_by_handle from the kernel's fs/xfs/libxfs/xfs_fs.h. */
 struct hs_xfs_request {
     uint64_t filesystem;
     uint16_t length;
@@ -55,7 +55,7 @@ int hs_xfs_names(int fd, uint64_t inode, uint32_t generation, uint32_t cursor[4]
                  uint32_t size)
 {
     struct hs_xfs_request request = {
-        .length = 14, /* of the three fields behind it */
+        .length = 14, /* of the three fields that follow */
         .generation = generation,
         .inode = inode,
         .size = size,

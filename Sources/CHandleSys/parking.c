@@ -1,4 +1,5 @@
-/* What keeps files for a server that may be killed: the kernel's FUSE, and sockets to another process. */
+/* Keeps files open for a server that may be killed: in the kernel's FUSE, or in another process
+ * through a socket. */
 #define _GNU_SOURCE
 #include "handlesys.h"
 
@@ -10,7 +11,7 @@
 
 static int result(long value) { return value < 0 ? -errno : (int)value; }
 
-/* Of <linux/fuse.h> of Linux 6.9. */
+/* From <linux/fuse.h> of Linux 6.9. */
 struct backing_map {
     int32_t fd;
     uint32_t flags;
@@ -61,7 +62,7 @@ int hs_send_descriptor(int socket, const uint64_t words[2], int fd)
     return sent < 0 ? -errno : 0;
 }
 
-/* The first of the descriptors that came; the room for one is enough for two. */
+/* Takes the first descriptor of a message and closes the others: the room for one holds two. */
 static void take_descriptor(struct cmsghdr *header, int *fd)
 {
     if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||

@@ -3,12 +3,12 @@ import Foundation
 import HandleStore
 import SystemPackage
 
-/// What goes wrong in a benchmark.
+/// An error of a benchmark.
 struct BenchError: Error, CustomStringConvertible {
   let description: String
 }
 
-/// Where the workloads find their stores.
+/// Makes and opens the stores of the workloads.
 final class Bench {
   let nodes: UInt64
   let threads: Int
@@ -29,7 +29,7 @@ final class Bench {
 
   func cleanUp() { try? FileManager.default.removeItem(at: root) }
 
-  /// An empty directory of its own.
+  /// Makes a new empty directory.
   func newDirectory() throws -> FilePath {
     made += 1
     let path = root.appendingPathComponent("store-\(made)")
@@ -39,12 +39,12 @@ final class Bench {
 
   func remove(_ path: FilePath) { try? FileManager.default.removeItem(atPath: path.string) }
 
-  /// Opens a store of the library's.
+  /// Opens a store of the library.
   func open(_ path: FilePath, cacheSize: Int = 65_536) throws -> Store {
     try Store(at: path, options: StoreOptions(durability: durability, cacheSize: cacheSize))
   }
 
-  /// Opens the yardstick's store for the time of a body.
+  /// Opens the yardstick's store, runs `body`, and closes it.
   func withYardstick<R>(_ path: FilePath, _ body: () throws -> R) throws -> R {
     let directory = try FileDescriptor.open(path, .readOnly)
     defer { try? directory.close() }
@@ -53,14 +53,16 @@ final class Bench {
     return try body()
   }
 
-  /// The yardstick's result, unless it is an error.
+  /// Returns the yardstick's result.
+  ///
+  /// - Throws: ``BenchError`` if it is negative, which is an error.
   @discardableResult
   static func check(_ result: Int64) throws -> UInt64 {
     guard result >= 0 else { throw BenchError(description: "the yardstick failed: \(result)") }
     return UInt64(result)
   }
 
-  /// The yardstick's time, with its samples recorded.
+  /// Runs the yardstick and returns its time. With a recorder, also records its samples.
   static func timing(
     _ operations: UInt64, _ recorder: Recorder?, _ run: (Int32) -> Int64
   ) throws -> Timing {
@@ -72,10 +74,11 @@ final class Bench {
   }
 }
 
-/// Monotonic time in nanoseconds.
+/// Returns the monotonic time in nanoseconds.
 func now() -> UInt64 { DispatchTime.now().uptimeNanoseconds }
 
-/// Times operations one after the other: all of them together, and singly where there is a recorder.
+/// Runs operations one after the other and returns their total time. With a recorder, also records
+/// the time of each.
 func timed(
   _ operations: UInt64, _ recorder: Recorder?, _ operation: (UInt64) throws -> Void
 ) rethrows -> Timing {
@@ -92,7 +95,8 @@ func timed(
   return Timing(nanoseconds: now() - start, operations: operations)
 }
 
-/// Runs a body in threads of their own, also where there are more of them than processors, and waits.
+/// Runs `body` in `count` new threads, even if that is more than there are processors, and waits
+/// for all of them.
 func inThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
   let group = DispatchGroup()
   for number in 0..<count {

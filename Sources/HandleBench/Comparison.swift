@@ -1,7 +1,7 @@
 import HandleStore
 import Histogram
 
-/// How long a run of operations took.
+/// The time that a run of operations took.
 struct Timing {
   var nanoseconds: UInt64
   var operations: UInt64
@@ -9,7 +9,7 @@ struct Timing {
   var each: Double { Double(nanoseconds) / Double(max(operations, 1)) }
 }
 
-/// The times of single operations.
+/// The times of single operations, in nanoseconds.
 final class Recorder {
   private var histogram = Histogram<UInt64>(numberOfSignificantValueDigits: .three)
 
@@ -18,7 +18,7 @@ final class Recorder {
   func quantile(_ percent: Double) -> UInt64 { histogram.valueAtPercentile(percent) }
 }
 
-/// One side of a comparison.
+/// The results of one side of a comparison, in nanoseconds for each operation.
 struct Side {
   var each: Double
   var p50, p99, p999: UInt64
@@ -31,29 +31,30 @@ struct Side {
   }
 }
 
-/// What a comparison has to show.
+/// The limit that a comparison has to keep.
 enum Goal {
-  /// Ours takes at the most so many times as long.
+  /// The library takes at most this many times as long as the yardstick.
   case ratio(Double)
-  /// Ours takes at the most so many nanoseconds longer.
+  /// The library takes at most this many nanoseconds longer than the yardstick.
   case added(Double)
 }
 
-/// A workload by the library and by the yardstick.
+/// A workload, run by the library and by the yardstick.
 struct Comparison {
   var name: String
   var ours, yardstick: Side
-  /// Ours by the yardstick's: the median of the rounds.
+  /// The library's time divided by the yardstick's: the median of the rounds.
   var ratio: Double
-  /// Ours less the yardstick's, nanoseconds: the median of the rounds.
+  /// The library's time minus the yardstick's, in nanoseconds: the median of the rounds.
   var added: Double
   var goal: Goal?
 
-  /// Runs both in turn.
+  /// Runs both sides in turn, `rounds` times, and then once more with recorders.
   ///
   /// - Parameters:
-  ///   - ours: does the work once, and records single operations where there is a recorder.
-  ///   - theirs: the same by the yardstick.
+  ///   - ours: does the work once with the library; records single operations if it gets a
+  ///     recorder.
+  ///   - theirs: does the same with the yardstick.
   init(
     _ name: String, goal: Goal? = nil, rounds: Int,
     ours: (Recorder?) throws -> Timing, theirs: (Recorder?) throws -> Timing

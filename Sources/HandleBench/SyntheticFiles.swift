@@ -2,13 +2,13 @@ import CYardstick
 import HandleStore
 import SystemPackage
 
-/// Files that do not exist: handles as a filesystem would make them.
+/// Files that do not exist, with handles as a filesystem would make them.
 struct SyntheticFiles {
   let filesystem: FilesystemID
   private let make: (UInt64) -> [UInt8]
   private let type: HandleType
 
-  /// Files on the filesystem that a store's directory is on.
+  /// Creates files on the filesystem of a store's directory.
   init(_ store: Store) throws {
     let directory = try FileDescriptor.open(store.path, .readOnly)
     defer { try? directory.close() }
@@ -38,6 +38,6 @@ struct SyntheticFiles {
     return Candidate(handle: handle, status: FileStatus(inode: inode, mode: 0o100_644))
   }
 
-  /// Some files in a row.
+  /// Returns the files of a range.
   func batch(_ range: Range<UInt64>) -> [Candidate] { range.map { self[$0] } }
 }

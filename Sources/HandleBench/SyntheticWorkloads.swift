@@ -3,10 +3,10 @@ import HandleStore
 import SystemPackage
 
 extension Bench {
-  /// A directory's worth, and more.
+  /// The number of files in a batch: as many as a directory holds, or more.
   private static let batchSize: UInt64 = 10_000
 
-  /// The workloads on files that do not exist.
+  /// Runs the workloads on files that do not exist.
   func synthetic(_ show: (Comparison) -> Void) throws {
     show(try registerBatched())
     show(try registerSingly(threads: 1, goal: .ratio(1.5)))
@@ -40,7 +40,7 @@ extension Bench {
     }
   }
 
-  /// As many as take about a second.
+  /// The number of files to register one by one, which takes about a second.
   private var singly: UInt64 { min(nodes, durability == .power ? 2_000 : 200_000) }
 
   private func registerSingly(threads: Int, goal: Goal?) throws -> Comparison {
@@ -85,7 +85,7 @@ extension Bench {
     return Timing(nanoseconds: took, operations: UInt64(all.count))
   }
 
-  /// A few nodes, again and again.
+  /// Gets the same few nodes again and again.
   private func getWarm(_ ours: FilePath, _ theirs: FilePath) throws -> Comparison {
     let store = try open(ours)
     defer { try? store.close() }

@@ -10,7 +10,7 @@ enum Text {
     String(repeating: " ", count: max(1, width - text.count)) + text
   }
 
-  /// A string of JSON (RFC 8259).
+  /// Returns a text as a JSON string (RFC 8259).
   static func json(_ text: String) -> String {
     let escaped = text.unicodeScalars.map { scalar in
       switch scalar {
@@ -23,7 +23,7 @@ enum Text {
     return "\"" + escaped.joined() + "\""
   }
 
-  /// A name such as `handleType` as fields of JSON are written, `handle_type`.
+  /// Returns a name such as `handleType` in the form of JSON members, `handle_type`.
   static func snakeCase(_ name: String) -> String {
     name.map { $0.isUppercase ? "_\($0.lowercased())" : "\($0)" }.joined()
   }

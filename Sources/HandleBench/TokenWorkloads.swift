@@ -8,7 +8,7 @@ struct TokenWorkloads {
 
   let bench: Bench
   let store: Store
-  /// The tree's root, of which the yardstick has the handles.
+  /// The tree's root. The yardstick has the handles of the files below it.
   let tree: FileDescriptor
   let path: FilePath
   let nodes: [NodeID]
@@ -27,7 +27,8 @@ struct TokenWorkloads {
     show(try signature(export))
   }
 
-  /// An export of the tree, or of all of its filesystem where nothing else is asked of it.
+  /// Adds an export of the tree, or of its whole filesystem if the containment needs that. Returns
+  /// `nil` if the containment is not available here.
   private func export(_ containment: Containment) throws -> Export? {
     let root = containment == .wholeFilesystem ? try top() : try tree.duplicate()
     defer { try? root.close() }
@@ -39,7 +40,7 @@ struct TokenWorkloads {
     }
   }
 
-  /// The highest directory above the tree on its filesystem.
+  /// Opens the highest parent directory of the tree on its filesystem.
   private func top() throws -> FileDescriptor {
     let device = try FileStatus(of: tree).device
     var found = try directory(path)
@@ -84,8 +85,9 @@ struct TokenWorkloads {
     }
   }
 
-  /// What checking a signature adds: tokens that are refused for it, before any system call, less the
-  /// same ones refused one check before, because no key has that number.
+  /// Measures what checking a signature adds. Times tokens that are refused for their signature,
+  /// before any system call, and the same tokens refused one check earlier because no key has their
+  /// key id.
   private func signature(_ export: Export) throws -> Comparison {
     let tokens = try nodes.map { try export.token(for: $0).bytes }
     let unsigned = tokens.map { Token(bytes: $0.dropLast() + [~$0[$0.count - 1]]) }

@@ -3,7 +3,7 @@ import HandleStore
 import SystemPackage
 
 extension Bench {
-  /// The workloads on the files of a real tree.
+  /// Runs the workloads on the files of a real tree.
   func tree(_ path: FilePath, _ show: (Comparison) -> Void) throws {
     let root = try FileDescriptor.open(path, .readOnly, options: .directory)
     defer { try? root.close() }

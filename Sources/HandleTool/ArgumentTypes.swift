@@ -3,7 +3,7 @@ public import HandleStore
 public import SystemPackage
 
 extension FilePath: @retroactive ExpressibleByArgument {
-  /// The path as it was typed.
+  /// Takes the path as typed, which must not be empty.
   public init?(argument: String) {
     guard !argument.isEmpty else { return nil }
     self.init(argument)
@@ -11,7 +11,7 @@ extension FilePath: @retroactive ExpressibleByArgument {
 }
 
 extension NodeID: ExpressibleByArgument {
-  /// A node's number.
+  /// Parses a node's id, a decimal number.
   public init?(argument: String) {
     guard let number = UInt64(argument) else { return nil }
     self.init(rawValue: number)
@@ -19,7 +19,7 @@ extension NodeID: ExpressibleByArgument {
 }
 
 extension FilesystemID: ExpressibleByArgument {
-  /// A filesystem's number.
+  /// Parses a filesystem's id, a decimal number.
   public init?(argument: String) {
     guard let number = UInt16(argument) else { return nil }
     self.init(rawValue: number)
@@ -31,7 +31,7 @@ extension Durability: ExpressibleByArgument {}
 extension Containment: ExpressibleByArgument {}
 
 extension ExportID: ExpressibleByArgument {
-  /// An export's number in up to eight hexadecimal digits; not 0, which is none.
+  /// Parses an export's id: one to eight hexadecimal digits, other than 0.
   public init?(argument: String) {
     guard argument.utf8.allSatisfy({ [UInt8].value(ofDigit: $0) != nil }),
       let number = UInt32(argument, radix: 16), number != 0
@@ -41,7 +41,8 @@ extension ExportID: ExpressibleByArgument {
 }
 
 extension Token: ExpressibleByArgument {
-  /// What a client sent, in hexadecimal; whether it is a token is for the gate to say.
+  /// Parses the bytes that a client sent, in hexadecimal. The gate decides whether they are a
+  /// token.
   public init?(argument: String) {
     guard !argument.isEmpty, let bytes = [UInt8](hexadecimal: argument) else { return nil }
     self.init(bytes: bytes)

@@ -41,7 +41,7 @@ struct Decode: ParsableCommand {
     }
   }
 
-  /// For programs; people are told on standard error.
+  /// Prints the refusal as JSON. Without `--json`, the error on standard error is enough.
   private func report(_ refusal: GateRefusal) throws {
     guard output.json else { return }
     var report = Report()

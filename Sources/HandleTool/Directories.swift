@@ -10,7 +10,7 @@ func openDirectory(_ path: FilePath) throws -> FileDescriptor {
   }
 }
 
-/// Opens directories that the user named, and closes them after `body`.
+/// Opens directories that the user named, runs `body`, and closes them.
 func withDirectories<R>(
   _ paths: [FilePath], _ body: ([FileDescriptor]) throws -> R
 ) throws -> R {
@@ -20,8 +20,8 @@ func withDirectories<R>(
   return try body(directories)
 }
 
-/// What a directory is found to be, of which a store is to keep the handle: to be asked before a store
-/// is made for it.
+/// Returns the handle, the status and the mount of a directory that a store is to keep. Call this
+/// before making a store for it: it throws if a store cannot keep the directory.
 func foundDirectory(_ directory: FileDescriptor, at path: FilePath) throws -> FoundFile {
   let found: FoundFile
   do throws(Errno) {
@@ -37,7 +37,8 @@ func foundDirectory(_ directory: FileDescriptor, at path: FilePath) throws -> Fo
   return found
 }
 
-/// Whether a directory is another one, or is below it by names on its own mount.
+/// Returns whether a directory is `top` or below it. Walks up the parent directories on its own
+/// mount.
 func isDirectory(_ directory: FileDescriptor, in top: FileDescriptor) throws -> Bool {
   let wanted = try FileStatus(of: top)
   let mount = try FoundFile.mount(resolving: ".", in: directory)
@@ -45,7 +46,7 @@ func isDirectory(_ directory: FileDescriptor, in top: FileDescriptor) throws -> 
   while try FoundFile.mount(resolving: name, in: directory) == mount {
     let status = try FileStatus(resolving: name, in: directory)
     if status.isOfSameFile(as: wanted) { return true }
-    // The directory above the uppermost one is itself.
+    // The parent of the topmost directory is the directory itself.
     if let below, status.isOfSameFile(as: below) { return false }
     below = status
     name.append("..")
@@ -54,7 +55,7 @@ func isDirectory(_ directory: FileDescriptor, in top: FileDescriptor) throws -> 
 }
 
 extension FileStatus {
-  /// Whether both are of one file, which was there at both times.
+  /// Returns whether both are of the same file, provided that it existed at both times.
   func isOfSameFile(as other: FileStatus) -> Bool {
     inode == other.inode && device == other.device
   }

@@ -63,7 +63,7 @@ struct ExportAdd: ParsableCommand {
   }
 
   private func requireStore(outside root: FileDescriptor, _ dir: FilePath) throws {
-    // Where the store is, or is to be made.
+    // The store's directory, or the parent in which it will be made.
     let above = argument.store.removingLastComponent()
     guard
       let start = (try? openDirectory(argument.store))

@@ -1,12 +1,12 @@
 import HandleStore
 
-/// What is printed of an export.
+/// The figures that the commands print of an export.
 struct ExportFigures {
   private let name: String
   private var report = Report()
   private var layers: [(text: String, figures: Report)] = []
 
-  /// An export that is on record.
+  /// Creates the figures of an export on record.
   init(_ record: ExportRecord, in store: Store) {
     name = record.name
     begin(record)
@@ -16,7 +16,7 @@ struct ExportFigures {
     for layer in record.layers { add(layer, nil, store) }
   }
 
-  /// An export that was added just now.
+  /// Creates the figures of an export that was just added.
   init(added export: Export, in store: Store) {
     name = export.record.name
     begin(export.record)

@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import SystemPackage
 
-/// The command `handlestore`: a store of file handles seen from a shell.
+/// The command `handlestore`: works on a store of file handles from a shell.
 @main
 struct HandleStoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -45,8 +45,8 @@ struct HandleStoreCommand: ParsableCommand {
       CommandGroup(name: "Filesystem", subcommands: [Probe.self]),
     ])
 
-  /// Opens what the caller has closed of descriptors 0…2: else a file of the store would get the number,
-  /// and what is printed would go there.
+  /// Opens each of the descriptors 0…2 that the caller has closed. Otherwise a file of the store
+  /// could get that number, and output would go into it.
   private static func openStandardStreams() {
     while let opened = try? FileDescriptor.open(FilePath("/dev/null"), .readWrite) {
       guard opened.rawValue > 2 else { continue }
@@ -75,11 +75,11 @@ struct HandleStoreCommand: ParsableCommand {
     }
   }
 
-  /// As `ParsableCommand.main`, with exit codes of our own.
+  /// Like `ParsableCommand.main`, but with this tool's exit codes.
   static func main() {
-    // A reader that leaves early, as `head` does, is seen as EPIPE.
+    // Turn SIGPIPE into EPIPE, for readers that exit early, as `head` does.
     signal(SIGPIPE, SIG_IGN)
-    // A limit on the size of files is seen as EFBIG.
+    // Turn SIGXFSZ into EFBIG, for a limit on the size of files.
     signal(SIGXFSZ, SIG_IGN)
     openStandardStreams()
     do {

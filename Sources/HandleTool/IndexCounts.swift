@@ -1,6 +1,6 @@
 import HandleStore
 
-/// What an indexing run has found so far.
+/// The counts of an indexing run so far.
 struct IndexCounts {
   var created = 0
   var existing = 0
@@ -11,7 +11,7 @@ struct IndexCounts {
   var refused = 0
   private let start = ContinuousClock.now
 
-  /// Files that have a node now.
+  /// The number of files that have a node now.
   var files: Int { created + existing + replaced }
 
   var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }

@@ -1,5 +1,5 @@
-/// A value as JSON (RFC 8259) has it. Numbers are written in full: node ids and inode numbers have up
-/// to 64 bits.
+/// A JSON value (RFC 8259). Integers are written in full, because node ids and inode numbers have
+/// up to 64 bits.
 enum JSON {
   case null
   case flag(Bool)

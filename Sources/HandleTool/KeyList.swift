@@ -25,7 +25,7 @@ struct KeyList: ParsableCommand {
   }
 }
 
-/// What is printed of keys.
+/// The figures that the commands print of a store's keys.
 struct KeyFigures {
   private let keys: [(id: UInt8, signs: Bool)]
 

@@ -1,7 +1,7 @@
 import HandleStore
 import SystemPackage
 
-/// A column of what `dump` prints, by its name in JSON and CSV.
+/// A column of the output of `dump`. The raw value is its name in JSON and CSV.
 enum NodeColumn: String, CaseIterable {
   case node, generation, filesystem, inode
   case inodeGeneration = "inode_generation"
@@ -18,7 +18,7 @@ enum NodeColumn: String, CaseIterable {
     case unknown
   }
 
-  /// Whether JSON has the value in quotes.
+  /// Whether the value has quotes in JSON.
   var isText: Bool {
     switch self {
     case .handleType, .handle, .storage, .state, .type, .since: true
@@ -47,7 +47,7 @@ enum NodeColumn: String, CaseIterable {
   }
 }
 
-/// What is known of a node besides its record.
+/// What the store knows of a node besides its record.
 struct NodeFacts {
   let inode: InodeName?
   let watchMask: WatchMask
@@ -59,7 +59,7 @@ struct NodeFacts {
 }
 
 extension [UInt8] {
-  /// Appends the value as it stands in CSV and text, without quotes.
+  /// Appends the value as in CSV and text, without quotes.
   mutating func append(_ value: NodeColumn.Value, unknown: String) {
     switch value {
     case .number(let number): append(decimal: number)

@@ -1,12 +1,12 @@
 import HandleStore
 
-/// Nodes as lines of one of the formats of `dump`.
+/// Writes nodes as lines in one of the formats of `dump`.
 struct NodeRows {
   private let format: Dump.Format
-  /// The columns, with what stands before each in its line.
+  /// The columns, each with the bytes that precede its value in a line.
   private let columns: [(column: NodeColumn, before: [UInt8])]
 
-  /// The columns of the text, with their widths.
+  /// The columns of the text format, with their titles and widths.
   private static let textColumns: [(NodeColumn, String, Int)] = [
     (.node, "NODE", 10), (.state, "STATE", 5), (.type, "TYPE", 9), (.filesystem, "FS", 2),
     (.inode, "INODE", 10), (.inodeGeneration, "GENERATION", 10), (.parent, "PARENT", 10),
@@ -23,7 +23,7 @@ struct NodeRows {
     }
   }
 
-  /// Writes the header where the format has one.
+  /// Writes the header, if the format has one.
   func begin(_ output: inout Output) throws {
     switch format {
     case .json: break

@@ -63,7 +63,7 @@ struct Open: ParsableCommand {
     try report.print(asJSON: output.json)
   }
 
-  /// The permission bits as chmod(1) takes them.
+  /// Returns the permission bits in octal, as chmod(1) takes them.
   private static func octal(_ mode: UInt32) -> String {
     let digits = String(mode & 0o7777, radix: 8)
     return String(repeating: "0", count: max(0, 4 - digits.count)) + digits

@@ -9,7 +9,7 @@ struct Output: ~Copyable {
 
   init() { bytes.reserveCapacity(Self.pieceSize + 4096) }
 
-  /// Appends a line, made by `body` without the end of line.
+  /// Appends a line. `body` appends its text, without the end of line.
   mutating func line(_ body: (inout [UInt8]) -> Void) throws {
     body(&bytes)
     bytes.append(UInt8(ascii: "\n"))
@@ -18,7 +18,7 @@ struct Output: ~Copyable {
 
   mutating func line(_ text: String) throws { try line { $0.append(contentsOf: text.utf8) } }
 
-  /// Writes what is left; to be called before the end.
+  /// Writes what is left. Call this before the end of the program.
   mutating func flush() throws {
     try descriptor.writeAll(bytes)
     bytes.removeAll(keepingCapacity: true)
@@ -40,7 +40,7 @@ extension [UInt8] {
     for i in first..<20 { append(digits[i]) }
   }
 
-  /// A number of at least `digits` digits.
+  /// Appends a number, padded with zeros to at least `digits` digits.
   mutating func append(decimal number: Int, digits: Int) {
     var limit = 10
     for _ in 1..<digits {
@@ -55,7 +55,7 @@ extension [UInt8] {
     append(Self.digit(byte & 15))
   }
 
-  /// Bytes of two digits each, with nothing between.
+  /// Parses bytes of two hexadecimal digits each, with nothing between them.
   init?(hexadecimal text: String) {
     let digits = text.utf8.compactMap { Self.value(ofDigit: $0) }
     guard digits.count == text.utf8.count, digits.count.isMultiple(of: 2) else { return nil }

@@ -1,15 +1,16 @@
 import HandleStore
 import SystemPackage
 
-/// Looks a path up in an export, name by name.
+/// Looks up a path in an export, name by name.
 struct PathWalk {
   private let export: Export
 
   init(in export: Export) { self.export = export }
 
-  /// The node of what a path below the root leads to; it is made where there is none.
+  /// Returns the node of the file at a path below the root, and makes one if the file has none.
   func node(at path: FilePath) throws -> NodeID {
-    // Tokens by reference, for any handle fits: the token that is wanted is made at the end.
+    // Look up with tokens by reference, because every handle fits them. The caller makes the token
+    // that it wants from the node.
     var entry = try export.lookup(.node(.root), form: .reference)
     var walked = FilePath()
     for name in path.components {

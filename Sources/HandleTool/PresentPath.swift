@@ -1,12 +1,12 @@
 import HandleStore
 import SystemPackage
 
-/// Where an open file of a node is now.
+/// The present path of a node's open file.
 enum PresentPath {
   case at(FilePath)
-  /// It has no name any more.
+  /// The file has no name any more.
   case unlinked
-  /// It has a name, of which neither the kernel nor the store knows.
+  /// The file has a name that neither the kernel nor the store knows.
   case unknown
 
   init(of file: FileDescriptor, _ status: FileStatus, _ node: NodeID?, _ store: Store) {
@@ -15,13 +15,13 @@ enum PresentPath {
     } else if status.links == 0 {
       self = .unlinked
     } else {
-      // The kernel knows a file's path only where its name was looked up lately.
+      // The kernel knows a file's path only if its name was looked up recently.
       let found = node.flatMap { Self.find(file, status, $0, store) }
       self = found.map { .at($0) } ?? .unknown
     }
   }
 
-  /// Looks through the directory in which the file was found.
+  /// Searches the directory in which the file was found for a name of the file.
   private static func find(
     _ file: FileDescriptor, _ status: FileStatus, _ node: NodeID, _ store: Store
   ) -> FilePath? {
@@ -51,13 +51,14 @@ enum PresentPath {
 }
 
 extension PresentPath {
-  /// Says why there is no path.
+  /// Adds the reason why there is no path.
   private static func add(_ obstacle: String, to report: inout Report) {
     report.add("path", .unknown)
     report.add("obstacle", obstacle)
   }
 
-  /// Of a token's file. An export opens files through a mount of its own, where paths begin at its root.
+  /// Finds the path of a token's file. An export opens files through a mount of its own, whose
+  /// paths begin at the export's root.
   init(
     of file: DecodedFile, _ node: NodeID?, in layer: ExportRecord.Layer, _ store: Store
   ) {

@@ -98,7 +98,7 @@ extension FilesystemProbe {
 }
 
 extension FilesystemProbe.Opening {
-  /// Why the handle was not seen to open its file.
+  /// Why the handle did not open its own file; unknown if it did.
   fileprivate var obstacle: Report.Figure {
     switch self {
     case .same: .unknown

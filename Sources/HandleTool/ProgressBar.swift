@@ -1,10 +1,10 @@
 import Glibc
 import SystemPackage
 
-/// How far a walk is, on standard error where that is a terminal; nothing where it is not.
+/// A progress bar on standard error, if that is a terminal; otherwise nothing.
 ///
-/// How many files there are is not known before the end. So each directory counts for an equal part
-/// of the one above it, and the bar shows the parts that were read.
+/// The number of files is not known before the end. So each directory counts as an equal part of
+/// its parent directory, and the bar shows the parts that were read.
 struct ProgressBar {
   private static let width = 24
   private static let interval = Duration.milliseconds(100)
@@ -13,10 +13,10 @@ struct ProgressBar {
   private var done = 0.0
   private var last = ContinuousClock.now
 
-  /// Adds a part, of 1 for the whole.
+  /// Adds a part of the whole, which is 1.
   mutating func advance(_ part: Double) { done = min(1, done + part) }
 
-  /// Draws the bar, ten times a second at the most.
+  /// Draws the bar, at most ten times a second.
   mutating func show(_ counts: IndexCounts) {
     guard isShown, ContinuousClock.now - last >= Self.interval else { return }
     last = .now
@@ -29,7 +29,7 @@ struct ProgressBar {
       "\r[\(bar)] \(Text.right(String(Int(done * 100)), 3)) %  \(files) files, \(speed)/s \u{1b}[K")
   }
 
-  /// Takes the bar away.
+  /// Removes the bar.
   func end() { if isShown { write("\r\u{1b}[K") } }
 
   private func write(_ text: String) {

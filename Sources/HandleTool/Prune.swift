@@ -45,7 +45,7 @@ struct Prune: ParsableCommand {
   }
 }
 
-/// A span of time as people type it: `90s`, `15m`, `12h`, `7d`, `2w`.
+/// A span of time as typed: `90s`, `15m`, `12h`, `7d`, `2w`.
 struct Age: ExpressibleByArgument {
   let seconds: UInt32
 

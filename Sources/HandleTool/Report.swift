@@ -1,28 +1,28 @@
 import SystemPackage
 
-/// Figures with their names, for people as aligned lines and for programs as a JSON object.
+/// Named figures. Prints aligned lines for people, or a JSON object for programs.
 struct Report {
   enum Figure {
-    /// How many there are of something.
+    /// How many there are of something. The text groups the digits.
     case count(Int)
-    /// A number that names something.
+    /// A number that names something, such as an id.
     case number(UInt64)
     case fraction(Double)
     case bytes(UInt64)
     case seconds(Double)
     case text(String)
-    /// A path: in JSON as it is, or its bytes under a name of their own where it is not UTF-8.
+    /// A path. In JSON a string; if it is not UTF-8, `null`, and a second member with its bytes.
     case path(FilePath)
     case words([String])
     case numbers([Int])
     case flag(Bool)
-    /// Not known; left out of the text.
+    /// An unknown value: `null` in JSON, and left out of the text.
     case unknown
   }
 
   private(set) var figures: [(name: String, figure: Figure)] = []
 
-  /// Adds a figure. Its name in JSON has underscores for the blanks.
+  /// Adds a figure. In JSON, its name has underscores instead of spaces.
   mutating func add(_ name: String, _ figure: Figure) { figures.append((name, figure)) }
   mutating func add(_ name: String, _ count: Int) { add(name, .count(count)) }
   mutating func add(_ name: String, _ number: UInt64) { add(name, .number(number)) }
@@ -40,7 +40,7 @@ struct Report {
     return members
   }
 
-  /// A line a figure; counts stand with their ends under one another.
+  /// One line for each known figure. Counts are aligned on the right.
   var lines: [String] {
     let shown = figures.filter { !$0.figure.text.isEmpty }
     let names = shown.map(\.name.count).max() ?? 0
@@ -103,7 +103,7 @@ extension Report.Figure {
     }
   }
 
-  /// The bytes of a path that cannot be a string of JSON, in hexadecimal.
+  /// The bytes of a path in hexadecimal, if it cannot be a JSON string.
   fileprivate var bytes: String? {
     guard case .path(let path) = self else { return nil }
     return Text.bytes(ofUnreadable: path)

@@ -1,10 +1,10 @@
 import HandleStore
 import SystemPackage
 
-/// Where the root of an export's layer is now.
+/// Where the root directory of an export's layer is now.
 enum RootPlace {
   case at(FilePath)
-  /// Its filesystem is not among the mounted ones.
+  /// Its filesystem is not mounted.
   case notMounted
   /// The directory was removed.
   case removed
@@ -41,7 +41,7 @@ enum RootPlace {
     }
   }
 
-  /// Adds the path, and why there is none.
+  /// Adds the path, or the reason why there is none.
   func add(to report: inout Report) {
     guard case .at(let path) = self else {
       report.add("path", .unknown)

@@ -20,7 +20,7 @@ extension StoreSummary {
     return report
   }
 
-  /// The counts in the order of their groups.
+  /// The counts, sorted by group.
   var groups: [NodeGroup] {
     counts.map { NodeGroup(group: $0.key, count: $0.value) }.sorted { a, b in
       (a.group.filesystem.rawValue, a.group.handleType.rawValue, a.group.state.rawValue)
@@ -28,7 +28,7 @@ extension StoreSummary {
     }
   }
 
-  /// The counts as a table.
+  /// The lines of a table of the counts.
   var table: [String] {
     guard !counts.isEmpty else { return [] }
     return [
@@ -43,7 +43,7 @@ extension StoreSummary {
   }
 }
 
-/// Nodes of one kind, and how many there are.
+/// A group of nodes, and how many nodes are in it.
 struct NodeGroup {
   let group: StoreSummary.Group
   let count: Int

@@ -2,32 +2,33 @@ import ArgumentParser
 import HandleStore
 import SystemPackage
 
-/// The argument `STORE` of each command that works on one.
+/// The argument `STORE` of each command that works on a store.
 struct StoreArgument: ParsableArguments {
   @Argument(help: "The store's directory.", completion: .directory)
   var store: FilePath
 
-  /// Opens the store beside a process that may write, and closes it after `body`.
+  /// Opens the store for reading, runs `body`, and closes it. Another process may write to the
+  /// store.
   func reading<R>(_ body: (Store) throws -> R) throws -> R {
     try opened(StoreOptions(readOnly: true), body)
   }
 
-  /// As ``reading(_:)``, for what goes through all of the store: LMDB passes over what is missing on a
-  /// damaged page, so the pages are looked at before.
+  /// Like ``reading(_:)``, for commands that read the whole store. Checks the store first, because
+  /// LMDB silently skips entries that are missing on a damaged page.
   func readingAll<R>(_ body: (Store) throws -> R) throws -> R {
     try requireSound()
     return try reading(body)
   }
 
-  /// Opens the store for writing, which must be there and sound, and closes it after `body`.
+  /// Opens the store for writing, runs `body`, and closes it. The store must exist and be sound.
   func changing<R>(_ body: (Store) throws -> R) throws -> R {
-    // Opened for writing, one would be made where there is none. And what is written to a damaged one
-    // may be lost, and spoil more.
+    // Opening for writing would make a store if there is none. And changes to a damaged store may
+    // be lost and do more damage.
     try requireSound()
     return try opened(StoreOptions(), body)
   }
 
-  /// As ``changing(_:)``, and makes the store where there is none.
+  /// Like ``changing(_:)``, but makes the store if there is none.
   func making<R>(_ options: StoreOptions, _ body: (Store) throws -> R) throws -> R {
     do throws(StoreError) {
       try requireSound()
@@ -36,7 +37,7 @@ struct StoreArgument: ParsableArguments {
     return try opened(options, body)
   }
 
-  /// Opens the store, and closes it after `body`: what cannot be flushed then is an error too.
+  /// Opens the store, runs `body`, and closes it. Throws if data cannot be flushed at the end.
   private func opened<R>(_ options: StoreOptions, _ body: (Store) throws -> R) throws -> R {
     let words =
       "handlestore: reading the store in \(Text.path(store)) failed in LMDB: a page of it is "
@@ -49,13 +50,13 @@ struct StoreArgument: ParsableArguments {
         return result
       }
     } catch let error as StoreError where error.mayBeOfDamage {
-      // What is not found may be on a page that LMDB did not find.
+      // The missing entry may be on a damaged page, on which LMDB did not find it.
       try requireSound()
       throw error
     }
   }
 
-  /// Throws unless the store is there and everything in it is intact.
+  /// Throws unless the store exists and is intact.
   private func requireSound() throws(StoreError) {
     let report = try Store.check(at: store, findings: 1)
     guard let first = report.findings.first else { return }
@@ -71,12 +72,13 @@ struct ExportArguments: ParsableArguments {
   @Argument(help: "The export's name, as 'export list' has it.")
   var export: String
 
-  /// Opens the export beside a process that may write, and closes the store after `body`.
+  /// Opens the export for reading, runs `body`, and closes the store. Another process may write to
+  /// the store.
   func reading<R>(_ body: (Store, Export) throws -> R) throws -> R {
     try argument.reading { try body($0, opened(in: $0)) }
   }
 
-  /// Opens the export so that files can be registered, and closes the store after `body`.
+  /// Opens the export so that files can be registered, runs `body`, and closes the store.
   func changing<R>(_ body: (Store, Export) throws -> R) throws -> R {
     try argument.changing { try body($0, opened(in: $0)) }
   }

@@ -1,9 +1,9 @@
 import HandleStore
 import SystemPackage
 
-/// Figures and names as people read them.
+/// Formats figures and names for people.
 enum Text {
-  /// A number with a comma at each thousand.
+  /// Returns a number with commas between groups of three digits.
   static func grouped(_ number: Int) -> String {
     let digits = String(number.magnitude)
     var text = ""
@@ -14,13 +14,13 @@ enum Text {
     return number < 0 ? "-" + text : text
   }
 
-  /// A number with one digit behind the point.
+  /// Returns a number with one digit after the point.
   static func tenths(_ number: Double) -> String {
     let tenths = Int((number * 10).rounded())
     return "\(grouped(tenths / 10)).\(tenths % 10)"
   }
 
-  /// A number of bytes, and above 1024 in a larger unit too.
+  /// Returns a number of bytes; from 1024 on, also in a larger unit.
   static func size(_ bytes: UInt64) -> String {
     let exact = "\(grouped(Int(bytes))) bytes"
     guard bytes >= 1024 else { return exact }
@@ -33,7 +33,7 @@ enum Text {
     return "\(tenths(value)) \(unit) (\(exact))"
   }
 
-  /// A time in seconds, to the millisecond.
+  /// Returns a time in seconds, to the millisecond.
   static func seconds(_ seconds: Double) -> String {
     let thousandths = String(Int((seconds * 1000).rounded()) % 1000 + 1000).dropFirst()
     return "\(grouped(Int((seconds * 1000).rounded()) / 1000)).\(thousandths) s"
@@ -47,8 +47,8 @@ enum Text {
     String(repeating: " ", count: max(0, width - text.count)) + text
   }
 
-  /// A path in which nothing disturbs a terminal: control characters and bytes that are not UTF-8 are
-  /// written `\xNN`.
+  /// Returns a path in a form that is safe for a terminal. Control characters, and all bytes that
+  /// are not printable ASCII in a path that is not UTF-8, become `\xNN`.
   static func path(_ path: FilePath) -> String {
     guard let text = String(validating: path) else {
       return path.bytes.map { (0x20..<0x7f).contains($0) ? ascii($0) : escaped($0) }.joined()
@@ -56,7 +56,7 @@ enum Text {
     return plain(text)
   }
 
-  /// A name in which nothing disturbs a terminal, as ``path(_:)`` writes it.
+  /// Returns a name in a form that is safe for a terminal, as ``path(_:)`` does.
   static func plain(_ name: String) -> String {
     name.unicodeScalars.map { scalar in
       scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
@@ -64,7 +64,7 @@ enum Text {
     }.joined()
   }
 
-  /// The bytes of a path in hexadecimal, where it is not UTF-8.
+  /// Returns the bytes of a path in hexadecimal if it is not UTF-8, otherwise `nil`.
   static func bytes(ofUnreadable path: FilePath) -> String? {
     guard String(validating: path) == nil else { return nil }
     var digits: [UInt8] = []

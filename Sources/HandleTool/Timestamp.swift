@@ -1,8 +1,8 @@
-/// A time in seconds since 1970 as a date and time of UTC.
+/// A time in seconds since 1970, formatted as a date and time in UTC.
 struct Timestamp {
   let seconds: UInt32
 
-  /// Appends the form of ISO 8601, such as `2025-01-31T23:59:59Z`.
+  /// Appends the time in ISO 8601, such as `2025-01-31T23:59:59Z`.
   func append(to bytes: inout [UInt8]) {
     let (year, month, day) = date
     let second = Int(seconds % 86_400)
@@ -26,8 +26,8 @@ struct Timestamp {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The day of the Gregorian calendar, counted in years that begin in March, so that the day that
-  /// some of them lack is their last. Good for 1970…2106.
+  /// The Gregorian date, valid for 1970…2106. The year begins in March here, so that the leap day
+  /// is its last day.
   private var date: (year: Int, month: Int, day: Int) {
     let sinceMarch0000 = Int(seconds / 86_400) + 719_468
     let era = sinceMarch0000 / 146_097

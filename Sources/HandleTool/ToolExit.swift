@@ -3,7 +3,7 @@ import Glibc
 import HandleStore
 import SystemPackage
 
-/// The exit codes, which stand in Docs/CLI.md too.
+/// The exit codes. Docs/CLI.md lists them too.
 enum ExitStatus: Int32 {
   case fine = 0
   case finding = 1
@@ -12,7 +12,7 @@ enum ExitStatus: Int32 {
   case system = 4
 }
 
-/// How the command ends, and what it says then.
+/// The exit code of the command, and the message that it prints at the end.
 struct ToolExit {
   static let table = """
     Exit codes: 0 fine; 1 something was found: a stale or unknown node, damage, a file or a \
@@ -40,7 +40,7 @@ struct ToolExit {
     }
   }
 
-  /// Help that was asked for, or a usage error.
+  /// Returns the exit for a request for help or for a usage error.
   private static func parsing(_ error: any Error) -> (ExitStatus, String) {
     let text = HandleStoreCommand.fullMessage(for: error)
     guard !HandleStoreCommand.exitCode(for: error).isSuccess else { return (.fine, text) }
@@ -57,13 +57,13 @@ struct ToolExit {
   }
 }
 
-/// The command did what it was asked, and what it found is not as it should be.
+/// Thrown when a command did its work and found something wrong.
 struct FindingExit: Error {
-  /// What to say on standard error, where the output has not said it.
+  /// The message for standard error; `nil` if the output has said it already.
   var message: String?
 }
 
-/// A system call on something that is not the store's.
+/// A failed system call on a file that is not the store's.
 struct SystemFailure: Error, CustomStringConvertible {
   let what: String
   let errno: Errno
@@ -82,7 +82,7 @@ struct SystemFailure: Error, CustomStringConvertible {
 }
 
 extension StoreError {
-  /// Whether something was not found that a damaged page may hide.
+  /// Whether the error says that something is missing, which may be due to a damaged page.
   var mayBeOfDamage: Bool {
     switch self {
     case .unknownNode, .unknownFilesystem, .refused(.unknownNode): true
@@ -90,7 +90,7 @@ extension StoreError {
     }
   }
 
-  /// What the error means for the exit code.
+  /// The exit code for the error.
   var status: ExitStatus {
     switch self {
     case .stale, .staleHandle, .unknownNode, .notOpenable, .notOpenableHandle, .refused,

@@ -1,35 +1,34 @@
 import HandleStore
 import SystemPackage
 
-/// Registers a directory tree, a batch of files in each transaction.
+/// Registers a directory tree, one batch of files in each transaction.
 ///
-/// A directory that is registered is opened by its node. So the walk needs one descriptor at a time
-/// and no path, however deep the tree is, and for each directory that is still to be read it keeps
-/// 16 bytes.
+/// It opens each directory by its node. So it needs no path and only one directory descriptor at a
+/// time, however deep the tree is. For each directory that it still has to read, it keeps 16 bytes.
 struct TreeIndexer {
-  /// A directory to read, and what part of the whole tree it is taken for.
+  /// A directory to read, and its estimated share of the whole tree.
   private struct Pending {
     var node: NodeID
     var share: Double
   }
 
-  /// How many files are registered in one transaction at the most.
+  /// The most files to register in one transaction.
   private static let batchSize = 4096
 
   private let store: Store
   private let filesystem: FilesystemID
   private let mount: Int32
-  /// The store's directory, which is left out where it is in the tree: its files come and go with each
-  /// run.
+  /// The status of the store's directory. The walk leaves it out if it is in the tree, because its
+  /// files come and go with each run.
   private let ownDirectory: FileStatus
   private var pending: [Pending] = []
   private var batch: [Candidate] = []
-  /// For each directory in the batch its place there, and its share.
+  /// For each directory in the batch, its index there and its share.
   private var directories: [(index: Int, share: Double)] = []
   private var progress = ProgressBar()
   private(set) var counts = IndexCounts()
 
-  /// Begins with the directory itself, `found` by its descriptor `root`.
+  /// Starts with the top directory, which `root` has open and `found` describes.
   init(_ store: Store, _ root: FileDescriptor, _ found: FoundFile) throws {
     self.store = store
     filesystem = try store.attach(root)
@@ -42,7 +41,7 @@ struct TreeIndexer {
 
   mutating func run() throws {
     while !batch.isEmpty || !pending.isEmpty {
-      // Directories can be entered once they have nodes.
+      // A directory must have a node before it can be entered.
       if batch.count >= Self.batchSize || pending.isEmpty { try register() }
       if let next = pending.popLast() { try enter(next) }
     }
@@ -62,7 +61,7 @@ struct TreeIndexer {
     progress.show(counts)
   }
 
-  /// The results for the batch, without those files of it that have vanished.
+  /// Registers the batch and returns the results. Leaves files that have vanished out of the batch.
   private mutating func registered() throws -> [Registration] {
     while true {
       do throws(StoreError) {
@@ -92,7 +91,8 @@ struct TreeIndexer {
     try descriptor.closeAfter { try read(directory, descriptor) }
   }
 
-  /// What concerns this one directory does not end the walk.
+  /// Counts a directory that cannot be opened. Rethrows errors that do not concern this one
+  /// directory alone.
   private mutating func refuse(_ directory: Pending, _ error: StoreError) throws {
     switch error {
     case .stale, .unknownNode, .notOpenable, .system:
@@ -109,7 +109,7 @@ struct TreeIndexer {
     while let entry = next(&entries) {
       try take(entry.name, descriptor, directory.node)
       guard batch.count >= Self.batchSize else { continue }
-      // More may follow: half of the share for what there was so far.
+      // More entries may follow, so those read so far get half of the share.
       share /= 2
       divide(share, among: first)
       try register()
@@ -139,7 +139,7 @@ struct TreeIndexer {
     batch.append(Candidate(handle: found.handle, status: found.status, parent: parent))
   }
 
-  /// What a name leads to; `nil` where there is no handle of it.
+  /// Returns the file that a name leads to, or `nil` if no handle can be made of it.
   private func find(_ name: FilePath, _ descriptor: FileDescriptor) throws -> FoundFile? {
     do throws(Errno) {
       return try FoundFile(name: name, in: descriptor)
@@ -151,8 +151,8 @@ struct TreeIndexer {
     }
   }
 
-  /// Whether another filesystem is mounted at a name. It may have no handles: that is none of this
-  /// walk's.
+  /// Returns whether another filesystem is mounted at a name. That filesystem may have no file
+  /// handles, which does not matter to this walk.
   private func isElsewhere(_ name: FilePath, _ descriptor: FileDescriptor) -> Bool {
     (try? FoundFile.mount(resolving: name, in: descriptor)).map { $0 != mount } ?? false
   }
@@ -161,8 +161,8 @@ struct TreeIndexer {
     status.inode == ownDirectory.inode && status.device == ownDirectory.device
   }
 
-  /// Gives a directory's share to the directories found in it, in equal parts, one of them for the
-  /// directory itself.
+  /// Divides a directory's share equally among the directories found in it and the directory
+  /// itself.
   private mutating func divide(_ share: Double, among first: Int) {
     let part = share / Double(directories.count - first + 1)
     for i in first..<directories.count { directories[i].share = part }

@@ -1,8 +1,8 @@
 import HandleStore
 import SystemPackage
 
-/// Opens the nodes of a store one after the other. Opening a stale one retires it where the store is
-/// open for writing.
+/// Opens the nodes of a store one after the other. If the store is open for writing, opening a
+/// stale node retires it.
 struct Verification: ~Copyable {
   private let store: Store
   private let asJSON: Bool
@@ -46,10 +46,10 @@ struct Verification: ~Copyable {
     }
   }
 
-  /// What concerns this one node does not end the run.
+  /// Counts an error that concerns this one node alone, and rethrows all others.
   private mutating func take(_ error: StoreError, _ node: Node) throws {
     switch error {
-    // Dropped since the page was read.
+    // The node was dropped after the page was read.
     case .unknownNode: counts.staleBefore += 1
     case .stale:
       counts.stale += 1

@@ -37,7 +37,7 @@ struct Verify: ParsableCommand {
   }
 }
 
-/// What a verification has found so far.
+/// The counts of a verification so far.
 struct VerifyCounts {
   var present = 0
   var stale = 0

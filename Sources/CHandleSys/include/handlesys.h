@@ -1,7 +1,8 @@
-/* The system calls of which glibc or Swift has no usable form.
+/* The system calls for which glibc or Swift has no usable form.
  *
- * Every function returns 0 (or a descriptor, or a count) on success and -errno on failure; none
- * touches errno for the caller. EINTR is returned, never retried here.
+ * A function that can fail returns 0 (or a descriptor, or a count) on success and -errno on
+ * failure, unless its comment says otherwise; callers need not read errno. EINTR is returned,
+ * never retried here.
  */
 #ifndef HANDLESYS_H
 #define HANDLESYS_H
@@ -20,7 +21,8 @@
 /* O_PATH, which Swift's import of <fcntl.h> leaves out. */
 #define HS_O_PATH 010000000
 
-/* FILEID_IS_CONNECTABLE of <linux/exportfs.h>: open only what has a name below the mount's root. */
+/* FILEID_IS_CONNECTABLE of <linux/exportfs.h>: open a file only if it has a name below the
+ * mount's root. */
 #define HS_HANDLE_CONNECTABLE 0x10000
 
 struct hs_handle {
@@ -30,7 +32,8 @@ struct hs_handle {
 };
 
 /* name_to_handle_at(2). An empty name means the descriptor itself. `connectable` asks for
- * AT_HANDLE_CONNECTABLE (Linux 6.13). `mount_id` may be NULL. */
+ * AT_HANDLE_CONNECTABLE (Linux 6.13). `follow`: whether to follow a symbolic link in the last
+ * component of `name`. `mount_id` may be NULL. */
 int hs_handle_of(int dirfd, const char *name, int connectable, int follow, struct hs_handle *out,
                  int *mount_id);
 
@@ -42,7 +45,7 @@ struct hs_status {
     uint64_t device;      /* makedev(major, minor), as in st_dev */
     uint64_t mount_id;
     uint64_t size;
-    int64_t birth_seconds; /* 0 where the filesystem keeps no birth time */
+    int64_t birth_seconds; /* 0 if the filesystem keeps no birth time */
     int64_t change_seconds; /* of the last change of the inode */
     uint32_t change_nanoseconds;
     uint32_t birth_nanoseconds;
@@ -54,13 +57,16 @@ struct hs_status {
     uint32_t raw_device_minor;
 };
 
-/* statx(2) without following a last symbolic link; an empty name means the descriptor itself. */
+/* statx(2). An empty name means the descriptor itself. `follow`: whether to follow a symbolic
+ * link in the last component of `name`. */
 int hs_status_of(int dirfd, const char *name, int follow, struct hs_status *out);
 
-/* fstatfs(2): the magic number, the 64-bit filesystem id and the free bytes for the caller. */
+/* fstatfs(2): the magic number, the 64-bit filesystem id, and the bytes that an unprivileged
+ * caller may still use. */
 int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid, uint64_t *free_bytes);
 
-/* FS_IOC_GETFSUUID (Linux 6.9), or what ext4 and XFS had before. Returns the UUID's length, 1...16. */
+/* FS_IOC_GETFSUUID (Linux 6.9), or the older ioctls of ext4 and XFS. Returns the UUID's length,
+ * 1...16. */
 int hs_filesystem_uuid(int fd, uint8_t out[16]);
 
 /* BTRFS_IOC_FS_INFO: the filesystem's id, how many devices it has, and the number of its newest
@@ -71,30 +77,31 @@ int hs_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices, uint64_t *generat
 int hs_open(int dirfd, const char *name, int flags, unsigned mode);
 int hs_close(int fd);
 
-/* openat2(2) of one name or `..`, always with O_CLOEXEC: a symbolic link is not followed, and -EXDEV where
- * the name is a mount point or leads out of the directory by other means than `..`. */
+/* openat2(2) of one name or `..`, always with O_CLOEXEC. Does not follow a symbolic link.
+ * Returns -EXDEV if the name is a mount point or leads out of the mount. */
 int hs_open_name(int dirfd, const char *name, int flags, unsigned mode);
 
-/* openat2(2) with O_PATH | O_NOFOLLOW | O_CLOEXEC and RESOLVE_CACHED: -EAGAIN where a filesystem would have to
- * be asked. */
+/* openat2(2) with O_PATH | O_NOFOLLOW | O_CLOEXEC and RESOLVE_CACHED. Returns -EAGAIN if the
+ * kernel would have to ask a filesystem. */
 int hs_open_cached(const char *path);
 
-/* The device that a file is on; the filesystem is not asked. */
+/* The device that a file is on. This does not ask the filesystem. */
 int hs_device_of(int fd, uint32_t *major, uint32_t *minor);
 
-/* open_tree(2) with OPEN_TREE_CLONE: a mount of one's own of the directory, without what is mounted
- * below it. */
+/* open_tree(2) with OPEN_TREE_CLONE: returns a private mount of the directory, without what is
+ * mounted below it. */
 int hs_clone_mount(int dirfd);
 
-/* BTRFS_IOC_TREE_SEARCH_V2 for the names of an inode of a subvolume, from the key `type`, `offset` on: the
- * first is BTRFS_INODE_REF_KEY, 0. Fills `buffer` with items as the kernel has them, and returns how many
- * there are; 0 at the end. Needs CAP_SYS_ADMIN. */
+/* BTRFS_IOC_TREE_SEARCH_V2 for the names of an inode of a subvolume, from the key (`type`,
+ * `offset`) on. The first key is (BTRFS_INODE_REF_KEY, 0). Fills `buffer` with items in the
+ * kernel's format and returns their number, 0 at the end. Needs CAP_SYS_ADMIN. */
 long hs_btrfs_names(int fd, uint64_t subvolume, uint64_t inode, uint32_t type, uint64_t offset,
                     void *buffer, size_t size);
 
-/* XFS_IOC_GETPARENTS_BY_HANDLE (Linux 6.10) by a directory of the filesystem: fills `buffer` with records
- * as the kernel has them, the last of which ends with the buffer. `cursor` is zero for the first call.
- * Returns whether there are more. Needs CAP_SYS_ADMIN, and a filesystem made with `-n parent=1`. */
+/* XFS_IOC_GETPARENTS_BY_HANDLE (Linux 6.10) through a directory of the filesystem. Fills
+ * `buffer` with records in the kernel's format; the last record ends where the buffer ends.
+ * `cursor` is zero for the first call. Returns 1 if there are more names, else 0. Needs
+ * CAP_SYS_ADMIN, and a filesystem made with `-n parent=1`. */
 int hs_xfs_names(int fd, uint64_t inode, uint32_t generation, uint32_t cursor[4], void *buffer,
                  uint32_t size);
 
@@ -102,7 +109,8 @@ int hs_xfs_names(int fd, uint64_t inode, uint32_t generation, uint32_t cursor[4]
  * fanotify_mark(2) on the filesystem that a file is on. */
 int hs_watch_open(void);
 int hs_watch_filesystem(int watch, int fd);
-/* How much is in the queue; 0 where nothing is (FIONREAD): less work than a read that finds nothing. */
+/* The number of bytes in the queue, 0 if it is empty (FIONREAD). Cheaper than a read that finds
+ * nothing. */
 int hs_watch_pending(int watch);
 #define HS_WATCH_MOVED 0x10000000u    /* FAN_RENAME */
 #define HS_WATCH_ATTRIBUTE 0x00000004u /* FAN_ATTRIB */
@@ -110,47 +118,48 @@ int hs_watch_pending(int watch);
 #define HS_WATCH_DIRECTORY 0x40000000u /* FAN_ONDIR */
 long hs_read(int fd, void *buffer, size_t length);
 
-/* FUSE_DEV_IOC_BACKING_OPEN and _CLOSE (Linux 6.9) on a connection to the kernel's FUSE: the kernel keeps a
- * file open and gives it a number, greater than 0. */
+/* FUSE_DEV_IOC_BACKING_OPEN and _CLOSE (Linux 6.9) on a connection to the kernel's FUSE: the
+ * kernel keeps a file open and gives it a number greater than 0. */
 int hs_backing_open(int fuse, int fd, uint32_t *id);
 int hs_backing_close(int fuse, uint32_t id);
 
 /* A pair of connected Unix sockets that keep messages apart (SOCK_SEQPACKET). */
 int hs_socket_pair(int sockets[2]);
-/* A message of two words, and a descriptor where `fd` is not negative. */
+/* Sends a message of two words, with a descriptor if `fd` is not negative. */
 int hs_send_descriptor(int socket, const uint64_t words[2], int fd);
-/* Waits for one. Returns 1, or 0 where the other side is closed; -EBADMSG for a message of another length.
- * `fd` is -1 where none came. */
+/* Waits for a message. Returns 1, or 0 if the other side is closed. Returns -EBADMSG for a
+ * message of another length. `fd` is -1 if no descriptor came. */
 int hs_receive_descriptor(int socket, uint64_t words[2], int *fd);
 
-/* flock(2), waiting. */
+/* flock(2) with LOCK_EX. Waits for the lock. */
 int hs_wait_for_lock(int fd);
 
 /* getdents64(2). Returns the number of bytes filled, 0 at the end. */
 long hs_read_directory(int fd, void *buffer, size_t length);
 
-/* readlink("/proc/self/fd/N"), terminated. Returns the length. */
+/* readlink("/proc/self/fd/N"), with a terminating zero. Returns the length. */
 long hs_path_of(int fd, char *buffer, size_t length);
-/* The same with /proc/self/fd open as `descriptors`: faster. */
+/* The same, faster, with /proc/self/fd open as `descriptors`. */
 long hs_path_in(int descriptors, int fd, char *buffer, size_t length);
 
-/* fallocate(2), with FALLOC_FL_UNSHARE_RANGE where `unshare` is set. No error where the disk is full
- * and the file has all these blocks. */
+/* fallocate(2), with FALLOC_FL_UNSHARE_RANGE if `unshare` is set. A full disk is no error if the
+ * file already has all these blocks. */
 int hs_allocate(int fd, int64_t offset, int64_t length, int unshare);
 
-/* SEEK_DATA: the first offset at or behind `offset` that may hold another byte than 0; -ENXIO where there
- * is none. Moves the file's offset. */
+/* SEEK_DATA: the first offset at or after `offset` that may hold a byte other than 0; -ENXIO if
+ * there is none. Moves the file's offset. */
 int64_t hs_find_data(int fd, int64_t offset);
 
-/* flock(2) of a file or directory, without waiting. -EAGAIN when another description's lock is in the way. */
+/* flock(2) of a file or directory, without waiting. Returns -EAGAIN if another open file
+ * description holds a conflicting lock. */
 int hs_lock(int fd, int shared);
 int hs_unlock(int fd);
 
-/* STATX_MNT_ID_UNIQUE (Linux 6.8): a number that no other mount of this boot has. 0 where the kernel
- * does not tell. */
+/* STATX_MNT_ID_UNIQUE (Linux 6.8): a number that no other mount of this boot has; 0 if the
+ * kernel does not give one. */
 uint64_t hs_unique_mount(int fd);
 
-/* FS_NOCOW_FL on an empty file (chattr +C). */
+/* Sets FS_NOCOW_FL on an empty file (chattr +C). */
 int hs_disable_copy_on_write(int fd);
 
 /* A number that changes in the child of each fork(2). */
@@ -166,24 +175,26 @@ void hs_mac(const void *bytes, size_t length, const uint64_t key[2], uint64_t ou
 uint64_t hs_now(void);
 uint32_t hs_epoch_seconds(void);
 
-/* A small number that differs between threads that run at the same time. */
+/* The calling thread's number. Threads are numbered from 0, in the order of their first calls. */
 uint32_t hs_thread_number(void);
 
-/* An event that threads wait for and another sets, once. */
+/* An event that one thread sets, once, and others wait for. */
 struct hs_event;
 struct hs_event *hs_event_create(void);
 void hs_event_destroy(struct hs_event *event);
 void hs_event_set(struct hs_event *event);
 void hs_event_wait(struct hs_event *event);
 
-/* From here on a crash (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP) ends the process with a status, after
- * `message` (4096 bytes at the most) was written to standard error. One thread at a time calls this. */
+/* From here on, a crash (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP) writes `message` (at
+ * most 4096 bytes) to standard error and ends the process with `status`. One thread at a time
+ * may call this. */
 int hs_end_on_crash(const char *message, int status);
 
-/* Takes that back. */
+/* Undoes hs_end_on_crash(). */
 void hs_crash_as_usual(void);
 
-/* Writes to standard error what is about to end the process; ends it here where hs_end_on_crash is in force. */
+/* Writes to standard error what is about to end the process. If hs_end_on_crash() is in force,
+ * ends the process here. */
 void hs_say_at_end(const char *message);
 
 #endif

@@ -1,10 +1,10 @@
 import Foundation
 
-/// What does the work.
+/// A file system to compare.
 enum Contender {
   case bare
   case handleFS(String)
-  /// A server by its command line.
+  /// Another server: its name and its command line.
   case other(String, String)
 
   var name: String {
@@ -15,7 +15,8 @@ enum Contender {
     }
   }
 
-  /// A program in PATH.
+  /// Returns the path of a program, or `nil` if it is not in PATH. A name with a slash is returned
+  /// as it is.
   static func find(_ program: String) -> String? {
     if program.contains("/") { return program }
     let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
@@ -24,7 +25,7 @@ enum Contender {
   }
 }
 
-/// Runs a program, and gives what it prints.
+/// Runs a program and returns what it prints.
 @discardableResult
 func output(of program: String, _ arguments: [String]) throws -> String {
   let (process, pipe) = (Process(), Pipe())
@@ -47,14 +48,14 @@ func output(of program: String, _ arguments: [String]) throws -> String {
 /// A contender that is mounted.
 struct MountedContender {
   let contender: Contender
-  /// Where the work is done.
+  /// The directory to work in.
   let path: String
-  /// Where it is mounted.
+  /// The directory that it is mounted on.
   let mountpoint: String
-  /// Its process, where it is one that this program started.
+  /// Its process, if this program started it.
   var process: Process?
 
-  /// The server's process; `nil` for the bare file system.
+  /// Returns the server's process id, or `nil` if there is none, as for the bare file system.
   func server() -> Int32? {
     switch contender {
     case .bare: nil
@@ -66,7 +67,7 @@ struct MountedContender {
     }
   }
 
-  /// What the server has open and in memory.
+  /// Returns how many descriptors the server has open, and how much memory it uses, in KiB.
   func usage() -> (descriptors: Int, kibibytes: Int) {
     guard let server = server() else { return (0, 0) }
     let open = try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(server)/fd")

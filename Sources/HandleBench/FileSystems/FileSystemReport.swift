@@ -1,5 +1,5 @@
-/// What the contenders did, as a table and as JSON. The first one is the bare file system, the second
-/// HandleFS.
+/// The results of the contenders, as a table and as JSON. The first contender is the bare file
+/// system, the second is HandleFS.
 struct FileSystemReport {
   let results: [FileSystemResult]
   let restarts: [UInt64]
@@ -36,10 +36,10 @@ struct FileSystemReport {
         .joined())
   }
 
-  /// The fastest other server's rate.
+  /// Returns the rate of the fastest other server.
   private func best(_ workload: Int) -> Double? { others.map { $0.rate(workload) }.max() }
 
-  /// Microseconds.
+  /// Returns a percentile of the restart times, in microseconds.
   private func quantile(_ percent: Int) -> UInt64 {
     restarts[min(restarts.count - 1, restarts.count * percent / 100)] / 1000
   }

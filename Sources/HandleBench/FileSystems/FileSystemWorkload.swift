@@ -5,9 +5,9 @@ import SystemPackage
 struct FileSystemWorkload {
   let name: String
   let kind: fsload_kind
-  /// Whether the kernel is to know nothing of the files before.
+  /// Whether to drop the kernel's caches before the run.
   var isCold = false
-  /// How many operations; `nil` for as many as there are files.
+  /// The number of operations, or `nil` for one for each file.
   var count: Int?
 
   static let all = [
@@ -23,7 +23,7 @@ struct FileSystemWorkload {
     FileSystemWorkload(name: "read 4 KiB, random", kind: FSLOAD_READ_RANDOM, count: 20_000),
   ]
 
-  /// Operations a second.
+  /// Runs the workload in a directory and returns the operations a second.
   func run(in directory: String, files: Int, _ contender: String) throws -> Double {
     let count = count ?? files
     let root = try FileDescriptor.open(
@@ -37,9 +37,9 @@ struct FileSystemWorkload {
   }
 }
 
-/// What one contender did in a round.
+/// The results of one contender in one round.
 struct Round {
-  /// Of each workload.
+  /// The operations a second of each workload.
   var rates: [Double] = []
   var descriptors = 0
   var kibibytes = 0
@@ -50,7 +50,7 @@ struct Round {
   }
 }
 
-/// What a contender did in all rounds.
+/// The results of one contender in all rounds.
 struct FileSystemResult {
   let name: String
   private var rounds: [Round] = []
@@ -59,7 +59,7 @@ struct FileSystemResult {
 
   mutating func add(_ round: Round) { rounds.append(round) }
 
-  /// The median of a workload's rates.
+  /// Returns the median of a workload's rates.
   func rate(_ workload: Int) -> Double {
     let sorted = rounds.map { $0.rates[workload] }.sorted()
     return sorted[sorted.count / 2]

@@ -73,7 +73,7 @@ struct FileSystems: ParsableCommand {
     if let json { try Text.write(report.json, to: FilePath(json)) }
   }
 
-  /// The bare file system, HandleFS and the others.
+  /// Returns the bare file system, HandleFS, the installed servers and those given by `--peer`.
   private func contenders() -> [Contender] {
     let known = [
       "bindfs": "bindfs -f {source} {mountpoint}",

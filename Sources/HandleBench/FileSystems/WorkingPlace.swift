@@ -1,7 +1,7 @@
 import Foundation
 import SystemPackage
 
-/// Where contenders are mounted and work, one after the other.
+/// The directories in which contenders are mounted and work, one after the other.
 final class WorkingPlace {
   private let root: String
   private let elsewhere: String
@@ -21,7 +21,7 @@ final class WorkingPlace {
     try? FileManager.default.removeItem(atPath: elsewhere)
   }
 
-  /// Mounts a contender over an empty directory for a body.
+  /// Mounts a contender over an empty directory, runs `body`, and unmounts it.
   func withMount<R>(_ contender: Contender, _ body: (MountedContender) throws -> R) throws -> R {
     let source = "\(root)/\(contender.name)"
     let mountpoint = "\(elsewhere)/mountpoint"
@@ -68,7 +68,7 @@ final class WorkingPlace {
       usleep(100_000)
     }
     mounted.process?.waitUntilExit()
-    // HandleFS has let go of its store when its sockets are gone.
+    // HandleFS has released its store once its sockets are gone; give it time for that.
     usleep(200_000)
     try? FileManager.default.removeItem(atPath: "\(elsewhere)/store")
   }
@@ -78,13 +78,13 @@ final class WorkingPlace {
     return attributes?[.systemNumber] as? UInt64 ?? 0
   }
 
-  /// The kernel forgets names and inodes that nobody uses.
+  /// Makes the kernel forget names and inodes that nobody uses.
   static func dropCaches() { try? Text.write("2", to: "/proc/sys/vm/drop_caches") }
 }
 
-/// How long it takes from the death of the server to the next reply.
+/// The time from the death of a server to the next reply.
 enum RestartTimes {
-  /// Nanoseconds, in order.
+  /// Kills the server `kills` times, and returns the times in nanoseconds, sorted.
   static func measure(
     _ contender: Contender, _ place: WorkingPlace, kills: Int
   ) throws -> [UInt64] {
@@ -93,11 +93,12 @@ enum RestartTimes {
         guard let server = mounted.server() else {
           throw BenchError(description: "no server answers after \(i) kills")
         }
-        // Longer than what the supervisor takes for a server that dies at once.
+        // Let the server live longer than one that the supervisor counts as dying right after its
+        // start.
         usleep(150_000)
         kill(server, SIGKILL)
         let start = now()
-        // A name that the kernel cannot know.
+        // The kernel cannot have this name cached.
         _ = FileManager.default.fileExists(atPath: "\(mounted.path)/none-\(i)")
         return now() - start
       }.sorted()

@@ -1,18 +1,18 @@
-/// A way of making what the gate must refuse, or may take only for one file.
+/// A way to make a token that the gate must refuse, or may accept for one file only.
 enum Attack: String, CaseIterable {
-  // Bytes without a right signature.
+  // Bytes without a valid signature.
   case randomBytes = "random bytes"
   case randomBehindHeader = "random behind a true header"
   case flippedBit = "a flipped bit"
   case cut = "cut"
   case extended = "extended"
   case spliced = "fields of two tokens"
-  // Right tokens in the wrong place.
+  // Genuine tokens of another export, store or key.
   case otherExport = "of or for another export"
   case otherKey = "of a store with another key"
   case sharedKey = "of a store that shares the keys"
   case rotatedOut = "under a key rotated out"
-  // A right signature over a handle that was made up.
+  // A valid signature over a handle that was made up.
   case generationZero = "signed: generation 0"
   case generation = "signed: another generation"
   case otherInode = "signed: another inode"
@@ -21,7 +21,7 @@ enum Attack: String, CaseIterable {
   case otherParent = "signed: another directory"
   case otherFileType = "signed: another file type"
   case outside = "signed: a file outside"
-  // Right tokens of files that are not what, or where, they were.
+  // Genuine tokens of files that were moved, deleted or replaced.
   case movedOut = "moved out"
   case directoryMovedOut = "directory moved out"
   case unlinkedInside = "only a name outside left"
@@ -29,15 +29,15 @@ enum Attack: String, CaseIterable {
   case heldOpen = "deleted, held open"
   case renamedOver = "renamed over"
   case reused = "inode number reused"
-  // What must pass.
+  // Tokens that must pass.
   case good = "good tokens"
 }
 
-/// What the gate has to answer.
+/// The answer that the gate must give.
 enum Expected {
   /// A refusal.
   case refusal
-  /// This file, if any.
+  /// This file, or a refusal.
   case atMost(Truth)
   /// This file.
   case exactly(Truth)

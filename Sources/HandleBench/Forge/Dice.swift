@@ -1,7 +1,7 @@
 import CYardstick
 import HandleStore
 
-/// Random numbers that a seed gives again.
+/// Random numbers that the same seed gives again.
 struct Dice: RandomNumberGenerator {
   private var state: UInt64
 
@@ -16,7 +16,7 @@ struct Dice: RandomNumberGenerator {
     T.random(in: range, using: &self)
   }
 
-  /// One of some things, of which there is at least one.
+  /// Returns one of the things, which must not be empty.
   mutating func pick<T>(_ things: [T]) -> T { things[number(0...things.count - 1)] }
 
   mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in number(0...255) } }

@@ -71,7 +71,7 @@ struct Forge: ParsableCommand {
     }
   }
 
-  /// Runs a body and then what has to be done in any case.
+  /// Runs `body`, and then `last` in any case.
   private static func always<R>(_ last: () throws -> Void, _ body: () throws -> R) throws -> R {
     let result = Result { try body() }
     let ending = Result { try last() }
@@ -82,7 +82,7 @@ struct Forge: ParsableCommand {
 }
 
 extension Forger {
-  /// Sends all kinds, some of each in each round, until there are enough.
+  /// Sends some tokens of each kind in each round, until it has sent `count` or more.
   func run(count: Int, check: () throws -> Void) throws {
     let good = try stores.targets.map { try goodTokens($0.server) }
     while tally.sent < count {

@@ -1,7 +1,7 @@
 import HandleStore
 import SystemPackage
 
-/// What came of a run, as text and as JSON.
+/// The results of a run, as text and as JSON.
 struct ForgeReport {
   private let title: String
   private let tally: Tally

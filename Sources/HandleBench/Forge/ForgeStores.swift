@@ -2,14 +2,14 @@ import Foundation
 import HandleStore
 import SystemPackage
 
-/// An export, and the store that it is of.
+/// An export and its store.
 struct Endpoint {
   let store: Store
   let export: Export
-  /// The number by which the store has the tree's filesystem.
+  /// The store's id for the tree's filesystem.
   let filesystem: FilesystemID
 
-  /// A name in a directory, in both forms.
+  /// Looks up a name in a directory, and returns its tokens by value and by reference.
   func tokens(_ name: FilePath, in directory: NodeID) throws -> [Token] {
     guard let entry = try export.lookup(name, in: .node(directory)) else {
       throw BenchError(description: "\(name) is not there")
@@ -18,18 +18,20 @@ struct Endpoint {
   }
 }
 
-/// The tree, exported by one way of keeping files in it.
+/// The tree, exported with one containment by several servers.
 struct Target {
   let containment: Containment
   /// The server under attack.
   let server: Endpoint
-  /// The same export by another server, which shares its keys.
+  /// The same export by another server, which shares the keys.
   let friend: Endpoint
-  /// The same, where handles that were made up are registered: they are signed as true ones are.
+  /// The same export by a server that shares the keys. Made-up handles are registered with it, so
+  /// that their tokens get valid signatures.
   let forger: Endpoint
-  /// The same by a store with another key.
+  /// The same export by a server with another key.
   let stranger: Endpoint
-  /// Other exports of the server's: of the same directory, of one in it, of one outside.
+  /// Other exports of the server under attack: of the same directory, of one inside it, of its
+  /// parent, and of one beside it.
   let others: [Endpoint]
 }
 

@@ -11,14 +11,14 @@ struct TreeFile {
   var truth: Truth { Truth(handle, status.type) }
 }
 
-/// The files that are attacked: those in `inside`, which is exported, and those in `outside`.
+/// The files that the attacks use: those in `inside`, which is exported, and those in `outside`.
 final class ForgeTree {
   let root: FilePath
   var inside: FilePath { root.appending("inside") }
   var outside: FilePath { root.appending("outside") }
-  /// Where files come and go.
+  /// The directory in which files come and go.
   var work: FilePath { inside.appending("work") }
-  /// Where a relative path begins.
+  /// The working directory, where relative paths begin.
   private let directory: FileDescriptor
   private var census: Set<KernelFileHandle>?
   private var made = 0
@@ -32,7 +32,7 @@ final class ForgeTree {
 
   deinit { try? directory.close() }
 
-  /// Makes the files that stay.
+  /// Makes the files that stay for the whole run.
   func fill() throws {
     for place in [inside, outside] { try fill(place, depth: 3) }
     try makeDirectory(work)
@@ -51,7 +51,7 @@ final class ForgeTree {
 
   func remove() throws { try FileManager.default.removeItem(atPath: root.string) }
 
-  /// A name that was not used yet.
+  /// Returns a name that was not used yet.
   func newName() -> FilePath {
     made += 1
     return FilePath("made-\(made)")
@@ -74,7 +74,7 @@ extension ForgeTree {
       atPath: path.string, withIntermediateDirectories: false)
   }
 
-  /// Puts a new file in place of one, by a rename.
+  /// Replaces a file with a new one, by a rename.
   func renameOver(_ path: FilePath) throws {
     census = nil
     try Data().write(to: URL(fileURLWithPath: path.string), options: .atomic)
@@ -90,14 +90,14 @@ extension ForgeTree {
     try FileManager.default.linkItem(atPath: path.string, toPath: other.string)
   }
 
-  /// Removes a name, with what is below it.
+  /// Removes a name and everything below it.
   func unlink(_ path: FilePath) throws {
     census = nil
     try FileManager.default.removeItem(atPath: path.string)
   }
 }
 
-// MARK: What there is
+// MARK: Finding files
 
 extension ForgeTree {
   func file(_ path: FilePath) throws -> TreeFile {
@@ -105,7 +105,7 @@ extension ForgeTree {
     return TreeFile(path: path, handle: found.handle, status: found.status)
   }
 
-  /// A directory with all that is below it.
+  /// Returns a file; if it is a directory, also everything below it.
   func files(in path: FilePath) throws -> [TreeFile] {
     var found = [try file(path)]
     guard found[0].status.type == .directory else { return found }
@@ -115,12 +115,13 @@ extension ForgeTree {
     return found
   }
 
-  /// Whether a file has a name inside now, as the directories say.
+  /// Returns whether a file has a name inside now, as reading the directories shows.
   func isInside(_ handle: KernelFileHandle) throws -> Bool {
     try takeCensus().contains(handle)
   }
 
-  /// Looks at everything inside, where that was not done since the last change.
+  /// Returns the handles of everything inside. Reads the directories if something has changed since
+  /// the last census.
   @discardableResult
   func takeCensus() throws -> Set<KernelFileHandle> {
     if let census { return census }
@@ -130,7 +131,7 @@ extension ForgeTree {
   }
 }
 
-/// A new directory; its parent is there.
+/// Makes a new directory in a directory that exists.
 func makeOwnDirectory(_ path: FilePath) throws {
   do {
     try FileManager.default.createDirectory(

@@ -1,8 +1,8 @@
 import HandleStore
 
-/// Bytes without a right signature. None of them may pass.
+/// Bytes without a valid signature. None of them may pass.
 extension Forger {
-  /// A token by value and one by reference of each of two files, which differ.
+  /// Forges tokens from a token by value and a token by reference, and from random bytes.
   func forgeBytes(_ target: Target, _ good: [GoodToken]) {
     let value = dice.pick(good.filter { $0.form != .reference })
     let reference = dice.pick(good.filter { $0.form == .reference })
@@ -41,7 +41,7 @@ extension Forger {
       let end = Array(bytes[(bytes.count - length)...])
       refuse(end, target, .cut, "the last \(length) bytes of \(good)")
     }
-    // The signature is where a token of that length has it.
+    // Keep the signature at the end, where a token of that length has it.
     for length in 1..<(bytes.count - 16) {
       let inner = Array(bytes[..<length] + bytes[(bytes.count - 16)...])
       refuse(inner, target, .cut, "\(length) bytes and the signature of \(good)")
@@ -69,7 +69,7 @@ extension Forger {
     }
   }
 
-  /// Each field is of one of two tokens.
+  /// Builds a token whose fields are taken from two tokens.
   private func splice(_ one: GoodToken, _ other: GoodToken, _ target: Target) {
     let (a, b) = (one.token.bytes, other.token.bytes)
     let choice: UInt8 = dice.number(1...254)

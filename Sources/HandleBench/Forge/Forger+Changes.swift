@@ -1,7 +1,7 @@
 import HandleStore
 import SystemPackage
 
-/// Right tokens of files that are moved, deleted and followed by others.
+/// Genuine tokens of files that are moved, deleted or replaced.
 extension Forger {
   func changeFiles(_ target: Target) throws {
     guard let work = try target.server.export.lookup("work", in: .node(.root))?.node else {
@@ -12,7 +12,7 @@ extension Forger {
     try leaveOutside(target, work)
     try deleteHeld(target, work)
     try renameOver(target, work)
-    // So that inode numbers come back.
+    // Make and delete files, so that the filesystem reuses inode numbers.
     for _ in 0..<5 { try delete(make(target, work)) }
   }
 
@@ -47,7 +47,7 @@ extension Forger {
     for subject in subjects { try delete(subject) }
   }
 
-  /// Of two names, one inside and one outside, the one inside goes and comes back.
+  /// Gives a file a second name outside, removes the name inside, and puts it back.
   private func leaveOutside(_ target: Target, _ work: NodeID) throws {
     let subject = try make(target, work)
     let there = tree.outside.pushing(tree.newName())

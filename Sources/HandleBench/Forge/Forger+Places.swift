@@ -1,23 +1,23 @@
 import HandleStore
 import SystemPackage
 
-/// Right tokens in the wrong place.
+/// Genuine tokens of another export, store or key.
 extension Forger {
   func sendElsewhere(_ target: Target, _ good: [GoodToken]) throws {
     for _ in 0..<10 {
       let one = dice.pick(good)
       let other = dice.pick(target.others)
       send(one.token, to: other, .otherExport, .refusal, "\(one) to \(other.name)")
-      // The other export's token for the same node, and for a file beside.
+      // The other export's token for the same node, which need not be in that export.
       let token = try other.export.token(for: one.node, form: one.form)
       send(token, to: target.server, .otherExport, .refusal, "\(one) of \(other.name)")
     }
   }
 
-  /// Tokens that other stores made for a file, by value and by reference.
+  /// Sends tokens that other stores made for a file, by value and by reference.
   func sendOfOthers(_ target: Target) throws {
-    // Which of several names is inside is known to the store that gave the token out, and told in it
-    // where handles can name a directory.
+    // Skip files with several names. Only the store that made a token knows which name is inside.
+    // The token says so only if handles on the filesystem can name a directory.
     let files = inside.filter { $0.status.type == .directory || $0.status.links == 1 }
     for _ in 0..<5 {
       let file = dice.pick(files)
@@ -25,7 +25,7 @@ extension Forger {
         send(one.token, to: target.server, .otherKey, .refusal, "\(one), of another store")
       }
       for one in try goodTokens(file, target.friend) {
-        // By value it is good in each server of an export.
+        // A token by value is good on each server of the export.
         let isGood = one.form != .reference
         send(
           one.token, to: target.server, isGood ? .good : .sharedKey,
@@ -34,7 +34,8 @@ extension Forger {
     }
   }
 
-  /// The server makes a new key and drops the old one: all that it gave out is refused.
+  /// Makes a new key for the server and drops the old one. The server must then refuse all tokens
+  /// that it gave out before.
   func rotate(_ good: [[GoodToken]]) throws {
     try Keyring.rotate(ofStoreAt: stores.server.path, keeping: 0)
     try stores.server.reloadKeys()

@@ -1,8 +1,8 @@
 import HandleStore
 import SystemPackage
 
-/// Right signatures over wrong content. No client can make such a token; a mistake of the server's
-/// could, and the checks behind the signature have to hold by themselves.
+/// Valid signatures over wrong content. No client can make such a token, but a bug in a server
+/// could. So the checks after the signature must hold by themselves.
 extension Forger {
   private static let attacks: [Attack] = [
     .generationZero, .generation, .otherInode, .otherType, .otherLength, .otherParent,
@@ -24,9 +24,9 @@ extension Forger {
     try forge(attack, made.handle, status, target, made.how)
   }
 
-  /// A file outside as it is, said to be in a directory inside.
+  /// Sends tokens of a file outside, registered with a parent directory inside.
   private func sendOutside(_ target: Target) throws {
-    // It has a name inside.
+    // Leave out the file that also has a name inside.
     let file = dice.pick(outside.filter { $0.path.lastComponent != "link" })
     let directory = dice.pick(inside.filter { $0.status.type == .directory })
     let parent = try target.forger.store.register(
@@ -42,8 +42,8 @@ extension Forger {
     }
   }
 
-  /// Registers a handle, and sends the tokens for its node: by value to the server and to the store
-  /// that made it, by reference to that one.
+  /// Registers a handle and sends the tokens for its node: the token by value to the server and to
+  /// the store that made it, the token by reference to that store only.
   func forge(
     _ attack: Attack, _ handle: KernelFileHandle, _ status: FileStatus, _ target: Target,
     _ how: String, parent: NodeID? = nil
@@ -55,14 +55,15 @@ extension Forger {
         handle, status: status, on: forger.filesystem, parent: parent
       ).node
     } catch StoreError.staleHandle {
-      // The store knows the file that has the inode, and has asked the kernel.
+      // The store knows the file that has the inode now, and the kernel said that the candidate is
+      // gone.
       tally.send(attack)
       tally.refuse(attack, .stale)
       return
     }
     let expected = Expected.atMost(Truth(handle, status.type))
     let reference = try forger.export.token(for: node, form: .reference)
-    // Not every handle can stand in a token.
+    // Not every handle fits in a token.
     let value = try? forger.export.token(for: node)
     send(reference, to: forger, attack, expected, "by reference: \(how)")
     for endpoint in [target.server, forger] {

@@ -1,16 +1,16 @@
 import HandleStore
 import SystemPackage
 
-/// Sends tokens to the gate and judges what comes back.
+/// Sends tokens to the gate and judges the answers.
 final class Forger {
   let tree: ForgeTree
   let stores: ForgeStores
   var dice: Dice
   var tally = Tally()
-  /// The files that were deleted, by their inodes' numbers.
+  /// The deleted files by inode number.
   var dead: [UInt64: Subject] = [:]
   private let isCold: Bool
-  /// Files that stay as they are.
+  /// The files that do not change during the run.
   let inside, outside: [TreeFile]
 
   init(_ tree: ForgeTree, _ stores: ForgeStores, seed: UInt64, isCold: Bool) throws {
@@ -25,16 +25,16 @@ final class Forger {
     }
   }
 
-  /// Makes the kernel forget names and inodes, where that is wanted.
+  /// Makes the kernel forget names and inodes, if the run asks for that.
   func forgetNames() throws {
     guard isCold else { return }
-    // Judging would bring the names back.
+    // Take the census first: judging an answer would load the names again.
     try tree.takeCensus()
     let file = try FileDescriptor.open(FilePath("/proc/sys/vm/drop_caches"), .writeOnly)
     try file.closeAfter { _ = try file.writeAll("2".utf8) }
   }
 
-  /// Sends a token to the gate of an export.
+  /// Sends a token to the gate of an export, and records the answer.
   ///
   /// - Parameter how: how the token was made.
   func send(
@@ -63,8 +63,8 @@ final class Forger {
     }
   }
 
-  /// What is wrong with a file that passed; `nil` where it is the one that the token was made for, and
-  /// is inside.
+  /// Returns what is wrong with a file that passed, or `nil` if it is inside and is the file that
+  /// the token was made for.
   private func wrong(_ file: DecodedFile, _ truth: Truth?, _ store: Store) throws -> String? {
     let handle = try KernelFileHandle(of: file.descriptor)
     let status = try FileStatus(of: file.descriptor)

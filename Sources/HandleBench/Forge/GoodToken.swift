@@ -14,12 +14,13 @@ struct GoodToken: CustomStringConvertible {
 }
 
 extension Forger {
-  /// The tokens of all files inside that stay, as a client is given them: name by name from the root.
+  /// Returns the tokens of all files inside that do not change. Looks the files up name by name
+  /// from the root, as a client does.
   func goodTokens(_ endpoint: Endpoint) throws -> [GoodToken] {
     try inside.flatMap { try goodTokens($0, endpoint) }
   }
 
-  /// The tokens of a file by value and by reference.
+  /// Returns the tokens of a file by value and by reference.
   func goodTokens(_ file: TreeFile, _ endpoint: Endpoint) throws -> [GoodToken] {
     let entry = try lookUp(file.path, endpoint)
     let reference = try endpoint.export.token(for: entry.node, form: .reference)
@@ -41,7 +42,7 @@ extension Forger {
     return entry
   }
 
-  /// Good tokens, so that it is seen that the gate opens at all.
+  /// Sends good tokens, to verify that the gate accepts genuine tokens at all.
   func sendGood(_ target: Target, _ good: [GoodToken], count: Int) {
     for _ in 0..<count {
       let one = dice.pick(good)

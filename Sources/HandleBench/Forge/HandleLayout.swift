@@ -1,7 +1,7 @@
 import HandleStore
 
-/// Where a handle has its inode's number and its generation (Docs/Format.md); of one that is not known
-/// here the generation is taken to be the last four bytes, as in most.
+/// The positions of the inode number and the generation in a handle (Docs/Format.md). In an unknown
+/// layout, takes the last four bytes for the generation, as in most layouts.
 struct HandleLayout {
   private let inode, generation: Range<Int>
 
@@ -21,14 +21,15 @@ struct HandleLayout {
     put(UInt64(value), generation, &bytes)
   }
 
-  /// One near the real one, or any.
+  /// Puts another generation into a handle: near the real one, or any.
   func changeGeneration(in bytes: inout [UInt8], _ dice: inout Dice) {
     let real = get(generation, bytes)
     let near = dice.next() % 2 == 0 ? dice.number(1...16) : dice.number(1...UInt64(UInt32.max))
     put(dice.next() % 2 == 0 ? real &+ near : real &- near, generation, &bytes)
   }
 
-  /// The number of another file, one near, a small one, or any; sometimes with generation 0.
+  /// Puts another inode number into a handle: that of another file, a near one, a small one, or
+  /// any. Sometimes also sets the generation to 0.
   func changeInode(in bytes: inout [UInt8], _ other: KernelFileHandle, _ dice: inout Dice) {
     let real = get(inode, bytes)
     let values = [
@@ -39,7 +40,8 @@ struct HandleLayout {
     if dice.next() % 2 == 0 { setGeneration(0, in: &bytes) }
   }
 
-  /// A handle that names another file's handle as that of the directory.
+  /// Returns a handle that names another file as its parent directory, or `nil` if the two handles
+  /// cannot be combined.
   func connected(
     _ type: HandleType, _ bytes: [UInt8], _ parent: KernelFileHandle
   ) -> (HandleType, [UInt8])? {

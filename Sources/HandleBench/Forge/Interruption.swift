@@ -2,7 +2,7 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Notices `SIGINT` and `SIGTERM`, so that a run ends in order and takes down what it made.
+/// Catches `SIGINT` and `SIGTERM`, so that a run ends in order and removes what it made.
 struct Interruption {
   private final class Flag: Sendable {
     let isSet = Atomic<Bool>(false)
@@ -23,7 +23,7 @@ struct Interruption {
     }
   }
 
-  /// - Throws: where the process was asked to end.
+  /// - Throws: ``BenchError`` if the process was asked to end.
   func check() throws {
     guard !flag.isSet.load(ordering: .relaxed) else {
       throw BenchError(description: "interrupted; what was made is removed")

@@ -1,13 +1,14 @@
 import HandleStore
 import SystemPackage
 
-/// A file that was made up: a handle that no kernel gave out, or that is said to be of another file.
+/// A made-up file: a handle that the kernel did not mint for the file, or a genuine handle with a
+/// wrong file type.
 struct MadeUp {
   let handle: KernelFileHandle
   let mode: UInt32
   let how: String
 
-  /// - Returns: `nil` where it cannot be made of this file.
+  /// - Returns: `nil` if the attack cannot be made with this file.
   init?(_ attack: Attack, of file: TreeFile, with other: TreeFile, _ dice: inout Dice) {
     let layout = HandleLayout(file.handle)
     var (type, bytes, mode) = (file.handle.type, file.handle.bytes, file.status.mode)
@@ -30,7 +31,8 @@ struct MadeUp {
       "\(handle) with mode 0o\(String(mode, radix: 8)), made up of \(file.path) (\(file.handle))"
   }
 
-  /// Types that the kernel knows, any of one byte, and more.
+  /// Returns a type that the kernel knows, any type of one byte, or a known type with higher bits
+  /// set.
   private static func type(_ dice: inout Dice) -> HandleType {
     let known: [HandleType] = [
       .inode32, .inode32Parent, .inode64, .inode64Parent, .btrfs, .btrfsParent, .btrfsParentRoot,

@@ -11,7 +11,7 @@ struct Subject {
 }
 
 extension Forger {
-  /// A new file, known to the server by a name in a directory.
+  /// Makes a new file, and lets the server look it up in a directory.
   func make(_ target: Target, _ directory: NodeID) throws -> Subject {
     let name = tree.newName()
     let path = tree.work.pushing(name)
@@ -21,7 +21,7 @@ extension Forger {
     return subject
   }
 
-  /// A file that is there.
+  /// Returns an existing file with its tokens.
   func subject(_ path: FilePath, _ target: Target, _ directory: NodeID) throws -> Subject {
     let file = try tree.file(path)
     let name = FilePath(root: nil, path.components.suffix(1))
@@ -30,14 +30,14 @@ extension Forger {
       truth: file.truth, inode: file.status.inode)
   }
 
-  /// Deletes a file. When its inode number comes back, it is asked for again.
+  /// Deletes a file, and remembers it until its inode number comes back.
   func delete(_ subject: Subject) throws {
     try tree.unlink(subject.path)
     refuse(subject, .deleted)
     dead[subject.inode] = subject
   }
 
-  /// A file may have the inode number of one that was deleted.
+  /// If a new file has the inode number of a deleted one, attacks with the deleted file's tokens.
   private func meetDead(_ new: Subject) throws {
     guard let old = dead.removeValue(forKey: new.inode) else { return }
     tally.reuses += 1
@@ -46,8 +46,8 @@ extension Forger {
     pass(new, "with the inode number of another")
   }
 
-  /// The handle of a deleted file as if its generation had been 0, which would open what has the number
-  /// now.
+  /// Sends the handle of a deleted file with generation 0. If it were accepted without a check, it
+  /// would open the file that has the inode number now.
   private func sendWithoutGeneration(_ old: Subject) throws {
     let real = old.truth.handle
     var bytes = real.bytes

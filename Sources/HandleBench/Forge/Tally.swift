@@ -1,40 +1,40 @@
 import HandleStore
 
-/// What came of the attacks of one kind.
+/// The results of the attacks of one kind.
 struct Outcome {
   var sent = 0
   var accepted = 0
-  /// Those that opened what they should not have.
+  /// The number of tokens that opened a file that they should not have opened.
   var acceptedWrongly = 0
   var refused: [GateRefusal: Int] = [:]
 }
 
-/// What is not as it must be: the first ones, to be looked at.
+/// A wrong answer of the gate, kept for the report.
 struct Finding {
   let attack: Attack
   let containment: Containment
   let token: Token
   /// How the token was made.
   let how: String
-  /// What came of it.
+  /// What was wrong with the answer.
   let what: String
 }
 
-/// What came of all of them.
+/// The results of all attacks.
 struct Tally {
-  /// Of each kind of attack.
+  /// The most findings to keep for each kind of attack.
   private static let kept = 5
 
   private(set) var outcomes: [Attack: Outcome] = [:]
   private(set) var sent = 0
-  /// Files that were opened and should not have been.
+  /// The number of tokens that opened a file that they should not have opened.
   var acceptedWrongly: Int { outcomes.values.reduce(0) { $0 + $1.acceptedWrongly } }
-  /// Good tokens that did not pass.
+  /// The number of good tokens that were refused.
   private(set) var refusedWrongly = 0
-  /// What was answered with an error that is no refusal.
+  /// The number of tokens that were answered with an error other than a refusal.
   private(set) var failed = 0
   private(set) var findings: [Finding] = []
-  /// How often an inode number came back.
+  /// The number of inode numbers that came back.
   var reuses = 0
 
   var isAsItMustBe: Bool {

@@ -1,9 +1,9 @@
 import HandleStore
 import SystemPackage
 
-/// For which file a token was made.
+/// The file that a token was made for.
 struct Truth {
-  /// The file's plain handle, as the kernel makes it of the open file.
+  /// The file's plain handle, as the kernel makes it from the open file.
   let handle: KernelFileHandle
   let type: FileType
 
@@ -14,8 +14,8 @@ struct Truth {
 }
 
 extension KernelFileHandle {
-  /// The handle without the directory in it: what comes first in a connectable one (`fs/libfs.c`,
-  /// `fs/xfs/xfs_export.c`, `fs/btrfs/export.c`).
+  /// The handle without the parent directory in it. A connectable handle begins with it
+  /// (`fs/libfs.c`, `fs/xfs/xfs_export.c`, `fs/btrfs/export.c`).
   var plainForm: KernelFileHandle {
     let (type, length): (HandleType, Int) =
       switch (type, length) {

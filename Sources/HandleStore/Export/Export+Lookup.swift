@@ -1,26 +1,26 @@
 public import SystemPackage
 
-/// By what a client names a file of an export.
+/// How a client names a file of an export.
 public enum FileReference: Hashable, Sendable {
   /// By its node; 1 is the root of the export.
   case node(NodeID)
   /// By its token.
   case token(Token)
-  /// By its node, and where that is stale or not there any more, by its token.
+  /// By its node, or by its token if the node is unknown or no longer leads to the file.
   case nodeOrToken(NodeID, Token)
 }
 
 /// A file that was looked up.
 public struct ExportEntry: Hashable, Sendable {
-  /// The token for it.
+  /// The file's token.
   public let token: Token
-  /// Its node, and whether it is new. A node that was replaced is to be invalidated with the client before
-  /// this is answered.
+  /// The file's node, and whether it is new. If it replaced another node, invalidate that node at
+  /// the client before you answer.
   public let registration: Registration
-  /// Its status.
+  /// The file's status.
   public let status: FileStatus
 
-  /// Its node.
+  /// The file's node.
   public var node: NodeID { registration.node }
 }
 
@@ -28,25 +28,27 @@ public struct ExportEntry: Hashable, Sendable {
 public struct OpenedEntry: Sendable {
   /// The file.
   public let entry: ExportEntry
-  /// The descriptor: the caller's to close.
+  /// The descriptor. The caller closes it.
   public let descriptor: FileDescriptor
   /// Whether this call created the file.
   public let wasCreated: Bool
 }
 
 extension Export {
-  /// Looks up a name in a directory, and registers what it finds.
+  /// Looks up a name in a directory, and registers the file that it finds.
   ///
   /// - Parameters:
-  ///   - name: one name. `.` is the file itself, of any type; `..` the directory above, and at the root
-  ///     the root. A symbolic link is not followed.
+  ///   - name: one name. `.` is the file itself, of any type; `..` is the directory above, and at
+  ///     the root the root. A symbolic link is not followed.
   ///   - parent: the directory.
-  ///   - form: how the token is to name the file.
-  ///   - pins: where to count one for the file's node, as ``Store/register(_:on:parent:pinnedBy:)`` does.
-  /// - Returns: `nil` where the directory has no such name.
-  /// - Throws: ``StoreError/refused(_:)`` where the directory does not pass the gate, or the file is not
-  ///   inside when it was found; ``StoreError/badName(_:)``; ``StoreError/mountPoint(_:)``;
-  ///   ``StoreError/tokenTooLong(_:limit:)``; what ``Store/register(_:on:parent:pinnedBy:)`` throws.
+  ///   - form: how the token names the file.
+  ///   - pins: where to count one pin of the file's node, as
+  ///     ``Store/register(_:on:parent:pinnedBy:)`` does.
+  /// - Returns: `nil` if the directory has no such name.
+  /// - Throws: ``StoreError/refused(_:)`` if the directory does not pass the gate, or if the file
+  ///   that was found is not inside; ``StoreError/badName(_:)``; ``StoreError/mountPoint(_:)``;
+  ///   ``StoreError/tokenTooLong(_:limit:)``; what ``Store/register(_:on:parent:pinnedBy:)``
+  ///   throws.
   /// - Complexity: that of ``decode(_:)`` and of registering.
   public func lookup(
     _ name: FilePath, in parent: FileReference,
@@ -62,7 +64,7 @@ extension Export {
     }
   }
 
-  /// Takes a client's name for a file and gives it its node, minted anew where it was dropped.
+  /// Finds the node of the file that a client names, and mints a new one if the node was dropped.
   ///
   /// - Throws: as ``lookup(_:in:form:pinnedBy:)``.
   public func lookup(
@@ -74,17 +76,20 @@ extension Export {
     }
   }
 
-  /// Looks a name up or creates a regular file of that name, opens and registers it, and says which: of
-  /// all that do so with one name at one time, exactly one is told that it created the file.
+  /// Opens a file by its name, or creates a regular file of that name, and registers it. Of all
+  /// callers that do so with the same name at the same time, exactly one is told that it created
+  /// the file.
   ///
   /// - Parameters:
   ///   - name: one name, not `.` or `..`.
   ///   - parent: the directory.
-  ///   - mode: how to open it.
-  ///   - permissions: of a new file, under the process's umask; its owner is the thread's user.
-  ///   - form: how the token is to name the file.
-  ///   - pins: where to count one for the file's node.
-  /// - Throws: as ``lookup(_:in:form:pinnedBy:)`` and ``open(_:_:)``; then nothing is pinned.
+  ///   - mode: how to open the file.
+  ///   - permissions: those of a new file, under the process's umask. Its owner is the thread's
+  ///     user.
+  ///   - form: how the token names the file.
+  ///   - pins: where to count one pin of the file's node.
+  /// - Throws: as ``lookup(_:in:form:pinnedBy:)`` and ``open(_:_:)``. On an error nothing is
+  ///   pinned.
   public func createOrOpen(
     _ name: FilePath, in parent: FileReference, _ mode: OpenMode, permissions: UInt32,
     form: TokenForm = .value(atMost: Token.maximumLength), pinnedBy pins: Pins? = nil
@@ -137,11 +142,11 @@ extension Export {
     }
   }
 
-  /// What a name, which is neither `.` nor `..`, leads to; `nil` where it is nothing.
+  /// Returns what a name leads to, or `nil` if it does not exist. The name is neither `.` nor `..`.
   private func find(_ name: FilePath, in directory: Admitted) throws -> Admitted? {
     let subtree = layers[directory.layer]
     let path = directory.file.descriptor
-    // What was found may lose the name at once: then look again what has it.
+    // The file that was found may lose the name at once. Then look up again what has the name.
     for _ in 0..<Self.looks {
       guard let file = try subtree.find(name, in: path) else { return nil }
       if try subtree.isInside(file, named: name, in: path) {
@@ -151,7 +156,8 @@ extension Export {
     throw GateRefusal.outside
   }
 
-  /// The directory above, at the root the root; of another file one in which it has a name.
+  /// Returns the directory above a directory, and at the root the root; for any other file, a
+  /// directory in which it has a name.
   private func above(_ file: Admitted) throws -> Admitted {
     let subtree = layers[file.layer]
     if subtree.isRoot(file.file.status) { return file }
@@ -167,7 +173,8 @@ extension Export {
     }
   }
 
-  /// The directory above one, if something is mounted on it: the root, or the one on record.
+  /// Returns the directory above one if something is mounted on it: it is the root, or the one on
+  /// record.
   private func covered(above file: Admitted) throws -> Admitted {
     let subtree = layers[file.layer]
     for candidate in [root, file.node?.parent].compactMap(\.self) {
@@ -189,7 +196,7 @@ extension Export {
 
   private static let looks = 8
 
-  /// A new file, opened; `nil` where the name is taken.
+  /// Creates a file and opens it. Returns `nil` if the name is taken.
   private func create(
     _ name: FilePath, in directory: Admitted, _ mode: OpenMode, _ permissions: UInt32
   ) throws -> Admitted? {
@@ -201,7 +208,8 @@ extension Export {
       guard let file = try subtree.find(name, in: path, flags: flags, mode: permissions) else {
         throw GateRefusal.stale  // The directory was removed.
       }
-      // It may have lost its name already; it had it in a directory that is inside.
+      // The new file may have lost its name already. Then it is enough that its directory is
+      // inside.
       let isInside =
         try subtree.isInside(file, named: name, in: path)
         || FullStatus(of: file.descriptor.descriptor).links == 0
@@ -213,7 +221,7 @@ extension Export {
     }
   }
 
-  /// The descriptor of a new file, as it was asked for.
+  /// Returns the descriptor of a new file, in the mode that was asked for.
   private func finish(_ new: Admitted, _ mode: OpenMode) throws -> FileDescriptor {
     let descriptor = new.file.descriptor
     guard mode == .path else { return descriptor.release() }
@@ -226,7 +234,7 @@ extension Export {
     }
   }
 
-  /// Registers a file; of one that was copied up, what is answered is its copy.
+  /// Registers a file. If it was copied up, answers with the copy.
   private func register(
     _ found: Admitted, _ directory: Admitted?, _ form: TokenForm, _ pins: Pins?
   ) throws -> (entry: ExportEntry, file: Admitted) {
@@ -248,7 +256,7 @@ extension Export {
     }
   }
 
-  /// Opens a file that was pinned; where that fails, it is not pinned any more.
+  /// Opens a file that was just pinned. If that fails, takes back the pin.
   private func unpinning(
     _ entry: ExportEntry, _ pins: Pins?, _ open: () throws -> FileDescriptor
   ) throws -> FileDescriptor {

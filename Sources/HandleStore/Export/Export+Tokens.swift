@@ -2,38 +2,39 @@ public import SystemPackage
 
 /// How a token names its file.
 public enum TokenForm: Hashable, Sendable {
-  /// By its handle, in at most so many bytes: it is good after the store was lost, and on another server
-  /// that has the keys. Where there is room for it in ``Token/nfs3Length`` bytes, the token names the
-  /// file's directory too, so that it is found again after the kernel forgot its name.
+  /// By its handle, in at most that many bytes. Such a token stays good after the store was lost,
+  /// and on another server that has the keys. If there is room within ``Token/nfs3Length`` bytes,
+  /// it names the file's directory too, so that the file is found again after the kernel forgot its
+  /// name.
   case value(atMost: Int)
-  /// By its node in 32 bytes: it is good as long as this store has the node.
+  /// By its node, in 32 bytes. Such a token is good as long as this store has the node.
   case reference
 }
 
-/// A token that passed, and its file.
+/// A token that passed the gate, and its file.
 public struct DecodedFile: Sendable {
-  /// The file, opened as a path (`O_PATH`): the caller's to close.
+  /// The file, opened as a path (`O_PATH`). The caller closes the descriptor.
   public let descriptor: FileDescriptor
   /// A handle of the file, connectable or not.
   public let handle: KernelFileHandle
   /// The file's status.
   public let status: FileStatus
-  /// The layer that it is in, 0 for the upper one.
+  /// The layer that the file is in; 0 is the upper one.
   public let layer: Int
-  /// Its node, where the store has it by the token's number; ``Export/lookup(_:form:pinnedBy:)`` finds or makes it
-  /// else.
+  /// The file's node, or `nil` if the store has none; then ``Export/lookup(_:form:pinnedBy:)``
+  /// mints one.
   public let node: NodeID?
 }
 
 extension Export {
-  /// The token for a node's file. The file is not looked at: the gate does that when the token comes
-  /// back.
+  /// Returns a token for a node's file. Does not look at the file: the gate does that when the
+  /// token comes back.
   ///
   /// - Parameters:
   ///   - node: a node on one of the export's filesystems; 1 is the root.
-  ///   - form: how the token is to name the file.
+  ///   - form: how the token names the file.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``,
-  ///   ``StoreError/tokenTooLong(_:limit:)``, ``StoreError/refused(_:)`` where the node is on no
+  ///   ``StoreError/tokenTooLong(_:limit:)``, ``StoreError/refused(_:)`` if the node is on no
   ///   filesystem of the export, or its handle has a type that no filesystem makes;
   ///   ``StoreError/unusableKeys(path:reason:)``.
   /// - Complexity: that of ``Store/node(_:)`` for the file and for its directory.
@@ -60,7 +61,7 @@ extension Export {
     return fields.signed(secret, store: store.number)
   }
 
-  /// The handle for a token of at most so many bytes.
+  /// Returns the handle for a token of at most `limit` bytes.
   private func handle(
     _ node: Node, _ magic: FilesystemMagic, _ limit: Int
   ) throws -> KernelFileHandle {
@@ -77,13 +78,14 @@ extension Export {
     return connected
   }
 
-  /// Takes a token from a client: all checks of the gate.
+  /// Checks a client's token at the gate, and opens its file.
   ///
   /// - Parameter token: what the client sent.
   /// - Throws: ``StoreError/refused(_:)`` with the check that refused it,
   ///   ``StoreError/unusableKeys(path:reason:)``, ``StoreError/tooManyOpenFiles``,
-  ///   ``StoreError/notPermitted(_:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
-  /// - Complexity: a few system calls; where the file has to be found by its name, O(entries of its
+  ///   ``StoreError/notPermitted(_:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
+  ///   ``StoreError/forked``.
+  /// - Complexity: a few system calls; if the file has to be found by its name, O(entries of its
   ///   directory + depth).
   public func decode(_ token: Token) throws(StoreError) -> DecodedFile {
     try gated {
@@ -100,11 +102,11 @@ extension Export {
   ///
   /// - Parameters:
   ///   - file: what the client sent.
-  ///   - mode: how to open it. Other files than regular ones and directories are opened only as
+  ///   - mode: how to open it. Only regular files and directories can be opened in other modes than
   ///     ``OpenMode/path``.
-  /// - Returns: a descriptor, which is the caller's to close.
+  /// - Returns: a descriptor, which the caller closes.
   /// - Throws: what ``decode(_:)`` throws, ``StoreError/notOpenableHandle(_:_:)``,
-  ///   ``StoreError/readOnlyExport(_:)``, ``StoreError/system(_:_:)`` with what `open(2)` gave.
+  ///   ``StoreError/readOnlyExport(_:)``, ``StoreError/system(_:_:)`` with the error of `open(2)`.
   /// - Complexity: that of ``decode(_:)`` and a system call.
   public func open(_ file: FileReference, _ mode: OpenMode) throws(StoreError) -> FileDescriptor {
     try gated {
@@ -113,7 +115,7 @@ extension Export {
     }
   }
 
-  /// A file that passed, opened as a path, opened as it is wanted.
+  /// Opens a file that passed the gate, and that is open as a path, in the mode that was asked for.
   func reopen(
     _ file: SubtreeFile, _ mode: OpenMode, in subtree: Subtree
   ) throws -> FileDescriptor {

@@ -1,11 +1,11 @@
 internal import Synchronization
 public import SystemPackage
 
-/// A subtree that clients may reach, by tokens that they are given.
+/// A subtree that clients may reach by the tokens that they are given.
 ///
-/// What a client sends is opened only if it is one of the server's tokens, unchanged, for a file that
-/// is still the one that the token was made for and that is in the subtree at that moment. All calls may
-/// be made from any thread. An export keeps its filesystems busy until it is let go.
+/// The export opens what a client sent only if it is one of the server's tokens, unchanged, for a
+/// file that is still the one for which the token was made and that is in the subtree at that
+/// moment. Any thread may make any call. An export keeps its filesystems busy until it is released.
 ///
 /// ```swift
 /// let export = try store.addExport("home", roots: [directory])
@@ -14,17 +14,21 @@ public import SystemPackage
 /// let descriptor = try export.open(.token(entry.token), .readOnly)
 /// ```
 public final class Export: Sendable {
-  /// Its record in the store.
+  /// The export's record in the store.
   public let record: ExportRecord
-  /// The node of its root directory, of the upper layer where it has several: the same after a restart.
+  /// The node of the export's root directory; with several layers, of the upper one. It is the same
+  /// after a restart.
   public let root: NodeID
-  /// How the files of each layer are kept in it.
+  /// How the export checks that the files of each layer are inside.
   public var containments: [Containment] { layers.map(\.containment) }
 
   let store: Store
   let layers: [Subtree]
 
-  /// - Parameter root: held by the caller, for the export, which lets go of it.
+  /// Creates an open export.
+  ///
+  /// - Parameter root: a node that the caller holds for the export (``Holds/keep(root:)``). The
+  ///   export lets go of it in `deinit`.
   init(_ record: ExportRecord, _ layers: [Subtree], root: NodeID, in store: Store) {
     self.record = record
     self.layers = layers
@@ -34,14 +38,14 @@ public final class Export: Sendable {
 
   deinit { store.holds.letGo(root: root) }
 
-  /// The layer on a filesystem.
+  /// Returns the layer on a filesystem, or `nil` if there is none.
   func layer(on filesystem: FilesystemID) -> Int? {
     layers.firstIndex { $0.filesystem == filesystem }
   }
 }
 
 extension Store {
-  /// The exports of the store, in the order in which they were added.
+  /// Returns the exports of the store, in the order in which they were added.
   ///
   /// - Throws: ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
   ///   ``StoreError/system(_:_:)``.
@@ -49,17 +53,21 @@ extension Store {
     try guarded { try ExportCatalog(in: directory, of: number).exports }
   }
 
-  /// Adds an export and opens it; the filesystems of its roots are attached.
+  /// Adds an export and opens it. Attaches the filesystems of its roots.
   ///
   /// - Parameters:
-  ///   - name: 1 to 255 bytes, without a newline or a blank in front, not the name of another export.
-  ///   - roots: an open directory, which stays the caller's; of a layered export the upper one first,
-  ///     each on a filesystem of its own. Exports may lie in each other.
-  ///   - isReadOnly: whether nothing in it is opened for writing or created.
-  ///   - containment: how files are kept in it; `nil` for the cheapest way that is exact and can be had.
-  ///   - id: the export's number on other servers that share its tokens; `nil` for a random one.
+  ///   - name: 1 to 255 bytes, without a line feed, carriage return or zero byte, not starting with
+  ///     a blank, and not the name of another export.
+  ///   - roots: 1 to 16 open directories, which stay the caller's, each on a filesystem of its own;
+  ///     in a layered export the upper one first. Exports may contain each other.
+  ///   - isReadOnly: whether the export refuses to open for writing and to create.
+  ///   - containment: how to check that files are inside; `nil` for the cheapest exact way that is
+  ///     available.
+  ///   - id: the export's number on other servers that share its tokens, not 0; `nil` for a random
+  ///     one.
   /// - Throws: ``StoreError/badExport(_:)``, ``StoreError/readOnly``, what ``attach(_:)`` and
-  ///   ``register(_:on:parent:pinnedBy:)`` throw, ``StoreError/exposedKeys(path:)``,
+  ///   ``register(_:on:parent:pinnedBy:)`` throw, ``StoreError/unavailable(_:)`` if the containment
+  ///   is not available here, ``StoreError/diskFull(path:)``, ``StoreError/exposedKeys(path:)``,
   ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``.
   /// - Complexity: O(mounts + exports)
   public func addExport(
@@ -96,7 +104,7 @@ extension Store {
     }
   }
 
-  /// Clients would read the keys.
+  /// Throws if the store is in the export: clients could read its keys.
   private func requireOutside(_ export: Export) throws {
     let held = try directory.held()
     for layer in export.layers where try layer.leadsToRoot(held) {
@@ -118,8 +126,8 @@ extension Store {
   /// ``attachMounted()``).
   ///
   /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/notAttached(_:)``,
-  ///   ``StoreError/staleHandle(_:)`` where its root was removed,
-  ///   ``StoreError/unavailable(_:)`` where its containment cannot be had here, ``StoreError/damagedFile(path:_:)``,
+  ///   ``StoreError/staleHandle(_:)`` if its root was removed, ``StoreError/unavailable(_:)`` if
+  ///   its containment is not available here, ``StoreError/damagedFile(path:_:)``,
   ///   ``StoreError/foreignFile(path:remedy:)``, ``StoreError/exposedKeys(path:)``.
   /// - Complexity: O(exports)
   public func openExport(_ name: String) throws(StoreError) -> Export {
@@ -133,11 +141,12 @@ extension Store {
     }
   }
 
-  /// Takes an export out of the store. Its nodes stay; its tokens are refused by every export that is
-  /// opened from then on.
+  /// Removes an export from the store. Its nodes stay. Exports that are opened later refuse its
+  /// tokens, unless one was added with the same number.
   ///
-  /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/readOnly``, ``StoreError/diskFull(path:)``,
-  ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``.
+  /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/readOnly``,
+  ///   ``StoreError/diskFull(path:)``, ``StoreError/damagedFile(path:_:)``,
+  ///   ``StoreError/foreignFile(path:remedy:)``.
   public func removeExport(_ name: String) throws(StoreError) {
     try guarded {
       _ = try changing()
@@ -158,7 +167,8 @@ extension Store {
     return Export(record, layers, root: try heldRoot(of: layers[0]), in: self)
   }
 
-  /// The node of a root directory, which is not dropped as long as the export is open.
+  /// Returns the node of a root directory, and holds it: it is not dropped as long as the export is
+  /// open.
   private func heldRoot(of layer: Subtree) throws -> NodeID {
     while true {
       let moment = holds.moment
@@ -189,7 +199,7 @@ extension Store {
 }
 
 extension Subtree {
-  /// The node of the root directory.
+  /// Returns the node of the root directory. Registers the root if the store is open for writing.
   fileprivate func rootNode(in store: Store) throws -> NodeID {
     let status = try FileStatus(of: root.descriptor)
     guard store.writer != nil else {

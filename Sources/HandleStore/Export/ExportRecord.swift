@@ -1,14 +1,15 @@
 internal import SystemPackage
 
-/// The number of an export, random and for ever: it stands in each of its tokens.
+/// The number of an export, which each of its tokens carries. It never changes; it is random unless
+/// the caller chose it.
 public struct ExportID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
-  /// The number; 0 is none.
+  /// The number. No export has 0.
   public let rawValue: UInt32
 
-  /// The id of a number.
+  /// Creates the id with a number.
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  /// The id of eight hexadecimal digits.
+  /// Reads an id from eight hexadecimal digits.
   init?(digits: Substring) {
     guard let bytes = Hexadecimal.bytes(digits), bytes.count == 4 else { return nil }
     rawValue = bytes.reduce(0) { $0 << 8 | UInt32($1) }
@@ -21,25 +22,25 @@ public struct ExportID: RawRepresentable, Hashable, Sendable, CustomStringConver
   }
 }
 
-/// An export as the store knows it.
+/// What the store knows of an export.
 public struct ExportRecord: Hashable, Sendable {
-  /// A subtree of an export: in an export of several, the first is the upper one.
+  /// A subtree of an export. If an export has several, the first is the upper one.
   public struct Layer: Hashable, Sendable {
-    /// The filesystem that it is on.
+    /// The filesystem that the subtree is on.
     public let filesystem: FilesystemID
-    /// The handle of its root directory.
+    /// The handle of the subtree's root directory.
     public let root: KernelFileHandle
   }
 
-  /// Its name, of 1 to 255 bytes.
+  /// The export's name, of 1 to 255 bytes.
   public let name: String
-  /// Its number.
+  /// The export's number.
   public let id: ExportID
-  /// Whether nothing in it is opened for writing or created.
+  /// Whether the export refuses to open for writing and to create.
   public let isReadOnly: Bool
-  /// How files are kept in it; `nil` for the cheapest way that is exact and can be had.
+  /// How to check that files are inside; `nil` for the cheapest exact way that is available.
   public let containment: Containment?
-  /// Its subtrees, at least one.
+  /// The export's subtrees, at least one.
   public let layers: [Layer]
 }
 
@@ -51,7 +52,7 @@ struct ExportCatalog {
   private let store: UInt64
   var exports: [ExportRecord] = []
 
-  /// The catalog of a store; an empty one if the store has none.
+  /// Reads the catalog of a store. It is empty if the store has none.
   ///
   /// - Parameter store: the store's number.
   init(in directory: OpenDirectory, of store: UInt64) throws(StoreError) {
@@ -96,7 +97,8 @@ struct ExportCatalog {
     return SmallFile.sealed(body)
   }
 
-  /// By bytes: a blank before a combining character is no blank to a `Character`.
+  /// Parses bytes and not characters: if a combining character follows a blank, both are one
+  /// `Character`.
   private static func parse(_ text: String) -> (store: UInt64, exports: [ExportRecord])? {
     guard let body = SmallFile.unsealed(text) else { return nil }
     let lines = body.utf8.split(separator: UInt8(ascii: "\n"))
@@ -116,7 +118,8 @@ struct ExportCatalog {
     return exports.contains { $0.layers.isEmpty } ? nil : (store, exports)
   }
 
-  /// Up to so many words of a line; the last one goes to its end.
+  /// Splits a line into `count` words, of which the last runs to the end of the line. Returns `nil`
+  /// if there are fewer.
   private static func words(_ line: Substring.UTF8View, _ count: Int) -> [String]? {
     let words = line.split(separator: UInt8(ascii: " "), maxSplits: count - 1)
     return words.count == count ? words.map { String(Substring($0)) } : nil
@@ -148,12 +151,12 @@ extension ExportRecord {
       name: name, id: id, isReadOnly: isReadOnly, containment: containment, layers: layers)
   }
 
-  /// Whether a name can be that of an export.
+  /// Returns whether an export can have a name.
   static func isValid(name: String) -> Bool {
     (1...255).contains(name.utf8.count) && name.utf8.first != UInt8(ascii: " ")
       && !name.utf8.contains { [0, 10, 13].contains($0) }
   }
 
-  /// Whether it has a name, byte for byte.
+  /// Returns whether the export has a name, byte for byte.
   func isNamed(_ name: String) -> Bool { self.name.utf8.elementsEqual(name.utf8) }
 }

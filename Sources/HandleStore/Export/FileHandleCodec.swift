@@ -1,14 +1,15 @@
-/// The largest file handle that one side of a FUSE connection takes, as it is told to the other side when
-/// they begin (`LOOKUP_HANDLE`): a version and a number of bytes.
+/// The largest file handle that one side of a FUSE connection accepts: a version and a number of
+/// bytes.
 ///
-/// Both sides tell theirs, and both go by ``agreed(with:)``.
+/// Each side tells the other its limit when the connection begins (`LOOKUP_HANDLE`), and both keep
+/// to ``agreed(with:)``.
 public struct HandleLimit: Hashable, Sendable {
-  /// The version of the layout of handles; there is 1.
+  /// The version of the layout of handles. The only one is 1.
   public let version: UInt16
   /// The most bytes of a handle; 0 for no handles at all.
   public let size: UInt16
 
-  /// What a side takes.
+  /// Creates the limit of one side.
   public init(version: UInt16 = 1, size: UInt16) {
     self.version = version
     self.size = size
@@ -16,10 +17,11 @@ public struct HandleLimit: Hashable, Sendable {
 
   /// No handles.
   public static let off = HandleLimit(size: 0)
-  /// The most that a token needs.
+  /// The limit that fits every token.
   public static let largest = HandleLimit(size: UInt16(Token.maximumLength))
 
-  /// What both sides take: the lower version, and the smaller size.
+  /// Returns the limit that both sides accept: the lower version and the smaller size, or ``off``
+  /// if a token by reference does not fit.
   public func agreed(with other: HandleLimit) -> HandleLimit {
     let size = min(size, other.size)
     let version = min(version, other.version)
@@ -27,22 +29,23 @@ public struct HandleLimit: Hashable, Sendable {
     return HandleLimit(version: version, size: size)
   }
 
-  /// The limit of 32 bits: the version in the upper half, as it goes over the wire.
+  /// The limit as it goes over the wire: 32 bits, with the version in the upper half.
   public var rawValue: UInt32 { UInt32(version) << 16 | UInt32(size) }
 
-  /// The limit of 32 bits from the wire.
+  /// Reads a limit of 32 bits from the wire.
   public init(rawValue: UInt32) {
     self.init(version: UInt16(rawValue >> 16), size: UInt16(truncatingIfNeeded: rawValue))
   }
 }
 
 extension Export {
-  /// The token for a node that both sides take: by value where it fits, else by reference.
+  /// Returns a token for a node that both sides accept: by value if it fits, otherwise by
+  /// reference.
   ///
   /// - Parameters:
   ///   - node: as for ``token(for:form:)``.
-  ///   - limit: what was agreed.
-  /// - Returns: `nil` where no handles were agreed on.
+  ///   - limit: the limit that the two sides agreed on.
+  /// - Returns: `nil` if they agreed on no handles.
   /// - Throws: as ``token(for:form:)``.
   public func token(for node: NodeID, within limit: HandleLimit) throws(StoreError) -> Token? {
     guard limit.size >= Token.referenceLength else { return nil }
@@ -54,24 +57,24 @@ extension Export {
   }
 }
 
-/// A token as `struct fuse_file_handle` on the wire of FUSE: like `struct file_handle`
-/// (`open_by_handle_at(2)`), the number of bytes and the type in 32 bits each, in the order of the host,
-/// and the bytes.
+/// Encodes a token as `struct fuse_file_handle` on the wire of FUSE. Like `struct file_handle`
+/// (`open_by_handle_at(2)`), it has the number of bytes and the type, in 32 bits each and in the
+/// host's byte order (little-endian), and then the bytes.
 public struct FileHandleCodec: Sendable {
-  /// The type that says: a token of this library.
+  /// The handle type of a token of this library.
   public static let tokenType: UInt32 = 0x48
-  /// The bytes before those of the handle.
+  /// How many bytes come before those of the handle.
   public static let headerLength = 8
 
-  /// What was agreed.
+  /// The limit that the two sides agreed on.
   public let limit: HandleLimit
 
-  /// A codec for what was agreed.
+  /// Creates a codec for the limit that the two sides agreed on.
   public init(limit: HandleLimit) { self.limit = limit }
 
-  /// The token with its header.
+  /// Returns the token with its header.
   ///
-  /// - Throws: ``StoreError/tokenTooLong(_:limit:)``; it is never cut.
+  /// - Throws: ``StoreError/tokenTooLong(_:limit:)``. A token is never cut.
   public func encode(_ token: Token) throws(StoreError) -> [UInt8] {
     guard token.bytes.count <= Int(limit.size) else {
       throw .tokenTooLong(token.bytes.count, limit: Int(limit.size))
@@ -79,9 +82,11 @@ public struct FileHandleCodec: Sendable {
     return Self.word(UInt32(token.bytes.count)) + Self.word(Self.tokenType) + token.bytes
   }
 
-  /// The token at the beginning of some bytes, and how many it took; it may be followed by others.
+  /// Returns the token at the beginning of some bytes, and how many of them it takes with its
+  /// header. Other data may follow it.
   ///
-  /// - Throws: ``StoreError/refused(_:)`` with ``GateRefusal/length`` or ``GateRefusal/handleType``.
+  /// - Throws: ``StoreError/refused(_:)`` with ``GateRefusal/length`` or
+  ///   ``GateRefusal/handleType``.
   public func decode(_ bytes: some Collection<UInt8>) throws(StoreError) -> (Token, length: Int) {
     let head = Array(bytes.prefix(Self.headerLength))
     guard head.count == Self.headerLength else { throw .refused(.length) }

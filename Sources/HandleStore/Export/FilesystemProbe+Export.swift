@@ -2,7 +2,7 @@ public import SystemPackage
 
 /// What an export of the directory could do.
 extension FilesystemProbe {
-  /// The ways to keep files in an export of a directory that can be had with it, as this user and on this
+  /// Returns the containments that an export of a directory can have, for this user and on this
   /// kernel.
   ///
   /// - Parameter directory: the directory, opened for reading.
@@ -19,8 +19,9 @@ extension FilesystemProbe {
     }
   }
 
-  /// The length in bytes of a token by value for a file like the directory; `nil` where there are no
-  /// handles, or ones that fit into no token. A token by reference has ``Token/referenceLength`` bytes.
+  /// The length in bytes of a token by value for a file like the directory; `nil` if it has no
+  /// handle, or one that does not fit into a token. A token by reference has
+  /// ``Token/referenceLength`` bytes.
   public var tokenLength: Int? {
     guard let handle = try? handle.get(), handle.length <= TokenFields.longestHandle else {
       return nil
@@ -28,7 +29,8 @@ extension FilesystemProbe {
     return TokenFields.length(handle: handle.length)
   }
 
-  /// The versions of NFS into whose file handles such a token fits: 64 bytes in version 3, 128 in 4.
+  /// The versions of NFS whose file handles have room for such a token: 64 bytes in version 3, 128
+  /// in version 4.
   public var nfsVersions: [Int] {
     guard let length = tokenLength else { return [] }
     return length <= Token.nfs3Length ? [3, 4] : [4]

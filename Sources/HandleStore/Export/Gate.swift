@@ -1,17 +1,17 @@
 internal import SystemPackage
 
-/// The gate: the one way to a file by what a client sent. Each step refuses with a case of
+/// The gate: the only way from what a client sent to a file. Each step refuses with a case of
 /// ``GateRefusal``, which is counted.
 extension Export {
-  /// A file that passed.
+  /// A file that passed the gate.
   struct Admitted {
     let file: SubtreeFile
     let layer: Int
-    /// The file's node as far as the store has it.
+    /// The file's node, if known.
     let node: Node?
   }
 
-  /// Who is asked for: a file with what is known of it.
+  /// The file that a request names, and what is known of it.
   private struct Claim {
     let handle: KernelFileHandle
     let type: FileType
@@ -19,7 +19,7 @@ extension Export {
     let node: Node?
   }
 
-  /// Runs what a client asked for; what the gate refuses is counted.
+  /// Runs a client's request, and counts it if the gate refuses it.
   func gated<R>(_ body: () throws -> R) throws(StoreError) -> R {
     try store.guarded {
       do {
@@ -46,7 +46,7 @@ extension Export {
     return try admit(claim(fields))
   }
 
-  /// A node that a client named, or that a token is to be made for.
+  /// Admits a node that a client named, or for which a token is to be made.
   func admit(_ id: NodeID) throws -> Admitted {
     guard let node = try store.find(id == .root ? root : id) else {
       throw GateRefusal.unknownNode
@@ -62,8 +62,9 @@ extension Export {
     }
     let layer = Int(fields.layer)
     let subtree = layers[layer]
-    // Of another store's token the number is another file's here, and a node that was dropped has
-    // another one by now; a file that was copied up is not on the token's layer any more.
+    // Use the token's node only if it is the file's. The number in a token of another store belongs
+    // to a different file here; a file whose node was dropped has another node by now; and a file
+    // that was copied up is no longer on the token's layer.
     let named = node.flatMap {
       $0.filesystem == subtree.filesystem
         && $0.handle.isOfSameFile(as: handle, on: subtree.magic) ? $0 : nil
@@ -97,7 +98,7 @@ extension Export {
       guard let node = claim.node, let now = try store.foundStale(node) else { throw refusal }
       return try admit(self.claim(now))
     }
-    // Somebody has it open, or it has no name yet; it may get one.
+    // No name: the file was unlinked while open, or has not got a name yet.
     guard file.status.links > 0 else { throw GateRefusal.stale }
     guard file.type == claim.type else { throw GateRefusal.fileType }
     let inside = try subtree.requireInside(file) { try parents(claim) }

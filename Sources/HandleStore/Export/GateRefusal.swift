@@ -1,31 +1,32 @@
-/// Why the gate of an export refused what a client sent, in the order in which it looks.
+/// Why the gate of an export refused what a client sent. The cases are in the order of the checks.
 public enum GateRefusal: Int, Error, CaseIterable, Hashable, Sendable {
-  /// It has not the length of a token, or not that of the handle in it.
+  /// Its length is not that of a token, or not the length that the header of its file handle
+  /// states.
   case length
   /// Its handle has a type that no filesystem makes.
   case handleType
-  /// It has another version than this library knows.
+  /// This library does not know its version.
   case version
-  /// It was signed under a key that is not here, or not any more.
+  /// This server does not have the key that signed it, or no longer has it.
   case key
-  /// It was not signed under that key: forged, cut or changed.
+  /// That key did not sign it: it was forged, cut or changed.
   case signature
-  /// It is for another export, or for a layer that this one does not have.
+  /// It is for another export, or for a layer that this export does not have.
   case export
-  /// The node by which it names its file is not here: it was dropped, or never was.
+  /// The store does not have the node that names its file: the node was dropped, or never existed.
   case unknownNode
-  /// The file is gone (`ESTALE`), or has no name any more.
+  /// The file is gone (`ESTALE`), or no longer has a name.
   case stale
-  /// Its inode belongs to another file now, and the kernel would have opened that.
+  /// Its inode belongs to another file now, and the kernel would have opened that file.
   case replaced
-  /// The file is of another type than it was.
+  /// The file has another type than the one in the token or on record.
   case fileType
-  /// The file is not in the export, or has no name there that is known.
+  /// The file is not in the export, or has no known name there.
   case outside
 }
 
 extension GateRefusal {
-  /// The case's name, which stays as it is: for counters, logs and programs.
+  /// The case's name, which never changes: for counters, logs and programs.
   ///
   /// - Complexity: O(1). Any thread.
   public var name: String {

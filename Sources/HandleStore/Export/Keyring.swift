@@ -1,45 +1,46 @@
 public import SystemPackage
 
-/// The keys under which a store's tokens are signed: one signs, and all are good for checking.
+/// The keys of a store's tokens: one of them signs new tokens, and all of them are good for
+/// checking.
 ///
-/// They stand in the file `keys` of the store's directory, which only its owner may read
-/// (Docs/Format.md). Several servers of one export share their keys
-/// (``share(from:withStoreAt:)``); a file that was copied from another store is refused.
+/// They are in the file `keys` in the store's directory, which only its owner may read
+/// (Docs/Format.md). Servers of one export can share their keys (``share(from:withStoreAt:)``). A
+/// store refuses a file that was copied from another store.
 public struct Keyring: Sendable {
-  /// The ids of all keys, in the order in which they came.
+  /// The ids of all keys, in the order in which they were added.
   public var ids: [UInt8] { keys.map(\.id) }
   /// The id of the key that signs.
   public private(set) var signer: UInt8
 
   private var keys: [(id: UInt8, key: AuthenticationKey)]
-  /// The number of the store that they are of.
+  /// The number of the store that the keys belong to.
   private var store: UInt64
 
-  /// The most keys: a token names its key in a byte.
+  /// The most keys that a ring can have: a token names its key in a byte.
   public static let maximumCount = 256
 
-  /// A ring with one new key.
+  /// Creates a ring with one new key.
   private init(of store: UInt64) {
     self.store = store
     keys = [(1, .random())]
     signer = 1
   }
 
-  /// The key of an id, or `nil` where there is none.
+  /// Returns the key with an id, or `nil` if there is none.
   func key(_ id: UInt8) -> AuthenticationKey? { keys.first { $0.id == id }?.key }
 
   var signing: AuthenticationKey { key(signer) ?? keys[0].key }
 
-  /// Makes a new key, which signs from now on.
+  /// Adds a new key, which signs from now on.
   ///
-  /// - Parameter keep: how many of the older keys stay good for checking, the newest of them; tokens that
-  ///   were signed under the others are refused from now on.
+  /// - Parameter keep: how many of the older keys stay good for checking, the newest ones. Tokens
+  ///   signed under the others are refused from now on.
   mutating func rotate(keeping keep: Int) {
     keys = keys.suffix(max(0, min(keep, Self.maximumCount - 1)))
     signer = add()
   }
 
-  /// Makes a new key, which does not sign yet; returns its id.
+  /// Adds a new key, which does not sign yet, and returns its id.
   @discardableResult
   private mutating func add() -> UInt8 {
     var id = (keys.last?.id ?? signer) &+ 1
@@ -55,7 +56,7 @@ extension Keyring {
   private static let name: FilePath.Component = "keys"
   private static let formatVersion = 1
 
-  /// The ring in a store's directory, or `nil` if there is none yet.
+  /// Returns the ring in a store's directory, or `nil` if there is none yet.
   ///
   /// - Parameter store: the store's number.
   static func read(in directory: OpenDirectory, of store: UInt64) throws(StoreError) -> Keyring? {
@@ -69,7 +70,7 @@ extension Keyring {
     return ring
   }
 
-  /// The ring in a file, of whatever store that is.
+  /// Returns the ring in a file, whatever store it belongs to.
   private static func read(
     _ name: FilePath.Component, in directory: OpenDirectory
   ) throws(StoreError) -> Keyring? {
@@ -92,7 +93,8 @@ extension Keyring {
     return ring
   }
 
-  /// The number of the store that the keys in a directory are of, if they can be read.
+  /// Returns the number of the store that the keys in a directory belong to, or `nil` if they
+  /// cannot be read.
   static func store(in directory: OpenDirectory) -> UInt64? {
     (try? read(name, in: directory))??.store
   }
@@ -132,12 +134,12 @@ extension Keyring {
   }
 }
 
-// MARK: Of a store
+// MARK: The keys of a store
 
 extension Keyring {
-  /// The keys of a store, which a server may have open meanwhile.
+  /// Reads the keys of a store. A server may have the store open.
   ///
-  /// - Returns: `nil` where the store has none yet: the first export makes one.
+  /// - Returns: `nil` if the store has no keys yet: the first export makes one.
   /// - Throws: ``StoreError/noStore(path:)``, ``StoreError/exposedKeys(path:)``,
   ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
   ///   ``StoreError/system(_:_:)``.
@@ -147,12 +149,12 @@ extension Keyring {
     self = ring
   }
 
-  /// Gives a store a new key that signs. A server that has the store open takes it up within a
-  /// second of its next use of a token, or by ``Store/reloadKeys()`` at once.
+  /// Gives a store a new key, which signs from now on. A server that has the store open uses it
+  /// within a second of its next use of a token, or at once with ``Store/reloadKeys()``.
   ///
   /// - Parameters:
   ///   - path: the store's directory.
-  ///   - keep: how many of the older keys stay good for checking; tokens that were signed under the others
+  ///   - keep: how many of the older keys stay good for checking. Tokens signed under the others
   ///     are refused from now on.
   /// - Throws: what ``init(ofStoreAt:)`` throws, and ``StoreError/diskFull(path:)``.
   @discardableResult
@@ -165,8 +167,9 @@ extension Keyring {
     }
   }
 
-  /// Gives a store a new key that does not sign yet: so that servers which share their keys can all have
-  /// it (``share(from:withStoreAt:)``) before one of them signs under it (``sign(under:ofStoreAt:)``).
+  /// Gives a store a new key that does not sign yet. So servers that share their keys can all get
+  /// the key (``share(from:withStoreAt:)``) before one of them signs under it
+  /// (``sign(under:ofStoreAt:)``).
   ///
   /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws.
   @discardableResult
@@ -180,7 +183,7 @@ extension Keyring {
     }
   }
 
-  /// Lets one of a store's keys sign from now on.
+  /// Makes one of a store's keys the one that signs from now on.
   ///
   /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws, and ``StoreError/noKey(_:path:)``.
   @discardableResult
@@ -191,14 +194,15 @@ extension Keyring {
     return try changing(path) { ring, _ in if ring?.key(id) != nil { ring?.signer = id } }
   }
 
-  /// Gives a store the keys of another one, so that each takes the tokens by value that the other
-  /// signed. Its own keys go, whatever state their file is in.
+  /// Gives a store the keys of another one, so that each store accepts the tokens by value that the
+  /// other one signed. This replaces the store's own keys, whatever the state of their file.
   ///
   /// - Parameters:
-  ///   - other: the other store's directory, or its file `keys` by itself: a copy that was kept of it,
-  ///     or one that was put into this store's directory.
+  ///   - other: the other store's directory, or a file `keys` by itself: a copy that was kept of
+  ///     it, or one that was put into this store's directory.
   ///   - path: the store's directory.
-  /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws, for either.
+  /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws, for either store, and
+  ///   ``StoreError/noKeys(path:)`` if the other store has no keys.
   @discardableResult
   public static func share(from other: FilePath, withStoreAt path: FilePath) throws(StoreError)
     -> Keyring
@@ -211,7 +215,7 @@ extension Keyring {
     }
   }
 
-  /// The ring of another store, or in a file of keys by itself.
+  /// Returns the ring of another store, or the ring in a file of keys.
   private static func theirs(_ path: FilePath) throws(StoreError) -> Keyring? {
     if (try? OpenDirectory(path)) == nil, let name = path.lastComponent,
       let directory = try? OpenDirectory(
@@ -223,7 +227,7 @@ extension Keyring {
     return try Keyring(ofStoreAt: path)
   }
 
-  /// The ring of a store, with a first key if it has none.
+  /// Returns the ring of a store. Makes one with a first key if the store has none.
   static func readOrMake(in directory: OpenDirectory, of store: UInt64) throws(StoreError)
     -> Keyring
   {
@@ -231,7 +235,7 @@ extension Keyring {
     return try changing(directory, store) { ring, store in ring = ring ?? Keyring(of: store) }
   }
 
-  /// A store's directory and number.
+  /// Returns a store's directory and number.
   private static func store(
     at path: FilePath
   ) throws(StoreError) -> (OpenDirectory, UInt64) {
@@ -257,7 +261,8 @@ extension Keyring {
     }
   }
 
-  /// The lock counts only if the name still leads to the file that was locked.
+  /// Locks the file `writer`, and checks that the name still leads to the file that was locked;
+  /// otherwise the lock is worth nothing.
   private static func lock(_ directory: OpenDirectory) throws(Errno) -> OwnedDescriptor {
     while true {
       let file = try directory.open("writer", flags: SystemCalls.create, mode: 0o600)
@@ -271,8 +276,8 @@ extension Keyring {
     }
   }
 
-  /// Writes what a body makes, one process at a time: the lock is on the file `writer`, which a server
-  /// that has the store open does not lock.
+  /// Writes the ring that a body returns, one process at a time. The lock is on the file `writer`;
+  /// a server that has the store open does not lock that file.
   private static func locked(
     _ directory: OpenDirectory, _ body: () throws(StoreError) -> Keyring?
   ) throws(StoreError) -> Keyring {

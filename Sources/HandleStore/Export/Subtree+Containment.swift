@@ -1,9 +1,10 @@
 internal import SystemPackage
 
-/// Which files are inside. Each answer "inside" is true at one moment between the call and its return,
-/// whatever is renamed meanwhile (but see ``Containment/cached``).
+/// Decides which files are inside. Each answer "inside" is true at some moment between the call and
+/// its return, whatever is renamed meanwhile (for the exception see ``Containment/cached``).
 extension Subtree {
-  /// The file, opened again by a name inside where that was needed; refused where it is outside.
+  /// Returns the file, opened again by a name inside if that was needed; refuses a file that is
+  /// outside.
   ///
   /// - Parameter parents: directories in which the file may have a name.
   func requireInside(
@@ -46,14 +47,15 @@ extension Subtree {
     throw GateRefusal.outside
   }
 
-  /// Where a file is on the private mount; `nil` where there is none or the kernel does not tell.
+  /// Returns where a file is on the private mount, or `nil` if there is no such mount or the kernel
+  /// does not say.
   private func place(of file: SubtreeFile) -> PlaceOnMount? {
     guard asksKernel else { return nil }
     return try? SystemCalls.place(
       of: file.descriptor.descriptor, in: descriptors.descriptor)
   }
 
-  /// The file of a handle, or `nil` where it is gone.
+  /// Opens the file of a handle. Returns `nil` if the file is gone.
   private func opened(_ handle: KernelFileHandle, below: Bool = false) throws -> SubtreeFile? {
     do {
       return try open(handle, below: below)
@@ -62,17 +64,17 @@ extension Subtree {
     }
   }
 
-  /// Whether a directory is inside.
+  /// Returns whether a directory is inside.
   ///
-  /// On a private mount the kernel says so, at one moment: of a directory that is not below the mount's
-  /// root it gives no `..` (`path_connected` in `fs/namei.c`).
+  /// On a private mount the kernel says so, at one moment: it gives no `..` for a directory that is
+  /// not below the mount's root (`path_connected` in `fs/namei.c`).
   func isInside(_ directory: OwnedDescriptor, _ status: FullStatus) throws -> Bool {
     if isRoot(status) { return true }
     if asksKernel && !isWhole { return try WayUp.above(directory) != nil }
     return try leadsToRoot(directory)
   }
 
-  /// Whether a file that was found under a name in a directory is inside.
+  /// Returns whether a file that was found under a name in a directory is inside.
   func isInside(
     _ file: SubtreeFile, named name: FilePath, in directory: OwnedDescriptor
   ) throws -> Bool {
@@ -82,8 +84,8 @@ extension Subtree {
     case .rootOrUnknown: return false
     case .nameRemoved, nil: break
     }
-    // As with the way up (``WayUp/stood(until:)``): it had the name from the first look to the second,
-    // and the directory was inside at a moment between them.
+    // The argument is that of ``WayUp/stood(until:)``: the file had the name from the first look to
+    // the second, and the directory was inside at a moment between them.
     for _ in 0..<WayUp.attempts {
       let before = try FullStatus(of: file.descriptor.descriptor).changed
       guard try has(directory, name, file),
@@ -107,7 +109,7 @@ extension Subtree {
 }
 
 extension Subtree {
-  /// The file by the name under which the kernel knows it, if that is inside.
+  /// Finds the file by the name under which the kernel knows it, if that is inside.
   private func findByPath(_ file: SubtreeFile) throws -> SubtreeFile? {
     guard let path = try? KernelPath(of: file.descriptor.descriptor), let below = below(path),
       let name = below.name,
@@ -118,18 +120,19 @@ extension Subtree {
     return try confirm(file, name, in: directory)
   }
 
-  /// What follows the root's path in a path that the kernel gave; `nil` if that is elsewhere. To be looked
-  /// up from the root on: something may be mounted over the root.
+  /// Returns what follows the root's path in a path that the kernel gave, or `nil` if the path is
+  /// elsewhere. Look up the result from the root on, because something may be mounted over the
+  /// root.
   private func below(_ path: KernelPath) -> KernelPath? {
     guard !isPrivate else { return path }
     return (try? KernelPath(of: root.descriptor)).flatMap { path.below($0) }
   }
 
-  /// The file by one of the names that its filesystem keeps with it; `nil` inside where none of them is
-  /// inside, and outside where the filesystem does not tell.
+  /// Finds the file by one of the names that its filesystem keeps with it. Returns `.some(nil)` if
+  /// none of them is inside, and `nil` if the filesystem does not tell the names.
   private func findByNames(_ file: SubtreeFile) throws -> SubtreeFile?? {
     guard var names = try names(of: file) else { return nil }
-    // It may be given another name meanwhile: then look again.
+    // The file may get another name meanwhile. Then look again.
     for _ in 0..<WayUp.attempts {
       for name in names {
         if let found = try find(file, as: name) { return found }
@@ -149,7 +152,8 @@ extension Subtree {
     }
   }
 
-  /// The handle of the directory is not compared with what it opens: the file is, that has the name there.
+  /// Finds the file by a name that the filesystem gave. Does not compare the directory's handle
+  /// with the directory that it opens, but the handle of the file that has the name there.
   private func find(_ file: SubtreeFile, as name: FileName) throws -> SubtreeFile? {
     let directory = try optional { () throws(Errno) in
       try name.directory.open(on: root.descriptor, flags: SystemCalls.path)
@@ -157,13 +161,14 @@ extension Subtree {
     return try directory.flatMap { try confirm(file, name.name, in: OwnedDescriptor($0)) }
   }
 
-  /// The file by a name in a directory, if it has one there and the directory is inside.
+  /// Finds the file by a name in a directory, if it has one there and the directory is inside.
   private func find(_ file: SubtreeFile, in parent: KernelFileHandle) throws -> SubtreeFile? {
     guard let path = try opened(parent), path.type == .directory,
       try isInside(path.descriptor, path.status)
     else { return nil }
     return try find(file, in: path.descriptor) { $0.inode == file.status.inode }
-      // Where a directory gives other numbers than statx(2): overlayfs of several filesystems, FUSE.
+      // Directory entries may have other inode numbers than statx(2): on overlayfs of several
+      // filesystems, and on FUSE.
       ?? (magic == .overlay || magic == .fuse
         ? find(file, in: path.descriptor) { $0.type == file.type || $0.type.rawValue == 0 } : nil)
   }
@@ -184,7 +189,7 @@ extension Subtree {
     return nil
   }
 
-  /// What has a name in a directory, if that is a file and it is inside.
+  /// Opens a name in a directory. Returns `nil` unless it leads to the file and the file is inside.
   private func confirm(
     _ file: SubtreeFile, _ name: FilePath, in directory: OwnedDescriptor
   ) throws -> SubtreeFile? {
@@ -199,8 +204,8 @@ extension Subtree {
     }
   }
 
-  /// The result of a call, or `nil` where there is nothing that it could be done with; that there are no
-  /// descriptors, or that the disk fails, is an error.
+  /// Returns the result of a call, or `nil` if the name or file cannot be reached (``nothing``).
+  /// Other failures, such as a failing disk or a lack of descriptors, are errors.
   private func optional<R>(_ call: () throws(Errno) -> R) throws -> R? {
     do throws(Errno) {
       return try call()

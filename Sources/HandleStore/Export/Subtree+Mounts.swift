@@ -1,11 +1,12 @@
 internal import SystemPackage
 
-/// The way up past what is mounted in the subtree, or over its root.
+/// Walks up past what is mounted in the subtree, or over its root.
 ///
-/// On a private mount nothing is in the way. On a mount that others use, `..` of a directory leads into
-/// what is mounted on the directory above: that one itself cannot be reached. But `..` from there leads to
-/// where it is mounted, and so the way goes on; and whether the one that was passed over is the root, the
-/// root tells by the name that it has for what is below.
+/// On a private mount nothing is in the way. On a mount that others use, something may be mounted
+/// on the directory above. Then `..` leads into that mount, and the directory itself, which the
+/// mount covers, cannot be reached. But `..` from there leads to the mount that holds the mount
+/// point, so the walk goes on. It has to find out in another way whether the directory that it
+/// passed is the root: it looks up, in the root, the name of the directory that it came from.
 extension Subtree {
   /// What is above a directory.
   enum Above {
@@ -25,7 +26,7 @@ extension Subtree {
     }
   }
 
-  /// Goes on over other mounts until one ends in the root's.
+  /// Walks up through other mounts until one of them ends in the root's mount.
   private func past(
     _ directory: OwnedDescriptor, _ status: FullStatus
   ) throws(Errno) -> Above {
@@ -36,7 +37,7 @@ extension Subtree {
         try SystemCalls.open("..", in: below.descriptor, flags: SystemCalls.path))
       let found = try FullStatus(of: next.descriptor)
       if found.mount == rootStatus.mount { return .directory(next) }
-      // The uppermost directory is above itself.
+      // `..` of the topmost directory is that directory.
       if found.isSame(as: status) { return .nothing }
       (below, status) = (next, found)
     }
@@ -46,12 +47,14 @@ extension Subtree {
     Self.has(root, rootStatus, directory, status)
   }
 
-  /// Whether a directory has another one, by the name under which the kernel knows that.
+  /// Returns whether a directory contains another one, under the name by which the kernel knows
+  /// that one.
   func has(_ directory: SubtreeFile, _ child: SubtreeFile) -> Bool {
     Self.has(directory.descriptor, directory.status, child.descriptor, child.status)
   }
 
-  /// Whether a directory has another one, or one on which that is mounted.
+  /// Returns whether a directory contains another one, or the directory on which that one is
+  /// mounted.
   private static func has(
     _ directory: OwnedDescriptor, _ status: FullStatus, _ child: OwnedDescriptor,
     _ wanted: FullStatus
@@ -59,7 +62,8 @@ extension Subtree {
     guard let name = try? KernelPath(of: child.descriptor).name else { return false }
     let found = try? FullStatus(directory.descriptor, name)
     if found?.isSame(as: wanted) ?? false { return true }
-    // Something may be mounted on the other one too; the directory lists what is below that.
+    // Something may be mounted on the other directory too. The listing still has the entry below
+    // that mount.
     return status.mount == wanted.mount && status.device == wanted.device
       && lists(directory, name, wanted.inode)
   }
@@ -80,7 +84,7 @@ extension Subtree {
 }
 
 extension FullStatus {
-  /// Whether both are of one file, reached by one mount.
+  /// Whether both are of the same file, reached through the same mount.
   fileprivate func isSame(as other: FullStatus) -> Bool {
     inode == other.inode && device == other.device && mount == other.mount
   }

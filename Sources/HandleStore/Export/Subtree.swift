@@ -1,35 +1,38 @@
 internal import SystemPackage
 
-/// A directory with all that is below it, on one filesystem; what is mounted below it is not in it.
+/// A directory with everything below it on one filesystem. What is mounted below it is not part of
+/// it.
 ///
-/// Opens files by their handles and tells which of them are inside.
+/// Opens files by their handles, and decides which of them are inside.
 final class Subtree: Sendable {
   let filesystem: FilesystemID
   let magic: FilesystemMagic
   let rootHandle: KernelFileHandle
   let containment: Containment
-  /// Whether the root is the filesystem's.
+  /// Whether the root is the root of the filesystem.
   let isWhole: Bool
-  /// What files are opened through: the root, on a private mount where there is one.
+  /// The descriptor through which files are opened: the root, on a private mount if there is one.
   let root: OwnedDescriptor
-  /// Keeps the private mount.
+  /// Keeps the private mount alive.
   private let tree: OwnedDescriptor?
   /// Whether ``root`` is on a private mount, on which nothing else is mounted.
   let isPrivate: Bool
-  /// Whether the kernel is asked what is below the root of the private mount.
+  /// Whether to ask the kernel what is below the root of the private mount.
   var asksKernel: Bool { isPrivate && containment != .walk }
-  /// Whether the kernel looks for a name that is inside, where it is asked to.
+  /// Whether the kernel can be asked to find a name that is inside.
   let findsNames: Bool
   let rootStatus: FullStatus
   /// `/proc/self/fd`.
   let descriptors: OwnedDescriptor
   let verified: VerifiedFiles?
 
-  /// A subtree by its root, an open directory that stays the caller's.
+  /// Opens a subtree by its root, an open directory that stays the caller's.
   ///
   /// - Parameters:
-  ///   - wanted: how to keep files in it; `nil` for the cheapest way that is exact and can be had.
-  ///   - isWhole: whether the root is the filesystem's.
+  ///   - wanted: how to check that files are inside; `nil` for the cheapest exact way that is
+  ///     available.
+  ///   - isWhole: whether the root is the root of the filesystem.
+  /// - Throws: `EOPNOTSUPP` if `wanted` is not available; what the system calls give.
   init(
     root directory: FileDescriptor, _ rootHandle: KernelFileHandle, on filesystem: FilesystemID,
     _ magic: FilesystemMagic, _ wanted: Containment?, isWhole: Bool
@@ -77,7 +80,7 @@ final class Subtree: Sendable {
     }
   }
 
-  /// What a call gives that this user or kernel need not be able to do, or `nil`.
+  /// Returns the result of a call, or `nil` if this user or kernel cannot make the call.
   private static func available<R>(_ call: () throws(Errno) -> R) throws(Errno) -> R? {
     do throws(Errno) {
       return try call()
@@ -88,8 +91,9 @@ final class Subtree: Sendable {
     }
   }
 
-  /// The handles in events are compared with others, so they have to be of a known layout; and what is
-  /// done on another host, or by a server, has no events here.
+  /// Watches the filesystem of the root, if its events say enough. The handles in events are
+  /// compared with others, so their layout has to be known. Changes made on another host, or by a
+  /// server, cause no events here.
   private static func watch(
     _ root: FileDescriptor, _ magic: FilesystemMagic
   ) throws(Errno) -> RenameWatch? {
@@ -97,13 +101,13 @@ final class Subtree: Sendable {
     return try available { () throws(Errno) in try RenameWatch(filesystemOf: root) }
   }
 
-  /// Whether an open file is the root.
+  /// Returns whether an open file is the root.
   func isRoot(_ status: FullStatus) -> Bool {
     status.inode == rootStatus.inode && status.device == rootStatus.device
   }
 }
 
-/// A file of a subtree's filesystem, opened as a path.
+/// A file on a subtree's filesystem, opened as a path.
 struct SubtreeFile {
   let descriptor: OwnedDescriptor
   let status: FullStatus
@@ -119,7 +123,7 @@ struct SubtreeFile {
 }
 
 extension Subtree {
-  /// Opens a handle as a path, and sees that the file is the one that it was made for.
+  /// Opens a handle as a path, and checks that the file is the one for which the handle was made.
   ///
   /// - Parameter below: see `KernelFileHandle.open`.
   func open(_ handle: KernelFileHandle, below: Bool = false) throws -> SubtreeFile {
@@ -145,8 +149,8 @@ extension Subtree {
       .isOfSameFile(as: handle, on: magic)
   }
 
-  /// Opens a name in a directory; `nil` where it is nothing. A symbolic link is not followed, and a mount
-  /// point is not crossed.
+  /// Opens a name in a directory. Returns `nil` if the name does not exist. Does not follow a
+  /// symbolic link, and does not cross a mount point.
   func find(
     _ name: FilePath, in directory: OwnedDescriptor, flags: CInt = SystemCalls.path,
     mode: UInt32 = 0

@@ -1,19 +1,20 @@
-/// What a client is given to name a file without the server's memory: bytes signed under a key of the
-/// server's (Docs/Format.md), which the client keeps and sends back, and cannot make or change.
+/// Names a file to a server, which need not remember the token: bytes that the server signed with a
+/// key (Docs/Format.md). A client keeps them and sends them back. It cannot make or change a token.
 ///
-/// A token is not a permission: who may do what with the file is for the server to say.
+/// A token is not a permission. The server decides who may do what with the file.
 public struct Token: Hashable, Sendable {
-  /// What goes over the wire: 32 bytes by reference, at most 128 by value.
+  /// The bytes that go over the wire: 32 by reference, at most 128 by value.
   public let bytes: [UInt8]
 
-  /// What a client sent; whether it is a token is for ``Export`` to say.
+  /// Wraps what a client sent. ``Export`` checks whether it is a token.
   public init(bytes: [UInt8]) { self.bytes = bytes }
 
-  /// The most bytes that a token has, and that NFSv4 gives to a file handle.
+  /// The most bytes that a token can have. NFSv4 allows as many for a file handle.
   public static let maximumLength = 128
-  /// The most bytes that NFSv3 gives to a file handle: enough for every handle of at most 32 bytes.
+  /// The most bytes that NFSv3 allows for a file handle: enough for tokens of all handles of at
+  /// most 32 bytes.
   public static let nfs3Length = 64
-  /// The number of bytes of a token by reference.
+  /// How many bytes a token by reference has.
   public static let referenceLength = 32
 }
 
@@ -22,7 +23,7 @@ extension Token: CustomStringConvertible {
   public var description: String { Hexadecimal.string(bytes) }
 }
 
-/// What a token says, before it is believed.
+/// What a token says, before anything is checked.
 ///
 /// ```
 /// byte 0      version
@@ -37,7 +38,7 @@ extension Token: CustomStringConvertible {
 struct TokenFields: Equatable {
   static let version: UInt8 = 1
   private static let headerLength = 16
-  /// Longer ones leave no room for the rest.
+  /// The longest handle that fits into a token.
   static let longestHandle = Token.maximumLength - length(handle: 0)
 
   var key: UInt8
@@ -49,12 +50,12 @@ struct TokenFields: Equatable {
   /// `nil` in a token by reference.
   var handle: KernelFileHandle?
 
-  /// How long a token is with a handle of some bytes.
+  /// Returns the length of a token with a handle of `handle` bytes.
   static func length(handle: Int) -> Int { headerLength + handle + AuthenticationCode.length }
 }
 
 extension TokenFields {
-  /// Reads a token's fields; what they say is not to be believed before ``isSigned(_:_:store:)``.
+  /// Reads a token's fields. Do not trust them before ``isSigned(_:_:store:)``.
   init(_ bytes: [UInt8]) throws(GateRefusal) {
     guard (Token.referenceLength...Token.maximumLength).contains(bytes.count) else {
       throw .length
@@ -77,7 +78,8 @@ extension TokenFields {
     return number
   }
 
-  /// Whether the token was signed under a key. A token by reference is good for one store only.
+  /// Returns whether the token was signed under a key. A token by reference is good for one store
+  /// only.
   static func isSigned(_ bytes: [UInt8], _ key: AuthenticationKey, store: UInt64) -> Bool {
     let end = bytes.count - AuthenticationCode.length
     return code(bytes, end, key, store).stands(in: bytes, at: end)
@@ -92,7 +94,7 @@ extension TokenFields {
     return key.code(of: bound, count: bound.count)
   }
 
-  /// The token, signed.
+  /// Returns the signed token.
   func signed(_ key: AuthenticationKey, store: UInt64) -> Token {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(Self.length(handle: handle?.length ?? 0))
@@ -115,7 +117,7 @@ extension TokenFields {
 }
 
 extension HandleType {
-  /// Whether a filesystem may have made such a handle: the types are numbers of a byte, of which
-  /// `FILEID_ROOT` and `FILEID_INVALID` stand for none.
+  /// Whether a filesystem may have made a handle of this type. Types are one-byte numbers;
+  /// `FILEID_ROOT` and `FILEID_INVALID` stand for no handle.
   var canBeOpened: Bool { (1...0xfe).contains(rawValue) }
 }

@@ -1,19 +1,20 @@
 internal import Synchronization
 internal import SystemPackage
 
-/// The keys of an open store, as they are in its file: looked at once a second, so that a key that was
-/// rotated out is refused by a server that goes on running.
+/// The keys of an open store, as they are in its file. A use of the keys reads the file again if
+/// the last read was a second ago or longer, so that a running server refuses a key that was
+/// rotated out.
 ///
-/// Keys that cannot be read are no keys: one that was revoked must not stay good because the file that
-/// says so is gone. Each use fails then, and looks at the file again.
+/// If the keys cannot be read, there are no keys: a revoked key must not stay good because the file
+/// that revokes it is gone. Each use then fails, and reads the file again.
 final class TokenKeys: Sendable {
   private struct State {
     var ring: Keyring?
-    /// When the file was read last, and when for an unknown key; nanoseconds.
+    /// When the file was last read, and when for an unknown key; nanoseconds.
     var read: UInt64 = 0
     var readForUnknown: UInt64 = 0
 
-    /// Takes the keys that are in the file; none if it cannot be read.
+    /// Takes the keys from the file. Leaves no keys if the file cannot be read.
     mutating func reload(_ directory: OpenDirectory, _ store: UInt64) throws {
       ring = nil
       guard let found = try Keyring.read(in: directory, of: store) else {
@@ -22,7 +23,7 @@ final class TokenKeys: Sendable {
       ring = found
     }
 
-    /// The keys, as they were in the file a second ago or later.
+    /// Returns the keys as they were in the file at most a second ago.
     mutating func current(_ directory: OpenDirectory, _ store: UInt64) throws -> Keyring {
       // Read the clock under the lock: another thread may have read the file since.
       let now = SystemCalls.now
@@ -45,7 +46,7 @@ final class TokenKeys: Sendable {
 
   private let state = Mutex(State())
 
-  /// Reads the keys, and makes the first one where there are none.
+  /// Reads the keys. If `make` is set and there are none, makes the first one.
   func load(in directory: OpenDirectory, of store: UInt64, make: Bool) throws {
     try state.withLock { state in
       if make { _ = try Keyring.readOrMake(in: directory, of: store) }
@@ -61,8 +62,9 @@ final class TokenKeys: Sendable {
     return (ring.signer, ring.signing)
   }
 
-  /// The key of an id. One that is not known may just have come: but a client may name what it likes, so
-  /// the file is not read more than once a second for that.
+  /// Returns the key with an id, or `nil` if there is none. An unknown key may be one that was just
+  /// added. But a client can name any id, so unknown ids make the file be read at most once a
+  /// second.
   func key(
     _ id: UInt8, in directory: OpenDirectory, of store: UInt64
   ) throws -> AuthenticationKey? {
@@ -78,11 +80,12 @@ final class TokenKeys: Sendable {
 }
 
 extension Store {
-  /// Takes up at once what is in the file of keys, rather than within a second.
+  /// Takes the keys from the file at once, rather than within a second.
   ///
   /// - Throws: ``StoreError/noKeys(path:)``, ``StoreError/exposedKeys(path:)``,
   ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
-  ///   ``StoreError/system(_:_:)``. Then no token is signed or taken until the file can be read.
+  ///   ``StoreError/system(_:_:)``. After an error no token is signed or accepted until the file
+  ///   can be read.
   public func reloadKeys() throws(StoreError) {
     try guarded { try tokenKeys.load(in: directory, of: number, make: false) }
   }

@@ -1,9 +1,10 @@
 internal import Synchronization
 internal import SystemPackage
 
-/// The files that were found inside an export and had no name taken or changed since.
+/// The files that were found inside an export, and whose names have not been changed or removed
+/// since.
 final class VerifiedFiles: Sendable {
-  /// One generation of an inode of a filesystem that has events.
+  /// One generation of an inode, on a filesystem that has events.
   private struct File: Hashable {
     let inode: UInt64
     let subvolume: UInt64
@@ -21,9 +22,9 @@ final class VerifiedFiles: Sendable {
   private struct State {
     var watch: RenameWatch
     var known: Set<File> = []
-    /// How many events there were.
+    /// How many events came. A failure to read events counts as one.
     var changes: UInt64 = 0
-    /// Whether there may be more of them.
+    /// Whether there may be more events in the queue.
     var isBehind = false
   }
 
@@ -37,7 +38,8 @@ final class VerifiedFiles: Sendable {
     state = Mutex(State(watch: watch))
   }
 
-  /// Whether a file is inside at this moment, as far as is known; and a ticket to ``insert(_:_:)``.
+  /// Returns whether a file is inside at this moment, as far as is known, and a ticket for
+  /// ``insert(_:_:)``.
   func contains(_ handle: KernelFileHandle) -> (Bool, ticket: UInt64) {
     let file = File(handle, magic)
     return state.withLock { state in
@@ -46,8 +48,8 @@ final class VerifiedFiles: Sendable {
     }
   }
 
-  /// Remembers a file that was found inside since the ticket was given, unless something was renamed
-  /// meanwhile.
+  /// Remembers a file that was found inside after the ticket was given, unless something was
+  /// renamed since then.
   func insert(_ handle: KernelFileHandle, _ ticket: UInt64) {
     guard let file = File(handle, magic) else { return }
     state.withLock { state in
@@ -58,7 +60,7 @@ final class VerifiedFiles: Sendable {
     }
   }
 
-  /// Takes in what happened since.
+  /// Reads the events that came since the last call, and forgets the files that they concern.
   private func catchUp(_ state: inout State) {
     do throws(Errno) {
       state.isBehind = false
@@ -66,7 +68,7 @@ final class VerifiedFiles: Sendable {
       while let event = try state.watch.next() {
         state.changes += 1
         taken += 1
-        // Nobody is to wait for a long queue: nothing is known until it is at its end.
+        // A call must not wait for a long queue. Until its end is reached, no file is known.
         if taken == Self.mostEvents {
           state.isBehind = true
           return state.known.removeAll(keepingCapacity: true)
@@ -78,7 +80,7 @@ final class VerifiedFiles: Sendable {
         }
       }
     } catch {
-      // Nothing is known without events.
+      // Without events no file is known.
       state.changes += 1
       state.known.removeAll(keepingCapacity: true)
     }

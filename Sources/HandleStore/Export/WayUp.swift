@@ -1,16 +1,18 @@
 internal import SystemPackage
 
-/// The directories from one up to the root of its subtree, or to where its mount ends.
+/// The directories on a walk from one directory up to the root of its subtree, or to the end of its
+/// mount.
 struct WayUp {
   private struct Step {
     let inode: UInt64
     let device: UInt64
-    /// The directory's last change before the next one was looked up, and after it.
+    /// The directory's change time before the next directory was looked up, and after it;
+    /// nanoseconds.
     let before: Int64
     var after: Int64
   }
 
-  /// How often a way is looked at that is changed all the time.
+  /// How many times to repeat a walk whose directories keep changing.
   static let attempts = 64
   static let busy = StoreError.system(
     .resourceTemporarilyUnavailable,
@@ -19,7 +21,7 @@ struct WayUp {
   private var steps: [Step] = []
   private(set) var isInside = false
 
-  /// Goes up, with two directories open at the most.
+  /// Walks up, with at most two directories open at a time.
   init(from start: OwnedDescriptor, in subtree: Subtree) throws {
     var directory = start
     while true {
@@ -46,11 +48,12 @@ struct WayUp {
     }
   }
 
-  /// Whether each step that a later way found was so from the first look to the second.
+  /// Returns whether a later walk agrees with this one: then every step was true from this walk's
+  /// look at it to the later walk's look.
   ///
-  /// A rename changes a directory's time before it gives it another place. So where the time is the same
-  /// before the first look at its place and after the second, at most one such change of place lies
-  /// between them, and where the place is the same, none.
+  /// A rename changes a directory's change time before it moves the directory. So if the time
+  /// before the first look is the same as the time after the second look, the directory moved at
+  /// most once between them; and if it has the same parent both times, it did not move at all.
   func stood(until later: WayUp) -> Bool {
     isInside == later.isInside && steps.count == later.steps.count
       && zip(steps, later.steps).allSatisfy {
@@ -58,7 +61,8 @@ struct WayUp {
       }
   }
 
-  /// `..`, or `nil` where the mount ends, or the directory is not below its root.
+  /// Opens the parent directory (`..`). Returns `nil` if the mount ends here, or if the directory
+  /// is not below the mount's root.
   static func above(_ directory: OwnedDescriptor) throws -> OwnedDescriptor? {
     do throws(Errno) {
       return try SystemCalls.openName("..", in: directory.descriptor, flags: SystemCalls.path)
@@ -71,11 +75,11 @@ struct WayUp {
 }
 
 extension Subtree {
-  /// Whether the directories above one lead to the root, at one moment.
+  /// Returns whether the directories above one lead to the root, at one moment.
   ///
-  /// Each step up is looked at by itself, and between two of them one directory may leave as another one
-  /// comes in. So the way is walked twice: if it is the same both times, all of its steps were true when
-  /// the first walk ended.
+  /// The walk looks at one step at a time. Between two steps, one directory may leave the subtree
+  /// while another one enters it. So it walks the path twice: if both walks agree, all steps were
+  /// true at the moment when the first walk ended.
   func leadsToRoot(_ directory: OwnedDescriptor) throws -> Bool {
     var way = try WayUp(from: directory, in: self)
     for _ in 0..<WayUp.attempts {

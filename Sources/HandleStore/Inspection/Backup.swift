@@ -1,8 +1,8 @@
 internal import SystemPackage
 
-/// The directory of a backup.
+/// A backup that is being made: the original store's directory and the copy's.
 struct Backup {
-  /// The files that a backup has.
+  /// The files that a backup may contain.
   private static let files: [FilePath.Component] = [
     "data.mdb", "lock.mdb", "state", "state.new", "exports", "exports.new", "keys", "keys.new",
     "namespaces", "namespaces.new",
@@ -11,7 +11,7 @@ struct Backup {
   private let original: OpenDirectory
   let directory: OpenDirectory
 
-  /// Makes the directory, or sees that it is empty.
+  /// Makes the directory if it does not exist, and checks that it is empty.
   init(of original: OpenDirectory, to path: FilePath) throws {
     self.original = original
     do throws(Errno) {
@@ -30,9 +30,11 @@ struct Backup {
     }
   }
 
-  /// Flushes the data and writes a state that belongs to them: as it is on the disk after the data were
-  /// copied. It belongs to no directory yet, so the first writer that opens it makes it a store of its
-  /// own.
+  /// Flushes the data and writes a `state` for the copy.
+  ///
+  /// It reads the original's `state` after the data were copied, so that the bound of ids covers
+  /// every id in the copy. The copy's `state` names no directory yet, so the first writer that
+  /// opens the copy makes it a store of its own.
   func finish() throws {
     let data = try directory.open(PageFile.name, flags: SystemCalls.readWrite)
     try SystemCalls.sync(data.descriptor)
@@ -46,8 +48,8 @@ struct Backup {
     try directory.syncParent()
   }
 
-  /// With its exports and keys, the copy takes the tokens of the original; and it gives out the same inode
-  /// numbers.
+  /// Copies the exports, the keys and the namespaces. With these, the copy accepts the original's
+  /// tokens and gives out the same inode numbers.
   private func copyExports(of store: UInt64) throws {
     let catalog = try ExportCatalog(in: original, of: store)
     if !catalog.exports.isEmpty { try catalog.write(in: directory) }
@@ -56,7 +58,7 @@ struct Backup {
     if !namespaces.numbers.isEmpty { try namespaces.write(in: directory) }
   }
 
-  /// Removes what was made of a backup that failed.
+  /// Removes the files and the directory of a backup that failed.
   func remove() {
     for file in Self.files { try? directory.unlink(file) }
     try? SystemCalls.removeDirectory(directory.path)

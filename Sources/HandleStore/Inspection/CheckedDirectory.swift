@@ -1,10 +1,11 @@
 internal import SystemPackage
 
-/// A store's directory that is checked, while a process may write to the store.
+/// Checks the store in a directory, while another process may write to it.
 struct CheckedDirectory {
-  /// How often a check without a snapshot is begun again where the store changed meanwhile.
+  /// How many times to run a check without a snapshot if the store keeps changing.
   private static let attempts = 3
-  /// How often a snapshot is taken until its meta page is read before it is written again.
+  /// How many snapshots to try, because a writer may overwrite a snapshot's meta page before it is
+  /// read.
   private static let snapshots = 10_000
 
   private let directory: OpenDirectory
@@ -29,7 +30,7 @@ struct CheckedDirectory {
     }
   }
 
-  /// Whether LMDB can open the file.
+  /// Returns whether LMDB can open the file.
   private func isReadable(_ file: PageFile) throws(StoreError) -> Bool {
     do throws(StoreError) {
       try file.requireWholeMeta()
@@ -41,7 +42,8 @@ struct CheckedDirectory {
     }
   }
 
-  /// The state is read behind the meta page, so that it has every id that the data have.
+  /// Checks the file at one commit. It reads `state` after the meta page, so that the bound of ids
+  /// covers every id in the data.
   private func report(
     _ meta: MetaPage?, of file: PageFile, atMost limit: Int
   ) throws(StoreError) -> CheckReport {
@@ -53,8 +55,8 @@ struct CheckedDirectory {
 
   // MARK: Snapshots
 
-  /// LMDB, of which only the meta pages and the table of readers are used: to keep a writer from using
-  /// the pages of a snapshot again. `nil` where that cannot be had.
+  /// Opens LMDB, or returns `nil` if it cannot be opened. The check uses only its meta pages and
+  /// its reader table, to stop a writer from reusing the pages of a snapshot.
   private func openEnvironment() -> Environment? {
     var mode = EnvironmentMode()
     mode.readOnly = true
@@ -70,8 +72,8 @@ struct CheckedDirectory {
     throw busy
   }
 
-  /// The report on the newest snapshot, or `nil` where its meta page may be being written again: while
-  /// no later commit is whole, none is.
+  /// Returns the report on the newest snapshot, or `nil` if a writer may be overwriting its meta
+  /// page. A writer overwrites it only after a later commit is complete.
   private func checkSnapshot(
     _ file: PageFile, _ environment: Environment, atMost limit: Int
   ) throws(StoreError) -> CheckReport? {
@@ -82,14 +84,15 @@ struct CheckedDirectory {
         environment.info.transaction == snapshot.number
       else { return nil }
       let report = try report(meta, of: file, atMost: limit)
-      // The snapshot is held until here.
+      // Using the snapshot here keeps it alive until the report is complete.
       return snapshot.number == Int(meta.transaction) ? report : nil
     } catch {
       throw StoreError(any: error, path: directory.path)
     }
   }
 
-  /// Without a snapshot, what a writer changed meanwhile looks like damage.
+  /// Checks the file without a snapshot. Changes by a writer then look like damage, so a report
+  /// with findings counts only if the meta pages did not change meanwhile.
   private func checkUnpinned(atMost limit: Int) throws(StoreError) -> CheckReport {
     for _ in 0..<Self.attempts {
       let file = try PageFile(in: directory)
@@ -105,9 +108,9 @@ struct CheckedDirectory {
 
 /// The file `state` of a store that may be damaged.
 struct FoundState {
-  /// What it says, where it can be read.
+  /// The contents, or `nil` if they cannot be read.
   private(set) var state: StateFile?
-  /// Why not, where it cannot.
+  /// Why the contents cannot be read, or `nil`.
   private(set) var fault: String?
 
   /// - Throws: ``StoreError/unsupportedVersion(found:supported:)``, ``StoreError/system(_:_:)``.
@@ -124,26 +127,27 @@ struct FoundState {
     }
   }
 
-  /// Whether there is neither a state nor data.
+  /// Whether the directory has neither `state` nor data.
   var isNone: Bool { state == nil && fault == nil }
 
-  /// Whether a store was begun and never finished: it has handed out nothing, and whoever opens it for
-  /// writing makes it anew.
+  /// Whether the store was begun and never finished. It has handed out no ids, and the next process
+  /// that opens it for writing makes it anew.
   var isBeingMade: Bool { state?.session == .creating }
 }
 
 extension StateFile {
-  /// How many ids were handed out at the most.
+  /// The largest number of ids that may have been handed out.
   var idsHandedOut: UInt64 { idBound - min(idBound, NodeID.first.rawValue + skipped) }
 
-  /// Continues a sentence that says why no node can be read.
+  /// The number of nodes that may be lost, as the end of a sentence that says why no node can be
+  /// read.
   var lossNote: String {
     idsHandedOut == 0 ? "" : ", and `state` knows of up to \(idsHandedOut) nodes, which are lost"
   }
 }
 
 extension CheckReport {
-  /// Of a store of which nothing but this can be said.
+  /// Creates the report on a store of which nothing but this finding is known.
   fileprivate init(only finding: Finding) {
     findings = [finding]
     findingCount = 1

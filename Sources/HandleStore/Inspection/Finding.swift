@@ -1,16 +1,16 @@
-/// One thing that ``Store/check(at:findings:)`` found wrong.
+/// A fault that ``Store/check(at:findings:)`` found.
 public struct Finding: Hashable, Sendable {
-  /// What is wrong, by what it concerns.
+  /// What a fault concerns.
   public enum Kind: String, Sendable, CaseIterable {
     /// The file `state` cannot be read, or does not belong to the data.
     case state
-    /// A meta page of `data.mdb`, or the file as a whole: missing, foreign or cut short.
+    /// A meta page of `data.mdb`, or the whole file, is missing, foreign or cut short.
     case file
     /// A page is not what the page above it says.
     case page
     /// A page has two uses, or none.
     case pageUse
-    /// A table does not hold as much as it says, or is not there.
+    /// A table is missing, or does not hold as many entries as its record says.
     case table
     /// A node's record is not intact.
     case record
@@ -18,23 +18,24 @@ public struct Finding: Hashable, Sendable {
     case nodeID
     /// The index and the nodes do not agree.
     case index
-    /// A spilled handle is missing, wrong, or nobody's.
+    /// A spilled handle is missing or wrong, or belongs to no node.
     case spill
-    /// A filesystem's record is not intact, or there is none for a node.
+    /// A filesystem's record is not intact, or a node's filesystem has no record.
     case filesystem
-    /// A watch is not intact, or its node is not there, or limbo and the watches do not agree.
+    /// A watch is not intact, its node is missing, or limbo and the watches disagree.
     case watch
-    /// A row that says where else a file has a name is not intact.
+    /// A row that names a further directory of a file is not intact.
     case place
   }
 
-  /// What is wrong.
+  /// What the fault concerns.
   public let kind: Kind
-  /// The page of `data.mdb` where that was seen, where there is one: 0 is the file's first.
+  /// The page of `data.mdb` where the check saw the fault, if there is one. Page 0 is the first of
+  /// the file.
   public let page: Int?
-  /// The node that it concerns, where there is one.
+  /// The node that the fault concerns, if there is one.
   public let node: NodeID?
-  /// What is wrong and where, in plain words.
+  /// A plain sentence that says what is wrong, and where.
   public let description: String
 
   init(_ kind: Kind, page: Int? = nil, node: NodeID? = nil, _ description: String) {

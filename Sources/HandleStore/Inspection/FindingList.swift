@@ -1,8 +1,8 @@
-/// The findings of a check, so many of them as are asked for.
+/// The findings of a check, up to a limit.
 final class FindingList {
   private let limit: Int
   private(set) var findings: [Finding] = []
-  /// How many there were, with those that were left out.
+  /// The number of all findings, including those beyond the limit.
   private(set) var count = 0
 
   init(limit: Int) { self.limit = limit }

@@ -1,5 +1,5 @@
-/// The pages that a commit left free: a tree whose entries are lists of page numbers, by the commit
-/// that freed them.
+/// The free pages of a commit. LMDB keeps them as a tree: the key is the commit that freed the
+/// pages, the value a list of page numbers.
 final class FreeList {
   private static let chunk = 8 << 10
 
@@ -7,7 +7,7 @@ final class FreeList {
   private let file: PageFile
   private let meta: MetaPage
   private let findings: FindingList
-  /// Whether all of it could be read.
+  /// Whether the whole list could be read.
   private(set) var isWhole = true
 
   init(
@@ -20,7 +20,7 @@ final class FreeList {
     self.findings = findings
   }
 
-  /// Reads all of it into ``use``.
+  /// Reads the whole list into ``use``.
   func read() {
     var walk = TreeWalk(file, use, findings, "the free list", .integer)
     walk.run(meta.free) { entry in
@@ -42,13 +42,14 @@ final class FreeList {
     }
   }
 
-  /// A list: how many page numbers, and these. There may be room behind them.
+  /// Releases the pages of a list: a count, then that many page numbers. There may be unused space
+  /// after them.
   private func release(_ list: ArraySlice<UInt8>, in page: Int) throws(PageFault) {
     try requireCount(list.word(0), size: list.count, in: page)
     for i in 0..<Int(list.word(0)) { release(list.word(8 + 8 * i)) }
   }
 
-  /// A list on pages of its own, read piece by piece.
+  /// Releases the pages of a list that has pages of its own, and reads it piece by piece.
   private func release(_ page: Int, size: Int) throws(PageFault) {
     let count = try file.bytes(from: page, offset: Page.headerSize, count: 8).uint64(at: 0)
     try requireCount(count, size: size, in: page)

@@ -1,7 +1,7 @@
 internal import SystemPackage
 
-/// Rows that a repair found, by the id of their node, in an environment of their own: there may be more
-/// of them than a memory holds.
+/// The rows that a repair found, by the id of their node. They stand in an LMDB environment of
+/// their own, because there may be more of them than memory can hold.
 final class Harvest {
   /// A kind of row.
   enum Kind: Int, CaseIterable {
@@ -9,7 +9,8 @@ final class Harvest {
     case node
     /// A ``SpilledHandle``.
     case spilled
-    /// Of a node with an opaque handle: its `st_ino`, and the hash of the index key that said so.
+    /// For a node with an opaque handle, its `st_ino` and the hash of the index key under which the
+    /// index had it.
     case inode
     /// A ``Watch``: the lower half of its key is the watcher.
     case watch
@@ -22,18 +23,18 @@ final class Harvest {
   struct Row {
     let kind: Kind
     let id: UInt64
-    /// The lower half of the key, where a node has more than one row of a kind.
+    /// The lower half of the key, if a node can have several rows of this kind; otherwise 0.
     var minor: UInt64 = 0
     var words: [UInt64]
-    /// In bytes.
+    /// The size in bytes.
     let size: Int
   }
 
-  /// What is done with a row whose node has one of its kind.
+  /// What to do with a second row of the same key and kind.
   enum Policy {
-    /// The one that was first stays.
+    /// Keep the first row.
     case first
-    /// Where they differ, nobody knows which is right, and there is none.
+    /// Keep the row if both are equal. Otherwise keep neither, because either may be wrong.
     case unanimous
   }
 
@@ -67,7 +68,7 @@ final class Harvest {
     if pending.count >= Self.batch { try flush() }
   }
 
-  /// Writes what was added.
+  /// Writes the rows that were added.
   func flush() throws {
     let rows = pending
     pending = []
@@ -85,19 +86,19 @@ final class Harvest {
     guard policy == .unanimous, let found,
       found != row.size || !row.words.elementsEqual(existing.prefix(row.words.count))
     else { return }
-    // A row of zeros is like no other.
+    // A row of zeros is never intact, so it stands for no row.
     let none = [UInt64](repeating: 0, count: row.words.count)
     try transaction.put(tables[row.kind.rawValue], key.span, 16, none.span, row.size)
   }
 
-  /// In the order of the numbers.
+  /// Returns a key whose byte order is the order of the numbers.
   private static func key(_ id: UInt64, _ minor: UInt64) -> InlineArray<2, UInt64> {
     [id.bigEndian, minor.bigEndian]
   }
 
   // MARK: Reading
 
-  /// The row of a node.
+  /// Returns a row of a node, or `nil` if there is none.
   func row(_ kind: Kind, _ id: UInt64, _ minor: UInt64 = 0) throws -> Row? {
     guard let transaction = try environment.read() else { return nil }
     let key = Self.key(id, minor)
@@ -110,7 +111,7 @@ final class Harvest {
       kind: kind, id: id, minor: minor, words: Array(words.prefix((size + 7) / 8)), size: size)
   }
 
-  /// Up to a batch of rows in the order of their keys, from behind the row `last` on.
+  /// Returns up to a batch of rows in key order, starting after the row `last`.
   private func rows(_ kind: Kind, behind last: Row?) throws -> [Row] {
     guard let transaction = try environment.read() else { return [] }
     var cursor = try transaction.cursor(tables[kind.rawValue])
@@ -137,7 +138,7 @@ final class Harvest {
       words: Array(words.prefix((size + 7) / 8)), size: size)
   }
 
-  /// Goes through all rows of a kind, a batch at a time, in the order of their keys.
+  /// Passes all rows of a kind to `body`, a batch at a time, in key order.
   func forEachBatch(_ kind: Kind, _ body: ([Row]) throws -> Void) throws {
     var rows = try rows(kind, behind: nil)
     while let last = rows.last {
@@ -180,13 +181,13 @@ extension Harvest.Row {
       words: [place.value], size: Place.valueSize)
   }
 
-  /// The place, where it is one.
+  /// The place, or `nil` if the row is not an intact one.
   var place: Place? { Place(key: (id.bigEndian, minor.bigEndian), value: words[0]) }
 
-  /// The watch, where it is one.
+  /// The watch, or `nil` if the row is not an intact one.
   var watch: Watch? { Watch(key: (id.bigEndian, minor.bigEndian), value: words[0]) }
 
-  /// The record, where it is one.
+  /// The record, or `nil` if the row is not an intact one.
   var record: Record? {
     guard size == Record.size else { return nil }
     var record = Record()
@@ -194,7 +195,8 @@ extension Harvest.Row {
     return record.isIntact(for: NodeID(rawValue: id)) ? record : nil
   }
 
-  /// The spilled handle of a node with a record, where it is that.
+  /// Returns the spilled handle of the node with this record, or `nil` if the row is not an intact
+  /// one or does not match the record.
   func handle(of record: Record) -> KernelFileHandle? {
     guard size <= SpilledHandle.maximumSize else { return nil }
     var spilled = SpilledHandle()
@@ -205,7 +207,7 @@ extension Harvest.Row {
 }
 
 extension Environment {
-  /// Commits what a body puts, which is called again where there was no room.
+  /// Commits what `body` writes. If the map is full, grows it and calls `body` again.
   func commit(_ body: (borrowing WriteTransaction) throws -> Void) throws {
     var growths = 0
     while true {

@@ -2,10 +2,10 @@
 enum KeyOrder {
   /// Numbers of eight bytes.
   case integer
-  /// Bytes, the shorter of two keys first where it begins the longer.
+  /// Bytes in lexicographic order. A key sorts before longer keys that start with it.
   case bytes
 
-  /// Whether a key is of a length that the order knows.
+  /// Returns whether a key may have this size in bytes.
   func allows(_ size: Int) -> Bool { self == .bytes ? size > 0 : size == 8 }
 
   func isBefore(_ a: ArraySlice<UInt8>, _ b: ArraySlice<UInt8>) -> Bool {
@@ -17,8 +17,8 @@ enum KeyOrder {
 }
 
 extension Page {
-  /// The last node whose key is not above `key`; on a branch the first node has no lower end. `nil` on
-  /// a leaf where all keys are above.
+  /// Returns the last node whose key is not above `key`, or `nil` if all keys of a leaf are above
+  /// it. The first node of a branch has no lower bound.
   func lastNode(notAbove key: ArraySlice<UInt8>, _ order: KeyOrder) -> Int? {
     var (low, high) = (isLeaf ? 0 : 1, count)
     while low < high {
@@ -28,7 +28,8 @@ extension Page {
     return low == 0 ? nil : low - 1
   }
 
-  /// What is wrong with the keys of a page that has the keys from `lower` to below `upper`.
+  /// Returns what is wrong with the keys of a page that must lie in `lower..<upper` (`nil` for no
+  /// bound), or `nil` if they are right.
   func keyFault(
     _ order: KeyOrder, from lower: ArraySlice<UInt8>?, to upper: ArraySlice<UInt8>?
   ) -> PageFault? {

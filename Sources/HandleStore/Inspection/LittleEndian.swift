@@ -1,4 +1,4 @@
-/// Numbers as LMDB has them in a file: little-endian, and not always at a multiple of their size.
+/// Reads numbers as LMDB stores them in a file: little-endian, and not always aligned.
 extension Array<UInt8> {
   @inline(__always)
   func uint16(at i: Int) -> Int { Int(self[i]) | Int(self[i + 1]) << 8 }
@@ -11,13 +11,13 @@ extension Array<UInt8> {
     UInt64(truncatingIfNeeded: uint32(at: i)) | UInt64(truncatingIfNeeded: uint32(at: i + 4)) << 32
   }
 
-  /// A number that is used as an `Int`: one that does not fit is larger than anything it is compared
-  /// with.
+  /// Returns a 64-bit number as an `Int`. A number that does not fit becomes `Int.max`, which is
+  /// larger than anything that it is compared with.
   func int(at i: Int) -> Int { Int(clamping: uint64(at: i)) }
 }
 
 extension ArraySlice<UInt8> {
-  /// The word of the eight bytes from the `i`th on; bytes behind the end are zero.
+  /// Returns the eight bytes from the `i`th on as a word. Bytes beyond the end count as zero.
   @inline(__always)
   func word(_ i: Int) -> UInt64 {
     let start = startIndex + i

@@ -1,19 +1,20 @@
 internal import SystemPackage
 
-/// Finds the filesystems of nodes again whose records are lost: among the mounted ones, the one on which
-/// the nodes' handles open.
+/// Finds filesystems whose records are lost. It tries the handles of their nodes on the mounted
+/// filesystems, and takes the filesystem on which one of them opens.
 ///
-/// Only generations that are random prove that: an inode number with the right 32 bits is no chance.
-/// Where copies are mounted, or not the filesystem itself, nothing is taken.
+/// Only random generations prove a match: an inode number together with the right 32 bits is no
+/// coincidence. If none of the mounted filesystems matches, or several do because copies are
+/// mounted, it takes none.
 struct LostFilesystems {
-  /// How many handles of each filesystem are tried.
+  /// How many handles of each filesystem to try.
   private static let samples = 64
 
   private let found: Harvest
 
   init(of found: Harvest) { self.found = found }
 
-  /// The filesystems of live nodes that are not among the `known` ones, as far as they are mounted.
+  /// Returns those filesystems of live nodes that are missing from `known` and are mounted.
   func recovered(
     without known: [FilesystemID: KnownFilesystem]
   ) throws -> [FilesystemID: KnownFilesystem] {
@@ -24,13 +25,13 @@ struct LostFilesystems {
       let matching = mounted.filter { $0.has(handles) }
       return matching.count == 1 ? KnownFilesystem(identity: matching[0].identity) : nil
     }
-    // One that two numbers claim is neither's.
+    // A filesystem that matches two ids belongs to neither.
     return found.filter { id, known in
       !found.contains { $0.key != id && $0.value.identity.matches(known.identity) }
     }
   }
 
-  /// The handles of some live nodes of each filesystem that is lost.
+  /// Returns the handles of some live nodes of each lost filesystem.
   private func handles(
     without known: [FilesystemID: KnownFilesystem]
   ) throws -> [FilesystemID: [KernelFileHandle]] {
@@ -47,13 +48,13 @@ struct LostFilesystems {
     return handles
   }
 
-  // MARK: What is mounted
+  // MARK: Mounted filesystems
 
   private struct Mounted {
     let directory: OwnedDescriptor
     let identity: FilesystemIdentity
 
-    /// Whether files with these handles are there, as far as that can be proved.
+    /// Returns whether the filesystem provably has a file with one of these handles.
     func has(_ handles: [KernelFileHandle]) -> Bool {
       handles.contains { handle in
         guard let generation = handle.identity(on: identity.magic)?.generation, generation != 0,
@@ -65,7 +66,7 @@ struct LostFilesystems {
     }
   }
 
-  /// A mount of each filesystem with random generations.
+  /// Returns one mount of each filesystem with random generations.
   private static func mounted() throws -> [Mounted] {
     var seen: Set<String> = []
     let table = try MountTable()

@@ -1,4 +1,4 @@
-/// One of the two pages that a file of LMDB begins with: where the trees of a commit are.
+/// One of the two meta pages at the start of an LMDB file. It says where the trees of a commit are.
 ///
 /// ```
 /// 16 magic 32 | 20 version 32 | 24 address 64 | 32 map size 64 | 40 the free list's tree
@@ -8,25 +8,25 @@ struct MetaPage: Equatable {
   static let magic = 0xBEEF_C0DE
   static let version = 1
   static let size = 152
-  /// What LMDB makes and reads.
+  /// The page sizes in bytes that LMDB writes and reads.
   static let pageSizes = (9...15).map { 1 << $0 }
 
   enum Fault: Error, Equatable {
-    /// There is something else.
+    /// The bytes are not a meta page.
     case notMeta
     case version(Int)
   }
 
   let number: Int
-  /// The number that the page itself bears.
+  /// The page number that the page itself records.
   private let ownNumber: Int
   let transaction: UInt64
   let lastPage: Int
   private let mapSize: UInt64
   let pageSize: Int
-  /// The free list.
+  /// The tree of the free list.
   let free: TreeRecord
-  /// The tables by their names.
+  /// The tree of the tables, by name.
   let main: TreeRecord
 
   init(_ bytes: [UInt8], number: Int) throws(Fault) {
@@ -44,8 +44,8 @@ struct MetaPage: Equatable {
     transaction = bytes.uint64(at: 144)
   }
 
-  /// What it says that cannot be; continues a sentence that begins with the page. The older one of two
-  /// may be in the middle of being written.
+  /// What is impossible on this page, as the end of a sentence that begins with the page; `nil` if
+  /// nothing is. A writer may be in the middle of writing the older one of the two.
   var fault: String? {
     guard ownNumber == number else { return "bears another page's number" }
     guard Self.pageSizes.contains(pageSize) else { return "has no possible page size" }
@@ -61,7 +61,7 @@ struct MetaPage: Equatable {
   }
 }
 
-/// A tree as LMDB has it on record (`MDB_db`), 48 bytes.
+/// LMDB's record of a tree (`MDB_db`), 48 bytes.
 ///
 /// ```
 /// 0 pad 32 | 4 flags 16 | 6 depth 16 | 8 branches 64 | 16 leaves 64 | 24 overflow pages 64
@@ -71,7 +71,7 @@ struct TreeRecord: Equatable {
   static let size = 48
   /// `MDB_INTEGERKEY`.
   static let integerKeys = 0x08
-  /// The most levels that LMDB goes down (`CURSOR_STACK`).
+  /// The most levels that LMDB descends (`CURSOR_STACK`).
   private static let maximumDepth = 32
 
   let flags: Int
@@ -80,10 +80,10 @@ struct TreeRecord: Equatable {
   let leaves: Int
   let overflowPages: Int
   let entries: Int
-  /// The topmost page, or `nil` where the tree is empty.
+  /// The topmost page, or `nil` if the tree is empty.
   let root: Int?
 
-  /// From 48 bytes.
+  /// Reads a record from its 48 bytes.
   init(_ bytes: ArraySlice<UInt8>) {
     flags = Int(bytes.word(0) >> 32 & 0xffff)
     depth = Int(bytes.word(0) >> 48)
@@ -94,7 +94,7 @@ struct TreeRecord: Equatable {
     root = bytes.word(40) == .max ? nil : Int(clamping: bytes.word(40))
   }
 
-  /// What cannot be about it in a file of pages 0…`lastPage`.
+  /// Returns what is impossible about the tree in a file of pages 0…`lastPage`, or `nil`.
   func fault(lastPage: Int) -> String? {
     guard depth <= Self.maximumDepth, (depth == 0) == (root == nil) else {
       return "has a tree of an impossible depth"

@@ -1,6 +1,6 @@
 internal import SystemPackage
 
-/// The part of a check that goes from node to node, and to what the other tables have for each.
+/// The part of a check that visits each node, and looks up what the other tables hold for it.
 struct NodeCheck {
   private let file: PageFile
   private let findings: FindingList
@@ -13,11 +13,11 @@ struct NodeCheck {
   private(set) var live = 0
   private(set) var stale = 0
   private(set) var aliases = 0
-  /// Whether every record could be read, and every live node's handle and filesystem.
+  /// Whether every node's record could be read, and the handle and filesystem of every live node.
   private(set) var allIntact = true
-  /// How many rows of the spill table belong to a node that was read.
+  /// The number of rows in the spill table that belong to a node that was read.
   private(set) var spilledMet = 0
-  /// How many entries of the index belong to a live node that was read.
+  /// The number of index entries that belong to a live node that was read.
   private(set) var indexedMet = 0
 
   init(
@@ -71,8 +71,8 @@ struct NodeCheck {
     (try? file.value(of: entry, limit: Record.size)).flatMap { Record($0, for: id) }
   }
 
-  /// The kind of a node's filesystem. A stale node may have none: a repair that found the row of its
-  /// filesystem lost leaves filesystem 0.
+  /// Returns the kind of a node's filesystem, or `nil` if it is unknown. A stale node may be on no
+  /// filesystem: a repair that found its filesystem's row lost leaves filesystem 0.
   private func magic(of record: Record, _ id: NodeID) -> FilesystemMagic? {
     if let magic = filesystems[record.filesystem] { return magic }
     let isNone = record.state == .stale && record.filesystem.rawValue == 0
@@ -122,7 +122,7 @@ struct NodeCheck {
 
   // MARK: Index
 
-  /// Checks that the index has a live node under its keys.
+  /// Checks that the index has a live node under each of its keys.
   private mutating func checkIndex(_ entry: IndexEntry, _ id: NodeID, _ filesystem: FilesystemID) {
     guard let value = indexed(entry.key, id, size: entry.isOpaque ? 16 : 8), entry.isOpaque else {
       return
@@ -130,8 +130,8 @@ struct NodeCheck {
     countInodeHint(value.inode, id, filesystem)
   }
 
-  /// The row under an opaque handle's `st_ino` may name another file with the same one, or be missing
-  /// since that was retired.
+  /// Counts the row under an opaque handle's `st_ino`, if it names the node. The row may instead
+  /// name another file with the same `st_ino`, or be missing because that file's node was retired.
   private mutating func countInodeHint(_ inode: UInt64, _ id: NodeID, _ filesystem: FilesystemID) {
     let key = IndexKey(opaqueInode: inode, on: filesystem)
     guard let inodes = tables[.inodes],
@@ -142,7 +142,7 @@ struct NodeCheck {
     indexedMet += 1
   }
 
-  /// What the index has under a key of a node, where that is right.
+  /// Returns what the index has under a key of a node, or `nil` if that is wrong or cannot be read.
   private mutating func indexed(_ key: IndexKey, _ id: NodeID, size: Int) -> IndexValue? {
     guard let inodes = tables[.inodes] else { return nil }
     switch lookup.find(key.bytes, in: inodes, .bytes) {
@@ -163,7 +163,7 @@ struct NodeCheck {
     return nil
   }
 
-  /// Checks that an entry of the index belongs to a live node that has the entry's key.
+  /// Checks that an entry of the index belongs to a live node, and stands under a key of that node.
   func checkTarget(ofIndex entry: LeafEntry) {
     let page = entry.page.number
     guard let value = (try? file.value(of: entry, limit: 16)).flatMap({ IndexValue($0) }) else {
@@ -182,7 +182,7 @@ struct NodeCheck {
     )
   }
 
-  /// The keys under which the index must have a live node.
+  /// Returns the keys under which the index may have a live node; empty if they are unknown.
   private func keys(of record: Record, _ id: NodeID) -> [IndexKey] {
     guard let magic = filesystems[record.filesystem], let handle = quietHandle(of: record, id)
     else {
@@ -208,7 +208,7 @@ struct NodeCheck {
     return record(entry, id)
   }
 
-  /// A handle about which everything has been said.
+  /// Returns a node's handle without reporting faults, because the check has reported them already.
   private func quietHandle(of record: Record, _ id: NodeID) -> KernelFileHandle? {
     if let handle = record.inlineHandle { return handle }
     guard case .found(let entry) = find(id, in: .spill),

@@ -1,5 +1,5 @@
-/// A branch or leaf page whose header, offsets and nodes have been found to lie where they may: asking
-/// it for a node goes wrong for no bytes.
+/// A branch or leaf page whose header, offsets and nodes were checked to lie within it. So reading
+/// a node is safe, whatever the bytes are.
 ///
 /// ```
 ///  0 page number 64 | 8 pad 16 | 10 flags 16 | 12 lower 16 | 14 upper 16 | 16 offsets, 16 each
@@ -19,7 +19,7 @@ struct Page {
   let number: Int
   let bytes: [UInt8]
   let isLeaf: Bool
-  /// How many nodes there are, 1 or more.
+  /// The number of nodes, 1 or more.
   let count: Int
 
   init(_ bytes: [UInt8], number: Int) throws(PageFault) {
@@ -40,7 +40,8 @@ struct Page {
     try requireNodes(from: upper)
   }
 
-  /// Each node lies behind `upper`, and together they fill what is there.
+  /// Checks that each node lies at or after `upper`, and that the nodes together fill the page from
+  /// there.
   private func requireNodes(from upper: Int) throws(PageFault) {
     var filled = 0
     for i in 0..<count {
@@ -71,21 +72,21 @@ struct Page {
 
   // MARK: Nodes
 
-  /// Where the key of a node is.
+  /// Returns the range of a node's key in ``bytes``.
   func keyRange(_ i: Int) -> Range<Int> {
     let start = offset(i) + Self.nodeHeaderSize
     return start..<(start + bytes.uint16(at: offset(i) + 6))
   }
 
-  /// The key of a node; on a branch, the first node's means nothing.
+  /// Returns the key of a node. The key of a branch's first node means nothing.
   func key(_ i: Int) -> ArraySlice<UInt8> { bytes[keyRange(i)] }
 
-  /// The page below a branch's node.
+  /// Returns the number of the page below a branch's node.
   func child(_ i: Int) -> Int {
     bytes.uint32(at: offset(i)) | bytes.uint16(at: offset(i) + 4) << 32
   }
 
-  /// The value of a leaf's node.
+  /// Returns where the value of a leaf's node is.
   func value(_ i: Int) -> LeafValue {
     let start = keyRange(i).upperBound
     let size = bytes.uint32(at: offset(i))
@@ -100,9 +101,9 @@ struct Page {
 /// Where the value of an entry is.
 enum LeafValue {
   case inline(Range<Int>)
-  /// From byte 16 on of pages of its own.
+  /// On pages of its own, from byte 16 on.
   case overflow(page: Int, size: Int)
-  /// In the table of the tables: the record of a tree.
+  /// The record of a tree, in the table of the tables.
   case tree(Range<Int>)
 }
 
@@ -114,7 +115,7 @@ struct LeafEntry {
   var key: ArraySlice<UInt8> { page.key(index) }
   var value: LeafValue { page.value(index) }
 
-  /// The key of a table with integer keys.
+  /// The key as a number, for a table with integer keys.
   var number: UInt64 { key.word(0) }
 }
 

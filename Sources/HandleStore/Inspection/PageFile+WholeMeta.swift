@@ -1,16 +1,16 @@
 internal import SystemPackage
 
 extension PageFile {
-  /// Sees that LMDB can map the file: it takes what the meta pages say for granted, and a page behind
-  /// the end of the file would be a SIGBUS.
+  /// Checks that LMDB can map the file. LMDB trusts the meta pages, and reading a page beyond the
+  /// end of the file would raise SIGBUS.
   ///
-  /// - Complexity: O(1); O(free list) where pages at the end of the file were never written.
+  /// - Complexity: O(1); O(free list) if pages at the end of the file were never written.
   func requireWholeMeta() throws(StoreError) {
     try requireVersion()
     if let fault = wholeMetaFault { throw fault }
   }
 
-  /// Sees that the file is not of a version of LMDB's format that is not known.
+  /// Checks that the file is not in an unknown version of LMDB's format.
   func requireVersion() throws(StoreError) {
     guard case .failure(.version(let found)) = metas[0], metas[0] == metas[1] else { return }
     throw .unsupportedVersion(found: found, supported: MetaPage.version)
@@ -34,11 +34,11 @@ extension PageFile {
     return isLongEnough(newest) ? nil : .damaged("data.mdb was cut short")
   }
 
-  /// How many pages at the end of a file a commit may have left unwritten.
+  /// The most pages at the end of a file that a commit may have left unwritten.
   static let mostUnwritten = 1 << 16
 
-  /// Whether every page of a commit is in the file. Pages at its end that the commit left free may
-  /// never have been written.
+  /// Returns whether the file has every page of a commit. Pages at its end may be missing if the
+  /// commit left them free: LMDB may never have written them.
   func isLongEnough(_ meta: MetaPage) -> Bool {
     let end = pageCount
     guard meta.lastPage >= end else { return true }
@@ -50,14 +50,15 @@ extension PageFile {
 }
 
 extension PageFile {
-  /// For the pages of a commit, which may say that there are more than a memory can hold.
+  /// Returns a record of page use for a commit. It limits the number of pages, because a damaged
+  /// meta page may claim more than memory can hold.
   func pageUse(_ meta: MetaPage) -> PageUse {
     PageUse(lastPage: min(meta.lastPage, pageCount + Self.mostUnwritten))
   }
 }
 
 extension MetaPage.Fault {
-  /// Continues a sentence that begins with the page.
+  /// What is wrong, as the end of a sentence that begins with the page.
   var reason: String {
     switch self {
     case .notMeta: "is not one"

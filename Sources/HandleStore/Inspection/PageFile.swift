@@ -1,18 +1,18 @@
 internal import SystemPackage
 
-/// A data file, read page by page without LMDB: LMDB trusts what it maps, and a damaged page can crash
-/// it. Here every number from the file is looked at before it is used.
+/// A data file, read page by page without LMDB. LMDB trusts what it maps, so a damaged page can
+/// crash it. This code checks every number from the file before using it.
 struct PageFile: Sendable {
   static let name: FilePath.Component = "data.mdb"
 
   let path: FilePath
   let pageSize: Int
-  /// What the two first pages were when the file was opened.
+  /// The two meta pages as they were when the file was opened.
   let metas: [Result<MetaPage, MetaPage.Fault>]
   private let file: OwnedDescriptor
 
-  /// - Throws: ``StoreError/damaged(_:)`` if there is no file, ``StoreError/system(_:_:)`` if it cannot
-  ///   be opened.
+  /// - Throws: ``StoreError/damaged(_:)`` if there is no file, ``StoreError/system(_:_:)`` if it
+  ///   cannot be opened.
   init(in directory: OpenDirectory) throws(StoreError) {
     path = directory.path(of: Self.name)
     do throws(Errno) {
@@ -25,10 +25,10 @@ struct PageFile: Sendable {
     (metas, pageSize) = Self.readStableMetas(file)
   }
 
-  /// How many names the file has, in whatever directories.
+  /// The number of names of the file, in any directory.
   var linkCount: UInt32 { (try? FileStatus(of: file.descriptor).links) ?? 1 }
 
-  /// How many whole pages the file has now.
+  /// The number of whole pages that the file has now.
   var pageCount: Int { byteCount / pageSize }
 
   private var byteCount: Int { (try? FileStatus(of: file.descriptor).size).map { Int($0) } ?? 0 }
@@ -37,10 +37,10 @@ struct PageFile: Sendable {
 
   typealias Metas = [Result<MetaPage, MetaPage.Fault>]
 
-  /// The commit that LMDB takes for the newest.
+  /// The commit that LMDB considers the newest.
   var newest: MetaPage? { Self.newest(metas) }
 
-  /// The newest commit of which the meta page says nothing that cannot be.
+  /// The newest commit whose meta page says nothing impossible.
   var newestPossible: MetaPage? {
     Self.newest(metas.filter { (try? $0.get())?.fault == nil })
   }
@@ -52,7 +52,8 @@ struct PageFile: Sendable {
     }
   }
 
-  /// A writer may be at one of them: they are read until they are twice the same.
+  /// Reads the meta pages until two reads agree, because a writer may be changing one of them.
+  /// Gives up after 100 tries.
   private static func readStableMetas(
     _ file: OwnedDescriptor
   ) -> (metas: Metas, pageSize: Int) {
@@ -65,8 +66,8 @@ struct PageFile: Sendable {
     return last
   }
 
-  /// The page size stands in the meta pages; where the first one is gone, the second one is where it
-  /// says that it is.
+  /// Reads the two meta pages once. They record the page size. If the first one is lost, tries each
+  /// page size until the second one confirms it.
   private static func readMetas(_ file: OwnedDescriptor) -> (metas: Metas, pageSize: Int) {
     let first = meta(file, 0, pageSize: 0)
     let known = (try? first.get())?.pageSize
@@ -88,14 +89,14 @@ struct PageFile: Sendable {
     return Result { () throws(MetaPage.Fault) in try MetaPage(bytes, number: number) }
   }
 
-  /// A meta page as it is now.
+  /// Returns a meta page as it is now, or `nil` if it is not one.
   func currentMeta(_ number: Int) -> MetaPage? {
     try? Self.meta(file, number, pageSize: pageSize).get()
   }
 
   // MARK: Pages
 
-  /// A branch or leaf page.
+  /// Reads a branch or leaf page.
   func page(_ number: Int) throws(PageFault) -> Page {
     try Page(try bytes(ofPage: number), number: number)
   }
@@ -104,7 +105,7 @@ struct PageFile: Sendable {
     try bytes(from: number, offset: 0, count: pageSize)
   }
 
-  /// Bytes from somewhere in a page on.
+  /// Reads `count` bytes from an offset in a page on. They may continue on the pages after it.
   func bytes(from page: Int, offset: Int, count: Int) throws(PageFault) -> [UInt8] {
     let (start, overflow) = page.multipliedReportingOverflow(by: pageSize)
     guard !overflow && page >= 0 && start <= Int.max - offset - count else {
@@ -121,7 +122,7 @@ struct PageFile: Sendable {
     return bytes
   }
 
-  /// The value of an entry, of `limit` bytes at the most.
+  /// Reads the value of an entry, which may have at most `limit` bytes.
   func value(of entry: LeafEntry, limit: Int) throws(PageFault) -> ArraySlice<UInt8> {
     switch entry.value {
     case .inline(let range) where range.count <= limit: return entry.page.bytes[range]

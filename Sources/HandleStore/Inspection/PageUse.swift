@@ -1,6 +1,6 @@
-/// What the pages of a file are used for, as far as that is known: two bits a page.
+/// What each page of a file is used for, as far as known: two bits a page.
 final class PageUse {
-  /// Pages 2…`last`; 0 and 1 are the meta pages.
+  /// The last page that it covers; the first is 2. Pages 0 and 1 are the meta pages.
   let last: Int
   private var used: Bits
   private var free: Bits
@@ -17,8 +17,8 @@ final class PageUse {
   func isUsed(_ page: Int) -> Bool { page < 2 || page <= last && used[page] }
   func isFree(_ page: Int) -> Bool { page >= 2 && page <= last && free[page] }
 
-  /// Takes a page for a tree; what is wrong with that, if anything is. A page that was taken before is
-  /// not to be read again.
+  /// Marks a page as used by a tree. Returns what is wrong with that, if anything, and whether the
+  /// page may be read. A page that was taken before must not be read again.
   func take(_ page: Int) -> (fault: PageFault?, mayRead: Bool) {
     guard page >= 2 && page <= last else {
       return (PageFault(page, "is named by a tree and is no page of this commit"), false)
@@ -29,7 +29,7 @@ final class PageUse {
     return (free[page] ? PageFault(page, "is used and in the free list too") : nil, true)
   }
 
-  /// Puts a page into the free list; what is wrong with that, if anything is.
+  /// Marks a page as free. Returns what is wrong with that, or `nil`.
   func release(_ page: Int) -> PageFault? {
     guard page >= 2 && page <= last else {
       return PageFault(page, "is in the free list and is no page of this commit")
@@ -38,7 +38,8 @@ final class PageUse {
     return used[page] ? PageFault(page, "is in the free list and used too") : nil
   }
 
-  /// The pages that are neither used nor free.
+  /// The number of pages that are neither used nor free, and the first of them; `nil` if there are
+  /// none.
   var lost: (count: Int, first: Int)? {
     var (count, first) = (0, 0)
     for page in 2..<max(last + 1, 2) where !used[page] && !free[page] {
@@ -56,7 +57,7 @@ final class PageUse {
 
     subscript(i: Int) -> Bool { words[i >> 6] >> UInt64(i & 63) & 1 == 1 }
 
-    /// Sets a bit; says whether it was clear.
+    /// Sets a bit, and returns whether it was clear.
     mutating func insert(_ i: Int) -> Bool {
       if self[i] { return false }
       words[i >> 6] |= 1 << UInt64(i & 63)

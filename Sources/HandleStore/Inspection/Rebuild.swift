@@ -1,26 +1,26 @@
 internal import SystemPackage
 
-/// A new `data.mdb` from what was found: the index is made anew from the live nodes.
+/// Builds a new `data.mdb` from the rows that a repair found, with a new index of the live nodes.
 struct Rebuild {
   private let found: Harvest
   private let filesystems: [FilesystemID: KnownFilesystem]
   private let environment: Environment
   private let tables: Tables
   private let now = SystemCalls.epochSeconds
-  /// What became of the nodes.
+  /// What happened to the nodes.
   private(set) var counts = Counts()
 
   struct Counts {
     var kept = 0
-    /// Live nodes that are stale now.
+    /// The number of kept nodes that were live and are stale now.
     var retired = 0
-    /// Nodes of which a part is missing.
+    /// The number of nodes that were dropped, because a part of them is missing.
     var dropped = 0
-    /// Filesystems that live nodes were on, and of which there is no record.
+    /// The filesystems that live nodes were on and that have no record.
     var lostFilesystems: Set<FilesystemID> = []
   }
 
-  /// - Parameter directory: a new directory, in which the file is made.
+  /// - Parameter directory: a new directory, in which to make the file.
   init(
     in directory: OpenDirectory, _ found: Harvest,
     _ filesystems: [FilesystemID: KnownFilesystem]
@@ -34,9 +34,10 @@ struct Rebuild {
     tables = try Tables(environment, create: true)
   }
 
-  /// Fills the file and flushes it; the environment is closed then, whatever happens.
+  /// Fills the file, flushes it, and closes the environment, also on an error.
   ///
-  /// - Parameter hasAllWatches: whether every watch of the original is among what was found.
+  /// - Parameter hasAllWatches: whether the rows that were found include every watch of the
+  ///   original.
   mutating func run(store: UInt64, hasAllWatches: Bool) throws {
     do {
       try tables.mark(environment, store: store)
@@ -81,7 +82,7 @@ struct Rebuild {
 
   // MARK: Watches
 
-  /// Puts the watches of the nodes that were kept. Where one may be lost, that is told as an overflow.
+  /// Puts the watches of the nodes that were kept. If a watch may be lost, reports an overflow.
   private func putWatches(areAll: Bool) throws {
     var areAll = try areAll && found.row(.limbo, LimboRow.overflow.number) == nil
     try found.forEachBatch(.watch) { rows in
@@ -95,7 +96,7 @@ struct Rebuild {
     try environment.commit { try $0.put(.overflow, tables) }
   }
 
-  /// Puts a watch, if its node is there; says whether it is.
+  /// Puts a watch if its node is there, and returns whether it is.
   private func put(
     watch row: Harvest.Row, _ transaction: borrowing WriteTransaction
   ) throws -> Bool {
@@ -152,8 +153,8 @@ struct Rebuild {
     try record.inlineHandle ?? found.row(.spilled, id.rawValue)?.handle(of: record)
   }
 
-  /// The keys and values by which the index has a node; `nil` where that is not known, for the
-  /// `st_ino` of an opaque handle stands in the index alone.
+  /// Returns the index entries of a node, or `nil` if they are unknown. Only the index holds the
+  /// `st_ino` of an opaque handle, so its row may be lost.
   private func keys(
     of record: Record, _ id: NodeID, _ handle: KernelFileHandle, _ magic: FilesystemMagic
   ) throws -> [(IndexKey, IndexValue, size: Int)]? {
@@ -166,8 +167,8 @@ struct Rebuild {
     return [(entry.key, IndexValue(id, inode: row.words[0]), 16), (inode, IndexValue(id), 8)]
   }
 
-  /// Puts a node into the index. A node that has the same first key has a lower id, and so is stale. The
-  /// `st_ino` of an opaque handle is a hint, which the node of the highest id gets.
+  /// Puts a node into the index. If a node with a lower id has the same first key, it becomes
+  /// stale. The `st_ino` of an opaque handle is a hint, and the node with the highest id gets it.
   private func index(
     _ id: NodeID, _ keys: [(IndexKey, IndexValue, size: Int)], _ counts: inout Counts,
     _ transaction: borrowing WriteTransaction
@@ -194,6 +195,7 @@ struct Rebuild {
 }
 
 extension Record {
-  /// Puts the node on no filesystem: the row of its own is lost, and another may get its number.
+  /// Takes the node off its filesystem. The row of that filesystem is lost, and another filesystem
+  /// may get its number.
   fileprivate mutating func leaveFilesystem() { words[2] &= ~0xffff }
 }

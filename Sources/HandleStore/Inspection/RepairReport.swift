@@ -1,30 +1,34 @@
 public import SystemPackage
 
-/// What ``Store/repair(at:)`` did.
+/// The result of ``Store/repair(at:)``.
 public struct RepairReport: Hashable, Sendable {
-  /// How many nodes the repaired store has.
+  /// The number of nodes in the repaired store.
   public let kept: Int
-  /// How many nodes are in the original only, because their records are not intact. Where the
-  /// original's own count is not readable either, as many as are known.
+  /// The number of nodes that only the original has, because their records are not intact. If the
+  /// original's own count is unreadable too, it includes only the nodes that are known.
   public let setAside: Int
-  /// How many nodes may be lost besides, where the original does not say how many it had: the ids that
-  /// `state` may have handed out and that no node of the repaired store has. Those of nodes that were
-  /// dropped long ago are among them, and those that a process that was killed had reserved.
+  /// An upper bound on further lost nodes, if the original does not say how many nodes it had;
+  /// otherwise 0.
+  ///
+  /// It counts the ids that the store may have handed out, less ``kept`` and ``setAside``. That
+  /// includes the ids of nodes that were dropped long ago, and ids that a killed process had
+  /// reserved.
   public let mayBeLost: Int
-  /// How many filesystems have nodes and no record any more. These nodes are stale, if they were not
-  /// before.
+  /// The number of filesystems that live nodes were on and whose records are lost. These nodes are
+  /// stale now.
   public let lostFilesystems: Int
-  /// How many filesystems whose records were lost were found again: they are mounted, and the handles of
+  /// The number of filesystems whose lost records were recovered: they are mounted, and handles of
   /// their nodes open there.
   public let foundFilesystems: Int
-  /// How many of the nodes that were kept are stale now and were live: their filesystem's record is
-  /// lost, or what the index must know of them, or a later node has their inode.
+  /// The number of kept nodes that were live and are stale now. The record of their filesystem is
+  /// lost, or the index data that an opaque handle needs is lost, or a later node has their inode.
   public let retired: Int
-  /// Where the original data are, or `nil` where there were none.
+  /// The path of the original data, or `nil` if there were none.
   public let original: FilePath?
-  /// Where the original file `state` is, where it had to be made anew.
+  /// The path of the original file `state` if the repair replaced it with a new one, otherwise
+  /// `nil`.
   public let originalState: FilePath?
 
-  /// Whether all that the original had is in the repaired store.
+  /// Whether the repaired store has everything that the original had.
   public var isWithoutLoss: Bool { setAside == 0 && mayBeLost == 0 && retired == 0 }
 }

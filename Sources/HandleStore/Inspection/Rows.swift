@@ -1,6 +1,7 @@
 internal import SystemPackage
 
-/// The rows of a store's tables from their bytes; each is `nil` unless it is intact.
+/// Reads the rows of a store's tables from their bytes. Each call returns `nil` unless the row is
+/// intact.
 extension Record {
   init?(_ bytes: ArraySlice<UInt8>, for id: NodeID) {
     guard bytes.count == Self.size else { return nil }
@@ -38,7 +39,7 @@ extension IndexKey {
 }
 
 extension PageFile {
-  /// An entry of the table `watches`.
+  /// Reads an entry of the table `watches`.
   func watch(_ entry: LeafEntry) -> Watch? {
     guard entry.key.count == Watch.keySize,
       let bytes = try? value(of: entry, limit: Watch.valueSize), bytes.count == Watch.valueSize
@@ -46,7 +47,7 @@ extension PageFile {
     return Watch(key: (entry.key.word(0), entry.key.word(8)), value: bytes.word(0))
   }
 
-  /// An entry of the table `limbo`.
+  /// Reads an entry of the table `limbo`.
   func limboRow(_ entry: LeafEntry) -> LimboRow? {
     guard entry.key.count == 8, let bytes = try? value(of: entry, limit: 8), bytes.count == 8
     else { return nil }
@@ -54,7 +55,7 @@ extension PageFile {
     return bytes.word(0) == row.value ? row : nil
   }
 
-  /// An entry of the table `places`.
+  /// Reads an entry of the table `places`.
   func place(_ entry: LeafEntry) -> Place? {
     guard entry.key.count == Place.keySize,
       let bytes = try? value(of: entry, limit: Place.valueSize), bytes.count == Place.valueSize

@@ -1,26 +1,30 @@
 internal import SystemPackage
 
-/// What of a damaged store proves itself: rows with a checksum that is seeded with their id.
+/// Collects what a damaged store can prove intact: rows with a checksum that is seeded with their
+/// id.
 ///
-/// First what the trees of the newest commit reach, then, for nodes that are missing there, leaves
-/// that no tree reaches any more. What the free list holds is older and is left alone; without a free
-/// list nobody knows what is older, so then nothing is taken from such leaves, unless there is no meta
-/// page left and with it no tree.
+/// It first collects what the trees of the newest commit reach. If a tree is damaged, it then looks
+/// for the missing rows on leaves that no tree reaches any more. It skips the pages of the free
+/// list, because their contents are older. If the free list cannot be read, nothing tells which
+/// leaves are older, so it takes nothing from leaves that no tree reaches.
+///
+/// If no meta page is left, there are no trees and no free list. Then it takes the intact rows of
+/// every leaf.
 final class Salvage {
   private let file: PageFile
   private let meta: MetaPage?
   private let use: PageUse
   private let found: Harvest
   var filesystems: [FilesystemID: KnownFilesystem] = [:]
-  /// The number of the store whose data these are.
+  /// The number of the store that the data belong to.
   private(set) var store: UInt64?
-  /// How many nodes the original says that it has.
+  /// The number of nodes that the original says it has.
   private(set) var expected: Int?
-  /// The highest id that was seen.
+  /// The highest node id seen.
   private(set) var highest: UInt64 = 0
   /// Whether every page of the trees was read.
   private var isWhole = true
-  /// Whether every watch that there was is among what was found.
+  /// Whether the rows that were found include every watch of the original.
   private(set) var hasAllWatches = true
 
   init(_ file: PageFile, into found: Harvest) {
@@ -55,7 +59,7 @@ final class Salvage {
       guard let tree = tables[name] else { continue }
       var walk = TreeWalk(file, use, FindingList(limit: 0), name.rawValue, name.order)
       try walk.run(tree) { try collect($0, of: name) }
-      // What the record of the tree says may be what is damaged.
+      // The tree's own record may be what is damaged, so trust a complete walk instead.
       if name == .nodes && walk.isWhole { expected = walk.entries }
       isWhole = isWhole && walk.isWhole
     }
@@ -113,7 +117,8 @@ final class Salvage {
     }
   }
 
-  /// The table of a leaf is not known; no row can be taken for one of another table.
+  /// Collects an entry of a leaf whose table is unknown. No row can be mistaken for a row of
+  /// another table.
   private func collectLost(_ entry: LeafEntry, _ lost: Harvest) throws {
     guard
       let row = file.node(entry) ?? file.spilled(entry) ?? file.opaqueInode(entry)
@@ -135,7 +140,7 @@ extension Harvest.Row {
   fileprivate var isOfNode: Bool { kind == .node || kind == .spilled }
 }
 
-/// Rows of leaves, where they are intact.
+/// Reads rows of leaves. Each call returns `nil` unless the row is intact.
 extension PageFile {
   fileprivate func node(_ entry: LeafEntry) -> Harvest.Row? {
     guard entry.key.count == 8, let bytes = try? value(of: entry, limit: Record.size) else {
@@ -153,7 +158,7 @@ extension PageFile {
     return SpilledHandle(bytes, for: id).map { Harvest.Row(id, $0) }
   }
 
-  /// What the index has under an opaque handle.
+  /// Reads what the index has under an opaque handle.
   fileprivate func opaqueInode(_ entry: LeafEntry) -> Harvest.Row? {
     guard entry.key.count > 10, entry.key.word(0) & 0x80 != 0,
       let bytes = try? value(of: entry, limit: 16), bytes.count == 16,
@@ -162,7 +167,7 @@ extension PageFile {
     return Harvest.Row(value.node, inode: value.inode, keyHash: Self.hash(entry.key))
   }
 
-  /// What tells whether an entry of the index was under a node's key.
+  /// Returns a hash of an index key. It tells whether an index entry stood under a node's key.
   static func hash(_ key: ArraySlice<UInt8>) -> UInt64 {
     UInt64(Checksum.of(Array(key), seed: 0)) << 32 | UInt64(Checksum.of(Array(key), seed: 1))
   }

@@ -1,19 +1,20 @@
 public import SystemPackage
 
 extension Store {
-  /// Writes a copy of the store as it is now, without its free pages, to another directory, while
-  /// this and other processes go on using it.
+  /// Writes a copy of the store as it is now to another directory, without its free pages. This and
+  /// other processes can go on using the store.
   ///
-  /// The backup has the same incarnation and answers for the same nodes. Opened for writing, or copied
-  /// and then opened, it becomes a store of its own, which hands out other ids than the original and
-  /// every other copy (Docs/Copies.md).
+  /// The backup has the same incarnation and answers for the same nodes. When it is opened for
+  /// writing, or copied and then opened for writing, it becomes a store of its own: it hands out
+  /// other ids than the original and every other copy (Docs/Copies.md).
   ///
-  /// - Parameter path: where to; made where it does not exist (its parent must), else empty.
-  /// - Throws: ``StoreError/system(_:_:)`` with `ENOTEMPTY` where there is something already,
+  /// - Parameter path: the directory to write to. If it exists, it must be empty; if not, it is
+  ///   made, and its parent must exist.
+  /// - Throws: ``StoreError/system(_:_:)`` with `ENOTEMPTY` if the directory is not empty,
   ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
-  ///   ``StoreError/forked``. There is no copy then.
-  /// - Complexity: O(nodes). Any thread. A change of this process that needs the store to grow waits
-  ///   for the end of the copy.
+  ///   ``StoreError/forked``. Then there is no copy.
+  /// - Complexity: O(nodes). Any thread. If a change in this process needs the store to grow, it
+  ///   waits for the end of the copy.
   public func backup(to path: FilePath) throws(StoreError) {
     try guarded {
       let backup = try Backup(of: directory, to: path)
@@ -22,7 +23,7 @@ extension Store {
         try backup.finish()
       } catch {
         backup.remove()
-        // It is the copy's disk that is full, and not the store's.
+        // The disk of the copy is full, not that of the store.
         let isFull =
           (error as? LMDBError)?.isDiskFull ?? (error as? Errno)?.isDiskFull ?? false
         throw isFull ? StoreError.diskFull(path: path) : error
@@ -35,14 +36,14 @@ extension Store {
       do {
         return try copySnapshot(to: target)
       } catch let error as LMDBError where error == .mapResized {
-        // By a process that has written since the environment was opened.
+        // Another process has written since this one opened the environment.
         try target.unlink(PageFile.name)
         try environment.resizeMap(to: 0)
       }
     }
   }
 
-  /// A snapshot is held meanwhile, so that the map is not moved.
+  /// Copies the data while it holds a snapshot, so that the map does not move.
   private func copySnapshot(to target: OpenDirectory) throws {
     let snapshot = try read()
     try environment.copy(to: target)

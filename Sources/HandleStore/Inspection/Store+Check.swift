@@ -1,21 +1,21 @@
 public import SystemPackage
 
 extension Store {
-  /// Reads a whole store and says what is wrong with it.
+  /// Reads a whole store and reports what is wrong with it.
   ///
-  /// The pages are read without LMDB, so that nothing in them can end the process. A process may
-  /// write to the store meanwhile: what is checked is a snapshot. Nothing is changed.
+  /// It reads the pages without LMDB, so nothing in them can crash the process. It changes nothing.
+  /// Another process may write to the store meanwhile: the check reads a snapshot.
   ///
   /// - Parameters:
   ///   - path: the store's directory.
-  ///   - limit: how many findings to describe at the most; all are counted.
-  /// - Throws: ``StoreError/badValue(_:)`` for a negative number, ``StoreError/noStore(path:)``, ``StoreError/notAStore(path:reason:)``,
-  ///   ``StoreError/unsupportedVersion(found:supported:)``; ``StoreError/alreadyOpen(path:)`` where
-  ///   this process has the store open; ``StoreError/inUse(path:pid:)``
-  ///   where a process writes and no snapshot can be had; ``StoreError/system(_:_:)``. Damage is no
-  ///   error: it is in the report.
-  /// - Complexity: O(nodes × log nodes) time; a bit of memory for each page, and a few megabytes.
-  ///   Any thread.
+  ///   - limit: how many findings to describe at most; the report counts all of them.
+  /// - Throws: ``StoreError/badValue(_:)`` for a negative limit, ``StoreError/noStore(path:)``,
+  ///   ``StoreError/notAStore(path:reason:)``, ``StoreError/unsupportedVersion(found:supported:)``;
+  ///   ``StoreError/alreadyOpen(path:)`` if this process has the store open;
+  ///   ``StoreError/inUse(path:pid:)`` if another process writes and the check can get no snapshot;
+  ///   ``StoreError/system(_:_:)``. Damage is not an error: the report lists it.
+  /// - Complexity: O(nodes × log nodes) time; a few bits of memory for each page, and a few
+  ///   megabytes. Any thread.
   public static func check(
     at path: FilePath, findings limit: Int = 1000
   ) throws(StoreError) -> CheckReport {

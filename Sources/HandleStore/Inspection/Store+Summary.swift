@@ -1,8 +1,8 @@
 internal import SystemPackage
 
 extension Store {
-  /// Counts what the store holds, and what that takes on the disk. What is written meanwhile may be
-  /// counted or not.
+  /// Counts what the store holds and how much disk space it takes. The counts may or may not
+  /// include what is written meanwhile.
   ///
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(nodes), in short snapshots. Any thread.
@@ -44,7 +44,7 @@ extension StoreSummary.Group {
 }
 
 extension Reading where Self: ~Copyable {
-  /// How many pages the free list of the snapshot holds.
+  /// Returns the number of pages in the free list of the snapshot.
   fileprivate func freePages() throws(LMDBError) -> Int {
     var cursor = try cursor(.free)
     var free = 0

@@ -1,16 +1,16 @@
 internal import SystemPackage
 
-/// A check of one commit of a store, from its pages to what its rows say of each other.
+/// Checks one commit of a store, from its pages to how its rows refer to each other.
 ///
-/// The nodes are read in order, and what the index and the spill table must have for each is looked
-/// up. Only where these tables have more than that, it is they that are read in order, to name what
-/// is too much.
+/// It reads the nodes in order, and looks up what the index and the spill table must have for each.
+/// Only if one of these tables has more entries than that, it reads that table in order, to name
+/// the surplus ones.
 final class StoreCheck {
   let file: PageFile
   let meta: MetaPage?
-  /// `nil` where the file `state` cannot be read.
+  /// The file `state`, or `nil` if it cannot be read.
   let state: StateFile?
-  /// What is wrong with the file `state`.
+  /// What is wrong with the file `state`, or `nil`.
   var stateFault: String?
 
   private(set) var findings = FindingList(limit: 0)
@@ -20,14 +20,14 @@ final class StoreCheck {
   /// Whether every filesystem's row could be read.
   private var filesystemsAreWhole = false
 
-  /// - Parameter meta: the commit to check, by default the newest that can be.
+  /// - Parameter meta: the commit to check, by default the newest one whose meta page is possible.
   init(_ file: PageFile, state: StateFile?, meta: MetaPage? = nil) {
     self.file = file
     self.state = state
     self.meta = meta ?? file.newestPossible
   }
 
-  /// - Parameter limit: how many findings to describe at the most.
+  /// - Parameter limit: how many findings to describe at most.
   func run(atMost limit: Int) -> CheckReport {
     findings = FindingList(limit: limit)
     report = CheckReport()
@@ -83,7 +83,7 @@ final class StoreCheck {
     return walk
   }
 
-  /// Where everything was read and nothing is wrong, every page is used or free.
+  /// Checks that every page is used or free, if everything was read and nothing is wrong.
   private func checkLost() {
     guard findings.count == 0, let (count, first) = use.lost else { return }
     findings.add(
@@ -148,7 +148,7 @@ final class StoreCheck {
     report.aliases = nodes.aliases
     report.live = nodes.live
     report.stale = nodes.stale
-    // A node that is not read is missed by whatever names it.
+    // An entry that names an unread node would look like surplus.
     guard walk.isWhole, nodes.allIntact else { return }
     if spill.isWhole && spill.entries != nodes.spilledMet {
       again(tables[.spill], .integer) { nodes.checkOwner(ofSpilled: $0) }
@@ -158,7 +158,7 @@ final class StoreCheck {
     }
   }
 
-  /// No node can be read.
+  /// Reports how many nodes may be lost, because none can be read.
   private func tellLoss() {
     guard let note = state?.lossNote, !note.isEmpty else { return }
     findings.add(.table, "the table `nodes` cannot be read\(note)")
@@ -181,7 +181,7 @@ final class StoreCheck {
     }
   }
 
-  /// Reads once more a tree that is whole.
+  /// Reads a whole tree a second time.
   private func again(_ tree: TreeRecord?, _ order: KeyOrder, _ visit: (LeafEntry) -> Void) {
     guard let tree else { return }
     var walk = TreeWalk(file, PageUse(lastPage: use.last), FindingList(limit: 0), "", order)

@@ -1,9 +1,9 @@
 internal import SystemPackage
 
-/// A repair, step by step: what can be had is collected and put into a new file, and only when that is
-/// whole and on the disk does it take the old one's place.
+/// Repairs a store. It collects what can be saved and puts it into a new file. The new file takes
+/// the place of the old one only when it is complete and on the disk.
 struct StoreRepair {
-  /// How far above the highest id that was seen a store goes on whose bound is not known.
+  /// How far above the highest id seen a repaired store continues if its bound of ids is lost.
   static let margin: UInt64 = 1 << 40
 
   private static let workName: FilePath.Component = "repair"
@@ -23,7 +23,7 @@ struct StoreRepair {
     return try replace(old, try rebuild(old, in: work), from: work)
   }
 
-  /// Before anything is made in a directory, see that it is a store's.
+  /// Checks that the directory has a store, before the repair makes anything in it.
   private func requireStore() throws {
     let found = try FoundState(in: directory)
     if found.isNone || found.isBeingMade { throw StoreError.noStore(path: directory.path) }
@@ -41,7 +41,7 @@ struct StoreRepair {
   private struct Result {
     let store: UInt64
     let highest: UInt64
-    /// How many nodes the original says that it had.
+    /// The number of nodes that the original says it had, or `nil` if it does not say.
     let expected: Int?
     let foundFilesystems: Int
     let counts: Rebuild.Counts
@@ -68,14 +68,14 @@ struct StoreRepair {
     do throws(StoreError) {
       return try PageFile(in: directory)
     } catch .damaged {
-      return nil  // There is none.
+      return nil  // There is no data file.
     }
   }
 
   // MARK: The state
 
-  /// What the file `state` must say. A new incarnation where the old file cannot be read, or is of
-  /// another store.
+  /// Returns the new `state`, and whether it is a new file. It gets a new incarnation if the old
+  /// file cannot be read or belongs to another store.
   private func state(
     _ old: FoundState, store: UInt64, highest: UInt64
   ) throws -> (StateFile, isNew: Bool) {
@@ -93,7 +93,7 @@ struct StoreRepair {
     return (state, true)
   }
 
-  // MARK: Taking the old one's place
+  // MARK: Replacing the original
 
   private func replace(
     _ old: FoundState, _ result: Result, from work: OpenDirectory
@@ -107,7 +107,7 @@ struct StoreRepair {
     let original = try keep(PageFile.name, "data-\(time)", ".mdb", in: keeping)
     let originalState = isNew ? try keep("state", "state-\(time)", "", in: keeping) : nil
     try new.rename(PageFile.name, to: PageFile.name, in: directory)
-    // LMDB's table of readers and its number of the newest commit are of the old file.
+    // `lock.mdb` holds LMDB's reader table and newest commit number, which belong to the old file.
     try? directory.unlink("lock.mdb")
     try directory.sync()
     try state.write(in: directory)
@@ -121,7 +121,7 @@ struct StoreRepair {
   }
 
   private func setAside(_ old: FoundState, _ result: Result) -> Int {
-    // What the original says of itself may be damaged too.
+    // The original's own count may be damaged too.
     let expected = min(result.expected ?? 0, handedOut(old, result))
     return max(expected - result.counts.kept, result.counts.dropped)
   }
@@ -130,14 +130,15 @@ struct StoreRepair {
     max(0, handedOut(old, result) - result.counts.kept - result.counts.dropped)
   }
 
-  /// How many ids were handed out, as far as is known.
+  /// Returns the number of ids that were handed out, as far as known.
   private func handedOut(_ old: FoundState, _ result: Result) -> Int {
     let seen = max(result.highest.saturatingAdd(1), NodeID.first.rawValue) - NodeID.first.rawValue
     let skipped = min(seen, old.state?.skipped ?? 0)
     return Int(clamping: max(old.state?.idsHandedOut ?? 0, seen - skipped))
   }
 
-  /// Gives a file a second name among those that are kept; `nil` if there is no such file.
+  /// Gives a file a second name in the directory of kept files, and returns its path, or `nil` if
+  /// there is no such file.
   private func keep(
     _ file: FilePath.Component, _ name: String, _ suffix: String, in keeping: OpenDirectory,
     attempt: Int = 1
@@ -176,9 +177,9 @@ struct StoreRepair {
     }
   }
 
-  // MARK: The place of work
+  // MARK: Working directory
 
-  /// Removes what this repair made, or one that was killed.
+  /// Removes the working directory of this repair, or of one that was killed.
   private func removeWork() {
     guard let work = try? directory.directory(Self.workName) else { return }
     for name in ["found", "lost", "new"] as [FilePath.Component] {
@@ -191,7 +192,7 @@ struct StoreRepair {
 }
 
 extension UInt64 {
-  /// The sum, or the largest number where that is larger.
+  /// Returns the sum, or `UInt64.max` if it overflows.
   func saturatingAdd(_ other: UInt64) -> UInt64 {
     let (sum, overflow) = addingReportingOverflow(other)
     return overflow ? .max : sum

@@ -1,6 +1,6 @@
-/// What a store holds and what that takes.
+/// What a store holds, and how much space it takes.
 public struct StoreSummary: Hashable, Sendable {
-  /// Nodes that have all of this in common.
+  /// A group of nodes that have all of these properties in common.
   public struct Group: Hashable, Sendable {
     /// The filesystem that the nodes are on.
     public let filesystem: FilesystemID
@@ -10,37 +10,37 @@ public struct StoreSummary: Hashable, Sendable {
     public let state: NodeState
   }
 
-  /// How many nodes there are of each kind that there is.
+  /// The number of nodes in each group that has any.
   public let counts: [Group: Int]
-  /// How many handles stand in the spill table: those of more than 24 bytes.
+  /// The number of handles in the spill table: those of more than 24 bytes.
   public let spilled: Int
-  /// How many watches there are.
+  /// The number of watches.
   public let watches: Int
-  /// How many nodes are in limbo: stale, and watched.
+  /// The number of nodes in limbo: stale and watched.
   public let limbo: Int
-  /// How many levels of pages the table of the nodes has.
+  /// The number of page levels of the table `nodes`.
   public let nodesDepth: Int
-  /// How many levels of pages the index has.
+  /// The number of page levels of the index.
   public let inodesDepth: Int
   /// The size of a page in bytes.
   public let pageSize: Int
-  /// How many pages are in use.
+  /// The number of pages in use.
   public let usedPages: Int
-  /// How many pages are free, to be used again.
+  /// The number of free pages, which later commits use again.
   public let freePages: Int
-  /// How many reader slots have been in use at once since the first of the processes that have the
-  /// store open now opened it; there are 1,000.
+  /// The largest number of reader slots in use at once, since a process last opened the store while
+  /// no other had it open. A store has 1,000 slots.
   public let readers: Int
 
-  /// How many nodes there are.
+  /// The number of nodes.
   public var nodes: Int { counts.values.reduce(0, +) }
-  /// How many nodes are live.
+  /// The number of live nodes.
   public var live: Int { count { $0.state == .live } }
-  /// How many nodes are stale.
+  /// The number of stale nodes.
   public var stale: Int { count { $0.state == .stale } }
-  /// How many are aliases: handles that nodes had before they were copied up.
+  /// The number of aliases: handles that nodes had before they were copied up.
   public var aliases: Int { count { $0.state == .alias } }
-  /// How many bytes of used pages there are for each node; 0 where there are none.
+  /// The bytes of used pages for each node; 0 if there are no nodes.
   public var bytesPerNode: Double {
     nodes == 0 ? 0 : Double(usedPages * pageSize) / Double(nodes)
   }

@@ -1,10 +1,10 @@
-/// The tables of a store by their names, as ``Tables`` has them.
+/// The names of a store's tables, as in ``Tables``.
 enum TableName: String, CaseIterable {
   case nodes, inodes, spill, filesystems, meta, watches, limbo, places
 
   var order: KeyOrder { flags == TreeRecord.integerKeys ? .integer : .bytes }
 
-  /// What LMDB has on record of the table's kind.
+  /// The flags that LMDB records for the table.
   var flags: Int {
     switch self {
     case .nodes, .spill, .filesystems, .limbo: TreeRecord.integerKeys
@@ -13,10 +13,10 @@ enum TableName: String, CaseIterable {
   }
 }
 
-/// Where the tables of a commit are.
+/// The trees of a commit's tables.
 struct TableTrees {
   private var trees: [TableName: TreeRecord] = [:]
-  /// Whether the table of the tables could be read, and has every table.
+  /// Whether the table of tables could be read and has every table.
   private(set) var isWhole: Bool
 
   init(_ file: PageFile, _ meta: MetaPage, _ use: PageUse, _ findings: FindingList) {
@@ -48,6 +48,6 @@ struct TableTrees {
     return tree.flags == name.flags ? (name, tree) : nil
   }
 
-  /// The tree of a table, or `nil` where that is not known.
+  /// The tree of a table, or `nil` if it is unknown.
   subscript(name: TableName) -> TreeRecord? { trees[name] }
 }

@@ -3,14 +3,14 @@ final class TreeLookup {
   enum Answer {
     case found(LeafEntry)
     case absent
-    /// A page on the way is damaged, so nobody can say.
+    /// A page on the way is damaged, so the answer is unknown.
     case unreadable
   }
 
   private static let slots = 2048
   private let file: PageFile
   private let lastPage: Int
-  /// Pages by their number, the newest of those that share a slot.
+  /// A cache of pages by number. Several pages share a slot, which holds the one read last.
   private var cache: [Page?] = Array(repeating: nil, count: slots)
 
   init(_ file: PageFile, lastPage: Int) {

@@ -1,9 +1,9 @@
-/// A walk over a tree, each page once, whatever the pages say.
+/// Walks a tree. It reads each page at most once, whatever the pages say.
 struct TreeWalk {
   let file: PageFile
   let use: PageUse
   let findings: FindingList
-  /// The tree, in plain words.
+  /// The name of the tree in messages.
   let name: String
   let order: KeyOrder
   /// Whether all pages of the tree were read and none was wrong.
@@ -22,7 +22,7 @@ struct TreeWalk {
     self.order = order
   }
 
-  /// Visits the entries in order, those of sane pages, and compares what there is with the record.
+  /// Visits the entries of sane pages in order, and compares their number with the tree's record.
   mutating func run(_ tree: TreeRecord, _ visit: (LeafEntry) throws -> Void) rethrows {
     if let fault = tree.fault(lastPage: use.last) {
       isWhole = false
@@ -87,7 +87,7 @@ struct TreeWalk {
     }
   }
 
-  /// Takes the pages of a value that has pages of its own; says whether it can be read.
+  /// Takes the pages of a value that has pages of its own. Returns whether the value can be read.
   private mutating func takeValue(of entry: LeafEntry) -> Bool {
     guard case .overflow(let first, let size) = entry.value else { return true }
     let count = (Page.headerSize + size - 1) / file.pageSize + 1

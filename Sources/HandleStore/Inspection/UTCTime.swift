@@ -1,6 +1,6 @@
-/// A time of day and date in UTC, as it stands in the names of files that are kept.
+/// A date and time in UTC, as in the names of kept files.
 enum UTCTime {
-  /// Seconds since 1970 as `20260131T235959Z`.
+  /// Formats seconds since 1970 as `20260131T235959Z`.
   static func name(_ seconds: UInt32) -> String {
     let (days, rest) = Int(seconds).quotientAndRemainder(dividingBy: 86_400)
     let (year, month, day) = date(days)
@@ -8,8 +8,8 @@ enum UTCTime {
       + pad(rest / 60 % 60, 2) + pad(rest % 60, 2) + "Z"
   }
 
-  /// The date of a day since 1970, by the 400 years after which the Gregorian calendar repeats; a year
-  /// begins in March here, so that a leap day is its last.
+  /// Returns the date of a day, counted from 1970. The Gregorian calendar repeats after 400 years.
+  /// The year begins in March here, so that the leap day is its last day.
   private static func date(_ days: Int) -> (year: Int, month: Int, day: Int) {
     let sinceMarch0 = days + 719_468
     let era = sinceMarch0 / 146_097

@@ -5,10 +5,10 @@ struct WatchCheck {
   private let tables: TableTrees
   private let lookup: TreeLookup
   private var last: NodeID?
-  /// How many watched nodes are stale, as far as they could be read.
+  /// The number of watched stale nodes, as far as they could be read.
   private var stale = 0
   private var allIntact = true
-  /// How many nodes are in limbo.
+  /// The number of nodes in limbo.
   private(set) var limbo = 0
 
   init(_ check: StoreCheck, _ tables: TableTrees) {
@@ -25,7 +25,7 @@ struct WatchCheck {
       allIntact = false
       return findings.add(.watch, page: page, "a watch on page \(page) is not intact")
     }
-    // The watches of a node stand together.
+    // The watches of a node are next to each other.
     if watch.node == last { return }
     last = watch.node
     check(watch.node, page)
@@ -59,7 +59,7 @@ struct WatchCheck {
     if row != .overflow { limbo += 1 }
   }
 
-  /// Compares the numbers, where all could be read.
+  /// Compares the two counts, if all rows could be read.
   func finish() {
     guard allIntact, findings.count == 0, limbo != stale else { return }
     findings.add(
@@ -79,7 +79,7 @@ struct WatchCheck {
     }
   }
 
-  /// A node's record, `nil` inside where there is none, and outside where nobody can say.
+  /// Returns a node's record: `.some(nil)` if there is none, `nil` if it cannot be read.
   private func record(_ id: NodeID) -> Record?? {
     guard let tree = tables[.nodes] else { return nil }
     switch lookup.find(id.rawValue.littleEndianBytes, in: tree, .integer) {

@@ -1,11 +1,12 @@
 internal import Synchronization
 
-/// Words that any thread reads and writes, each by itself and in no order with the others.
+/// Words that any thread may read and write. Each access is atomic; accesses to different words
+/// have no order between threads.
 @safe final class AtomicWords: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   let count: Int
 
-  /// `count` zeros.
+  /// Creates `count` words, all zero.
   init(count: Int) {
     unsafe words = .allocate(capacity: count)
     for i in 0..<count { unsafe (words + i).initialize(to: Atomic(0)) }

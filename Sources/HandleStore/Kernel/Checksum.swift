@@ -1,15 +1,15 @@
 internal import CHandleSys
 
-/// XXH3 of some bytes, cut to 32 bits. The seed binds a value to its table and key, so that one
-/// found under another key does not pass.
+/// XXH3 checksums, seeded. The seed binds a value to its table and key, so a value that turns up
+/// under another key fails the check.
 enum Checksum {
-  /// Of a range of the bytes of some words.
+  /// Returns the low 32 bits of the checksum of a range of bytes in `words`.
   @inline(__always)
   static func of(_ words: Span<UInt64>, _ range: Range<Int>, seed: UInt64) -> UInt32 {
     UInt32(truncatingIfNeeded: wide(words, range, seed: seed))
   }
 
-  /// Of a range of the bytes of some words, all 64 bits.
+  /// Returns all 64 bits of the checksum of a range of bytes in `words`.
   @inline(__always)
   static func wide(_ words: Span<UInt64>, _ range: Range<Int>, seed: UInt64) -> UInt64 {
     unsafe words.withUnsafeBytes {

@@ -1,38 +1,40 @@
 public import SystemPackage
 
-/// The path under which the kernel knows an open file now (`/proc/self/fd/N`, `proc_pid_fd(5)`).
+/// The kernel's current path of an open file (`/proc/self/fd/N`, `proc_pid_fd(5)`).
 public struct DescriptorPath: Hashable, Sendable {
-  /// The path, without what the kernel puts behind that of an unlinked file.
+  /// The path, without the ` (deleted)` that the kernel appends if the file was unlinked.
   public let path: FilePath
-  /// Whether the name by which the kernel knows the file was removed. The file may have others.
+  /// Whether the name by which the kernel knows the file was removed. The file may have other
+  /// names.
   public let isUnlinked: Bool
 
-  /// Asks the kernel.
+  /// Asks the kernel for the path of an open file.
   ///
-  /// A file that was opened by its handle, and that nobody had looked up by a name since its inode
-  /// was read, has no path: then this is `/`.
+  /// The path is `/` if the kernel does not know one: the file was opened by its handle, and no
+  /// process has looked it up by a name since its inode was read.
   ///
-  /// - Throws: `EBADF`, `ENAMETOOLONG` where the path has more than 4,096 bytes.
-  /// - Complexity: a system call, about 3 µs. Any thread.
+  /// - Throws: `ENOENT` if the descriptor is not open, `ENAMETOOLONG` if the path has more than
+  ///   4,095 bytes.
+  /// - Complexity: one system call, about 3 µs. Any thread.
   public init(of descriptor: FileDescriptor) throws(Errno) {
     let told = try SystemCalls.path(of: descriptor)
     let mark = " (deleted)"
     let name = told.lastComponent.map { String(decoding: $0) } ?? ""
-    // A file may be called so: then it is there.
+    // A file's own name may end in the mark: then its path still leads to it.
     isUnlinked = name.hasSuffix(mark) && !Self.leads(told, to: descriptor)
     path = isUnlinked ? Self.removing(mark.utf8.count, from: told) : told
   }
 
-  /// Whether this path leads to the open file, as seen by this process now.
+  /// Whether this path leads to the open file, as this process sees it now.
   public func leads(to descriptor: FileDescriptor) -> Bool { Self.leads(path, to: descriptor) }
 
-  /// Whether a path leads to an open file, as seen by this process now.
+  /// Whether a path leads to an open file, as this process sees it now.
   ///
-  /// No other filesystem than the file's own is waited for: where the path leads through one that has to
-  /// ask a FUSE server or another machine, it does not lead to the file.
+  /// The call waits for no filesystem but the file's own. If the path crosses another one that
+  /// would have to ask a FUSE server or another machine, the result is `false`.
   ///
   /// - Parameters:
-  ///   - path: an absolute path; a last symbolic link is not followed.
+  ///   - path: an absolute path; a symbolic link at its end is not followed.
   ///   - descriptor: the open file.
   public static func leads(_ path: FilePath, to descriptor: FileDescriptor) -> Bool {
     guard let device = try? SystemCalls.device(of: descriptor),
@@ -44,8 +46,8 @@ public struct DescriptorPath: Hashable, Sendable {
     return there.inode == here.inode && there.device == here.device
   }
 
-  /// Opens a path as one. What the kernel has in its cache, as the names of a file that is open, nobody is
-  /// asked for.
+  /// Opens a path with `O_PATH`. Tries the kernel's cache first, which usually has the path of an
+  /// open file; then no filesystem is asked.
   private static func open(_ path: FilePath, on device: String) throws(Errno) -> FileDescriptor {
     for _ in 0..<3 {
       do throws(Errno) {
@@ -65,23 +67,22 @@ public struct DescriptorPath: Hashable, Sendable {
 }
 
 extension FilePath {
-  /// The name of an entry of a directory, as a client sent it. Another `FilePath` ends at its first zero
-  /// byte, and leaves out what follows.
+  /// Creates the name of a directory entry from the bytes that a client sent. The other
+  /// initializers stop at the first zero byte and drop the rest; this one fails.
   ///
   /// - Parameter bytes: one component, byte for byte; it need not be UTF-8.
-  /// - Returns: `nil` if there are none, if they are `.` or `..`, or if there is a slash or a zero among
-  ///   them.
+  /// - Returns: `nil` if `bytes` is empty, is `.` or `..`, or contains a slash or a zero.
   public init?(name bytes: some Sequence<UInt8>) {
     let bytes = Array(bytes)
     guard !bytes.contains(0) else { return nil }
     let terminated: [CChar] = bytes.map { CChar(bitPattern: $0) } + [0]
     self.init(platformString: terminated)
-    // A slash at the end is no part of a path any more.
+    // `FilePath` drops a slash at the end, so the lengths differ.
     guard length == bytes.count, isOneName else { return nil }
   }
 
-  /// Whether this is one component, which can be the name of an entry of a directory: not empty, not `.`
-  /// or `..`, and without a slash.
+  /// Whether this path is one component that can name a directory entry: not empty, not `.` or
+  /// `..`, and without a slash.
   var isOneName: Bool {
     let (bytes, dot) = (bytes, UInt8(ascii: "."))
     return !bytes.isEmpty && bytes != [dot] && bytes != [dot, dot]
@@ -92,12 +93,12 @@ extension FilePath {
     guard isOneName else { throw .invalidArgument }
   }
 
-  /// An empty path would mean the directory itself to the kernel.
+  /// Throws if the path is empty: the kernel would take it for the directory itself.
   func requirePath() throws(Errno) {
     guard !isEmpty else { throw .noSuchFileOrDirectory }
   }
 
-  /// The path's bytes as the kernel has them, which need not be UTF-8; without the zero at the end.
+  /// The path's bytes as the kernel has them, without the zero at the end. They need not be UTF-8.
   ///
   /// - Complexity: O(bytes)
   public var bytes: [UInt8] {

@@ -1,11 +1,11 @@
 internal import CHandleSys
 public import SystemPackage
 
-/// The entries of an open directory, `.` and `..` left out (`getdents64(2)`).
+/// The entries of an open directory, without `.` and `..` (`getdents64(2)`).
 public struct DirectoryEntries {
-  /// A name and what the directory says of it.
+  /// One entry of a directory.
   public struct Entry {
-    /// What an entry says besides its name.
+    /// The fields of an entry besides its name.
     struct Head {
       let inode: UInt64
       let type: FileType
@@ -15,7 +15,7 @@ public struct DirectoryEntries {
     public let name: FilePath
     /// The inode number, `d_ino`.
     public let inode: UInt64
-    /// The type, `d_type`; raw value 0 where the filesystem does not say.
+    /// The file's type, `d_type`; raw value 0 if the filesystem does not report it.
     public let type: FileType
   }
 
@@ -24,16 +24,18 @@ public struct DirectoryEntries {
   private var filled = 0
   private var offset = 0
 
-  /// Reads from where `descriptor`, an open directory, stands; it is not closed.
+  /// Reads entries from the current offset of `descriptor`, an open directory. The descriptor stays
+  /// the caller's to close.
   public init(of descriptor: FileDescriptor) { self.descriptor = descriptor }
 
-  /// The next entry, or `nil` at the end.
+  /// Returns the next entry, or `nil` at the end.
   ///
   /// - Throws: what `getdents64(2)` gives: `ENOTDIR`, `EBADF`, `EIO`.
-  /// - Complexity: O(1) and a system call for each 32 KiB.
+  /// - Complexity: O(1), and a system call for each 32 KiB.
   public mutating func next() throws(Errno) -> Entry? { try next { _ in true } }
 
-  /// The next entry that may be wanted, by what it says besides its name.
+  /// Returns the next entry whose head satisfies `mayBe`, or `nil` at the end. Builds no names for
+  /// the entries that it skips.
   mutating func next(where mayBe: (Entry.Head) -> Bool) throws(Errno) -> Entry? {
     while true {
       if offset == filled {

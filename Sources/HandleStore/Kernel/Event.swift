@@ -1,6 +1,6 @@
 internal import CHandleSys
 
-/// An event that one thread waits for and another sets, once.
+/// An event that one thread sets, once, and another waits for.
 @safe final class Event: @unchecked Sendable {
   private let raw: OpaquePointer
 

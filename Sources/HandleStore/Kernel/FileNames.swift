@@ -1,22 +1,23 @@
 internal import CHandleSys
 internal import SystemPackage
 
-/// A name of a file, as the filesystem has it with the file.
+/// One name of a file, as the filesystem stores it with the file.
 struct FileName: Equatable {
-  /// A handle of the directory, good for opening it at once: on btrfs it says no generation.
+  /// A handle of the directory, for immediate use: on btrfs it contains no generation.
   let directory: KernelFileHandle
   let name: FilePath
 }
 
-/// The names that a filesystem keeps with each file: btrfs always (`INODE_REF`, `INODE_EXTREF`), XFS where it
-/// was made so (`mkfs.xfs -n parent=1`, `ioctl_xfs_getparents(2)`).
+/// Reads the names that a filesystem stores with each file. Btrfs always stores them (`INODE_REF`,
+/// `INODE_EXTREF`); XFS does if it was made with `mkfs.xfs -n parent=1`
+/// (`ioctl_xfs_getparents(2)`).
 ///
-/// On btrfs the items are read by `BTRFS_IOC_TREE_SEARCH_V2`, and not `BTRFS_IOC_INO_PATHS`: that gives whole
-/// paths, of a file with many names only those that fit into 4 KiB, and a path is wrong as soon as a
-/// directory above is renamed.
+/// On btrfs, `BTRFS_IOC_TREE_SEARCH_V2` reads the items. `BTRFS_IOC_INO_PATHS` would not do: it
+/// returns whole paths, of a file with many names only those that fit into 4 KiB, and a path is
+/// wrong as soon as a parent directory is renamed.
 enum FileNames {
-  /// All names of a file that is not a directory; `nil` where the filesystem does not keep them, or does not
-  /// tell this process.
+  /// Returns all names of a file that is not a directory, or `nil` if the filesystem does not store
+  /// them or does not let this process read them.
   ///
   /// - Parameter directory: an open directory of the filesystem.
   static func of(
@@ -36,7 +37,7 @@ enum FileNames {
     }
   }
 
-  /// An item of a tree of btrfs's has less than a node of the tree, which has 64 KiB at the most.
+  /// An item of a btrfs tree is smaller than a node of that tree, which has at most 64 KiB.
   private static let bufferSize = 64 << 10
 
   private static func btrfs(
@@ -81,8 +82,9 @@ enum FileNames {
     return names
   }
 
-  /// `struct xfs_getparents_rec`: the directory's `struct xfs_handle` (its generation from the 12th byte on,
-  /// its number from the 16th), the record's length, and from the 32nd byte on the name and a zero.
+  /// Reads `struct xfs_getparents_rec` records. Each holds the directory's `struct xfs_handle` (its
+  /// generation at byte 12, its inode number at byte 16), the record's length at byte 24, and from
+  /// byte 32 on the name and a zero.
   private static func appendParents(_ buffer: [UInt8], to names: inout [FileName]) {
     var place = 0
     while place + 32 < buffer.count {
@@ -100,14 +102,15 @@ enum FileNames {
   }
 }
 
-/// The items of btrfs's that say which names an inode has.
+/// The btrfs items that hold an inode's names.
 private enum InodeReference: UInt64 {
-  /// In one directory, whose number is the key's offset.
+  /// Names in one directory, whose inode number is the key's offset.
   case plain = 12
-  /// In any directories, whose numbers stand in the item.
+  /// Names in any directories, whose inode numbers are in the item.
   case extended = 13
 
-  /// Where an item stands in what the kernel gave, by the `struct btrfs_ioctl_search_header` before it.
+  /// The position of an item in the kernel's answer, from the `struct btrfs_ioctl_search_header`
+  /// before it.
   struct Item {
     let type: InodeReference?
     let offset: UInt64
@@ -121,7 +124,8 @@ private enum InodeReference: UInt64 {
       end = start + buffer.uint32(at: place + 28)
     }
 
-    /// `{parent 64 where it is extended, index 64, length 16, name}`, as often as there is room.
+    /// Reads `{parent 64 (extended items only), index 64, length 16, name}`, repeated to the item's
+    /// end.
     func append(from buffer: [UInt8], subvolume: UInt64, to names: inout [FileName]) {
       let header = type == .extended ? 18 : 10
       var place = start
@@ -148,7 +152,7 @@ extension KernelFileHandle {
 }
 
 extension [UInt8] {
-  /// A name, up to a zero.
+  /// Returns the name at `place`, up to its first zero.
   fileprivate func name(at place: Int, length: Int) -> FilePath {
     var characters = self[place..<place + length].map { CChar(bitPattern: $0) }
     characters.append(0)

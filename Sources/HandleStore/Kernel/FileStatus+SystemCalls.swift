@@ -2,22 +2,24 @@ internal import CHandleSys
 public import SystemPackage
 
 extension FileStatus {
-  /// `statx(2)` on an open file of any kind, `O_PATH` too.
+  /// Reads the status of an open file of any kind, `O_PATH` too (`statx(2)`).
   public init(of descriptor: FileDescriptor) throws(Errno) {
     self.init(try FullStatus(of: descriptor))
   }
 
-  /// `statx(2)` on a name in a directory: one component, not `.` or `..`. A symbolic link is not
-  /// followed.
+  /// Reads the status of a name in a directory (`statx(2)`). A symbolic link is not followed.
   ///
-  /// - Throws: `EINVAL` if the name is anything else, and what `statx(2)` gives.
+  /// - Parameters:
+  ///   - name: one component, not `.` or `..`.
+  ///   - directory: an open directory, `O_PATH` too.
+  /// - Throws: `EINVAL` if `name` is anything else, and what `statx(2)` gives.
   public init(name: FilePath, in directory: FileDescriptor) throws(Errno) {
     try name.requireOneName()
     self.init(try FullStatus(directory, name))
   }
 
-  /// `statx(2)` on what a path leads to, resolved as by ``FoundFile/init(resolving:in:)``: never for
-  /// what a client sent.
+  /// Reads the status of the file at a path (`statx(2)`), resolved as by
+  /// ``FoundFile/init(resolving:in:)``. Never pass a path that a client sent.
   public init(resolving path: FilePath, in directory: FileDescriptor) throws(Errno) {
     try path.requirePath()
     self.init(try FullStatus(directory, path))
@@ -30,7 +32,7 @@ extension FileStatus {
   }
 }
 
-/// A status with what only this module needs.
+/// A file's status, with the fields that only this module needs.
 struct FullStatus {
   fileprivate let raw: hs_status
 
@@ -54,24 +56,26 @@ struct FullStatus {
   var inode: UInt64 { raw.inode }
   var mode: UInt32 { raw.mode }
   var links: UInt32 { raw.links }
-  /// The last change of the inode, of its names too (`st_ctime`); nanoseconds since 1970. Since Linux
-  /// 6.13 no two changes have the same one where it was asked for in between.
+  /// The time of the last change to the inode or its names (`st_ctime`), in nanoseconds since 1970.
+  /// Since Linux 6.13 two changes never have the same time if it was read between them.
   var changed: Int64 { raw.change_seconds * 1_000_000_000 + Int64(raw.change_nanoseconds) }
   /// The id of the mount through which the file was reached, as in `/proc/self/mountinfo`.
   var mount: Int { Int(truncatingIfNeeded: raw.mount_id) }
-  /// What a device node stands for, as `major:minor`.
+  /// The device that a device node stands for, as `major:minor`.
   var standsFor: String { "\(raw.raw_device_major):\(raw.raw_device_minor)" }
-  /// When the inode came into being, in whole seconds since 1970; 0 where that is not kept.
+  /// When the inode was created, in whole seconds since 1970; 0 if the filesystem does not store
+  /// it.
   var birthSeconds: Int64 { raw.birth_seconds }
-  /// When the inode came into being, as `seconds.nanoseconds`; `0.0` where that is not kept.
+  /// When the inode was created, as `seconds.nanoseconds`; `0.0` if the filesystem does not store
+  /// it.
   var birth: String { "\(raw.birth_seconds).\(raw.birth_nanoseconds)" }
 }
 
-/// What `fstatfs(2)` says.
+/// A filesystem's status (`fstatfs(2)`).
 struct FilesystemStatus {
   var magic: FilesystemMagic
   var fsid: UInt64
-  /// Bytes that this caller can still use.
+  /// The free bytes that an unprivileged process may still use (`f_bavail`).
   var free: UInt64
 
   init(of descriptor: FileDescriptor) throws(Errno) {

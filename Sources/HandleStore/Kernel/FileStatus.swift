@@ -10,10 +10,10 @@ public struct FileStatus: Hashable, Sendable {
   public var links: UInt32
   /// The size in bytes, `st_size`.
   public var size: UInt64
-  /// The device number, `st_dev`. Never persisted: it is another one after a remount.
+  /// The device number, `st_dev`. Never persisted: it may change with a remount.
   public var device: UInt64
 
-  /// A status from a server's own `stat`.
+  /// Creates a status from the fields of a server's own `stat`.
   public init(inode: UInt64, mode: UInt32, links: UInt32 = 1, size: UInt64 = 0, device: UInt64 = 0)
   {
     self.inode = inode
@@ -23,6 +23,6 @@ public struct FileStatus: Hashable, Sendable {
     self.device = device
   }
 
-  /// The type in ``mode``.
+  /// The file's type, from ``mode``.
   public var type: FileType { FileMode(rawValue: mode).type }
 }

@@ -1,18 +1,22 @@
 internal import SystemPackage
 
-/// How far a filesystem has got, and how much of that stays if the power is cut now. A file that was made
-/// later may be lost, and on these filesystems the next new file can get its handle.
+/// How far a filesystem has grown, and how much of that survives if the power is cut now. A power
+/// cut may lose files that were made later than that, and on these filesystems the next new file
+/// may get a lost file's handle.
 struct FilesystemGrowth {
-  /// What it has now.
+  /// Its current value.
   let now: UInt64
-  /// What it will have at least, also if the power is cut now.
+  /// The least value that it will have after a power cut now.
   let certain: UInt64
-  /// Whether this is the number of a btrfs's newest transaction, which only ever grows: a filesystem with
-  /// less than was certainly on its disk before was put back to an earlier state. Else it is the time in
-  /// seconds since 1970.
+  /// Whether the value is the number of a btrfs's newest transaction. That number only ever grows,
+  /// so a filesystem whose number is below one that was certainly on its disk was put back to an
+  /// earlier state. If `false`, the value is the time in seconds since 1970.
   let isCounted: Bool
 
-  /// - Returns: `nil` on filesystems that draw a random generation for each file.
+  /// Reads the growth of the filesystem that a file is on.
+  ///
+  /// - Returns: `nil` for all other kinds of filesystem, most of which draw a random generation for
+  ///   each file, and if a btrfs does not tell its newest transaction.
   init?(of descriptor: FileDescriptor, _ magic: FilesystemMagic) {
     switch magic {
     case .btrfs:
@@ -20,10 +24,10 @@ struct FilesystemGrowth {
         return nil
       }
       now = generation
-      // A transaction is running, and the one before may not be on the disk yet.
+      // One transaction is running, and the one before it may not be on the disk yet.
       certain = generation > 2 ? generation - 2 : 0
       isCounted = true
-    // A layer of an overlayfs may be on either.
+    // A layer of an overlayfs may be on XFS or btrfs.
     case .xfs, .overlay:
       now = UInt64(SystemCalls.epochSeconds)
       certain = now - min(now, 2 * Self.flushInterval)
@@ -32,22 +36,25 @@ struct FilesystemGrowth {
     }
   }
 
-  /// When XFS has its log on the disk at the latest, in seconds; btrfs has the same interval.
+  /// The longest time, in seconds, until XFS writes its log to the disk. Btrfs has the same default
+  /// interval.
   private static var flushInterval: UInt64 {
     let setting = Volume.attribute("/proc/sys/fs/xfs", "xfssyncd_centisecs").flatMap { UInt64($0) }
     return max(30, (setting ?? 0) / 100)
   }
 
-  /// Where the making of a node's file, or the registration, is on this scale.
+  /// Returns the position of a node on this scale: on btrfs the transaction that created its file,
+  /// elsewhere the time at which the node entered its state.
   static func position(of node: Node, _ magic: FilesystemMagic) -> UInt64? {
     guard magic == .btrfs else { return UInt64(node.since) }
     return node.handle.identity(on: magic).map { UInt64($0.generation) }
   }
 }
 
-/// What the superblock of an ext4 says, read from the device that it is on.
+/// Reads the superblock of an ext4 from its block device.
 enum ExtSuperblock {
-  /// 16 random bytes in hexadecimal; `nil` if the device cannot be read.
+  /// Returns the seed of the directory hashes, 16 random bytes in hexadecimal, or `nil` if the
+  /// device cannot be read.
   static func hashSeed(of mount: Mount) -> String? {
     guard
       let device = Volume.attribute(FilePath("/sys/dev/block/\(mount.device)"), "uevent"),

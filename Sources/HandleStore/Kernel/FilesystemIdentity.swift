@@ -1,26 +1,27 @@
 internal import SystemPackage
 
-/// What distinguishes a filesystem from all others, also after a remount and a reboot.
+/// What distinguishes one filesystem from all others, across remounts and reboots.
 ///
-/// Its UUID does (or if it has none, the id of `statfs(2)`), but a copied image or an LVM snapshot has
-/// the same, and so has an image that is made anew with a fixed UUID. So more is kept: the handle and
-/// birth of the root directory, on ext4 the random seed of its directory hashes, and the volume: what the
-/// system calls the device that the filesystem is on (of one without a UUID and a device, what it was
-/// mounted from). Each may be unknown, and then says nothing.
+/// The main part is its UUID or, if it has none, the id of `statfs(2)`. But a copied image or an
+/// LVM snapshot has the same UUID, and so has an image that was made anew with a fixed UUID. So the
+/// identity has more parts: the handle and birth of the root directory, on ext4 the random seed of
+/// the directory hashes, and the volume: the system's name for the device that holds the filesystem
+/// (or the mount's source, if the filesystem has neither UUID nor device). A part that is unknown
+/// matches any value.
 struct FilesystemIdentity: Equatable {
   var magic: FilesystemMagic
-  /// 16 bytes of a UUID, or 8 of an fsid.
+  /// A UUID of 16 bytes, or an fsid of 8.
   var uuid: [UInt8]
   var root: KernelFileHandle?
   var volume: String
-  /// When the root directory was made, as `seconds.nanoseconds`.
+  /// When the root directory was created, as `seconds.nanoseconds`; empty if unknown.
   var birth = ""
-  /// The hash seed in ext4's superblock, which mke2fs chooses anew each time.
+  /// The hash seed in ext4's superblock, which mke2fs draws anew each time; empty if unknown.
   var seed = ""
 
   var isUUID: Bool { uuid.count == 16 }
 
-  /// Whether both may be the same filesystem: nothing that is known of both differs.
+  /// Whether both may be the same filesystem: no part that both know differs.
   func matches(_ other: FilesystemIdentity) -> Bool {
     guard magic == other.magic && uuid == other.uuid else { return false }
     if let root, let otherRoot = other.root, root != otherRoot { return false }
@@ -32,7 +33,8 @@ struct FilesystemIdentity: Equatable {
 }
 
 extension FilesystemIdentity {
-  /// The filesystem that a file is on, and the device number of its superblock.
+  /// Returns the identity of the filesystem that a file is on, and the device number of its
+  /// superblock.
   static func of(
     _ descriptor: FileDescriptor
   ) throws(Errno) -> (identity: FilesystemIdentity, superblock: String) {
@@ -43,7 +45,7 @@ extension FilesystemIdentity {
     return (identity, mount.device)
   }
 
-  /// The same without its root directory, whose handle is unknown then.
+  /// Returns the identity without the root directory and the hash seed, which count as unknown.
   static func ofVolume(_ descriptor: FileDescriptor) throws(Errno) -> FilesystemIdentity {
     try ofVolume(descriptor, MountTable()).identity
   }
@@ -67,15 +69,16 @@ extension FilesystemIdentity {
     "source:\(mount.type):\(mount.source)"
   }
 
-  /// Whether a mount may show this filesystem, by what the table has: no other is asked. One of FUSE is
-  /// another after each mount.
+  /// Whether a mount may show this filesystem, judged by the mount table alone. A FUSE filesystem
+  /// is a different one after each mount, so for FUSE the result is `false`.
   func mayBe(on mount: Mount) -> Bool {
     guard magic != .fuse else { return false }
     if mount.mayKeepWaiting { return volume == Self.volume(fromSourceOf: mount) }
     return magic.types?.contains(mount.type) ?? true
   }
 
-  /// Another mounted superblock that may be the same filesystem by all that is known: a copy.
+  /// Returns the mount point of a copy: another mounted superblock that may be the same filesystem
+  /// by all that is known. `nil` if there is none.
   func twin(of superblock: String) throws(Errno) -> FilePath? {
     var seen: Set<String> = [superblock]
     let table = try MountTable()
@@ -105,7 +108,7 @@ extension FilesystemIdentity {
     return ((0..<8).map { UInt8(truncatingIfNeeded: status.fsid >> UInt64($0 * 8)) }, false)
   }
 
-  /// The handle and birth of the filesystem's root directory, if a mount shows it.
+  /// Returns the handle and birth of the filesystem's root directory, if a mount shows it.
   private static func root(
     _ mount: Mount, _ table: MountTable
   ) -> (handle: KernelFileHandle, birth: String)? {
@@ -122,12 +125,13 @@ extension FilesystemIdentity {
   }
 }
 
-/// The name of the device that a filesystem is on, as far as it outlives a reboot.
+/// The name of the device that holds a filesystem, if the name survives a reboot.
 enum Volume {
-  /// Empty where nothing is known.
+  /// Returns the name of a mount's device; empty if unknown.
   static func name(of mount: Mount, _ descriptor: FileDescriptor) -> String {
     if let name = name(ofDevice: mount.device) { return name }
-    // Btrfs has a device number of its own; with one device, the mount names it.
+    // A btrfs has a device number of its own. If it has only one device, that is the mount's
+    // source.
     guard mount.type == "btrfs", let btrfs = try? SystemCalls.btrfs(descriptor),
       btrfs.devices == 1,
       let fd = try? OwnedDescriptor(
@@ -148,7 +152,7 @@ enum Volume {
     return disk(directory)
   }
 
-  /// A copied disk has the partitions' UUIDs too, so the disk's own name comes with it.
+  /// A copied disk has the same partition UUIDs, so the disk's own name is part of the name.
   private static func partition(_ directory: FilePath, number: String) -> String? {
     let parent = directory.appending("..")
     let disk = attribute(parent, "dev").flatMap { name(ofDevice: $0) }
@@ -158,8 +162,9 @@ enum Volume {
     return disk.map { "\($0):\(number)" }
   }
 
-  /// The image behind a loop device: a copy of it has another inode or another time of birth. Nothing is
-  /// known of one on a filesystem that may keep waiting.
+  /// Returns the name of the image behind a loop device. A copy of the image has another inode
+  /// number or another birth. `nil` if the image is on a filesystem that may keep its callers
+  /// waiting.
   private static func loop(_ image: FilePath) -> String? {
     guard (try? MountTable().answers(image)) == true,
       let fd = try? OwnedDescriptor(SystemCalls.open(image, flags: SystemCalls.path)),

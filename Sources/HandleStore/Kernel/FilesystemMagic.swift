@@ -1,9 +1,9 @@
-/// A filesystem's kind, by the number that `statfs(2)` gives in `f_type`.
+/// The kind of a filesystem: the number that `statfs(2)` gives in `f_type`.
 public struct FilesystemMagic: RawRepresentable, Hashable, Sendable {
-  /// The number of `<linux/magic.h>`.
+  /// The number, from `<linux/magic.h>`.
   public let rawValue: UInt32
 
-  /// The kind of a number.
+  /// Creates the kind that has a number.
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
   static let ext = FilesystemMagic(rawValue: 0xEF53)
@@ -16,7 +16,7 @@ public struct FilesystemMagic: RawRepresentable, Hashable, Sendable {
 }
 
 extension FilesystemMagic {
-  /// What the mount table calls it; `nil` where that is not known.
+  /// The names that the mount table uses for this kind, or `nil` if they are not known.
   var types: Set<String>? {
     switch self {
     case .ext: ["ext4", "ext3", "ext2"]

@@ -1,67 +1,72 @@
 internal import Glibc
 public import SystemPackage
 
-/// What a filesystem can do for a store, tried on one directory of it.
+/// What a filesystem offers to a store, tried out on one of its directories.
 ///
 /// ```swift
 /// let probe = try FilesystemProbe(of: directory)
 /// guard probe.isUsable else { throw ExportError.noHandles(probe.magic) }
 /// ```
 public struct FilesystemProbe: Sendable {
-  /// What came of opening the file's handle again.
+  /// The result of opening the directory by its handle.
   public enum Opening: Hashable, Sendable {
-    /// It opened the same file.
+    /// The handle opened the same file.
     case same
-    /// It opened another file, or one of which no handle could be made.
+    /// The handle opened another file, or one for which the kernel made no handle.
     case different
     /// The process lacks `CAP_DAC_READ_SEARCH`.
     case notPermitted
-    /// The kernel refused it, or there is no handle to open.
+    /// The kernel refused to open the handle, or to make one.
     case refused(Errno)
   }
 
-  /// What tells the filesystem from others.
+  /// What distinguishes the filesystem from others.
   public struct Identity: Hashable, Sendable {
-    /// Its UUID, or where it has none the id of `statfs(2)`; in hexadecimal.
+    /// The UUID or, if the filesystem has none, the id of `statfs(2)`; in hexadecimal.
     public let uuid: String
-    /// Whether ``uuid`` is a UUID: the id of `statfs(2)` may be another one after a remount.
+    /// Whether ``uuid`` is a UUID. If not, it may change with a remount.
     public let isUUID: Bool
-    /// The handle of its root directory, where a mount shows that.
+    /// The handle of the root directory, if a mount shows that directory.
     public let root: KernelFileHandle?
-    /// The device it is on, as far as that has a name that outlives a reboot; else empty.
+    /// The name of the device that holds the filesystem, if the name survives a reboot; otherwise
+    /// empty.
     public let volume: String
   }
 
   /// The filesystem's kind.
   public let magic: FilesystemMagic
-  /// The kind's name in the mount table, such as `ext4` or `fuse.sshfs`; empty where the mount
-  /// is not there.
+  /// The kind's name in the mount table, such as `ext4` or `fuse.sshfs`; empty if the table does
+  /// not list the mount.
   public let type: String
-  /// Where the mount is through which the directory was reached; empty where that is not known.
+  /// The mount point of the mount through which the directory was reached; empty if unknown.
   public let mountPoint: FilePath
-  /// The directory's handle, or why there is none.
+  /// The directory's handle, or the error if there is none.
   public let handle: Result<KernelFileHandle, Errno>
-  /// A connectable handle (Linux 6.13), or why there is none. It is of the first regular file in the
-  /// directory, or where there is none of the directory itself, which needs no parent in its handle.
+  /// A connectable handle (Linux 6.13), or the error if there is none. It names the first regular
+  /// file in the directory or, if there is no such file, the directory itself, whose handle needs
+  /// no parent.
   public let connectable: Result<KernelFileHandle, Errno>
-  /// What came of opening ``handle`` again.
+  /// The result of opening ``handle``.
   public let opening: Opening
-  /// Whether this library knows the layout of ``handle``, and so sees the reuse of an inode number by
-  /// the generation in it. Handles of other layouts are compared whole.
+  /// Whether this library knows the layout of ``handle``, and so detects the reuse of an inode
+  /// number by the generation in the handle. Handles of other layouts are compared whole.
   public let knowsLayout: Bool
-  /// Whether the kernel refuses a handle with generation 0 where the file has another; `nil` where the
-  /// layout is not known. Where it does not, the store compares what it opened.
+  /// Whether the kernel refuses a handle with generation 0 if the file has another generation;
+  /// `nil` if the layout is not known. If the kernel accepts it, the store checks which file it
+  /// opened.
   public let checksGenerationZero: Bool?
-  /// What tells the filesystem from others, or why ``Store/attach(_:)`` would refuse it.
+  /// What distinguishes the filesystem from others, or the error with which ``Store/attach(_:)``
+  /// would refuse it.
   public let identity: Result<Identity, StoreError>
 
-  /// Whether a store can keep files of this filesystem and find them again.
+  /// Whether a store can register files of this filesystem and find them again.
   public var isUsable: Bool { opening == .same && (try? identity.get()) != nil }
 
-  /// Tries it.
+  /// Probes the filesystem that a directory is on.
   ///
   /// - Parameter descriptor: a directory, opened for reading.
-  /// - Throws: what `fstatfs(2)` gives: `EBADF`, `EIO`. That there are no handles is not an error.
+  /// - Throws: what `fstatfs(2)` gives: `EBADF`, `EIO`. A filesystem without handles is not an
+  ///   error.
   /// - Complexity: O(mounts + entries of the directory)
   public init(of descriptor: FileDescriptor) throws(Errno) {
     magic = try FilesystemStatus(of: descriptor).magic
@@ -96,7 +101,8 @@ public struct FilesystemProbe: Sendable {
     }
   }
 
-  /// The name of a regular file in a directory, or `.`: connectable handles are made by name only.
+  /// Returns the name of a regular file in a directory, or `.` if there is none: connectable
+  /// handles can only be made by name.
   private static func regularFile(in directory: FileDescriptor) -> FilePath {
     guard
       let own = try? OwnedDescriptor(

@@ -1,4 +1,4 @@
-/// Bytes as text, two digits each.
+/// Bytes as text, two hexadecimal digits each.
 enum Hexadecimal {
   static func string(_ bytes: some Collection<UInt8>) -> String {
     var digits: [UInt8] = []

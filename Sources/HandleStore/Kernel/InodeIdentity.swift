@@ -1,19 +1,18 @@
-/// What a handle of a known layout says: which inode (without its generation), and which
-/// generation of it.
+/// The contents of a handle whose layout is known: an inode, and a generation of it.
 struct InodeIdentity: Equatable {
-  /// The inode: a number, on btrfs with its subvolume, on overlayfs behind the layer's UUID.
+  /// The inode: its number, on btrfs with the subvolume, on overlayfs preceded by the layer's UUID.
   var inode: InodeKey
-  /// What the filesystem changes when it uses the number again.
+  /// The value that the filesystem changes when it reuses the inode number.
   var generation: UInt32
-  /// Whether a handle with generation 0 opens whatever has the number now
+  /// Whether a handle with generation 0 opens whichever file has the number now
   /// (`generic_fh_to_dentry` callers that test `generation && …`).
   var zeroIsWildcard: Bool
 
-  /// Whether a file opened by such a handle may be another one than was meant.
+  /// Whether opening such a handle may yield another file than the intended one.
   var needsComparison: Bool { generation == 0 && zeroIsWildcard }
 }
 
-/// An inode's name within a filesystem: one to four words.
+/// What names an inode within a filesystem: one to four words.
 struct InodeKey: Equatable {
   private(set) var words = InlineArray<4, UInt64>(repeating: 0)
   private(set) var count = 0
@@ -37,8 +36,8 @@ struct InodeKey: Equatable {
 }
 
 extension KernelFileHandle {
-  /// The inode and generation that this handle names on a filesystem of a kind, or `nil` where the
-  /// layout is not known and a handle can only be compared whole.
+  /// Returns the inode and generation that this handle names on a kind of filesystem, or `nil` if
+  /// the layout is not known; such handles can only be compared whole.
   ///
   /// The layouts are those of `fs/ext4/namei.c`, `fs/xfs/xfs_export.c`, `mm/shmem.c`,
   /// `fs/fuse/inode.c`, `fs/btrfs/export.c` and `fs/overlayfs/export.c`.
@@ -80,7 +79,7 @@ extension KernelFileHandle {
       zeroIsWildcard: zeroIsWildcard)
   }
 
-  /// ``inode64Identity`` with the number's upper half first.
+  /// The layout of ``inode64Identity``, with the upper half of the inode number first.
   private var fuseIdentity: InodeIdentity? {
     guard
       var identity = inode64Identity(from: 0, length: length, type: type, zeroIsWildcard: false)
@@ -97,7 +96,7 @@ extension KernelFileHandle {
       generation: UInt32(truncatingIfNeeded: words[0]), zeroIsWildcard: false)
   }
 
-  /// `{object id, subvolume id, gen, …}`: an object's number is unique in its subvolume.
+  /// `{object id, subvolume id, gen, …}`: an object id is unique within its subvolume.
   private func btrfsIdentity(from word: Int, length: Int, type: HandleType) -> InodeIdentity? {
     guard
       type == .btrfs && length == 20 || type == .btrfsParent && length == 32
@@ -108,8 +107,9 @@ extension KernelFileHandle {
       generation: UInt32(truncatingIfNeeded: words[word + 2]), zeroIsWildcard: true)
   }
 
-  /// `{pad[3], version, magic, length, flags, type, uuid[16], the layer's handle}`. A layer's
-  /// generation is checked by the layer, so 0 is taken for a wildcard on any.
+  /// `{pad[3], version, magic, length, flags, type, uuid[16], the layer's handle}`. The layer's
+  /// filesystem, whose kind is not known here, checks the generation; so generation 0 counts as a
+  /// wildcard on every layer.
   private var overlayIdentity: InodeIdentity? {
     guard type == .overlay && length > 24 else { return nil }
     let inner = HandleType(rawValue: Int32(words[0] >> 56))
@@ -125,7 +125,7 @@ extension KernelFileHandle {
     return identity
   }
 
-  /// The inode's number where the layout gives one.
+  /// Returns the inode number, or `nil` if the layout is not known.
   func inodeNumber(on filesystem: FilesystemMagic) -> UInt64? {
     guard let inode = identity(on: filesystem)?.inode else { return nil }
     return filesystem == .overlay ? inode.words[2] : inode.words[0]

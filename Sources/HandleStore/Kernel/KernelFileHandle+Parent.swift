@@ -1,10 +1,10 @@
 internal import SystemPackage
 
-/// Connectable handles, made of two plain ones and taken apart again. The layouts are those of
-/// `fs/libfs.c` (`generic_encode_ino32_fh`), `fs/xfs/xfs_export.c` and `fs/btrfs/export.c`.
+/// Joins two plain handles into a connectable one, and takes it apart again. The layouts are those
+/// of `fs/libfs.c` (`generic_encode_ino32_fh`), `fs/xfs/xfs_export.c` and `fs/btrfs/export.c`.
 extension KernelFileHandle {
-  /// The handle that names this file and its directory, or `nil` where the kind of filesystem has
-  /// none, or one that is not known here.
+  /// Returns the handle that names this file and its directory, or `nil` if the kind of filesystem
+  /// has no such handle or its layout is not known here.
   func connected(to parent: KernelFileHandle, on magic: FilesystemMagic) -> KernelFileHandle? {
     guard let form = PlainForm(self, on: magic), parent.type == type, parent.length == length
     else { return nil }
@@ -16,13 +16,13 @@ extension KernelFileHandle {
     }
     joined.append(parent, 0..<8)
     joined.append(parent, 16..<20)
-    // Its subvolume is the file's, or has to be named too.
+    // The parent's subvolume is named only if it differs from the file's.
     if words[1] == parent.words[1] { return joined.handle(.btrfsParent) }
     joined.append(parent, 8..<16)
     return joined.handle(.btrfsParentRoot)
   }
 
-  /// The handle without the directory in it.
+  /// Returns the handle without the directory in it.
   func plain(on magic: FilesystemMagic) -> KernelFileHandle {
     guard let form = PlainForm(ofConnectable: self, on: magic) else { return self }
     var front = HandleBytes()
@@ -30,7 +30,8 @@ extension KernelFileHandle {
     return front.handle(form.type)
   }
 
-  /// The handle of the directory that a connectable handle names, or `nil` where it names none.
+  /// Returns the handle of the directory that a connectable handle names, or `nil` if it names
+  /// none.
   func parent(on magic: FilesystemMagic) -> KernelFileHandle? {
     guard let form = PlainForm(ofConnectable: self, on: magic) else { return nil }
     var back = HandleBytes()
@@ -45,7 +46,7 @@ extension KernelFileHandle {
   }
 }
 
-/// Bytes of handles, put together to another one.
+/// Collects bytes of handles into a new handle.
 private struct HandleBytes {
   private var words = InlineArray<16, UInt64>(repeating: 0)
   private var count = 0
@@ -62,7 +63,7 @@ private struct HandleBytes {
   }
 }
 
-/// How a file's own handle is laid out, alone and at the front of a connectable one.
+/// The layout of a file's own handle, alone and at the front of a connectable one.
 private struct PlainForm {
   let type: HandleType
   let length: Int

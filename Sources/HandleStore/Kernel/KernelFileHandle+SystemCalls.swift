@@ -3,24 +3,26 @@ internal import Glibc
 public import SystemPackage
 
 extension KernelFileHandle {
-  /// `name_to_handle_at(2)` on an open file of any kind, `O_PATH` too.
+  /// Makes the handle of an open file of any kind, `O_PATH` too (`name_to_handle_at(2)`).
   ///
-  /// - Throws: `EOPNOTSUPP` where the filesystem has no handles, `EOVERFLOW` where the handle would
-  ///   be larger than 128 bytes, `EBADF`.
+  /// - Throws: `EOPNOTSUPP` if the filesystem has no handles, `EOVERFLOW` if the handle would be
+  ///   larger than 128 bytes, `EBADF`.
   /// - Complexity: one system call, about a microsecond. Any thread.
   public init(of descriptor: FileDescriptor) throws(Errno) {
     self = try Self.make(descriptor, "").handle
   }
 
-  /// `name_to_handle_at(2)` on a name in a directory. A symbolic link is not followed.
+  /// Makes the handle of a name in a directory (`name_to_handle_at(2)`). A symbolic link is not
+  /// followed.
   ///
   /// - Parameters:
   ///   - name: one component, not `.` or `..`.
   ///   - directory: an open directory, `O_PATH` too.
-  ///   - connectable: ask for a handle that names the parent too (`AT_HANDLE_CONNECTABLE`, Linux 6.13;
-  ///     ext4, XFS and btrfs). The kernel makes one by a name only, not of a descriptor.
-  /// - Throws: `EINVAL` if the name is anything else, what ``init(of:)`` throws, and `ENOENT`, `ENOTDIR`,
-  ///   `EACCES`.
+  ///   - connectable: whether to ask for a handle that also names the parent
+  ///     (`AT_HANDLE_CONNECTABLE`, Linux 6.13; ext4, XFS and btrfs). The kernel makes one only by
+  ///     name, not from a descriptor.
+  /// - Throws: `EINVAL` if `name` is anything else, what ``init(of:)`` throws, and `ENOENT`,
+  ///   `ENOTDIR`, `EACCES`.
   public init(
     name: FilePath, in directory: FileDescriptor, connectable: Bool = false
   ) throws(Errno) {
@@ -28,8 +30,8 @@ extension KernelFileHandle {
     self = try Self.make(directory, name, connectable: connectable).handle
   }
 
-  /// `name_to_handle_at(2)` on what a path leads to, resolved as by ``FoundFile/init(resolving:in:)``:
-  /// never for what a client sent.
+  /// Makes the handle of the file at a path (`name_to_handle_at(2)`), resolved as by
+  /// ``FoundFile/init(resolving:in:)``. Never pass a path that a client sent.
   public init(
     resolving path: FilePath, in directory: FileDescriptor, connectable: Bool = false
   ) throws(Errno) {
@@ -37,8 +39,8 @@ extension KernelFileHandle {
     self = try Self.make(directory, path, connectable: connectable).handle
   }
 
-  /// The handle and the id of the mount through which the file was reached; an empty name means
-  /// the descriptor itself.
+  /// Returns a file's handle and the id of the mount through which the file was reached. An empty
+  /// name means the descriptor itself.
   static func make(
     _ directory: FileDescriptor, _ name: FilePath, connectable: Bool = false
   ) throws(Errno) -> (handle: KernelFileHandle, mount: CInt) {
@@ -56,23 +58,25 @@ extension KernelFileHandle {
       }
     }
     let type = HandleType(rawValue: raw.type)
-    // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID: what stands in a snapshot for a nested subvolume has the same
-    // handle as all others of its kind.
+    // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID: in a snapshot, an empty directory stands for each nested
+    // subvolume, and all of these directories have the same handle.
     if type.withoutFlags == .btrfs && words[0] == 2 { throw .notSupported }
     return (KernelFileHandle(type: type, length: Int(raw.length), words: words), mount)
   }
 
-  /// `open_by_handle_at(2)`: the file that this handle names, whatever its path. Needs
+  /// Opens the file that this handle names, whatever its path (`open_by_handle_at(2)`). Needs
   /// `CAP_DAC_READ_SEARCH`.
   ///
-  /// - Parameter below: open only what has a name below the mount's root, by one such name (Linux
-  ///   6.13); `ESTALE` else. Of a file that is not a directory the kernel knows only the names that it
-  ///   has in its cache, and the one in the directory that a connectable handle names.
+  /// - Parameter below: whether to open only a file that has a name below the mount's root, through
+  ///   such a name (Linux 6.13), and to throw `ESTALE` otherwise. Of a file that is not a
+  ///   directory, the kernel considers only the names in its cache and the name in the directory
+  ///   that a connectable handle contains.
   func open(
     on mount: FileDescriptor, flags: CInt, below: Bool = false
   ) throws(Errno) -> FileDescriptor {
-    // The kernel says ENOMEM for a number under which an inode is just being created (`iget_locked`
-    // gives up on I_CREATING). That takes a moment, after which an old handle is ESTALE.
+    // The kernel returns ENOMEM for an inode number under which a file is just being created
+    // (`iget_locked` gives up on I_CREATING). A moment later the creation is done, and a handle of
+    // an earlier file is ESTALE.
     for _ in 0..<Self.attempts {
       do throws(Errno) {
         return try openOnce(on: mount, flags: flags, below: below)

@@ -1,30 +1,30 @@
 /// A kernel file handle: a type and 1…128 bytes that name one generation of one inode on one
 /// filesystem (`struct file_handle`, `name_to_handle_at(2)`).
 ///
-/// A value of fixed size with no storage of its own, so that copying one never allocates.
+/// A handle has a fixed size and no storage of its own on the heap, so copying one never allocates.
 public struct KernelFileHandle: Sendable {
-  /// The most bytes a handle has: `MAX_HANDLE_SZ` of `<linux/exportfs.h>`.
+  /// The most bytes that a handle can have: `MAX_HANDLE_SZ` of `<linux/exportfs.h>`.
   public static let maximumLength = 128
 
-  /// How the bytes are laid out. Flag bits are cleared.
+  /// The layout of the bytes. Flag bits are cleared.
   public let type: HandleType
   /// The number of bytes, 1…128.
   public let length: Int
   /// The bytes, little-endian, zero from ``length`` on.
   var words: InlineArray<16, UInt64>
 
-  /// A handle from its parts.
+  /// Creates a handle from its parts.
   ///
   /// - Parameters:
   ///   - type: the type; flag bits (0x10000 up) are cleared.
-  ///   - bytes: what the kernel or a client gave.
-  /// - Returns: `nil` where there are no bytes or more than 128.
+  ///   - bytes: the bytes, as the kernel or a client gave them.
+  /// - Returns: `nil` if there are no bytes or more than 128.
   /// - Complexity: O(bytes)
   public init?(type: HandleType, bytes: [UInt8]) {
     self.init(type: type, bytes: bytes, in: bytes.indices)
   }
 
-  /// A handle of some of the bytes; `nil` where that is none or more than 128.
+  /// Creates a handle from a range of `bytes`; `nil` if the range is empty or longer than 128.
   init?(type: HandleType, bytes: [UInt8], in range: Range<Int>) {
     guard (1...Self.maximumLength).contains(range.count) else { return nil }
     var words = InlineArray<16, UInt64>(repeating: 0)
@@ -34,7 +34,7 @@ public struct KernelFileHandle: Sendable {
     self.init(type: type, length: range.count, words: words)
   }
 
-  /// A handle of words that are already zero behind `length`.
+  /// Creates a handle from words that are already zero after `length` bytes.
   init(type: HandleType, length: Int, words: InlineArray<16, UInt64>) {
     self.type = type.withoutFlags
     self.length = length
@@ -47,22 +47,23 @@ public struct KernelFileHandle: Sendable {
     return UInt8(truncatingIfNeeded: words[index >> 3] >> UInt64((index & 7) * 8))
   }
 
-  /// The bytes, copied out.
+  /// A copy of the bytes.
   public var bytes: [UInt8] { (0..<length).map { self[$0] } }
 
-  /// How many words hold bytes.
+  /// The number of words that hold bytes.
   var wordCount: Int { (length + 7) / 8 }
 }
 
 extension KernelFileHandle: Hashable {
-  /// Whether type and bytes are the same. Two forms of one file's handle are not equal.
+  /// Returns whether type and bytes are the same. A plain and a connectable handle of one file are
+  /// not equal.
   public static func == (a: KernelFileHandle, b: KernelFileHandle) -> Bool {
     guard a.type == b.type && a.length == b.length else { return false }
     for i in 0..<a.wordCount where a.words[i] != b.words[i] { return false }
     return true
   }
 
-  /// Over type and bytes.
+  /// Hashes type and bytes.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(type)
     hasher.combine(length)
@@ -71,9 +72,9 @@ extension KernelFileHandle: Hashable {
 }
 
 extension KernelFileHandle: CustomStringConvertible {
-  /// The bytes in hexadecimal, two digits a byte, with nothing between.
+  /// The bytes in hexadecimal, two digits a byte, without separators.
   public var hexadecimal: String { Hexadecimal.string(bytes) }
 
-  /// The type's name and the bytes in hexadecimal.
+  /// The type's name, a colon, and the bytes in hexadecimal.
   public var description: String { "\(type):\(hexadecimal)" }
 }

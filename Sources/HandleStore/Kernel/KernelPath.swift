@@ -1,6 +1,7 @@
 internal import SystemPackage
 
-/// A path as the kernel tells it, taken apart by its bytes: each call through an export does so.
+/// A path that the kernel reported. Calls through an export take such paths apart, so this works on
+/// the bytes.
 struct KernelPath {
   private static let slash = UInt8(ascii: "/")
   private let bytes: ArraySlice<UInt8>
@@ -12,13 +13,13 @@ struct KernelPath {
 
   private init(_ bytes: ArraySlice<UInt8>) { self.bytes = bytes }
 
-  /// The last component; `nil` of the root directory.
+  /// The last component, or `nil` for the root directory.
   var name: FilePath? {
     let start = bytes.lastIndex(of: Self.slash).map { $0 + 1 } ?? bytes.startIndex
     return FilePath(name: bytes[start...])
   }
 
-  /// What it is in: `.` for a single component.
+  /// The path of the parent directory without its leading slash, or `.` for a single component.
   var directory: FilePath {
     let end = bytes.lastIndex(of: Self.slash) ?? bytes.startIndex
     let above = bytes[..<end].drop { $0 == Self.slash }
@@ -27,7 +28,8 @@ struct KernelPath {
     return FilePath(platformString: terminated)
   }
 
-  /// What follows another path; `nil` if that does not lead here.
+  /// Returns what follows the path `top` in this path, or `nil` if this path is not `top` or below
+  /// it.
   func below(_ top: KernelPath) -> KernelPath? {
     let rest = bytes.dropFirst(top.bytes.count)
     guard bytes.starts(with: top.bytes),

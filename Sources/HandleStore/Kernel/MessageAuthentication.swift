@@ -1,13 +1,13 @@
 internal import CHandleSys
 
-/// A key of SipHash-2-4 with 128 bits of output (`crypto_shorthash_siphashx24` of libsodium): a code
-/// made under it cannot be made by whoever does not have it.
+/// A key for SipHash-2-4 with 128 bits of output (`crypto_shorthash_siphashx24` of libsodium). A
+/// code under a key cannot be made without that key.
 struct AuthenticationKey: Sendable {
   static let length = 16
 
   private let words: InlineArray<2, UInt64>
 
-  /// A key that nobody has yet.
+  /// Returns a new random key.
   static func random() -> AuthenticationKey {
     var generator = SystemRandomNumberGenerator()
     return AuthenticationKey(words: [generator.next(), generator.next()])
@@ -15,7 +15,7 @@ struct AuthenticationKey: Sendable {
 
   private init(words: InlineArray<2, UInt64>) { self.words = words }
 
-  /// The key of 16 bytes.
+  /// Creates a key from its 16 bytes.
   init?(bytes: [UInt8]) {
     guard bytes.count == Self.length else { return nil }
     var words: InlineArray<2, UInt64> = [0, 0]
@@ -25,7 +25,7 @@ struct AuthenticationKey: Sendable {
 
   var bytes: [UInt8] { AuthenticationCode(words: words).bytes }
 
-  /// The code of the first `count` bytes.
+  /// Returns the code of the first `count` bytes.
   func code(of bytes: [UInt8], count: Int) -> AuthenticationCode {
     precondition(count <= bytes.count, "a code is made of bytes that are there")
     var key = words
@@ -41,7 +41,7 @@ struct AuthenticationKey: Sendable {
   }
 }
 
-/// 128 bits that tell whether bytes are those over which they were made.
+/// A code of 128 bits that shows whether bytes are the ones it was made for.
 struct AuthenticationCode {
   static let length = 16
 
@@ -53,7 +53,8 @@ struct AuthenticationCode {
     (0..<16).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64($0 % 8 * 8)) }
   }
 
-  /// Whether the bytes from `start` on are this code; takes the same time whichever differs.
+  /// Returns whether the bytes from `start` on are this code. Takes the same time wherever they
+  /// differ.
   func stands(in other: [UInt8], at start: Int) -> Bool {
     precondition(start >= 0 && start + Self.length <= other.count, "a code has 16 bytes")
     return unsafe other.withUnsafeBytes { bytes in

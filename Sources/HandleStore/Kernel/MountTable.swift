@@ -3,12 +3,12 @@ internal import SystemPackage
 /// A line of `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`).
 struct Mount {
   var id: Int
-  /// The mount that it is mounted on.
+  /// The id of the mount that this one is mounted on.
   var parent: Int
-  /// The device number of the superblock, as `major:minor`. Unlike `st_dev` it is one for all
+  /// The device number of the superblock, as `major:minor`. Unlike `st_dev`, it is the same for all
   /// subvolumes of a btrfs.
   var device: String
-  /// What part of the filesystem is mounted: `/` for all of it.
+  /// The part of the filesystem that is mounted: `/` for all of it.
   var root: String
   var point: FilePath
   var isReadOnly: Bool
@@ -29,7 +29,7 @@ struct Mount {
     source = Self.unescaped(fields[dash + 2])
   }
 
-  /// Undoes the octal escapes of blanks, backslashes and newlines.
+  /// Decodes the octal escapes, which stand for blanks, backslashes and newlines.
   private static func unescaped(_ field: Substring) -> String {
     var bytes: [UInt8] = []
     var rest = Array(field.utf8)[...]
@@ -48,10 +48,10 @@ struct Mount {
 }
 
 extension Mount {
-  /// Whether who asks it for something waits for a process or another machine, which may never answer: a
-  /// FUSE server, a file server, an automounter.
+  /// Whether a request to this filesystem may have to wait for a process or another machine that
+  /// may never answer: a FUSE server, a file server, an automounter.
   ///
-  /// What everything lies on is not counted: who would wait for that does so already.
+  /// The root mount does not count: a process whose root does not answer is stuck anyway.
   var mayKeepWaiting: Bool {
     point != "/" && (Self.served.contains(type) || type.hasPrefix("fuse."))
   }
@@ -67,9 +67,9 @@ struct MountTable {
   let mounts: [Mount]
   private let above: [Place: Int]
 
-  /// Where something is mounted: a path, on a mount.
+  /// A mount point: a path, on a mount.
   private struct Place: Hashable {
-    /// `nil` outside of the table.
+    /// `nil` if the mount is not in the table.
     var mount: Int?
     var path: FilePath
   }
@@ -92,18 +92,19 @@ struct MountTable {
   subscript(id: Int) -> Mount? { mounts.first { $0.id == id } }
 }
 
-/// Where a path leads, told without asking any filesystem: one that is asked may have to wait for its
-/// server, and one server that is stuck must not hold up what has nothing to do with it.
+/// Determines where a path leads without asking any filesystem. A filesystem may have to wait for
+/// its server, and one stuck server must not delay work that does not need it.
 extension MountTable {
-  /// Whether a mount can be opened by its path without waiting for another one.
+  /// Whether a mount can be opened by its path without waiting for another filesystem.
   func leads(to mount: Mount) -> Bool {
     guard case .mount(let found) = way(to: mount.point) else { return false }
     return found.id == mount.id
   }
 
-  /// Whether a file can be asked for by its path without waiting for anybody.
+  /// Whether a path can be looked up without waiting for a server.
   ///
-  /// - Parameter device: a filesystem that may be asked whatever it is, as `major:minor`.
+  /// - Parameter device: a filesystem that may be asked even if it may keep its callers waiting, as
+  ///   `major:minor`.
   func answers(_ path: FilePath, on device: String? = nil) -> Bool {
     switch way(to: path, asking: device) {
     case .mount(let mount): !mount.mayKeepWaiting || mount.device == device
@@ -114,13 +115,13 @@ extension MountTable {
 
   private enum Way {
     case mount(Mount)
-    /// It is on none of those in the table, as in a `chroot(2)`.
+    /// The path is on no mount of the table, as in a `chroot(2)`.
     case unknown
-    /// It leads through one that may keep waiting.
+    /// The path leads through a mount that may keep its callers waiting.
     case waits
   }
 
-  /// Follows a path without symbolic links from the root on.
+  /// Follows a path from the root. Does not resolve symbolic links.
   private func way(to path: FilePath, asking device: String? = nil) -> Way {
     var place = FilePath("/")
     var mount = top(at: place, of: nil)
@@ -132,7 +133,8 @@ extension MountTable {
     return mount.map { .mount($0) } ?? .unknown
   }
 
-  /// What is mounted uppermost at a place; the mount that the place is on where nothing is.
+  /// Returns the topmost mount at a path, or `mount`, which the path is on, if nothing is mounted
+  /// there.
   private func top(at path: FilePath, of mount: Mount?) -> Mount? {
     var mount = mount
     while let next = above[Place(mount: mount?.id, path: path)] { mount = mounts[next] }

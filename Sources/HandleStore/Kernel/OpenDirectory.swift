@@ -2,19 +2,19 @@ internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
-/// A directory that is held open. Its files are reached through its descriptor, so a later change of its
-/// path cannot lead to another directory. No name in it is followed if it is a symbolic link.
+/// A directory that is held open. Its files are reached through its descriptor, so later changes of
+/// its path cannot redirect a call to another directory. A symbolic link in it is never followed.
 final class OpenDirectory: Sendable {
-  /// The path by which it was opened; for messages only.
+  /// The path by which the directory was opened; for messages only.
   let path: FilePath
   private let owned: Mutex<OwnedDescriptor?>
 
-  /// The descriptor, for calls that are made before ``close()``.
+  /// The descriptor; valid until ``close()``, then -1.
   var descriptor: FileDescriptor {
     owned.withLock { $0?.descriptor } ?? FileDescriptor(rawValue: -1)
   }
 
-  /// `open(2)` with `O_DIRECTORY`.
+  /// Opens a directory (`open(2)` with `O_DIRECTORY`).
   init(_ path: FilePath) throws(Errno) {
     self.path = path
     owned = Mutex(OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory)))
@@ -25,22 +25,22 @@ final class OpenDirectory: Sendable {
     owned = Mutex(try parent.open(name, flags: SystemCalls.directory))
   }
 
-  /// Closes the directory once no call uses it any more; what comes later is `EBADF`.
+  /// Closes the directory once no running call uses it any more. Later calls throw `EBADF`.
   func close() { owned.withLock { $0 = nil } }
 
-  /// The descriptor, open for as long as this is held.
+  /// Returns the descriptor, which stays open as long as the caller keeps the result.
   func held() throws(Errno) -> OwnedDescriptor {
     guard let held = owned.withLock({ $0 }) else { throw .badFileDescriptor }
     return held
   }
 
-  /// A path that leads to this directory, for a library that takes nothing else; good while it is open.
+  /// A path that leads to this directory while it is open, for a library that takes only paths.
   var pathThroughProc: FilePath { FilePath("/proc/self/fd/\(descriptor.rawValue)") }
 
-  /// The path of a name in it; for messages only.
+  /// Returns the path of a name in this directory; for messages only.
   func path(of name: FilePath.Component) -> FilePath { path.appending(name) }
 
-  /// `openat(2)` with `O_NOFOLLOW`.
+  /// Opens a name in this directory (`openat(2)` with `O_NOFOLLOW`).
   func open(
     _ name: FilePath.Component, flags: CInt, mode: UInt32 = 0
   ) throws(Errno) -> OwnedDescriptor {
@@ -51,33 +51,34 @@ final class OpenDirectory: Sendable {
         mode: mode))
   }
 
-  /// Whether there is something of this name.
+  /// Returns whether this directory has an entry of this name.
   func has(_ name: FilePath.Component) -> Bool {
     (try? open(name, flags: SystemCalls.path)) != nil
   }
 
-  /// Opens a directory in it.
+  /// Opens a subdirectory.
   func directory(_ name: FilePath.Component) throws(Errno) -> OpenDirectory {
     try OpenDirectory(name, in: self)
   }
 
-  /// `mkdirat(2)`, and opens what was made.
+  /// Makes a subdirectory (`mkdirat(2)`) and opens it.
   func makeDirectory(_ name: FilePath.Component) throws(Errno) -> OpenDirectory {
     try unsafe call(name) { unsafe mkdirat($0, $1, 0o700) }
     return try directory(name)
   }
 
-  /// `unlinkat(2)`.
+  /// Removes a file's name (`unlinkat(2)`).
   func unlink(_ name: FilePath.Component) throws(Errno) {
     try unsafe call(name) { unsafe unlinkat($0, $1, 0) }
   }
 
-  /// `unlinkat(2)` with `AT_REMOVEDIR`.
+  /// Removes an empty subdirectory (`unlinkat(2)` with `AT_REMOVEDIR`).
   func removeDirectory(_ name: FilePath.Component) throws(Errno) {
     try unsafe call(name) { unsafe unlinkat($0, $1, AT_REMOVEDIR) }
   }
 
-  /// `renameat(2)`: a name of this directory becomes one of `directory`, in place of what has it.
+  /// Renames an entry of this directory to a name in `directory`, replacing any entry of that name
+  /// (`renameat(2)`). `nil` means this directory.
   func rename(
     _ name: FilePath.Component, to new: FilePath.Component, in directory: OpenDirectory? = nil
   ) throws(Errno) {
@@ -89,7 +90,8 @@ final class OpenDirectory: Sendable {
     }
   }
 
-  /// `linkat(2)`: gives a file of this directory a name in `directory`.
+  /// Gives a file of this directory another name in `directory` (`linkat(2)`). `nil` means this
+  /// directory.
   func link(
     _ name: FilePath.Component, to new: FilePath.Component, in directory: OpenDirectory? = nil
   ) throws(Errno) {
@@ -101,13 +103,13 @@ final class OpenDirectory: Sendable {
     }
   }
 
-  /// `fsync(2)`: the names in it are on the disk.
+  /// Makes the names in this directory durable (`fsync(2)`).
   func sync() throws(Errno) {
     let held = try held()
     try SystemCalls.sync(held.descriptor)
   }
 
-  /// `fsync(2)` of the directory that this one is in: its own name is on the disk.
+  /// Makes this directory's own name durable: calls `fsync(2)` on its parent.
   func syncParent() throws(Errno) {
     let held = try held()
     let parent = OwnedDescriptor(
@@ -115,7 +117,8 @@ final class OpenDirectory: Sendable {
     try SystemCalls.sync(parent.descriptor)
   }
 
-  /// A call of the C library with this directory and a name: 0, or -1 with `errno` set.
+  /// Calls a C library function with this directory and a name; it returns 0, or -1 with `errno`
+  /// set.
   private func call(
     _ name: FilePath.Component, _ body: (CInt, UnsafePointer<CChar>) -> CInt
   ) throws(Errno) {

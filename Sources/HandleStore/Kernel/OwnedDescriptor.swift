@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import SystemPackage
 
-/// A descriptor that is closed with the last reference to it, unless it was given away.
+/// A descriptor that is closed with the last reference to this object, unless it was given away.
 final class OwnedDescriptor: Sendable {
   private let number: Atomic<CInt>
 
@@ -9,7 +9,7 @@ final class OwnedDescriptor: Sendable {
 
   var descriptor: FileDescriptor { FileDescriptor(rawValue: number.load(ordering: .relaxed)) }
 
-  /// Gives the descriptor away: it is the caller's to close.
+  /// Gives the descriptor away: from now on the caller closes it.
   func release() -> FileDescriptor {
     FileDescriptor(rawValue: number.exchange(-1, ordering: .relaxed))
   }

@@ -1,15 +1,17 @@
 internal import CHandleSys
 internal import SystemPackage
 
-/// Tells which files of a filesystem were given another place or lost a name, whoever did it
-/// (`fanotify(7)`: `FAN_RENAME` and `FAN_ATTRIB` with `FAN_REPORT_TARGET_FID`, Linux 5.17).
+/// Reports the files of a filesystem that a process moved to another directory, or that may have
+/// lost a name (`fanotify(7)`: `FAN_RENAME` and `FAN_ATTRIB` with `FAN_REPORT_TARGET_FID`, Linux
+/// 5.17).
 ///
-/// An event is in the queue before the call that caused it returns to its caller.
+/// An event is in the queue before the call that caused it returns.
 struct RenameWatch: Sendable {
   enum Event {
-    /// A file's names are not what they were.
+    /// A file's names may have changed.
     case file(KernelFileHandle)
-    /// A directory went to another one with all that is below it, or events were lost.
+    /// Any file may have moved: a directory went to another parent with everything below it, events
+    /// were lost, or an event did not name its file.
     case anything
   }
 
@@ -18,16 +20,17 @@ struct RenameWatch: Sendable {
   private var filled = 0
   private var at = 0
 
-  /// Watches the filesystem that a file is on.
+  /// Starts to watch the filesystem that a file is on.
   ///
-  /// - Throws: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` or `ENOSYS` before Linux 5.17, `ENODEV` and
-  ///   `EXDEV` where the filesystem cannot be watched by handles.
+  /// - Throws: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` or `ENOSYS` before Linux 5.17, `ENODEV`
+  ///   and `EXDEV` if the filesystem cannot be watched by handles.
   init(filesystemOf descriptor: FileDescriptor) throws(Errno) {
     queue = OwnedDescriptor(FileDescriptor(rawValue: try checked(hs_watch_open())))
     try checked(hs_watch_filesystem(queue.descriptor.rawValue, descriptor.rawValue))
   }
 
-  /// The next event, or `nil` where there is none; most often that, and then it is one system call.
+  /// Returns the next event, or `nil` if there is none. Usually there is none, and the call costs
+  /// one system call.
   mutating func next() throws(Errno) -> Event? {
     while true {
       while at < filled {
@@ -46,7 +49,8 @@ struct RenameWatch: Sendable {
     }
   }
 
-  /// What a `struct fanotify_event_metadata` with its records means; `nil` where nothing that matters.
+  /// Returns what a `struct fanotify_event_metadata` and its records mean, or `nil` if the event
+  /// does not matter.
   private func event(_ range: Range<Int>) -> Event? {
     let mask = word32(range.lowerBound + 8)
     if mask & HS_WATCH_LOST != 0 { return .anything }
@@ -59,11 +63,11 @@ struct RenameWatch: Sendable {
     return records.target.map { .file($0) } ?? .anything
   }
 
-  /// The handles that come with an event.
+  /// The handles in an event's records.
   private struct Records {
-    /// The directory that a file was renamed from, and the one that it was renamed to.
+    /// The directories that a file was renamed from and to.
     var old, new: KernelFileHandle?
-    /// The file.
+    /// The file itself.
     var target: KernelFileHandle?
 
     init(_ event: Range<Int>, _ watch: borrowing RenameWatch) {
@@ -81,7 +85,7 @@ struct RenameWatch: Sendable {
     }
   }
 
-  /// A `struct file_handle`.
+  /// Reads the `struct file_handle` at an offset.
   private func handle(_ at: Int) -> KernelFileHandle? {
     let length = Int(word32(at))
     guard at + 8 + length <= buffer.count else { return nil }

@@ -2,27 +2,27 @@ internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
-/// A part of a file, as words in memory that any process may have mapped too (`mmap(2)`,
-/// `MAP_SHARED`): what is stored there outlives the process that stored it, killed or not. A power cut
-/// it does not.
+/// A part of a file, mapped as words of shared memory (`mmap(2)`, `MAP_SHARED`); other processes
+/// may map it too. A stored word survives the end of the process, kill or not. It need not survive
+/// a power cut.
 ///
-/// Any thread reads and writes, each word by itself. What a thread stored before a word is seen by
-/// whoever sees that word. Reading and exchanging are in one order for all.
+/// Any thread may read and write, each word by itself. A thread that reads a word also sees
+/// everything that the writer stored before it. Loads and exchanges have one order for all threads.
 @safe final class SharedWords: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   let count: Int
 
-  /// Maps `count` words of a file from byte `offset` on, a multiple of the page size. They get blocks
-  /// on the disk, and a file that ends before is made longer: words that are new are 0.
+  /// Maps `count` words of a file from byte `offset` on, a multiple of the page size. Gives them
+  /// blocks on the disk and makes the file longer if needed; new words are 0.
   ///
-  /// - Throws: `ENOSPC`, `EDQUOT`, `EFBIG`, `ENOMEM`, `EACCES` if the descriptor does not write. Then
-  ///   the file is as long as it was, and has no blocks behind its end.
+  /// - Throws: `ENOSPC`, `EDQUOT`, `EFBIG`, `ENOMEM`, `EACCES` if the descriptor is not open for
+  ///   writing. The file then has its old length again, and no blocks after its end.
   init(of descriptor: FileDescriptor, from offset: Int = 0, count: Int) throws(Errno) {
     let size = SystemCalls.size(of: descriptor)
     do throws(Errno) {
       unsafe words = try Self.map(descriptor, offset, count)
     } catch {
-      // A full disk keeps what it gave until it was full.
+      // A call that fails on a full disk keeps the blocks that it got before.
       if SystemCalls.size(of: descriptor) >= size {
         try? SystemCalls.truncate(descriptor, to: size)
       }
@@ -57,7 +57,8 @@ internal import SystemPackage
     }
   }
 
-  /// Stores a word that has an expected value; says whether it had. In one order with all others.
+  /// Stores `desired` in a word if the word is `expected`; returns whether it was. In one order
+  /// with all other loads and exchanges.
   func exchange(_ index: Int, expected: UInt64, desired: UInt64) -> Bool {
     check(index)
     return unsafe words[index].compareExchange(
@@ -65,8 +66,8 @@ internal import SystemPackage
     ).exchanged
   }
 
-  /// Gives a word the value that follows from the one it has; returns that. In one order with all
-  /// others.
+  /// Replaces a word by a function of its current value and returns the new value. In one order
+  /// with all other loads and exchanges.
   func change(_ index: Int, _ next: (UInt64) -> UInt64) -> UInt64 {
     while true {
       let now = self[index]

@@ -2,34 +2,36 @@ internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 
-/// The words of a sparse file by their numbers, 0 where nothing was stored: mapped in parts of 64 KiB,
-/// each from when a word of it is raised. What is only asked for takes no room.
+/// The words of a sparse file by index; a word that was never stored is 0. A part of 64 KiB is
+/// mapped if the file has data there, or when one of its words is first raised. Reads allocate
+/// nothing.
 ///
-/// A part is found by way of three tables of addresses, without a lock; what stands in a table stays
-/// there. Any thread may call everything.
+/// Three levels of address tables lead to a part, without a lock; an entry of a table never changes
+/// once it is set. Any thread may make any call.
 @safe final class SparseWords: @unchecked Sendable {
   private typealias Table = UnsafeMutablePointer<Atomic<UInt>>
-  /// In words.
+  /// The size of a part, in words.
   private static let part = 1 << 13
   private static let partBits: UInt64 = 13
   private static let tableBits: UInt64 = 17
-  /// A file has no more bytes than an `Int` counts.
+  /// A file has at most `Int.max` bytes.
   private static let mostWords: UInt64 = 1 << 60
 
   private let file: OwnedDescriptor
   private let root: Table
   private let made = Mutex(Made())
 
-  /// What is to be given back.
+  /// What `deinit` has to free.
   @safe private struct Made {
-    /// By the number of the first word.
+    /// The parts, by the index of their first word.
     var parts: [UInt64: SharedWords] = [:]
     var tables: [UInt] = []
   }
 
-  /// The words of a file, of which the descriptor stays the caller's.
+  /// Opens the words of a file. The descriptor stays the caller's.
   ///
-  /// - Throws: `EBADF`, `EACCES` where it cannot be read and written, `ENOSPC`, `ENOMEM`, `EMFILE`.
+  /// - Throws: `EBADF`, `EACCES` if the file cannot be read and written, `ENOSPC`, `ENOMEM`,
+  ///   `EMFILE`.
   init(of descriptor: FileDescriptor) throws(Errno) {
     file = OwnedDescriptor(try SystemCalls.duplicate(descriptor))
     unsafe root = Self.newTable()
@@ -53,9 +55,10 @@ internal import SystemPackage
     return unsafe part._withUnsafeGuaranteedRef { $0[Self.place(index)] }
   }
 
-  /// Adds to a word, up to the largest number.
+  /// Adds to a word; the sum stops at the largest `UInt64`.
   ///
-  /// - Throws: `EFBIG` where the file cannot be so long, and what a part needs: `ENOSPC`, `ENOMEM`.
+  /// - Throws: `EFBIG` if the file cannot be that long, and what mapping a part may throw:
+  ///   `ENOSPC`, `ENOMEM`.
   func add(_ count: UInt64, to index: UInt64) throws(Errno) {
     var part = unsafe found(index)
     if unsafe part == nil { unsafe part = try grown(index) }
@@ -64,7 +67,7 @@ internal import SystemPackage
     }
   }
 
-  /// Takes away from a word, down to 0; returns what is left.
+  /// Subtracts from a word, down to 0; returns the new value.
   func subtract(_ count: UInt64, from index: UInt64) -> UInt64 {
     guard let part = unsafe found(index) else { return 0 }
     return unsafe part._withUnsafeGuaranteedRef { words in
@@ -72,14 +75,14 @@ internal import SystemPackage
     }
   }
 
-  /// Makes every word 0.
+  /// Sets every word to 0.
   func clear() {
     for (_, part) in made.withLock({ $0.parts }) {
       for i in 0..<part.count where part[i] != 0 { part[i] = 0 }
     }
   }
 
-  /// The numbers of the words that are not 0, in no order.
+  /// The indices of the words that are not 0, in no order.
   var indices: [UInt64] {
     made.withLock { $0.parts }.flatMap { first, part in
       (0..<part.count).filter { part[$0] != 0 }.map { first + UInt64($0) }
@@ -110,12 +113,12 @@ internal import SystemPackage
     return unsafe Unmanaged.fromOpaque(part)
   }
 
-  /// The table that another one names for an index.
+  /// Returns the table that the table `above` has for an index, or `nil` if there is none.
   private static func table(_ above: Table, _ index: UInt64, _ level: UInt64) -> Table? {
     unsafe Table(bitPattern: above[slot(index, level)].load(ordering: .acquiring))
   }
 
-  /// The part of a word, mapped where it was not.
+  /// Returns the part of a word; maps it if necessary.
   private func grown(_ index: UInt64) throws(Errno) -> Unmanaged<SharedWords> {
     guard index < Self.mostWords else { throw .fileTooLarge }
     try made.withLock { (made) throws(Errno) in

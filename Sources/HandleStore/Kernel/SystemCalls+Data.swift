@@ -3,7 +3,7 @@ internal import Glibc
 internal import SystemPackage
 
 extension SystemCalls {
-  /// Everything from the descriptor's place to the end.
+  /// Reads everything from the file offset to the end.
   static func readAll(_ descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
     var contents: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 16 << 10)
@@ -16,7 +16,7 @@ extension SystemCalls {
     }
   }
 
-  /// `pread(2)` until `buffer` is full or the file ends; returns how much was read.
+  /// Reads until `buffer` is full or the file ends (`pread(2)`); returns the number of bytes read.
   static func read(
     _ descriptor: FileDescriptor, at offset: Int, into buffer: inout [UInt8]
   ) throws(Errno) -> Int {
@@ -49,8 +49,8 @@ extension SystemCalls {
     }
   }
 
-  /// The first byte at or behind `offset` that may be another than 0 (`SEEK_DATA`); `nil` where there
-  /// is none. Moves the descriptor's place.
+  /// Returns the offset of the first data at or after `offset` (`SEEK_DATA`), or `nil` if only
+  /// holes follow. Moves the file offset.
   static func data(of descriptor: FileDescriptor, from offset: Int) throws(Errno) -> Int? {
     do throws(Errno) {
       return Int(try checked(hs_find_data(descriptor.rawValue, Int64(offset))))

@@ -3,14 +3,15 @@ internal import Glibc
 internal import SystemPackage
 
 extension SystemCalls {
-  /// Another descriptor of the same description (`F_DUPFD_CLOEXEC`).
+  /// Returns another descriptor of the same open file description (`F_DUPFD_CLOEXEC`).
   static func duplicate(_ descriptor: FileDescriptor) throws(Errno) -> FileDescriptor {
     let fd = fcntl(descriptor.rawValue, F_DUPFD_CLOEXEC, 0)
     guard fd >= 0 else { throw Errno(rawValue: errno) }
     return FileDescriptor(rawValue: fd)
   }
 
-  /// `FUSE_DEV_IOC_BACKING_OPEN`: the kernel keeps a regular file open, under a number greater than 0.
+  /// Makes the kernel keep a regular file open, and returns the number, greater than 0, by which
+  /// the kernel knows it (`FUSE_DEV_IOC_BACKING_OPEN`).
   static func openBacking(
     _ file: FileDescriptor, on fuse: FileDescriptor
   ) throws(Errno) -> UInt32 {
@@ -19,19 +20,20 @@ extension SystemCalls {
     return id
   }
 
-  /// `FUSE_DEV_IOC_BACKING_CLOSE`; there is nothing to do about its errors.
+  /// Ends ``openBacking(_:on:)`` (`FUSE_DEV_IOC_BACKING_CLOSE`). Errors are ignored: no caller
+  /// could act on them.
   static func closeBacking(_ id: UInt32, on fuse: FileDescriptor) {
     _ = hs_backing_close(fuse.rawValue, id)
   }
 
-  /// `socketpair(2)`, `SOCK_SEQPACKET`.
+  /// Makes a pair of connected sockets (`socketpair(2)`, `SOCK_SEQPACKET`).
   static func socketPair() throws(Errno) -> (FileDescriptor, FileDescriptor) {
     var sockets: [CInt] = [-1, -1]
     try checked(unsafe hs_socket_pair(&sockets))
     return (FileDescriptor(rawValue: sockets[0]), FileDescriptor(rawValue: sockets[1]))
   }
 
-  /// `sendmsg(2)` of two words, with a descriptor (`SCM_RIGHTS`) or without.
+  /// Sends two words, with a descriptor (`SCM_RIGHTS`) or without (`sendmsg(2)`).
   static func send(
     _ first: UInt64, _ second: UInt64, _ descriptor: FileDescriptor?, to socket: FileDescriptor
   ) throws(Errno) {
@@ -41,7 +43,7 @@ extension SystemCalls {
     }
   }
 
-  /// `recvmsg(2)`: what ``send(_:_:_:to:)`` sent; `nil` where the other side is closed.
+  /// Receives what ``send(_:_:_:to:)`` sent (`recvmsg(2)`), or `nil` if the other side is closed.
   static func receive(
     from socket: FileDescriptor
   ) throws(Errno) -> (first: UInt64, second: UInt64, descriptor: OwnedDescriptor?)? {

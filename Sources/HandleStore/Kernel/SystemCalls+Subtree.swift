@@ -2,10 +2,10 @@ internal import CHandleSys
 internal import Glibc
 internal import SystemPackage
 
-/// The calls by which a file is kept in a subtree.
+/// The calls that confine files to a subtree.
 extension SystemCalls {
-  /// `openat2(2)` of one name, or `..`, in a directory, with `RESOLVE_NO_XDEV`; a symbolic link is not
-  /// followed. `EXDEV` where the name is a mount point.
+  /// Opens one name, or `..`, in a directory (`openat2(2)` with `RESOLVE_NO_XDEV`). A symbolic link
+  /// is not followed. Throws `EXDEV` if the name is a mount point.
   static func openName(
     _ name: FilePath, in directory: FileDescriptor, flags: CInt, mode: UInt32 = 0
   ) throws(Errno) -> OwnedDescriptor {
@@ -15,8 +15,9 @@ extension SystemCalls {
     return OwnedDescriptor(FileDescriptor(rawValue: fd))
   }
 
-  /// A mount of one's own of a directory (`open_tree(2)`), on which nothing else is mounted. It is
-  /// unmounted with `tree`: files on it stay open, but from then on each one is slower to close.
+  /// Makes a private mount of a directory (`open_tree(2)`), on which nothing else is mounted.
+  /// Closing `tree` unmounts it; files that are open on it stay open, but each one is then slower
+  /// to close.
   ///
   /// - Throws: `EPERM` without `CAP_SYS_ADMIN`.
   static func cloneMount(
@@ -27,14 +28,14 @@ extension SystemCalls {
     return (OwnedDescriptor(try open(".", in: tree.descriptor, flags: Self.directory)), tree)
   }
 
-  /// Where an open file is below the root of the mount that it was opened through, at one moment:
-  /// the kernel puts the path together under its lock on renames (`d_path`), and gives `/` for what is
-  /// not below the root, or not known to be.
+  /// Returns where an open file is on the mount through which it was opened, at one moment: the
+  /// kernel builds the path under its rename lock (`d_path`). It reports `/` for a file that is not
+  /// below the mount's root, or not known to be.
   ///
   /// - Parameters:
   ///   - descriptor: a file on a mount of ``cloneMount(of:)``.
   ///   - descriptors: `/proc/self/fd`, open.
-  /// - Throws: `ENAMETOOLONG` where the path has more than 4,096 bytes: then nothing is known.
+  /// - Throws: `ENAMETOOLONG` if the path has more than 4,095 bytes; its place is then unknown.
   static func place(
     of descriptor: FileDescriptor, in descriptors: FileDescriptor
   ) throws(Errno) -> PlaceOnMount {
@@ -54,15 +55,15 @@ extension SystemCalls {
     return .nameRemoved
   }
 
-  /// Opens what an `O_PATH` descriptor stands for, whatever its names are by now.
+  /// Opens the file of an `O_PATH` descriptor anew, whatever its names are now.
   static func reopen(
     _ descriptor: FileDescriptor, flags: CInt, in descriptors: FileDescriptor
   ) throws(Errno) -> FileDescriptor {
     try open(FilePath("\(descriptor.rawValue)"), in: descriptors, flags: flags)
   }
 
-  /// `flock(2)`: waits until nobody else has the file locked, whatever signals come meanwhile. Let go
-  /// when it is closed.
+  /// Locks a file exclusively, waiting until no other open file description holds the lock; signals
+  /// do not end the wait (`flock(2)`). Closing the file releases the lock.
   static func waitForLock(_ descriptor: FileDescriptor) throws(Errno) {
     try retried { hs_wait_for_lock(descriptor.rawValue) }
   }
@@ -70,12 +71,13 @@ extension SystemCalls {
   static var createExclusively: CInt { O_CREAT | O_EXCL }
 }
 
-/// Where an open file is on a mount.
+/// The place of an open file relative to a mount.
 enum PlaceOnMount {
-  /// Below its root.
+  /// The file is below the mount's root.
   case below
-  /// It is the root, or elsewhere, or no name of it is known.
+  /// The file is the root, or is elsewhere, or the kernel knows no name of it.
   case rootOrUnknown
-  /// The name by which it was known is gone, or looks as if it were. It may have others.
+  /// The name by which the kernel knew the file is removed, or ends as if it were. The file may
+  /// have others.
   case nameRemoved
 }

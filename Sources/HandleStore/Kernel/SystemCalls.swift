@@ -1,8 +1,8 @@
-// The wall before the kernel: one function a system call, each throwing the call's `Errno`.
-// Unsafe code that talks to the kernel stands in this folder and nowhere else.
+// The wall to the kernel: one function for each system call, which throws the call's `Errno`.
+// Unsafe code that talks to the kernel is in this folder and nowhere else.
 //
-// A signal ends none of these calls: those that may wait, for a lock, for another process or for a
-// filesystem with a server, are made again after EINTR (`retried`). The others give no EINTR.
+// A signal ends none of these calls. Calls that may wait, for a lock, another process or a
+// filesystem with a server, are repeated after EINTR (`retried`). The others do not return EINTR.
 
 internal import CHandleSys
 internal import Glibc
@@ -12,18 +12,18 @@ extension Errno {
   /// `ESTALE`.
   static var staleHandle: Errno { Errno(rawValue: Glibc.ESTALE) }
 
-  /// Whether there is no space, on the disk or for this user.
+  /// Whether the disk is full, or the user's quota.
   var isDiskFull: Bool { self == .noSpace || self == .diskQuotaExceeded }
 }
 
-/// The result of a shim: a value of 0 or more, or the negated errno.
+/// Returns the result of a shim, which is 0 or more, or throws the negated errno that it returned.
 @discardableResult
 func checked<T: SignedInteger>(_ result: T) throws(Errno) -> T {
   guard result >= 0 else { throw Errno(rawValue: CInt(-result)) }
   return result
 }
 
-/// The result of a shim, made again as long as a signal interrupts it.
+/// Calls a shim, again each time a signal interrupts it, and checks its result.
 @discardableResult
 func retried<T: SignedInteger>(_ call: () -> T) throws(Errno) -> T {
   while true {
@@ -32,17 +32,18 @@ func retried<T: SignedInteger>(_ call: () -> T) throws(Errno) -> T {
   }
 }
 
-/// The calls that belong to no type of this module.
+/// The system calls that belong to no type of this module.
 enum SystemCalls {
-  /// `FS_IOC_GETFSUUID`, 16 bytes, zero-padded.
+  /// Returns a filesystem's UUID (`FS_IOC_GETFSUUID`, or the older call of ext4 or XFS): 16 bytes,
+  /// zero-padded.
   static func uuid(of descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 16)
     try checked(unsafe hs_filesystem_uuid(descriptor.rawValue, &bytes))
     return bytes
   }
 
-  /// `BTRFS_IOC_FS_INFO`: the UUID, the number of devices, and the number of the newest transaction, which
-  /// need not be on the disk yet.
+  /// Returns the UUID of a btrfs, the number of its devices, and the number of its newest
+  /// transaction, which need not be on the disk yet (`BTRFS_IOC_FS_INFO`).
   static func btrfs(
     _ descriptor: FileDescriptor
   ) throws(Errno) -> (uuid: [UInt8], devices: UInt64, generation: UInt64) {
@@ -52,7 +53,8 @@ enum SystemCalls {
     return (bytes, devices, generation)
   }
 
-  /// `openat(2)` with `O_CLOEXEC`; `directory` is `AT_FDCWD` where none is given.
+  /// Opens a path (`openat(2)` with `O_CLOEXEC`); it starts in the working directory (`AT_FDCWD`)
+  /// if `directory` is `nil`.
   static func open(
     _ path: FilePath, in directory: FileDescriptor? = nil, flags: CInt, mode: UInt32 = 0
   ) throws(Errno) -> FileDescriptor {
@@ -63,30 +65,32 @@ enum SystemCalls {
     return FileDescriptor(rawValue: fd)
   }
 
-  /// `openat2(2)` of a path as one, a last symbolic link itself, by what is in the kernel's cache
-  /// (`RESOLVE_CACHED`); `EAGAIN` where a filesystem would have to be asked.
+  /// Opens a path with `O_PATH`, using only the kernel's cache; a symbolic link at the end is
+  /// opened itself (`openat2(2)`, `RESOLVE_CACHED`). Throws `EAGAIN` if a filesystem would have to
+  /// be asked.
   static func openCached(_ path: FilePath) throws(Errno) -> FileDescriptor {
     FileDescriptor(
       rawValue: try checked(unsafe path.withPlatformString { unsafe hs_open_cached($0) }))
   }
 
-  /// The device that a file is on, as `major:minor`; its filesystem is not asked (`AT_STATX_DONT_SYNC`).
+  /// Returns the device number of the filesystem that a file is on, as `major:minor`, without
+  /// asking that filesystem (`AT_STATX_DONT_SYNC`).
   static func device(of descriptor: FileDescriptor) throws(Errno) -> String {
     var (major, minor): (UInt32, UInt32) = (0, 0)
     try checked(unsafe hs_device_of(descriptor.rawValue, &major, &minor))
     return "\(major):\(minor)"
   }
 
-  /// `close(2)`; there is nothing to do about its errors.
+  /// Closes a descriptor (`close(2)`). Errors are ignored: no caller could act on them.
   static func close(_ descriptor: FileDescriptor) { _ = hs_close(descriptor.rawValue) }
 
-  /// The path under which the kernel knows an open file, with ` (deleted)` behind it where it has
-  /// none any more (`/proc/self/fd`).
+  /// Returns the kernel's path of an open file, with ` (deleted)` appended if that name was removed
+  /// (`/proc/self/fd`).
   static func path(of descriptor: FileDescriptor) throws(Errno) -> FilePath {
     FilePath(platformString: try told(of: descriptor).bytes)
   }
 
-  /// The bytes of ``path(of:)``.
+  /// Returns the bytes of ``path(of:)``.
   static func pathBytes(of descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
     let (bytes, count) = try told(of: descriptor)
     return bytes.prefix(count).map { UInt8(bitPattern: $0) }
@@ -100,11 +104,11 @@ enum SystemCalls {
     return (buffer, count)
   }
 
-  /// `fallocate(2)`: blocks for `length` bytes, so that no later write into them can fail for want
-  /// of space. A file that ends before is made longer.
+  /// Gives `length` bytes of a file their blocks, so that no later write into them fails for lack
+  /// of space; makes the file longer if it ends before (`fallocate(2)`).
   ///
-  /// After EINTR it goes on in halves: tmpfs undoes all of an interrupted call, and a timer that is
-  /// faster than that would hold it up for ever.
+  /// After EINTR it continues in halves: tmpfs undoes an interrupted call completely, so a timer
+  /// that fires faster than the call completes would block it for ever.
   static func allocate(
     _ descriptor: FileDescriptor, from offset: Int = 0, length: Int, unshare: Bool = false
   ) throws(Errno) {
@@ -121,26 +125,27 @@ enum SystemCalls {
 
   private static let leastAllocation = 64 << 10
 
-  /// A lock on an open file description, which may be a directory's (`flock(2)`); released when it is
-  /// closed. `EAGAIN` if another description's lock is in the way.
+  /// Locks an open file description, which may be a directory's (`flock(2)`). Closing it releases
+  /// the lock. Throws `EAGAIN` if another description holds a conflicting lock.
   static func lock(_ descriptor: FileDescriptor, shared: Bool) throws(Errno) {
     try checked(hs_lock(descriptor.rawValue, shared ? 1 : 0))
   }
 
-  /// `STATX_MNT_ID_UNIQUE`.
+  /// Returns the unique id of a file's mount, which is never reused (`STATX_MNT_ID_UNIQUE`), or 0
+  /// if the kernel does not report one.
   static func uniqueMount(of descriptor: FileDescriptor) -> UInt64 {
     hs_unique_mount(descriptor.rawValue)
   }
 
-  /// Lets go of a lock, for all descriptors of the description.
+  /// Releases a lock, for all descriptors of the open file description.
   static func unlock(_ descriptor: FileDescriptor) { _ = hs_unlock(descriptor.rawValue) }
 
-  /// Whether there is a process of an id (`kill(2)` with no signal).
+  /// Returns whether a process with this id exists (`kill(2)` with signal 0).
   static func isRunning(_ process: Int32) -> Bool {
     process > 0 && (Glibc.kill(process, 0) == 0 || errno != ESRCH)
   }
 
-  /// `chattr +C` on an empty file of a copy-on-write filesystem.
+  /// Turns off copy-on-write for an empty file, as `chattr +C` does.
   static func disableCopyOnWrite(_ descriptor: FileDescriptor) throws(Errno) {
     try checked(hs_disable_copy_on_write(descriptor.rawValue))
   }
@@ -153,7 +158,7 @@ enum SystemCalls {
     try done(unsafe path.withPlatformString { unsafe Glibc.rmdir($0) })
   }
 
-  /// The result of a C library call: 0, or -1 with `errno` set.
+  /// Checks the result of a C library call: 0, or -1 with `errno` set.
   private static func done(_ result: CInt) throws(Errno) {
     guard result == 0 else { throw Errno(rawValue: errno) }
   }
@@ -166,12 +171,12 @@ enum SystemCalls {
     try retried { Glibc.ftruncate(descriptor.rawValue, length) < 0 ? -errno : 0 }
   }
 
-  /// A file's length in bytes; 0 where it cannot be told.
+  /// Returns a file's length in bytes, or 0 if it cannot be read.
   static func size(of descriptor: FileDescriptor) -> Int {
     (try? FileStatus(of: descriptor)).map { Int($0.size) } ?? 0
   }
 
-  /// Whether this process can map so many more bytes (`RLIMIT_AS`).
+  /// Returns whether this process can map `length` more bytes (`RLIMIT_AS`).
   static func hasAddresses(_ length: Int) -> Bool {
     let probe = unsafe mmap(
       nil, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
@@ -184,7 +189,7 @@ enum SystemCalls {
 
   // MARK: Flags of open(2)
 
-  // What is expected to be a file may be a fifo or a terminal, which must not hold anybody up.
+  // An expected file may be a fifo or a terminal; opening it must not block.
   static var readOnly: CInt { O_RDONLY | O_NONBLOCK | O_NOCTTY }
   static var path: CInt { HS_O_PATH }
   static var directory: CInt { O_RDONLY | O_DIRECTORY }
@@ -196,18 +201,18 @@ enum SystemCalls {
 
   static var processID: Int32 { Glibc.getpid() }
 
-  /// Changes in the child of each `fork(2)`.
+  /// A number that changes in the child of each `fork(2)`.
   static var forkCount: UInt32 { hs_fork_count() }
 
-  /// `CLOCK_MONOTONIC`, nanoseconds.
+  /// The time of `CLOCK_MONOTONIC`, in nanoseconds.
   static var now: UInt64 { hs_now() }
 
-  /// `CLOCK_REALTIME`, whole seconds since 1970, good until 2106.
+  /// The time of `CLOCK_REALTIME`, in whole seconds since 1970; valid until 2106.
   static var epochSeconds: UInt32 { hs_epoch_seconds() }
 
   /// Lets another thread run.
   static func yield() { sched_yield() }
 
-  /// Differs between threads that run at the same time; small.
+  /// A small number that differs between threads that run at the same time.
   static var threadNumber: Int { Int(hs_thread_number()) }
 }

@@ -1,9 +1,9 @@
 #if THREAD_SANITIZER
   internal import Glibc
 
-  /// `Synchronization.Mutex` over `pthread_mutex_t`, for builds under ThreadSanitizer: that sees the
-  /// locks it has instrumented, and the standard library's are in a part that is not. Only the lock is
-  /// another; what it guards is the same code.
+  /// `Synchronization.Mutex` over `pthread_mutex_t`, for builds under ThreadSanitizer.
+  /// ThreadSanitizer sees only locks in code that it instrumented, and the standard library's lock
+  /// is not in such code. Only the lock differs; the code that it guards is the same.
   @safe struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private let value: UnsafeMutablePointer<Value>

@@ -1,29 +1,30 @@
 internal import SystemPackage
 
-// How a map grows, so that nobody has to choose its size. With MDB_WRITEMAP the file is as large as
-// the map, and a page without a block would be a SIGBUS on a full disk; so the map never covers more
-// than what fallocate(2) has given blocks. Without MDB_WRITEMAP it is done too where it can be, for
-// LMDB does not tell a full disk from a broken one. LMDB itself never goes past the map: it reports
-// MDB_MAP_FULL, the transaction is undone, the map grows, and the transaction runs again.
+// How a map grows, so that its size need not be chosen. With MDB_WRITEMAP the file is as large as
+// the map, and on a full disk a write to a page without a block is a SIGBUS; so the map never
+// covers more than what fallocate(2) has given blocks. Without MDB_WRITEMAP the blocks are
+// allocated too if the filesystem can, because LMDB reports a full disk and a broken one alike.
+// LMDB itself never goes past the map: it reports MDB_MAP_FULL, the transaction is undone, the map
+// grows, and the transaction runs again.
 extension Environment {
-  /// The size of a new store's map.
+  /// The size of a new store's map, in bytes.
   static let initialMapSize = 1 << 20
-  /// A map doubles up to this size, and grows by a quarter from there on: moving it costs a page
-  /// fault for each page that is used again.
+  /// A map doubles up to this size in bytes and grows by a quarter beyond it. Moving a map costs a
+  /// page fault for each page that is used again.
   private static let doubledSize = 256 << 20
   private static let leastStep = 1 << 20
   private static let mostStep = 1 << 30
 
-  /// Gives every page of the map its block where that is needed.
+  /// Gives every page of the map its block, if the mode requires it.
   func allocateMap() throws {
     if mode.allocates { try allocate(info.mapSize) }
   }
 
-  /// Makes room behind a transaction that met the end of the map. No transaction of this thread is
-  /// open.
+  /// Makes room for a transaction that reached the end of the map: frees the slots of dead readers
+  /// or, if there are none, grows the map. No transaction of this thread may be open.
   ///
-  /// - Parameter growths: how many times the map has grown for this transaction, which is given more
-  ///   each time.
+  /// - Parameter growths: how often the map has already grown for this transaction. The step is
+  ///   larger each time, up to 1 GiB.
   func grow(after growths: Int) throws {
     if reapDeadReaders() > 0 { return }
     let size = info.mapSize
@@ -43,7 +44,7 @@ extension Environment {
       do {
         try allocate(grown)
       } catch {
-        // Gives back what there was: others need it more.
+        // Give the new space back: a full disk needs it elsewhere.
         try? SystemCalls.truncate(dataFile, to: size)
         throw error
       }
@@ -51,8 +52,8 @@ extension Environment {
     try resizeMap(to: grown)
   }
 
-  /// What a failed commit means. LMDB says EIO where less was written than it asked for, and so does
-  /// a broken disk; which it is shows when something else is written.
+  /// Returns what the error of a failed commit means. LMDB reports EIO if a write was short, and a
+  /// broken disk reports EIO too. Writing another file shows which of the two it is.
   func meaning(of error: LMDBError) -> LMDBError {
     guard error.code == Errno.ioError.rawValue else { return error }
     let name: FilePath.Component = "state.new"
@@ -66,8 +67,8 @@ extension Environment {
     }
   }
 
-  /// Grows the map where there may not be room for some more nodes. An estimate: a node takes about
-  /// 128 bytes, and may have a page of the index copied, which is half of all pages.
+  /// Grows the map if it may lack room for `nodes` more nodes. An estimate: a node takes about 128
+  /// bytes and may cause a copy of one page of the index; the index has half of all pages.
   func makeRoom(for nodes: Int) throws {
     let info = self.info
     let copied = min(nodes, info.lastPage / 2)
@@ -76,15 +77,15 @@ extension Environment {
     do {
       try grow(after: 0)
     } catch let error as LMDBError where error.isDiskFull {
-      // There may be free pages enough.
+      // The free pages may be enough.
     }
   }
 
   private func allocate(_ length: Int) throws {
     do throws(Errno) {
       do throws(Errno) {
-        // A copy shares its blocks with the original where the filesystem can do that (XFS), and a
-        // write to one of those needs another.
+        // On XFS a copied file can share its blocks with the original, and a write to a shared
+        // block needs a new one.
         try SystemCalls.allocate(dataFile, length: length, unshare: true)
       } catch .notSupported {
         try SystemCalls.allocate(dataFile, length: length)

@@ -1,7 +1,7 @@
-// The wall before LMDB: the only folder in which its functions are called. LMDB's rules that the
-// rest of the library must know: an environment is opened once in a process and is not used after
-// fork(2); a write transaction belongs to a thread; a map is moved only while no transaction is
-// active, which is why every read transaction here is short and comes from one pool.
+// The wall to LMDB: only this folder calls its functions. Rules of LMDB that the rest of the
+// library must know: a process opens an environment only once, and does not use it after fork(2); a
+// write transaction belongs to a thread; a map is moved only while no transaction is active, which
+// is why every read transaction here is short and comes from one pool.
 
 internal import CLMDB
 internal import Glibc
@@ -11,11 +11,11 @@ internal import SystemPackage
 /// How an environment is opened.
 struct EnvironmentMode {
   var readOnly = false
-  /// `MDB_NOSYNC`: a commit is not flushed, so a power cut may tear the file.
+  /// `MDB_NOSYNC`: a commit is not flushed, so a power cut may leave the file torn.
   var noSync = false
-  /// `MDB_WRITEMAP`: write through the map. Only where every page of the map has its block.
+  /// `MDB_WRITEMAP`: write through the map. Only if every page of the map has its block.
   var writeMap = false
-  /// Whether every page of the map is given its block before LMDB uses it.
+  /// Whether every page of the map gets its block before LMDB uses it.
   var allocates = false
 
   fileprivate var flags: UInt32 {
@@ -31,11 +31,11 @@ struct EnvironmentMode {
 struct Table: Sendable {
   let dbi: UInt32
 
-  /// The pages that are free, by the commit that freed them. Only for reading.
+  /// The free pages, by the commit that freed them. Read only.
   static let free = Table(dbi: 0)
 }
 
-/// What an environment's newest commit looks like.
+/// The state of an environment after its newest commit.
 struct EnvironmentInfo {
   var mapSize: Int
   var lastPage: Int
@@ -43,7 +43,7 @@ struct EnvironmentInfo {
   var readers: Int
 }
 
-/// What a table holds.
+/// The size of a table.
 struct TableStatistics {
   var entries: Int
   var depth: Int
@@ -58,10 +58,11 @@ struct TableStatistics {
   let pageSize: Int
   private let pool: ReaderPool
 
-  /// Slots in LMDB's reader table, shared by all processes.
+  /// The number of slots in LMDB's reader table, which all processes share.
   private static let readers: UInt32 = 1000
 
-  /// `mdb_env_open` on a directory, with a map of at least `mapSize` bytes (0: what the file says).
+  /// Opens an environment in a directory (`mdb_env_open`), with a map of at least `mapSize` bytes;
+  /// 0 means the size that the file states.
   init(
     directory: OpenDirectory, mode: EnvironmentMode, mapSize: Int, tables: UInt32
   ) throws(LMDBError) {
@@ -88,13 +89,15 @@ struct TableStatistics {
     self.directory = directory
     self.mode = mode
     pageSize = Int(stat.ms_psize)
-    // What another process commits is not known here.
+    // The pool does not count the commits of another process, so a read-only environment keeps no
+    // snapshots.
     unsafe pool = ReaderPool(env, keepsSnapshots: !mode.readOnly)
-    // Those of processes that were killed.
+    // Free the slots of processes that were killed.
     reapDeadReaders()
   }
 
-  /// Makes the lock file as large as LMDB will. A reader works without one if it may not write there.
+  /// Gives the lock file its final size. A reader that may not write the lock file works without
+  /// that.
   private static func allocateLock(
     _ directory: OpenDirectory, _ mode: EnvironmentMode
   ) throws(LMDBError) {
@@ -107,7 +110,7 @@ struct TableStatistics {
     }
   }
 
-  /// The newest commit, without a transaction.
+  /// The state after the newest commit; needs no transaction.
   var info: EnvironmentInfo {
     var info = unsafe MDB_envinfo()
     unsafe mdb_env_info(raw, &info)
@@ -116,14 +119,14 @@ struct TableStatistics {
       transaction: Int(clamping: info.me_last_txnid), readers: Int(info.me_numreaders))
   }
 
-  /// The descriptor of the data file; it stays LMDB's.
+  /// The descriptor of the data file. LMDB owns it.
   var dataFile: FileDescriptor {
     var fd: CInt = -1
     unsafe mdb_env_get_fd(raw, &fd)
     return FileDescriptor(rawValue: fd)
   }
 
-  /// Frees the slots of readers that died in a transaction; returns how many.
+  /// Frees the slots of readers that died in a transaction; returns their number.
   @discardableResult
   func reapDeadReaders() -> Int {
     var dead: CInt = 0
@@ -131,8 +134,8 @@ struct TableStatistics {
     return Int(dead)
   }
 
-  /// Moves the map to another size, waiting for the read transactions under way and holding off new
-  /// ones. The caller has no write transaction open. 0 adopts the size another process set.
+  /// Gives the map another size; 0 adopts the size that another process set. Waits for the running
+  /// read transactions and holds off new ones. The caller has no write transaction open.
   func resizeMap(to size: Int) throws(LMDBError) {
     guard pool.lockAll() else { return }
     defer { pool.unlockAll() }
@@ -140,15 +143,15 @@ struct TableStatistics {
     try lmdb(unsafe mdb_env_set_mapsize(raw, size))
   }
 
-  /// `mdb_env_set_mapsize` lets go of the old map before it has the new one, and is without a map where
-  /// there are no addresses for that (`RLIMIT_AS`).
+  /// `mdb_env_set_mapsize` unmaps the old map before it maps the new one. If there are no addresses
+  /// for the new one (`RLIMIT_AS`), the environment has no map at all; so check before.
   private func requireAddresses(for size: Int) throws(LMDBError) {
     let wanted = size > 0 ? size : SystemCalls.size(of: dataFile)
     let more = wanted - info.mapSize
     guard more <= 0 || SystemCalls.hasAddresses(more) else { throw LMDBError(code: ENOMEM) }
   }
 
-  /// A snapshot to read from, over when the value is; `nil` once ``stop()`` was called.
+  /// Returns a snapshot, which ends with the value, or `nil` after ``stop()``.
   func read() throws(LMDBError) -> ReadTransaction? {
     do throws(LMDBError) {
       return try pool.begin()
@@ -160,7 +163,7 @@ struct TableStatistics {
     return try read()
   }
 
-  /// The one write transaction; waits for another thread's or process's.
+  /// Begins the only write transaction; waits while another thread or process has it.
   func write() throws(LMDBError) -> WriteTransaction {
     pool.letGo()
     var started: OpaquePointer?
@@ -169,14 +172,14 @@ struct TableStatistics {
     return unsafe WriteTransaction(pool: pool, raw: transaction)
   }
 
-  /// Opens tables by their names, or makes those that are not there.
+  /// Opens tables by name; if `create` is set, makes missing ones.
   func openTables(
     _ names: [(String, integerKeys: Bool)], create: Bool
   ) throws(LMDBError) -> [Table] {
     do throws(LMDBError) {
       return try openTablesOnce(names, create: create)
     } catch .mapResized {
-      // By a process that has written since the environment was opened.
+      // Another process has enlarged the map since the environment was opened.
       try resizeMap(to: 0)
     }
     return try openTables(names, create: create)
@@ -199,17 +202,17 @@ struct TableStatistics {
       }
       tables.append(Table(dbi: dbi))
     }
-    // Not aborted even where nothing changed: that would close the tables again.
+    // Commit even if nothing changed: an abort would close the tables again.
     try lmdb(unsafe mdb_txn_commit(transaction))
     return tables
   }
 
-  /// Flushes everything to the disk, whatever the mode.
+  /// Flushes everything to the disk in every mode.
   func sync() throws(LMDBError) {
     try lmdb(unsafe mdb_env_sync(raw, 1))
   }
 
-  /// `mdb_env_copy2` to an empty directory, without the free pages.
+  /// Copies the environment, without its free pages, to an empty directory (`mdb_env_copy2`).
   func copy(to directory: OpenDirectory) throws(LMDBError) {
     try lmdb(
       unsafe directory.pathThroughProc.withPlatformString {
@@ -217,15 +220,15 @@ struct TableStatistics {
       })
   }
 
-  /// Waits for the read transactions under way; none can be begun from here on.
+  /// Waits for the running read transactions; from now on none can begin.
   func stop() { pool.stop() }
 
-  /// Ends the environment. The caller has called ``stop()`` and has no write transaction open.
+  /// Closes the environment. The caller has called ``stop()`` and has no write transaction open.
   ///
-  /// - Parameter trimming: whether to give back what of the file no page uses.
+  /// - Parameter trimming: whether to cut the unused pages off the end of the file.
   func close(trimming: Bool) {
     let used = (info.lastPage + 1) * pageSize
-    // The file that is open: its name may lead to another one by now.
+    // Duplicate the descriptor: the file's name may lead to another file by now.
     let file = trimming ? try? OwnedDescriptor(SystemCalls.duplicate(dataFile)) : nil
     pool.abortAll()
     unsafe mdb_env_close(raw)

@@ -2,7 +2,7 @@ internal import CLMDB
 internal import SystemPackage
 
 extension Environment {
-  /// Has LMDB say what is damaged before a failed assertion ends the process (SIGABRT).
+  /// Makes LMDB report the damage before a failed assertion ends the process (SIGABRT).
   static func explainAssertions(of env: OpaquePointer) {
     _ = unsafe mdb_env_set_assert(env) { env, text in
       CrashGuard.sayAtEnd(unsafe Environment.explanation(env, text))
@@ -18,7 +18,7 @@ extension Environment {
       + "which ends this process; run `handlestore check` and then `handlestore repair` on it"
   }
 
-  /// Where the data are now, whatever they were renamed to.
+  /// Returns the current directory of the data file, even after a rename.
   private static func path(_ env: OpaquePointer?) -> String {
     var fd: CInt = -1
     guard unsafe mdb_env_get_fd(env, &fd) == MDB_SUCCESS,

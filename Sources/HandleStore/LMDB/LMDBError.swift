@@ -1,7 +1,7 @@
 internal import CLMDB
 internal import SystemPackage
 
-/// A return code of LMDB other than success: one of its own, or an errno.
+/// A return code of LMDB that is not success: one of LMDB's own codes, or an errno.
 struct LMDBError: Error, Equatable {
   let code: CInt
 
@@ -15,12 +15,12 @@ struct LMDBError: Error, Equatable {
   static let invalid = LMDBError(code: MDB_INVALID)
   static let versionMismatch = LMDBError(code: MDB_VERSION_MISMATCH)
 
-  /// Whether this is an errno rather than a code of LMDB's.
+  /// Whether the code is an errno rather than one of LMDB's own.
   var isErrno: Bool { code > 0 }
 
   var isDiskFull: Bool { isErrno && Errno(rawValue: code).isDiskFull }
 
-  /// Whether it says that the file is not what LMDB wrote.
+  /// Whether the code means that the file is not as LMDB wrote it.
   var isDamage: Bool {
     [
       MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL,
@@ -28,7 +28,7 @@ struct LMDBError: Error, Equatable {
     ].contains(code)
   }
 
-  /// LMDB's own words.
+  /// LMDB's text for the code.
   var text: String { unsafe String(cString: mdb_strerror(code)) }
 }
 

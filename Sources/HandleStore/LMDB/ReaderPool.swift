@@ -2,13 +2,12 @@ internal import CLMDB
 internal import Glibc
 internal import Synchronization
 
-/// Read transactions that are begun once and used again: a slot each thread, shared where there are
-/// more threads than slots.
+/// Read transactions that are begun once and reused. Each thread has a slot; threads share slots if
+/// there are more threads than slots.
 ///
-/// Renewing a transaction makes LMDB look up the roots of its tables anew, which costs as much as
-/// reading a record. So a snapshot is kept as long as nothing was committed; and because LMDB uses no
-/// page again that a snapshot may read, whoever is about to write lets go of those that are not in
-/// use.
+/// Renewing a transaction makes LMDB look up the roots of its tables again, which costs as much as
+/// reading a record. So a snapshot is kept until the next commit. LMDB does not reuse a page that a
+/// snapshot may read, so a writer first releases the kept snapshots that are not in use.
 @safe final class ReaderPool: @unchecked Sendable {
   private static let slots = 64
   private let environment: OpaquePointer
@@ -16,23 +15,23 @@ internal import Synchronization
   private let busy: [Flag]
   private let snapshots: UnsafeMutablePointer<Snapshot>
   private let stopped = Atomic<Bool>(false)
-  /// How many transactions were committed.
+  /// The number of commits so far.
   private let commits = Atomic<UInt64>(0)
-  /// A bit for each slot whose snapshot is kept.
+  /// One bit for each slot whose snapshot is kept.
   private let kept = Atomic<UInt64>(0)
 
-  /// On a cache line of its own.
+  /// A flag on a cache line of its own.
   private final class Flag: Sendable {
     let taken = Atomic<Bool>(false)
     let pad = (0, 0, 0, 0, 0, 0)
   }
 
-  /// A slot's transaction; whoever holds the slot may touch it.
+  /// A slot's transaction. Only the thread that holds the slot may touch it.
   @safe private struct Snapshot {
     var transaction: OpaquePointer?
-    /// Not reset.
+    /// Whether the transaction is a snapshot now, and not reset.
     var isLive = false
-    /// ``commits`` before it was begun.
+    /// The value of ``ReaderPool/commits`` before the transaction began.
     var commits: UInt64 = 0
   }
 
@@ -48,7 +47,7 @@ internal import Synchronization
 
   // MARK: Reading
 
-  /// A snapshot of the newest commit; `nil` once ``stop()`` was called.
+  /// Returns a snapshot of the newest commit, or `nil` after ``stop()``.
   func begin() throws(LMDBError) -> ReadTransaction? {
     guard let slot = acquire() else { return nil }
     do throws(LMDBError) {
@@ -61,7 +60,7 @@ internal import Synchronization
     return unsafe ReadTransaction(pool: self, slot: slot, raw: transaction)
   }
 
-  /// Ends what ``begin()`` gave.
+  /// Ends a snapshot that ``begin()`` returned.
   func end(_ slot: Int) {
     if keepsSnapshots {
       let bit: UInt64 = 1 << UInt64(slot)
@@ -72,7 +71,7 @@ internal import Synchronization
     release(slot)
   }
 
-  /// Makes a slot's snapshot that of the newest commit.
+  /// Renews a slot's snapshot if there has been a commit since.
   private func refresh(_ slot: Int) throws(LMDBError) {
     let commits = commits.load(ordering: .acquiring)
     if unsafe snapshots[slot].isLive && snapshots[slot].commits == commits { return }
@@ -90,9 +89,10 @@ internal import Synchronization
     } while isOvertaken(slot)
   }
 
-  /// Whether a snapshot may be of a later commit than it says. LMDB first notes which commit it reads,
-  /// and then reads the meta page of that; when two commits come between, the page is the second one's,
-  /// which may not be flushed yet, and the next snapshot might be of an earlier one.
+  /// Whether a snapshot may be of a later commit than it states. LMDB first notes which commit it
+  /// reads, then reads that commit's meta page. If two commits happen in between, the page is that
+  /// of the second one, which may not be flushed yet, and the next snapshot might be of an earlier
+  /// commit.
   private func isOvertaken(_ slot: Int) -> Bool {
     var info = unsafe MDB_envinfo()
     unsafe mdb_env_info(environment, &info)
@@ -108,7 +108,7 @@ internal import Synchronization
 
   // MARK: Writing
 
-  /// Lets go of the snapshots that are kept and not in use: a write transaction begins.
+  /// Releases the kept snapshots that are not in use, because a write transaction begins.
   func letGo() {
     var slots = kept.load(ordering: .relaxed)
     while slots != 0 {
@@ -120,12 +120,12 @@ internal import Synchronization
     }
   }
 
-  /// A write transaction has ended: from here on a snapshot must have what it committed.
+  /// Notes the end of a write transaction: later snapshots must contain its changes.
   func committed() { commits.add(1, ordering: .releasing) }
 
   // MARK: Slots
 
-  /// A slot for this thread; `nil` once ``stop()`` was called.
+  /// Takes a slot for this thread and returns it, or `nil` after ``stop()``.
   private func acquire() -> Int? {
     var slot = SystemCalls.threadNumber % Self.slots
     var turns = 0
@@ -144,7 +144,7 @@ internal import Synchronization
 
   private func release(_ slot: Int) { busy[slot].taken.store(false, ordering: .releasing) }
 
-  /// Waits for the snapshots in use; none is given from here on.
+  /// Waits for the snapshots in use; from now on ``begin()`` returns `nil`.
   func stop() {
     stopped.store(true, ordering: .relaxed)
     for slot in 0..<Self.slots {
@@ -152,7 +152,8 @@ internal import Synchronization
     }
   }
 
-  /// Takes every slot and lets go of its snapshot; `false`, with none taken, once ``stop()`` was called.
+  /// Takes every slot and releases its snapshot. After ``stop()`` it takes none and returns
+  /// `false`.
   func lockAll() -> Bool {
     for slot in 0..<Self.slots {
       while !take(slot) {
@@ -171,7 +172,7 @@ internal import Synchronization
     for slot in 0..<Self.slots { release(slot) }
   }
 
-  /// Ends the transactions; the caller holds every slot.
+  /// Ends all transactions. The caller holds every slot.
   func abortAll() {
     for slot in 0..<Self.slots {
       if let transaction = unsafe snapshots[slot].transaction { unsafe mdb_txn_abort(transaction) }

@@ -1,10 +1,10 @@
-// Keys and values are words of eight bytes and a size in bytes: what the tables hold is made of words,
-// and a span of words needs no unsafe code on the floors above.
+// Keys and values are 8-byte words with a size in bytes. The tables hold only words, and a span of
+// words needs no unsafe code on the floors above.
 
 internal import CLMDB
 internal import Glibc
 
-/// A snapshot of an environment. Nested in nothing, short, used by one thread.
+/// A snapshot of an environment: short, never nested, used by one thread.
 @safe struct ReadTransaction: ~Copyable {
   private let pool: ReaderPool
   private let slot: Int
@@ -16,15 +16,15 @@ internal import Glibc
     unsafe self.raw = raw
   }
 
-  /// The number of the commit that this is a snapshot of.
+  /// The number of the commit that this snapshot shows.
   var number: Int { unsafe Int(mdb_txn_id(raw)) }
 
   deinit { pool.end(slot) }
 }
 
-/// A write transaction: committed once, or undone when the value ends.
+/// A write transaction: committed once, or undone if the value ends without a commit.
 @safe struct WriteTransaction: ~Copyable {
-  /// Of the environment, which outlives it.
+  /// The environment's pool; the environment outlives the transaction.
   private unowned(unsafe) let pool: ReaderPool
   let raw: OpaquePointer
 
@@ -36,7 +36,7 @@ internal import Glibc
   /// Makes the changes visible and, unless the mode says otherwise, durable.
   consuming func commit() throws(LMDBError) {
     let code = unsafe mdb_txn_commit(raw)
-    // Also where it failed: what was written may be found.
+    // Even if the commit failed: readers may find what it wrote.
     unsafe pool.committed()
     discard self
     try lmdb(code)
@@ -44,14 +44,14 @@ internal import Glibc
 
   deinit { unsafe mdb_txn_abort(raw) }
 
-  /// Puts a value under a key, in place of an older one.
+  /// Puts a value under a key, replacing the key's old value.
   func put(
     _ table: Table, _ key: Span<UInt64>, _ keySize: Int, _ value: Span<UInt64>, _ valueSize: Int
   ) throws(LMDBError) {
     try put(table, key, keySize, value, valueSize, flags: 0)
   }
 
-  /// Puts a value under a key above every other.
+  /// Puts a value under a key that is above all others in the table.
   func append(
     _ table: Table, _ key: Span<UInt64>, _ keySize: Int, _ value: Span<UInt64>, _ valueSize: Int
   ) throws(LMDBError) {
@@ -72,9 +72,9 @@ internal import Glibc
     try lmdb(code)
   }
 
-  /// Puts a value under a key unless the key has one, which is then copied out.
+  /// Puts a value under a key unless the key has a value; copies that value to `existing`.
   ///
-  /// - Returns: the length of the value that was there, or `nil` where the new one was put.
+  /// - Returns: the length of the existing value in bytes, or `nil` if the new value was put.
   func insert(
     _ table: Table, _ key: Span<UInt64>, _ keySize: Int, _ value: Span<UInt64>, _ valueSize: Int,
     existing: inout MutableSpan<UInt64>
@@ -92,7 +92,7 @@ internal import Glibc
     return nil
   }
 
-  /// Takes a key out; says whether it was there.
+  /// Removes a key; returns whether it was there.
   @discardableResult
   func remove(_ table: Table, _ key: Span<UInt64>, _ keySize: Int) throws(LMDBError) -> Bool {
     let code = unsafe key.withUnsafeBytes { key in
@@ -105,7 +105,7 @@ internal import Glibc
   }
 }
 
-/// What a snapshot and a write transaction have in common.
+/// The reading calls that a snapshot and a write transaction share.
 protocol Reading: ~Copyable {
   var raw: OpaquePointer { get }
 }
@@ -114,9 +114,9 @@ extension ReadTransaction: Reading {}
 extension WriteTransaction: Reading {}
 
 extension Reading where Self: ~Copyable {
-  /// Copies the value under a key into `buffer`, as much of it as fits.
+  /// Copies as much of a key's value as fits into `buffer`.
   ///
-  /// - Returns: the value's whole length, or `nil` where the key has none.
+  /// - Returns: the value's whole length in bytes, or `nil` if the key has no value.
   @inline(__always)
   func get(
     _ table: Table, _ key: Span<UInt64>, _ keySize: Int, into buffer: inout MutableSpan<UInt64>
@@ -136,19 +136,20 @@ extension Reading where Self: ~Copyable {
   func statistics(_ table: Table) throws(LMDBError) -> TableStatistics {
     var stat = MDB_stat()
     try lmdb(unsafe mdb_stat(raw, table.dbi, &stat))
-    // A damaged file may say any number.
+    // A damaged file may state any number.
     return TableStatistics(
       entries: Int(clamping: stat.ms_entries), depth: Int(stat.ms_depth),
       pages: Int(clamping: stat.ms_branch_pages &+ stat.ms_leaf_pages &+ stat.ms_overflow_pages))
   }
 
-  /// A place in a table, at its first entry at or behind `key`, or at the first of all.
+  /// Opens a cursor on a table. It has no position before the first ``Cursor/seek(_:_:)`` or
+  /// ``Cursor/next()``.
   func cursor(_ table: Table) throws(LMDBError) -> Cursor {
     try unsafe Cursor(raw, table)
   }
 }
 
-/// A place in a table. It must not outlive its transaction.
+/// A position in a table. It must not outlive its transaction.
 @safe struct Cursor: ~Copyable {
   private let raw: OpaquePointer
   private var key = unsafe MDB_val()
@@ -163,7 +164,7 @@ extension Reading where Self: ~Copyable {
 
   deinit { unsafe mdb_cursor_close(raw) }
 
-  /// Moves to the first entry whose key is `start` or above; says whether there is one.
+  /// Moves to the first entry whose key is `start` or greater; returns whether there is one.
   mutating func seek(_ start: Span<UInt64>, _ size: Int) throws(LMDBError) -> Bool {
     let code = unsafe start.withUnsafeBytes { start in
       unsafe key = MDB_val(start, size)
@@ -172,7 +173,8 @@ extension Reading where Self: ~Copyable {
     return try Self.found(code)
   }
 
-  /// Moves to the next entry, to the first where there was none before.
+  /// Moves to the next entry, or to the first if the cursor has no position; returns whether there
+  /// is one.
   mutating func next() throws(LMDBError) -> Bool {
     try Self.found(unsafe mdb_cursor_get(raw, &key, &value, MDB_NEXT))
   }
@@ -183,15 +185,15 @@ extension Reading where Self: ~Copyable {
     return true
   }
 
-  /// Copies the key out, as much of it as fits; returns its whole length.
+  /// Copies as much of the key as fits into `buffer`; returns the key's whole length in bytes.
   func copyKey(into buffer: inout MutableSpan<UInt64>) -> Int { unsafe key.copy(into: &buffer) }
 
-  /// Copies the value out, as much of it as fits; returns its whole length.
+  /// Copies as much of the value as fits into `buffer`; returns the value's whole length in bytes.
   func copyValue(into buffer: inout MutableSpan<UInt64>) -> Int { unsafe value.copy(into: &buffer) }
 }
 
 extension MDB_val {
-  /// The first `size` bytes of some words. LMDB copies what it is given and does not write to it.
+  /// The first `size` bytes of `words`. LMDB copies them and does not write to them.
   @inline(__always)
   fileprivate init(_ words: UnsafeRawBufferPointer, _ size: Int) {
     precondition(size <= words.count, "a value is longer than its words")
@@ -199,7 +201,7 @@ extension MDB_val {
       mv_size: size, mv_data: UnsafeMutableRawPointer(mutating: words.baseAddress))
   }
 
-  /// Copies as much as fits; returns the whole length.
+  /// Copies as much as fits into `buffer`; returns the whole length in bytes.
   @inline(__always)
   fileprivate func copy(into buffer: inout MutableSpan<UInt64>) -> Int {
     let size = unsafe mv_size

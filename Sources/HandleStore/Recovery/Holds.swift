@@ -1,15 +1,15 @@
 internal import Synchronization
 
-/// What keeps nodes in the store besides their watches: the pins of clients, and the exports that are
-/// open.
+/// What keeps nodes in the store besides their watches: the pins of clients, and open exports.
 ///
-/// Pinning and dropping keep out of each other's way without a common lock. Who drops first puts the
-/// nodes on a list, counts that in ``moment``, and then looks at the pins; who pins takes the moment,
-/// makes sure of the node, pins it, and then looks at the moment again. If it is still the same and
-/// quiet, no dropping has begun in between or was under way, and the next one sees the pin. Else whoever
-/// pins waits until the node is on no list, and makes sure of it once more.
+/// Pinning and dropping need no common lock. A thread that drops nodes first puts them on a list,
+/// then counts that in ``moment``, and then looks at the pins. A thread that pins a node reads the
+/// moment, checks that the node exists, pins it, and reads the moment again. If the moment is
+/// unchanged and quiet, no eviction was under way or began in between, and the next eviction sees
+/// the pin. Otherwise the pinning thread waits until no eviction lists the node, and checks once
+/// more that it exists.
 final class Holds: Sendable {
-  /// Nodes that are being dropped, as far as nobody holds them.
+  /// An eviction under way: it drops those of its nodes that nothing holds.
   final class Eviction: Sendable {
     fileprivate let nodes: [NodeID]
     fileprivate let end = Event()
@@ -17,7 +17,7 @@ final class Holds: Sendable {
     fileprivate init(_ nodes: [NodeID]) { self.nodes = nodes }
   }
 
-  /// How many evictions have begun, and how many of them are under way (the lower half).
+  /// How many evictions have begun (upper half), and how many of them are under way (lower half).
   struct Moment: Equatable {
     fileprivate let counts: UInt64
     var isQuiet: Bool { counts & 0xffff_ffff == 0 }
@@ -25,7 +25,7 @@ final class Holds: Sendable {
 
   private struct State {
     var pins: [Pins] = []
-    /// By how many exports a node is held.
+    /// How many exports hold each node.
     var roots: [NodeID: Int] = [:]
     var evictions: [Eviction] = []
   }
@@ -34,7 +34,7 @@ final class Holds: Sendable {
   private let counts = Atomic<UInt64>(0)
   private static let beginning: UInt64 = 1 << 32 + 1
 
-  // MARK: Who holds
+  // MARK: Holding
 
   func add(_ pins: Pins) { state.withLock { $0.pins.append(pins) } }
   func remove(_ pins: Pins) { state.withLock { $0.pins.removeAll { $0 === pins } } }
@@ -47,18 +47,18 @@ final class Holds: Sendable {
     }
   }
 
-  /// Whether a node is pinned, or the root of an export.
+  /// Whether a node is pinned, or is the root of an open export.
   func isHeld(_ id: NodeID) -> Bool {
     state.withLock { state in
       state.roots[id] != nil || state.pins.contains { $0.count(of: id) > 0 }
     }
   }
 
-  // MARK: Who drops
+  // MARK: Dropping
 
   var moment: Moment { Moment(counts: counts.load(ordering: .sequentiallyConsistent)) }
 
-  /// Begins to drop nodes. Whether they are held is to be asked from here on.
+  /// Begins an eviction of nodes. Only after this call may the caller check which of them are held.
   func beginEviction(of nodes: [NodeID]) -> Eviction {
     let eviction = Eviction(nodes)
     state.withLock { $0.evictions.append(eviction) }
@@ -66,14 +66,15 @@ final class Holds: Sendable {
     return eviction
   }
 
-  /// What was dropped is gone for everybody who looks.
+  /// Ends an eviction. From here on every reader finds the dropped nodes gone.
   func end(_ eviction: Eviction) {
     state.withLock { $0.evictions.removeAll { $0 === eviction } }
     counts.wrappingSubtract(1, ordering: .sequentiallyConsistent)
     eviction.end.set()
   }
 
-  /// Waits until nobody drops a node any more who may not have seen that it is held.
+  /// Waits until every eviction that lists a node has ended. Such an eviction may have looked at
+  /// the pins before the node was pinned.
   func waitForEviction(of id: NodeID) {
     while let eviction = state.withLock({ $0.evictions.first { $0.nodes.contains(id) } }) {
       eviction.end.wait()

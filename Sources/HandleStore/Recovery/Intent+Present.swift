@@ -1,12 +1,12 @@
 public import SystemPackage
 
 extension Intent {
-  /// Whether an operation on names was done: by what they lead to now.
+  /// Returns whether an operation on names was done, judged by what the names lead to now.
   ///
   /// - Parameters:
   ///   - directory: the directory of ``name``, open; `O_PATH` too.
-  ///   - newDirectory: the directory of ``newName``, where there is one.
-  /// - Throws: what `name_to_handle_at(2)` and `statx(2)` give, but for `ENOENT`.
+  ///   - newDirectory: the directory of ``newName``, if it is another one.
+  /// - Throws: the errors of `name_to_handle_at(2)` and `statx(2)`, except `ENOENT`.
   /// - Complexity: one or two system calls. Any thread.
   public func wasDone(
     in directory: FileDescriptor, _ newDirectory: FileDescriptor? = nil
@@ -29,9 +29,9 @@ extension Intent {
     }
   }
 
-  /// Whether a change of an extended attribute was done.
+  /// Returns whether a change of an extended attribute was done.
   ///
-  /// - Parameter hasAttribute: whether the file has it now.
+  /// - Parameter hasAttribute: whether the file has the attribute now.
   public func wasDone(hasAttribute: Bool) -> Bool {
     switch operation {
     case .createAttribute: hasAttribute
@@ -40,9 +40,9 @@ extension Intent {
     }
   }
 
-  /// Whether a change of a range was done.
+  /// Returns whether a change of a range was done.
   ///
-  /// - Parameter size: the file's size now.
+  /// - Parameter size: the file's size now, in bytes.
   public func wasDone(size: UInt64) -> Bool {
     switch operation {
     case .insertRange: size == self.size &+ length

@@ -1,59 +1,60 @@
 public import SystemPackage
 
-/// What a server is about to do for a request that must not be done twice: enough to tell, once the
-/// server was killed and the request came again, whether it was done.
+/// What a server is about to do for a request that must not be done twice. If the server is killed
+/// and the request comes again, the intent is enough to find out whether it was done.
 ///
-/// | operation | noted before | it was done where |
+/// | operation | state before | it was done if |
 /// | --- | --- | --- |
 /// | create | the name is free | the name leads to a file of that type |
-/// | link | the name is free, and the file | the name leads to the file |
-/// | remove | the name leads to the file | it does not any more |
-/// | rename | the name leads to the file, the new name not | the new name does, and the name does not |
+/// | link | the name is free | the name leads to the file |
+/// | remove | the name leads to the file | the name no longer leads to the file |
+/// | rename | only the name leads to the file | only the new name leads to the file |
 /// | exchange | the name leads to the file, the new name to the other | each to the other one |
-/// | create attribute | the file does not have it | it has it |
-/// | remove attribute | the file has it | it does not have it |
-/// | insert or collapse range | the size | the size has changed by the length |
+/// | create attribute | the file does not have it | the file has it |
+/// | remove attribute | the file has it | the file does not have it |
+/// | insert or collapse range | the file has the size | the size has changed by the length |
 ///
-/// A request that would have failed before anything was done is not noted: it fails again. What others
-/// do to the same names without this server, while it is down, cannot be told from its own doing.
+/// Do not note a request that fails before anything is done: it fails again. If other processes
+/// change the same names behind the server's back while it is down, their changes cannot be
+/// distinguished from its own.
 public struct Intent: Hashable, Sendable {
-  /// What is to be done.
+  /// An operation that must not be done twice.
   public enum Operation: UInt8, Sendable, CaseIterable {
-    /// A name is made, for a new file of ``Intent/type``.
+    /// Creates a name, for a new file of ``Intent/type``.
     case create = 1
-    /// A second name is made for ``Intent/file``.
+    /// Creates a second name for ``Intent/file``.
     case link
-    /// The name of ``Intent/file`` is removed.
+    /// Removes a name of ``Intent/file``.
     case remove
-    /// The name of ``Intent/file`` becomes ``Intent/newName``.
+    /// Renames ``Intent/file`` to ``Intent/newName``.
     case rename
-    /// ``Intent/name`` and ``Intent/newName`` change places.
+    /// Exchanges ``Intent/name`` and ``Intent/newName``.
     case exchange
-    /// The extended attribute ``Intent/name`` is made.
+    /// Creates the extended attribute ``Intent/name``.
     case createAttribute
-    /// The extended attribute ``Intent/name`` is removed.
+    /// Removes the extended attribute ``Intent/name``.
     case removeAttribute
-    /// ``Intent/length`` bytes are inserted.
+    /// Inserts ``Intent/length`` bytes.
     case insertRange
-    /// ``Intent/length`` bytes are taken out.
+    /// Removes a range of ``Intent/length`` bytes.
     case collapseRange
   }
 
-  /// What is to be done.
+  /// The operation that is about to be done.
   public var operation: Operation
-  /// The type of what is created.
+  /// The type of the file to create.
   public var type: FileType
   /// A name in a directory, or of an attribute; at most 255 bytes.
   public var name: FilePath
   /// The second name of a rename or exchange; at most 255 bytes.
   public var newName: FilePath
-  /// The file that the operation is about.
+  /// The file whose name the operation creates, removes or changes.
   public var file: KernelFileHandle?
   /// The file at ``newName`` before an exchange.
   public var other: KernelFileHandle?
-  /// The file's size in bytes before.
+  /// The file's size before the operation, in bytes.
   public var size: UInt64
-  /// How many bytes are inserted or taken out.
+  /// How many bytes are inserted or removed.
   public var length: UInt64
 
   init(
@@ -71,51 +72,51 @@ public struct Intent: Hashable, Sendable {
     self.length = length
   }
 
-  /// A file of a type is about to be made under a name that is free.
+  /// The intent to create a file of a type under a name that is free.
   public static func create(_ type: FileType, _ name: FilePath) -> Intent {
     Intent(.create, type: type, name: name)
   }
 
-  /// A name that is free is about to be made for a file.
+  /// The intent to give a file another name, which is free.
   public static func link(_ file: KernelFileHandle, as name: FilePath) -> Intent {
     Intent(.link, name: name, file: file)
   }
 
-  /// A name of a file is about to be removed.
+  /// The intent to remove a name of a file.
   public static func remove(_ name: FilePath, of file: KernelFileHandle) -> Intent {
     Intent(.remove, name: name, file: file)
   }
 
-  /// A file is about to be renamed.
+  /// The intent to rename a file.
   public static func rename(
     _ file: KernelFileHandle, from name: FilePath, to newName: FilePath
   ) -> Intent {
     Intent(.rename, name: name, newName: newName, file: file)
   }
 
-  /// Two names are about to change places.
+  /// The intent to exchange the names of two files.
   public static func exchange(
     _ name: FilePath, of file: KernelFileHandle, with newName: FilePath, of other: KernelFileHandle
   ) -> Intent {
     Intent(.exchange, name: name, newName: newName, file: file, other: other)
   }
 
-  /// An extended attribute that a file does not have is about to be made.
+  /// The intent to create an extended attribute that a file does not have.
   public static func createAttribute(_ name: FilePath) -> Intent {
     Intent(.createAttribute, name: name)
   }
 
-  /// An extended attribute that a file has is about to be removed.
+  /// The intent to remove an extended attribute that a file has.
   public static func removeAttribute(_ name: FilePath) -> Intent {
     Intent(.removeAttribute, name: name)
   }
 
-  /// Bytes are about to be inserted into a file of a size.
+  /// The intent to insert `length` bytes into a file of `size` bytes.
   public static func insertRange(of length: UInt64, size: UInt64) -> Intent {
     Intent(.insertRange, size: size, length: length)
   }
 
-  /// Bytes are about to be taken out of a file of a size.
+  /// The intent to remove a range of `length` bytes from a file of `size` bytes.
   public static func collapseRange(of length: UInt64, size: UInt64) -> Intent {
     Intent(.collapseRange, size: size, length: length)
   }

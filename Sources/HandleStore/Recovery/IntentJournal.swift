@@ -1,11 +1,11 @@
 internal import Synchronization
 public import SystemPackage
 
-/// The requests that a server has under way and that must not be done twice, in memory that outlives
-/// it: a file or memfd that is mapped (`MAP_SHARED`). A server notes an ``Intent`` before it acts, and
-/// takes it back after its reply. The next server, given the same file, gets the requests again that
-/// were read and not answered (`FUSE_NOTIFY_RESEND`); for each it asks what was noted, and whether that
-/// was done.
+/// The requests in progress that a server must not carry out twice, in memory that outlives the
+/// server: a mapped file or memfd (`MAP_SHARED`). The server notes an ``Intent`` before it acts,
+/// and forgets it after it replied. If it is killed, the next server opens the same file, and the
+/// kernel sends it again the requests that were read but not answered (`FUSE_NOTIFY_RESEND`). For
+/// each of them the server looks up what was noted, and checks whether it was done.
 ///
 /// ```swift
 /// if request.isResent, let intent = journal[request.number], try intent.wasDone(in: directory) {
@@ -18,31 +18,33 @@ public import SystemPackage
 /// journal.forget(request.number)
 /// ```
 ///
-/// Nothing is flushed: it is for the death of a process, not for a power cut, after which nobody sends
-/// a request again. Any thread.
+/// The journal is not flushed to disk. It protects against the death of a process, not against a
+/// power cut: after that, no request is sent again. Any thread.
 public final class IntentJournal: Sendable {
   fileprivate struct State {
-    /// By the request's number.
+    /// Slots by request number.
     var slots: [UInt64: Int] = [:]
     var free: [Int] = []
-    /// Numbers that an earlier process noted, and that did not come again yet; the oldest first.
+    /// The numbers that an earlier process noted and that have not come again yet, the lowest
+    /// first.
     var left: [UInt64] = []
   }
 
-  /// The largest capacity of a journal: a gibibyte.
+  /// The largest capacity of a journal; its file then takes a gibibyte.
   public static let maximumCapacity = 1 << 20
 
   private let words: SharedWords
   private let state: Mutex<State>
 
-  /// A journal in a file, with what an earlier process has left in it.
+  /// Opens the journal in a file, with the requests that an earlier process left in it.
   ///
   /// - Parameters:
-  ///   - descriptor: a file that can be read and written; a memfd, or a file on a disk. It stays the
-  ///     caller's and need not stay open. An empty one is an empty journal.
-  ///   - capacity: the most requests under way at a time, 1…``maximumCapacity``; a kibibyte each.
-  /// - Throws: `EINVAL` for another capacity, `ENOSPC`, `EDQUOT`, `ENOMEM`, `EACCES`. Then the file is as
-  ///   it was.
+  ///   - descriptor: a file open for reading and writing; a memfd, or a file on a disk. It stays
+  ///     the caller's, and may be closed afterwards. An empty file is an empty journal.
+  ///   - capacity: the most requests in progress at a time, 1…``maximumCapacity``; each takes a
+  ///     kibibyte.
+  /// - Throws: `EINVAL` if the capacity is out of range; `ENOSPC`, `EDQUOT`, `ENOMEM`, `EACCES`. On
+  ///   an error the file is as it was.
   /// - Complexity: O(capacity)
   public init(in descriptor: FileDescriptor, capacity: Int = 256) throws(Errno) {
     guard (1...Self.maximumCapacity).contains(capacity) else { throw .invalidArgument }
@@ -61,8 +63,8 @@ public final class IntentJournal: Sendable {
     self.state = Mutex(state)
   }
 
-  /// What was noted for a request and not taken back: by an earlier process, for a request that comes
-  /// again.
+  /// The intent that is noted for a request, or `nil` if there is none. For a request that comes
+  /// again, it is the one that an earlier process noted.
   ///
   /// - Parameter request: the request's number, not 0; in FUSE its `unique` without bit 63.
   /// - Complexity: O(1)
@@ -71,9 +73,11 @@ public final class IntentJournal: Sendable {
     return slot.flatMap { IntentSlot.read(words, at: $0 * IntentSlot.words) }
   }
 
-  /// Notes what is about to be done for a request; in place of what was noted for it before.
+  /// Notes what the server is about to do for a request. This replaces what was noted for it
+  /// before.
   ///
-  /// - Throws: `EINVAL` for request 0, `ENOBUFS` where as many requests are under way as the journal has room for.
+  /// - Throws: `EINVAL` for request 0; `ENOBUFS` if as many requests are in progress as the journal
+  ///   has room for.
   /// - Complexity: O(1), no system call.
   public func note(_ intent: Intent, for request: UInt64) throws(Errno) {
     guard request != 0 else { throw .invalidArgument }
@@ -85,7 +89,7 @@ public final class IntentJournal: Sendable {
     words[start] = request
   }
 
-  /// Takes back what was noted for a request, after its reply; nothing where nothing was.
+  /// Forgets a request after its reply. Does nothing if nothing is noted for it.
   ///
   /// - Complexity: O(1)
   public func forget(_ request: UInt64) {
@@ -101,7 +105,7 @@ public final class IntentJournal: Sendable {
 }
 
 extension IntentJournal.State {
-  /// The slot of a request that is under way from here on.
+  /// Returns the slot for a request, which is in progress from here on; `nil` if there is no room.
   fileprivate mutating func slot(for request: UInt64) -> Int? {
     if let i = left.firstIndex(of: request) { left.remove(at: i) }
     guard let slot = slots[request] ?? takeSlot() else { return nil }
@@ -109,8 +113,8 @@ extension IntentJournal.State {
     return slot
   }
 
-  /// A slot that is free; else that of the oldest request that an earlier process has left: it was
-  /// answered, or it would have come again before any other.
+  /// Returns a free slot. If there is none, takes the slot of the oldest request that an earlier
+  /// process left: that request was answered, or it would have come again before any other.
   fileprivate mutating func takeSlot() -> Int? {
     if let slot = free.popLast() { return slot }
     while !left.isEmpty {

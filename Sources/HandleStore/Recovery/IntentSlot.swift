@@ -1,7 +1,7 @@
 internal import SystemPackage
 
-/// How an intent stands in memory: 128 words, of which the first is the request's number (0 in a free
-/// slot) and is stored last.
+/// The layout of an intent in memory: 128 words. Word 0 is the request's number; it is 0 in a free
+/// slot, and is stored last.
 ///
 /// ```
 /// word 1        operation 8 | file type 16 | lengths of the two names 16, 16
@@ -42,7 +42,7 @@ enum IntentSlot {
       size: words[start + 2], length: words[start + 3])
   }
 
-  /// Puts a name, and returns its length in bytes.
+  /// Writes a name, and returns its length in bytes.
   private static func put(_ name: FilePath, _ words: SharedWords, at start: Int) -> Int {
     var length = 0
     var word: UInt64 = 0

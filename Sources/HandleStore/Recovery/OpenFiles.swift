@@ -1,15 +1,17 @@
 internal import Synchronization
 public import SystemPackage
 
-/// The files that the clients of a FUSE server have open, in memory that outlives the server, and kept
-/// open by the kernel where it can: with FUSE_PASSTHROUGH (Linux 6.9) it then reads and writes them by
-/// itself, also while no server runs, and they can be opened by their handles when they have lost their
-/// last name.
+/// The files that the clients of a FUSE server have open, in memory that outlives the server.
 ///
-/// An open has a number of its own, which the request to close it names: so that a request that comes
-/// twice, because a server was killed before its reply, counts once. Any thread.
+/// If the kernel can, it keeps them open itself (FUSE_PASSTHROUGH, Linux 6.9). It then reads and
+/// writes them without the server, also while no server runs, and the files can be opened by their
+/// handles after they have lost their last name.
+///
+/// Each open has a number of its own, and the request that closes it names that number. So a
+/// request that comes twice, because a server was killed before its reply, counts once. Any thread.
 public final class OpenFiles: Sendable {
-  /// A file that is open: how many times, and under which number the kernel keeps it (0 where not).
+  /// An open file: how many times it is open, and the number under which the kernel keeps it (0 if
+  /// it does not).
   private struct File {
     var opens = 0
     var backing: UInt32
@@ -18,13 +20,13 @@ public final class OpenFiles: Sendable {
   private struct State {
     var chunks: [SharedWords] = []
     var free: [Int] = []
-    /// By the number of the open.
+    /// Slots by the number of the open.
     var slots: [UInt64: Int] = [:]
     var files: [NodeID: File] = [:]
   }
 
-  /// A slot is the open's number, which is 0 in a free slot and stored last, the node, the kernel's
-  /// number, and a word that is 0.
+  /// A slot has four words: the number of the open, which is 0 in a free slot and stored last; the
+  /// node; the kernel's number; and 0.
   private static let slotWords = 4
   private static let chunkSlots = 2048
   private static let chunkBytes = chunkSlots * slotWords * 8
@@ -33,10 +35,12 @@ public final class OpenFiles: Sendable {
   private let fuse: FileDescriptor
   private let state = Mutex(State())
 
+  /// Takes over the opens in a file, and records further opens there.
+  ///
   /// - Parameters:
-  ///   - descriptor: a file that can be read and written, such as a memfd; it stays the caller's. An
-  ///     empty one says that none is open.
-  ///   - fuse: the connection to the kernel, an open `/dev/fuse`; the caller's to close, later.
+  ///   - descriptor: a file open for reading and writing, such as a memfd; it stays the caller's.
+  ///     If it is empty, no file is open.
+  ///   - fuse: the connection to the kernel, an open `/dev/fuse`. The caller closes it, later.
   /// - Throws: `EMFILE`, `ENOSPC`, `ENOMEM`.
   /// - Complexity: O(open files)
   public init(in descriptor: FileDescriptor, fuse: FileDescriptor) throws(Errno) {
@@ -45,17 +49,19 @@ public final class OpenFiles: Sendable {
     for _ in 0..<SystemCalls.size(of: descriptor) / Self.chunkBytes { try addChunk() }
   }
 
-  /// Takes note of an open.
+  /// Records an open.
   ///
   /// - Parameters:
-  ///   - number: the open's, not 0; in FUSE the `unique` of the request, without bit 63.
+  ///   - number: the number of the open, not 0; in FUSE the `unique` of the request, without bit
+  ///     63.
   ///   - node: the file's node.
-  ///   - file: the file, for the kernel to keep, open in any way (`O_PATH` too); `nil` where it is not to.
-  ///     It stays the caller's. It is looked at for the first open of the file only: all have to go
-  ///     the same way.
-  /// - Returns: the number under which the kernel keeps the file; 0 where it does not.
-  /// - Throws: `EINVAL` for number 0, `ENOSPC`, `ENOMEM`. That the kernel cannot keep the file is no error.
-  /// - Complexity: O(1), for the first open of a file a system call.
+  ///   - file: the file for the kernel to keep, open in any way (`O_PATH` too); `nil` if the kernel
+  ///     is not to keep it. It stays the caller's. Only the first open of a file uses it: all opens
+  ///     of a file have to go the same way.
+  /// - Returns: the number under which the kernel keeps the file, or 0 if it does not.
+  /// - Throws: `EINVAL` for number 0; `ENOSPC`, `ENOMEM`. It is no error if the kernel cannot keep
+  ///   the file.
+  /// - Complexity: O(1); for the first open of a file, a system call.
   public func open(
     _ number: UInt64, of node: NodeID, file: FileDescriptor?
   ) throws(Errno) -> UInt32 {
@@ -63,7 +69,7 @@ public final class OpenFiles: Sendable {
       if let slot = state.slots[number] {
         let (words, start) = place(slot, &state)
         if words[start + 1] == node.rawValue { return backing(slot, &state) }
-        // A file without a name, which was gone when the request came again, and was made anew.
+        // A file without a name: it was gone when the request came again, so a new one was made.
         close(slot, &state)
       }
       guard number != 0 else { throw .invalidArgument }
@@ -79,10 +85,10 @@ public final class OpenFiles: Sendable {
     }
   }
 
-  /// The node of an open; `nil` where there is no such open. For a request that comes again, it tells what
-  /// was opened then.
+  /// The node of an open, or `nil` if there is no such open. For a request that comes again, this
+  /// is the file that it opened the first time.
   ///
-  /// - Parameter number: the open's.
+  /// - Parameter number: the number of the open.
   /// - Complexity: O(1)
   public subscript(number: UInt64) -> NodeID? {
     state.withLock { state in
@@ -92,18 +98,19 @@ public final class OpenFiles: Sendable {
     }
   }
 
-  /// Takes note that an open is over; nothing where it was before.
+  /// Records that an open is over. Does nothing if it was over before.
   ///
-  /// - Complexity: O(1), for the last open of a file a system call.
+  /// - Complexity: O(1); for the last open of a file, a system call.
   public func close(_ number: UInt64) {
     state.withLock { state in
       if let slot = state.slots[number] { close(slot, &state) }
     }
   }
 
-  /// Takes note that a node's file is open no more, however often it was opened: the kernel does not know
-  /// the node. An open whose request was not answered before a server was killed, and not sent again because
-  /// the client was killed as well, is closed by nobody else.
+  /// Records that a node's file is no longer open, however often it was opened: the kernel does not
+  /// know the node any more. Otherwise an open could stay on record for ever: if a server is killed
+  /// before it answers the request to open, and the client is killed too, the kernel does not send
+  /// the request again, and nothing closes the open.
   ///
   /// - Complexity: O(opens)
   public func closeAll(of node: NodeID) {
@@ -132,12 +139,13 @@ public final class OpenFiles: Sendable {
     state.free.append(slot)
   }
 
-  /// Whether a node's file is open.
+  /// Returns whether a node's file is open.
   ///
   /// - Complexity: O(1)
   public func isOpen(_ node: NodeID) -> Bool { state.withLock { $0.files[node] != nil } }
 
-  /// Whether a node's file is open, and nobody but its opener keeps it.
+  /// Returns whether a node's file is open and the kernel does not keep it: only the process that
+  /// opened it holds it.
   ///
   /// - Complexity: O(1)
   public func needsParking(_ node: NodeID) -> Bool {
@@ -161,7 +169,7 @@ public final class OpenFiles: Sendable {
     try state.withLock { (state) throws(Errno) in try addChunk(&state) }
   }
 
-  /// Takes up one more chunk of the file, and the opens in it.
+  /// Maps one more chunk of the file, and takes over the opens in it.
   private func addChunk(_ state: inout State) throws(Errno) {
     let chunk = state.chunks.count
     let words = try SharedWords(
@@ -174,7 +182,7 @@ public final class OpenFiles: Sendable {
     }
   }
 
-  /// Takes up an open that stands in a slot.
+  /// Counts the open that a slot records.
   private func take(_ slot: Int, _ state: inout State) {
     let (words, start) = place(slot, &state)
     let backing = UInt32(truncatingIfNeeded: words[start + 2])

@@ -1,45 +1,49 @@
 internal import Synchronization
 public import SystemPackage
 
-/// Keeps files that have lost their last name, and are needed nevertheless, by descriptors in another
-/// process: so they can be opened by their handles after this one was killed, for as long as that one
-/// lives. That one has the ``ParkedFiles``.
+/// Keeps files that are needed although they have lost their last name: another process, which has
+/// the ``ParkedFiles``, holds descriptors of them. After this process was killed, the files can
+/// still be opened by their handles, for as long as the other process lives.
 ///
-/// A file is parked before its last name is removed. What is sent is kept even where the sender is
-/// killed at once. Any thread.
+/// Park a file before you remove its last name. The other process gets a file that was sent even if
+/// the sender is killed at once. Any thread.
 public final class Parking: Sendable {
   private let socket: Mutex<FileDescriptor>
 
-  /// - Parameter socket: the other end of that of the ``ParkedFiles``; the caller's to close.
+  /// Parks files in the process at the other end of a socket.
+  ///
+  /// - Parameter socket: the peer of the socket from which ``ParkedFiles`` receives. It stays the
+  ///   caller's, to close.
   public init(socket: FileDescriptor) { self.socket = Mutex(socket) }
 
-  /// Parks in another process from here on, because the former one has ended: its files have to be
+  /// Parks in another process from now on, because the former one has ended. The files have to be
   /// parked again.
   ///
   /// - Parameter socket: as for ``init(socket:)``.
   public func move(to socket: FileDescriptor) { self.socket.withLock { $0 = socket } }
 
-  /// Two connected sockets, `SOCK_SEQPACKET` with `O_CLOEXEC`: one for a ``Parking``, one for its
-  /// ``ParkedFiles``.
+  /// Returns two connected sockets, `SOCK_SEQPACKET` with `O_CLOEXEC`: one for a ``Parking``, one
+  /// for its ``ParkedFiles``.
   ///
   /// - Throws: `EMFILE`, `ENFILE`.
   public static func makeSockets() throws(Errno) -> (FileDescriptor, FileDescriptor) {
     try SystemCalls.socketPair()
   }
 
-  /// Parks a node's file; in place of the one that is parked for the node.
+  /// Parks a node's file, in place of the file that is parked for the node.
   ///
   /// - Parameters:
   ///   - file: the file, open; `O_PATH` too. It stays the caller's.
   ///   - node: the file's node.
-  /// - Throws: `EPIPE` where the other process is gone, `ETOOMANYREFS` where too many descriptors are
-  ///   on their way.
-  /// - Complexity: a system call; it waits where the other process does not keep up, whatever signals come.
+  /// - Throws: `EPIPE` if the other process is gone; `ETOOMANYREFS` if too many descriptors are in
+  ///   flight.
+  /// - Complexity: a system call. It waits if the other process does not keep up; signals do not
+  ///   end the wait.
   public func park(_ file: FileDescriptor, of node: NodeID) throws(Errno) {
     try send(ParkedFiles.park, node, file)
   }
 
-  /// Lets go of a node's file, where one is parked.
+  /// Releases a node's file, if one is parked.
   ///
   /// - Parameter node: the file's node.
   /// - Throws: `EPIPE`.
@@ -57,24 +61,24 @@ public final class Parking: Sendable {
   }
 }
 
-/// The files that another process has parked in this one (``Parking``). One thread at a time.
+/// The files that another process has parked in this one (see ``Parking``). One thread at a time.
 public struct ParkedFiles: ~Copyable {
   static let park: UInt64 = 1
   static let release: UInt64 = 2
 
   private var files: [NodeID: OwnedDescriptor] = [:]
 
-  /// None.
+  /// Creates an empty set of parked files.
   public init() {}
 
-  /// How many there are.
+  /// How many files are parked.
   public var count: Int { files.count }
 
-  /// Takes the next message from a socket, and waits for it.
+  /// Waits for the next message from a socket, and carries it out.
   ///
-  /// - Returns: whether there was one: not where the other side is closed.
-  /// - Throws: `EBADMSG` for a message that no ``Parking`` sends, which is passed over; what `recvmsg(2)`
-  ///   gives. A signal does not end it.
+  /// - Returns: whether there was a message; `false` if the other side is closed.
+  /// - Throws: `EBADMSG` for a message that no ``Parking`` sends, and skips it; the errors of
+  ///   `recvmsg(2)`. Signals do not end the wait.
   public mutating func receive(from socket: FileDescriptor) throws(Errno) -> Bool {
     guard let message = try SystemCalls.receive(from: socket) else { return false }
     let node = NodeID(rawValue: message.second)

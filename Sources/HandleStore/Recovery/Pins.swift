@@ -1,19 +1,19 @@
 internal import SystemPackage
 
-/// What one client holds of each node: how many lookups that it has not forgotten, and how many opens.
-/// As long as a node has a count here, the store does not drop it.
+/// The pins of one client: for each node a count of the lookups that the client has not forgotten
+/// yet, and of its opens. The store does not drop a node that has a count here.
 ///
-/// The counts stand in a file that the caller owns and any process can map: they outlive the server, by
-/// whatever end it comes to. After a kill they are an upper bound, for an answer may have been counted
-/// that never went out. Each client has a file of its own, so that what one gives back frees nothing
-/// that another holds. Word N of the file, of eight bytes, is the count of node N; the file is sparse,
-/// and takes 64 KiB for each 8,192 node ids of which one was ever pinned.
+/// The counts are in a file that the caller owns and that any process can map, so they outlive the
+/// server, however it ends. After a kill they are an upper bound: the server may have counted an
+/// answer that it never sent. Each client has a file of its own, so that a client can give back
+/// only its own pins. Word N of the file, of eight bytes, is the count of node N. The file is
+/// sparse: it takes 64 KiB for each block of 8,192 node ids in which a node was ever pinned.
 ///
-/// A FUSE server gets a memfd from whoever mounts: it is new for a new mount, and stays when the server
-/// is started again. On a disk, the file has to be on a filesystem that writes in place (ext4, XFS),
-/// as on another one a full disk is a SIGBUS; and because a store that was a copy has ids up to 2⁶⁰
-/// (Docs/Copies.md), ext4, whose files end at 16 TiB, has no room for the pins of such a store. Nobody else may change the file or make it shorter while
-/// it is used.
+/// A FUSE server gets a memfd from the process that mounts: a new one for each mount, and the same
+/// one again after the server restarts. A file on a disk must be on a filesystem that writes in
+/// place (ext4, XFS); on any other, a full disk is a SIGBUS. A store that was a copy has node ids
+/// up to 2⁶⁰ (Docs/Copies.md), and ext4, whose files end at 16 TiB, has no room for the pins of
+/// such a store. No other process may change or shorten the file while it is in use.
 ///
 /// ```swift
 /// let pins = try store.pins(in: memfd)
@@ -25,18 +25,19 @@ public final class Pins: Sendable {
 
   init(in file: FileDescriptor) throws(Errno) { words = try SparseWords(of: file) }
 
-  /// How often a node is pinned; 0 also for a number that no node has.
+  /// Returns the number of pins that a node has here; 0 also for an id that no node has.
   ///
   /// - Complexity: O(1), without a lock. Any thread.
   public func count(of node: NodeID) -> UInt64 { words[node.rawValue] }
 
-  /// The nodes that are pinned, in no order.
+  /// The pinned nodes, in no order.
   ///
-  /// - Complexity: O(pinned node ids, by 8,192). Any thread; what is pinned meanwhile may be there or not.
+  /// - Complexity: O(8,192) for each block of 8,192 node ids in which a node was ever pinned. Any
+  ///   thread. A node that another thread pins or unpins meanwhile may be included or not.
   public var nodes: [NodeID] { words.indices.map(NodeID.init(rawValue:)) }
 
-  /// Takes back pins of a node, as many as there are: a count goes no lower than 0, whatever the client
-  /// asks for. It does not drop the node; that is for ``Store/forget(_:)``.
+  /// Takes back pins of a node. The count stops at 0, whatever the client asks for. This does not
+  /// drop the node; ``Store/forget(_:)`` does.
   ///
   /// - Returns: how many pins the node has left here.
   /// - Complexity: O(1), without a lock. Any thread.
@@ -45,9 +46,10 @@ public final class Pins: Sendable {
     words.subtract(count, from: node.rawValue)
   }
 
-  /// Takes back every pin: the client is gone. What it took of the file stays with that.
+  /// Takes back every pin, because the client is gone. The file keeps the space that it takes.
   ///
-  /// - Complexity: O(pinned node ids, by 8,192). Any thread; what is pinned meanwhile may be kept or not.
+  /// - Complexity: O(8,192) for each block of 8,192 node ids in which a node was ever pinned. Any
+  ///   thread. A pin that another thread adds meanwhile may survive or not.
   public func unpinAll() { words.clear() }
 
   func add(_ count: UInt64, to node: NodeID) throws(StoreError) {

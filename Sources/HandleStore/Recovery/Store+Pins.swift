@@ -1,16 +1,17 @@
 public import SystemPackage
 
 extension Store {
-  /// Takes up the pins of a client from a file, such as a memfd, with the counts that it has.
+  /// Takes up a client's pins from a file, such as a memfd, with the counts that are in it.
   ///
-  /// They hold their nodes until ``remove(_:)``. A server that was started again does this before it
-  /// drops anything.
+  /// The pins hold their nodes until ``remove(_:)``. A restarted server calls this before it drops
+  /// any node.
   ///
-  /// - Parameter file: open for reading and writing; it stays the caller's, and may be closed. One file
-  ///   is used by one `Pins` at a time.
+  /// - Parameter file: open for reading and writing. It stays the caller's, and may be closed. Only
+  ///   one `Pins` at a time may use a file.
   /// - Throws: ``StoreError/system(_:_:)``, ``StoreError/tooManyOpenFiles``, ``StoreError/closed``,
   ///   ``StoreError/forked``.
-  /// - Complexity: O(what the file holds): a system call for each 8,192 node ids of which one was pinned.
+  /// - Complexity: O(blocks): a system call for each block of 8,192 node ids in which a node was
+  ///   ever pinned.
   public func pins(in file: FileDescriptor) throws(StoreError) -> Pins {
     try guarded {
       do throws(Errno) {
@@ -23,24 +24,25 @@ extension Store {
     }
   }
 
-  /// Ends what ``pins(in:)`` began: from here on these pins hold nothing. The file keeps its counts.
+  /// Ends what ``pins(in:)`` began: from now on these pins hold nothing. The file keeps its counts.
   ///
   /// - Complexity: O(clients). Any thread.
   public func remove(_ pins: Pins) { holds.remove(pins) }
 
-  /// Pins a node that a client names by its id, where the store has it.
+  /// Pins a node that a client names by its id, if the store has the node.
   ///
-  /// - Returns: whether the store has the node, live or stale; then it is pinned, and not dropped before
-  ///   the pins are taken back. Otherwise it is not pinned.
-  /// - Throws: ``StoreError/system(_:_:)`` where there is no room for the count,
+  /// - Returns: whether the store has the node, live or stale. If `true`, the node is pinned and is
+  ///   not dropped until the pins are taken back. If `false`, nothing is pinned.
+  /// - Throws: ``StoreError/system(_:_:)`` if there is no room for the count,
   ///   ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
-  /// - Complexity: that of ``node(_:)``. Any thread; it waits only for a dropping of this very node.
+  /// - Complexity: that of ``node(_:)``. Any thread; it waits only for an eviction of this very
+  ///   node.
   public func pin(
     _ id: NodeID, count: UInt64 = 1, by pins: Pins
   ) throws(StoreError) -> Bool {
     try guarded {
       let moment = holds.moment
-      // First of all: a made-up number must not take room.
+      // Check this first: an id that a client made up must not take room in the file.
       guard try find(id) != nil else { return false }
       try pins.add(count, to: id)
       if try isThere(id, heldSince: moment) { return true }
@@ -49,8 +51,8 @@ extension Store {
     }
   }
 
-  /// Whether a node that the store had after a moment, and that has been held since, is still there; then
-  /// it stays.
+  /// Returns whether a node still exists that existed after a moment and that has been held since.
+  /// If so, it stays.
   func isThere(_ id: NodeID, heldSince moment: Holds.Moment) throws -> Bool {
     if moment.isQuiet && holds.moment == moment { return true }
     holds.waitForEviction(of: id)
@@ -58,7 +60,7 @@ extension Store {
   }
 }
 
-/// Registering and pinning as one.
+/// Registers and pins in one step.
 extension Store {
   func registered(
     _ candidate: Candidate, on filesystem: FilesystemID, pinnedBy pins: Pins
@@ -99,7 +101,7 @@ extension Store {
     }
   }
 
-  /// Registers a file whose node was dropped before it could be pinned.
+  /// Registers a file once more, because its node was dropped before it could be pinned.
   private func again(
     _ candidate: Candidate, _ first: Registration, on filesystem: FilesystemID, _ pins: Pins
   ) throws -> Registration {
@@ -115,7 +117,7 @@ extension Store {
 }
 
 extension Registration {
-  /// The same, with the node that an earlier try has replaced.
+  /// The same registration, but with the node that an earlier try replaced.
   fileprivate func replacing(_ old: NodeID?) -> Registration {
     guard let old else { return self }
     return Registration(node: node, generation: generation, outcome: .replaced(old))

@@ -1,11 +1,12 @@
 internal import SystemPackage
 
-/// A change to the store: applied in a transaction, alone or with others, and again in a new
-/// transaction where the first could not be committed. So it changes nothing but the transaction.
+/// A change to the store. The writer applies it in a transaction, alone or with other changes, and
+/// again in a new transaction if the first one fails. So a change must affect nothing but the
+/// transaction and the turn.
 protocol Change: Sendable {
   associatedtype Output: Sendable
 
-  /// About how many nodes it adds.
+  /// About how many nodes the change adds.
   var weight: Int { get }
 
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Output
@@ -15,24 +16,25 @@ extension Change {
   var weight: Int { 1 }
 }
 
-/// What the changes of one transaction share; used again for the next one, with its arrays.
+/// What the changes of one transaction share. The next transaction uses it again, with the storage
+/// of its arrays.
 struct Turn {
   let tables: Tables
-  /// Knows the kinds of the store's filesystems.
+  /// The filesystems of the store, as committed so far.
   let filesystems: FilesystemTable
   /// How many nodes may be in limbo.
   let limboLimit: Int
   private(set) var now: UInt32 = 0
   var ids: IDAllocator
-  /// The ids as they were before the transaction.
+  /// The ids as they were before the transaction; ``begin()`` takes them back.
   private var unusedIDs: IDAllocator
-  /// Nodes whose record is another one now, or gone.
+  /// Nodes whose record the transaction changed, or removed (`nil`).
   var changed: [(NodeID, Record?)] = []
-  /// Nodes that did not exist before.
+  /// Nodes that the transaction added.
   var added: [(NodeID, Record)] = []
-  /// What is known of filesystems from now on.
+  /// The filesystem records that the transaction wrote.
   var recorded: [FilesystemID: KnownFilesystem] = [:]
-  /// Nodes that were registered, by the hash of their index key.
+  /// The nodes of registered files, each with the hash of its index key.
   var met: [(UInt64, NodeID)] = []
 
   init(
@@ -45,7 +47,7 @@ struct Turn {
     unusedIDs = ids
   }
 
-  /// Gets ready for a transaction: what an undone one left is forgotten.
+  /// Prepares for a new transaction: clears what the last one left.
   mutating func begin() {
     now = SystemCalls.epochSeconds
     ids = unusedIDs
@@ -57,12 +59,12 @@ struct Turn {
 
   private static let keptCapacity = 1 << 14
 
-  /// The ids that were taken are used up, whatever comes of the transaction.
+  /// Marks the ids taken so far as used, whatever becomes of the transaction.
   mutating func keepIDs() { unusedIDs = ids }
 }
 
 extension Turn {
-  /// Makes a live node stale and takes it out of the index.
+  /// Makes a live node or an alias stale and removes it from the index.
   mutating func retire(
     _ id: NodeID, _ record: inout Record, _ transaction: borrowing WriteTransaction
   ) throws {
@@ -74,7 +76,7 @@ extension Turn {
     changed.append((id, record))
   }
 
-  /// Takes a live node's entries out of the index, those of them that name it.
+  /// Removes a node's entries from the index, except those that name another node.
   private func unindex(
     _ id: NodeID, _ record: Record, _ transaction: borrowing WriteTransaction
   ) throws {
@@ -90,7 +92,7 @@ extension Turn {
     }
   }
 
-  /// Takes a node out of the store altogether.
+  /// Removes a node from the store.
   mutating func drop(
     _ id: NodeID, _ record: Record, _ transaction: borrowing WriteTransaction
   ) throws {
@@ -101,10 +103,11 @@ extension Turn {
   }
 }
 
-/// Makes a node stale, or an alias that is named with its file; says whether it was none before.
+/// Makes a live node stale, and an alias too if a file is given. The result says whether it did.
 struct Retiring: Change {
   let id: NodeID
-  /// Only as long as it has this file: it may have been copied up since.
+  /// If given, the node is retired only if it still has this file: it may have been copied up
+  /// since.
   var file: Node?
 
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Bool {

@@ -1,7 +1,7 @@
 internal import SystemPackage
 
-/// What distinguishes a store's directory from every copy of it: the directory's own inode, when it was
-/// made, and the filesystem that it is on. A directory that is renamed stays the same one.
+/// Distinguishes a store's directory from every copy of it: by the directory's inode, its time of
+/// birth, and the filesystem that it is on. Renaming a directory does not change its identity.
 struct DirectoryIdentity: Equatable {
   /// One line of text.
   let text: String
@@ -26,7 +26,7 @@ struct DirectoryIdentity: Equatable {
 }
 
 extension FullStatus {
-  /// Which inode this is, among all that have had its number on this filesystem, as far as the
-  /// filesystem keeps the time of birth.
+  /// The inode's number and time of birth. They distinguish successive users of an inode number, if
+  /// the filesystem records the time of birth.
   var inodeIdentity: String { "\(inode) \(birth)" }
 }

@@ -1,14 +1,14 @@
-/// Drops nodes that nobody holds, in the order in which they are named; says how many.
+/// Drops nodes that nobody holds, in the given order. The result is how many it dropped.
 struct Dropping: Change {
   let ids: [NodeID]
   let holds: Holds
-  /// Only nodes that are not live.
+  /// Whether to drop only nodes that are not live.
   var onlyStale = false
-  /// Only what entered its state so many seconds ago.
+  /// Drops only nodes that entered their state at least this many seconds ago.
   var age: UInt32 = 0
-  /// Only while there are more nodes than this.
+  /// Stops when the store has no more than this many nodes.
   var keeping = 0
-  /// No more than this.
+  /// Drops at most this many nodes.
   var limit = Int.max
 
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Int {
@@ -30,7 +30,7 @@ struct Dropping: Change {
     guard record.isOlder(than: age, at: turn.now), !(onlyStale && record.state == .live) else {
       return false
     }
-    // An alias stands for a node as long as that is live.
+    // An alias is needed as long as the node that it stands for is live.
     if record.state == .alias, let target = record.parent,
       try transaction.record(target, turn.tables)?.state == .live
     {

@@ -1,25 +1,28 @@
 internal import SystemPackage
 
-/// A filesystem as a store knows it.
+/// What a store knows of a filesystem.
 struct KnownFilesystem {
   var identity: FilesystemIdentity
-  /// The most of its ``FilesystemGrowth`` that was certainly on the disk.
+  /// The ``FilesystemGrowth`` that has certainly reached the disk.
   var growth: UInt64 = 0
-  /// On btrfs, the newest transaction that made a file with a node: handles name it as their generation.
+  /// On btrfs, the newest generation of any file that was registered. Handles contain it: it is the
+  /// number of the transaction that made the file.
   var newest: UInt32 = 0
-  /// The boot and mount under which ``growth`` was noted.
+  /// The boot and mount during which ``growth`` was noted.
   var era = ""
-  /// Whether it was put back to an earlier state: it is gone, and what has its identity is another one.
+  /// Whether the filesystem was put back to an earlier state. Then it is gone, and a filesystem
+  /// that has its identity is another one.
   var isSuperseded = false
 
-  /// Whether a filesystem of the same identity, that has grown this far, is an earlier state of this one.
+  /// Whether a filesystem with the same identity that has grown this far is an earlier state of
+  /// this one.
   func wasPutBack(to now: FilesystemGrowth?) -> Bool {
     now.map { $0.isCounted && $0.now < growth } ?? false
   }
 }
 
-/// A filesystem as the table `filesystems` holds it: a word of checksum, and the identity as lines of
-/// text (Docs/Format.md).
+/// A row of the table `filesystems`: a word with the checksum, then what is known of the filesystem
+/// as lines of text (Docs/Format.md).
 enum FilesystemRecord {
   static let maximumSize = 4096
   private static let seed: UInt64 = 0x4653_0000_0000_0000
@@ -47,7 +50,7 @@ enum FilesystemRecord {
     UInt64(Checksum.of(body, seed: seed | UInt64(id.rawValue)))
   }
 
-  /// The filesystem, if these are whole bytes of it.
+  /// Returns the filesystem, or `nil` if the bytes are damaged.
   static func decode(_ packed: PackedBytes, _ id: FilesystemID) -> KnownFilesystem? {
     guard packed.size > 8 && packed.size <= maximumSize else { return nil }
     let body = packed.body
@@ -81,13 +84,13 @@ enum FilesystemRecord {
   }
 }
 
-/// A word and bytes behind it, as words.
+/// A word followed by bytes, stored as words.
 struct PackedBytes {
   var words: [UInt64]
-  /// In bytes, with the first word.
+  /// The size in bytes, including the first word.
   var size: Int
 
-  /// Room for `size` bytes.
+  /// Makes room for `size` bytes.
   init(size: Int) {
     words = Array(repeating: 0, count: (size + 7) / 8)
     self.size = size
@@ -99,7 +102,7 @@ struct PackedBytes {
     for (i, byte) in body.enumerated() { words[1 + i / 8] |= UInt64(byte) << UInt64(i % 8 * 8) }
   }
 
-  /// The bytes behind the first word.
+  /// The bytes after the first word.
   var body: [UInt8] {
     (0..<(size - 8)).map { UInt8(truncatingIfNeeded: words[1 + $0 / 8] >> UInt64($0 % 8 * 8)) }
   }

@@ -1,20 +1,21 @@
 internal import Synchronization
 internal import SystemPackage
 
-/// The filesystems of a store: which there are, and through what those that are attached are
-/// reached.
+/// The filesystems of a store, and the mounts through which it reaches the attached ones.
 final class FilesystemTable: Sendable {
   struct Attachment {
     let mount: OwnedDescriptor
-    /// Of the mounted superblock: another one at the same time is another filesystem.
+    /// The device number of the mounted superblock. Two superblocks that are mounted at the same
+    /// time are two filesystems.
     let superblock: String
-    /// The device numbers that files on it are known to have: on btrfs each subvolume has its own, and
-    /// on overlayfs each layer may. Each with a file that keeps the number from being given to another
-    /// filesystem.
+    /// The device numbers that files on the filesystem are known to have: on btrfs each subvolume
+    /// has its own, and on overlayfs each layer may. Each comes with an open file that keeps the
+    /// kernel from giving the number to another filesystem.
     private(set) var devices: [UInt64: OwnedDescriptor]
 
-    /// The ``FilesystemGrowth`` after which a node's file may be lost, and its handle another file's: known
-    /// to a store that is only read, and so cannot retire such nodes.
+    /// In a store opened for reading, the ``FilesystemGrowth`` above which a node's file may be
+    /// lost, and its handle may open another file. Such a store cannot retire these nodes. `nil` if
+    /// no file is in doubt.
     let suspect: UInt64?
 
     private static let mostDevices = 32
@@ -39,7 +40,7 @@ final class FilesystemTable: Sendable {
   private struct State {
     var known: [FilesystemID: KnownFilesystem] = [:]
     var attached: [FilesystemID: Attachment] = [:]
-    /// Of each known filesystem, by its number: asked for with every registration.
+    /// The kind of each known filesystem, indexed by its number. Every registration needs it.
     var magics: [FilesystemMagic?] = []
   }
 
@@ -58,7 +59,7 @@ final class FilesystemTable: Sendable {
     state.withLock { $0.attached[id] = attachment }
   }
 
-  /// Whether a superblock is attached as a filesystem.
+  /// Whether this superblock is attached as the filesystem.
   func isAttached(_ id: FilesystemID, superblock: String) -> Bool {
     state.withLock { $0.attached[id]?.superblock == superblock }
   }
@@ -66,7 +67,7 @@ final class FilesystemTable: Sendable {
   func detach(_ id: FilesystemID) { state.withLock { $0.attached[id] = nil } }
   func detachAll() { state.withLock { $0.attached = [:] } }
 
-  /// All ids with their identities, in order.
+  /// All known filesystems, in the order of their ids.
   var all: [(FilesystemID, FilesystemIdentity, isAttached: Bool)] {
     state.withLock { state in
       state.known.sorted { $0.key < $1.key }.map {
@@ -83,8 +84,8 @@ final class FilesystemTable: Sendable {
     return magic
   }
 
-  /// Whether a file with this device number may be of another filesystem than this one, by what is
-  /// known so far. Nothing is known of one that is not attached, nor where no device was given (0).
+  /// Whether a file with this device number may be on another filesystem, by what is known so far.
+  /// `false` if the filesystem is not attached or no device was given (0).
   func mayBeElsewhere(_ device: UInt64, _ id: FilesystemID) -> Bool {
     guard device != 0 else { return false }
     return state.withLock { state in
@@ -92,12 +93,12 @@ final class FilesystemTable: Sendable {
     }
   }
 
-  /// Remembers a device number of a filesystem's, which a file there has.
+  /// Remembers a device number of a filesystem's files, and keeps open a file that has it.
   func learn(_ device: UInt64, by file: OwnedDescriptor, of id: FilesystemID) {
     state.withLock { $0.attached[id]?.learn(device, by: file) }
   }
 
-  /// Through what a filesystem's files are opened.
+  /// Returns the mount through which a filesystem's files are opened, and the filesystem's kind.
   func mount(_ id: FilesystemID) throws -> (OwnedDescriptor, FilesystemMagic) {
     try state.withLock { state in
       guard let known = state.known[id] else { throw StoreError.unknownFilesystem(id) }
@@ -106,28 +107,30 @@ final class FilesystemTable: Sendable {
     }
   }
 
-  /// What is known of a filesystem.
+  /// Returns what is known of a filesystem, or `nil` if the store has none with this id.
   func known(_ id: FilesystemID) -> KnownFilesystem? { state.withLock { $0.known[id] } }
 
-  /// The attachment of a filesystem of which some nodes are to be looked at before they are believed.
+  /// Returns the mount of a filesystem and the growth above which its nodes need a check before
+  /// use; `nil` if none does.
   func suspect(_ id: FilesystemID) -> (mount: OwnedDescriptor, above: UInt64)? {
     state.withLock { state in
       state.attached[id].flatMap { one in one.suspect.map { (one.mount, $0) } }
     }
   }
 
-  /// What is attached, and by what.
+  /// The attached filesystems with their mounts.
   var attachments: [(id: FilesystemID, mount: OwnedDescriptor)] {
     state.withLock { $0.attached.map { ($0.key, $0.value.mount) } }
   }
 
-  /// The filesystems of which this one is an earlier state.
+  /// Returns the known filesystems of which this one is an earlier state.
   func putBack(
     _ identity: FilesystemIdentity, _ growth: FilesystemGrowth?
   ) -> [FilesystemID] {
     state.withLock { state in
       state.known.filter { id, known in
-        // A copy whose device has no name may be of one that has, and says nothing about it.
+        // A filesystem whose device has no name may be a copy of one whose device has a name. It
+        // proves nothing about the original.
         !known.isSuperseded && known.identity.matches(identity)
           && known.identity.volume.isEmpty == identity.volume.isEmpty
           && known.wasPutBack(to: growth) && state.attached[id] == nil
@@ -135,11 +138,11 @@ final class FilesystemTable: Sendable {
     }
   }
 
-  /// The filesystem with an identity, or `nil` where there is none yet.
+  /// Returns the filesystem with an identity, or `nil` if the store has none yet.
   ///
-  /// - Throws: ``StoreError/ambiguousFilesystem(_:)`` where it may be one of several, or where the one
-  ///   it may be is attached with another superblock, so that they are two of which nothing else
-  ///   tells.
+  /// - Throws: ``StoreError/ambiguousFilesystem(_:)`` if the identity may be that of several
+  ///   filesystems or of a copy, if the kernel does not show the UUID of an XFS or f2fs, or if the
+  ///   only match is attached with another superblock, so that nothing distinguishes the two.
   func find(_ identity: FilesystemIdentity, superblock: String) throws -> FilesystemID? {
     try state.withLock { state in
       let matching = state.known.filter {
@@ -148,7 +151,7 @@ final class FilesystemTable: Sendable {
       if let same = matching.first(where: { state.attached[$0]?.superblock == superblock }) {
         return same
       }
-      // A FUSE server may give its ids to other files after it was started again.
+      // A FUSE server may give its ids to other files after a restart.
       if identity.magic == .fuse { return nil }
       guard identity.isUUID || ![.xfs, .f2fs].contains(identity.magic) else {
         throw StoreError.ambiguousFilesystem(
@@ -175,7 +178,7 @@ final class FilesystemTable: Sendable {
     }
   }
 
-  /// The lowest id that is not in use.
+  /// Returns the id after the highest one in use.
   func unused() throws -> FilesystemID {
     let last = state.withLock { $0.known.keys.max()?.rawValue ?? 0 }
     guard last < FilesystemID.maximum else {
@@ -185,10 +188,10 @@ final class FilesystemTable: Sendable {
   }
 }
 
-/// Puts a filesystem into the store, or changes what is known of it.
+/// Adds a filesystem to the store, or changes what is known of it.
 struct RecordingFilesystem: Change {
   let id: FilesystemID
-  /// What is to be known, from what was.
+  /// Returns what to record, given what was known before; `nil` changes nothing.
   let change: @Sendable (KnownFilesystem?) -> KnownFilesystem?
 
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws {
@@ -198,10 +201,10 @@ struct RecordingFilesystem: Change {
 }
 
 extension Turn {
-  /// What is known of a filesystem, in this transaction.
+  /// Returns what is known of a filesystem, including what this transaction wrote.
   func known(_ id: FilesystemID) -> KnownFilesystem? { recorded[id] ?? filesystems.known(id) }
 
-  /// Puts what is known of a filesystem.
+  /// Records what is known of a filesystem.
   mutating func record(
     _ known: KnownFilesystem, _ id: FilesystemID, _ transaction: borrowing WriteTransaction
   ) throws {
@@ -211,8 +214,8 @@ extension Turn {
     recorded[id] = known
   }
 
-  /// Notes the generation of a file that is registered. On btrfs that is the transaction that made the
-  /// file, and it tells later whether that is still part of the filesystem.
+  /// Notes the generation of a registered file. On btrfs it is the number of the transaction that
+  /// made the file, and shows later whether that transaction is still part of the filesystem.
   mutating func noteGeneration(
     _ identity: InodeIdentity?, _ id: FilesystemID, _ transaction: borrowing WriteTransaction
   ) throws {

@@ -1,13 +1,14 @@
 internal import Synchronization
 internal import SystemPackage
 
-/// Hands out node ids, each once: from a range whose end is on the disk before its first id is used.
+/// Hands out node ids, each only once. It takes them from a range, and writes the end of a range to
+/// the disk before it uses the first id.
 struct IDAllocator {
-  /// How many ids are reserved at a time: one fsync each. What a killed process did not use of its
-  /// range is never used.
+  /// How many ids are reserved at a time, each time with one write of the file `state`. Ids that a
+  /// killed process left unused are never used.
   static let rangeSize: UInt64 = 1 << 20
 
-  /// What the disk has; shared, so that a copy of the allocator is a few words.
+  /// The reservation on the disk. Copies of the allocator share it, so that a copy is a few words.
   private final class Reservation: Sendable {
     let state: Mutex<StateFile>
     let directory: OpenDirectory
@@ -18,8 +19,8 @@ struct IDAllocator {
       self.directory = directory
     }
 
-    /// Puts the end of a range that begins at `bound` on the disk, unless it is there: a copy of the
-    /// allocator that was not kept may have reserved the range.
+    /// Reserves the range that begins at `bound`, and returns its end. Writes nothing if the range
+    /// is already reserved: a copy of the allocator that was not kept may have done that.
     func extend(from bound: UInt64) throws -> UInt64 {
       try state.withLock { state in
         if state.idBound == bound {
@@ -40,7 +41,7 @@ struct IDAllocator {
   private var upcoming: UInt64
   private var bound: UInt64
 
-  /// Continues above everything that may have been handed out.
+  /// Continues above every id that may have been handed out.
   init(state: StateFile, directory: OpenDirectory) {
     reservation = Reservation(state, directory)
     upcoming = state.idBound
@@ -50,7 +51,7 @@ struct IDAllocator {
   /// Whether a range was reserved since the store was opened.
   var hasReserved: Bool { reservation.isMade.load(ordering: .relaxed) }
 
-  /// The id that ``take()`` uses up, reserving a range first where none is left.
+  /// Returns the id that ``take()`` uses up. Reserves a range first if no id is left.
   mutating func next() throws -> NodeID {
     if upcoming == bound { bound = try reservation.extend(from: bound) }
     return NodeID(rawValue: upcoming)
@@ -58,10 +59,10 @@ struct IDAllocator {
 
   mutating func take() { upcoming += 1 }
 
-  /// Where a copy of a store continues: at a random place at least 2⁴⁰ above what the original had
-  /// handed out. The place lies in the lowest sixteenth of what is left below 2⁶⁰ (a file of pins has
-  /// room for no more), so that two copies hardly ever meet and a copy of a copy, a hundred times over,
-  /// still has room.
+  /// Returns the bound for a copy of a store: a random id at least 2⁴⁰ above the original's bound.
+  /// It lies in the lowest sixteenth of what is left below 2⁶⁰ (a file of pins has no room for
+  /// more). So two copies hardly ever meet, and after a hundred copies of copies there is still
+  /// room.
   static func boundOfCopy(_ bound: UInt64) throws(StoreError) -> UInt64 {
     let least = bound.saturatingAdd(1 << 40)
     let limit: UInt64 = 1 << 60
@@ -69,7 +70,7 @@ struct IDAllocator {
     return least + .random(in: 0...(limit - least) / 16)
   }
 
-  /// The state of a store that is closed: what was reserved and not used can be.
+  /// The state of a closed store: reserved ids that were not used become available again.
   var closedState: StateFile {
     var closed = reservation.state.withLock { $0 }
     closed.idBound = upcoming

@@ -1,11 +1,12 @@
-/// The id of a node: minted once, and never for another file.
+/// The id of a node. A store mints an id once and never uses it again.
 ///
-/// 1 stands for an export's root and 0 for none; what the store mints starts at 2.
+/// 1 stands for an export's root and 0 for no node; the ids that a store mints start at 2.
 public struct NodeID: RawRepresentable, Hashable, Comparable, Sendable {
   /// The number, as it goes on the wire.
   public let rawValue: UInt64
 
-  /// The id of a number from the wire; whether a node has it is for the store to say.
+  /// Makes an id from a number, such as one from the wire. Only the store knows whether a node has
+  /// it.
   public init(rawValue: UInt64) { self.rawValue = rawValue }
 
   /// The id of an export's root.
@@ -15,7 +16,7 @@ public struct NodeID: RawRepresentable, Hashable, Comparable, Sendable {
   /// The first id that a store mints.
   static let first = NodeID(rawValue: 2)
 
-  /// Ids grow with the time of minting.
+  /// Orders ids by number: an id minted later is greater.
   public static func < (a: NodeID, b: NodeID) -> Bool { a.rawValue < b.rawValue }
 }
 
@@ -24,13 +25,13 @@ public struct FilesystemID: RawRepresentable, Hashable, Comparable, Sendable {
   /// The number.
   public let rawValue: UInt16
 
-  /// The id of a number.
+  /// Makes an id from a number.
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
-  /// The largest number; the bit above marks the index keys of opaque handles.
+  /// The largest number. The bit above it marks the index keys of opaque handles.
   static let maximum: UInt16 = 0x7fff
 
-  /// By number.
+  /// Orders ids by number.
   public static func < (a: FilesystemID, b: FilesystemID) -> Bool { a.rawValue < b.rawValue }
 }
 

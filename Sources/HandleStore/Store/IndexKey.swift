@@ -1,4 +1,4 @@
-/// A key of the table `inodes`: the filesystem's number in two bytes, big-endian, and words of
+/// A key of the table `inodes`: the filesystem's number in two bytes, big-endian, then words of
 /// eight bytes (Docs/Format.md).
 ///
 /// | key | words | value |
@@ -21,7 +21,7 @@ struct IndexKey: Equatable {
     for i in 0..<inode.count { append(bigEndian: inode.words[i]) }
   }
 
-  /// The key of an inode of which the handles are opaque.
+  /// The key of an inode whose handles are opaque.
   init(opaqueInode inode: UInt64, on filesystem: FilesystemID) {
     self.init(prefix: filesystem.rawValue | Self.opaqueBit)
     append(bigEndian: inode)
@@ -37,7 +37,7 @@ struct IndexKey: Equatable {
 
   private mutating func append(bigEndian word: UInt64) { append(word.byteSwapped) }
 
-  /// Appends eight bytes, behind the two of the prefix.
+  /// Appends eight bytes; the two bytes of the prefix shift them across two words.
   private mutating func append(_ word: UInt64) {
     let at = size / 8
     words[at] |= word << 16
@@ -54,7 +54,7 @@ struct IndexKey: Equatable {
   }
 }
 
-/// A value of the table `inodes`: a node, and for an opaque handle its `st_ino`.
+/// A value of the table `inodes`: a node id, and for an opaque handle also the file's `st_ino`.
 struct IndexValue {
   var words = InlineArray<2, UInt64>(repeating: 0)
 
@@ -69,12 +69,12 @@ struct IndexValue {
   var inode: UInt64 { words[1] }
 }
 
-/// How a handle is found in the index, and what tells whether two handles are of one file.
+/// How the index finds a handle, and what decides whether two handles name one file.
 struct IndexEntry {
-  /// Of the inode; of an opaque handle, the whole of it.
+  /// The key of the inode, or of the whole handle if it is opaque.
   let key: IndexKey
-  /// Which inode and generation it is; `nil` for an opaque handle, which is known by the whole of it, and
-  /// by its file's `st_ino` besides.
+  /// The inode and generation that the handle names. `nil` for an opaque handle: all its bytes
+  /// identify it, and its file's `st_ino` is a hint.
   let identity: InodeIdentity?
 
   var isOpaque: Bool { identity == nil }

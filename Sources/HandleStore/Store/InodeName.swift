@@ -1,16 +1,16 @@
 /// One generation of an inode, as a file handle names it.
 public struct InodeName: Hashable, Sendable {
-  /// Its number; on overlayfs that in the layer.
+  /// The inode's number; on overlayfs its number in the layer.
   public let number: UInt64
-  /// What the filesystem changes when it uses the number again.
+  /// What the filesystem changes when it reuses the number.
   public let generation: UInt32
 }
 
 extension Store {
-  /// The inode that a node's handle names.
+  /// Returns the inode that a node's handle names.
   ///
-  /// - Returns: `nil` where the layout of the filesystem's handles is not known to this library, and
-  ///   where another process introduced the filesystem since this store was opened.
+  /// - Returns: `nil` if this library does not know the layout of the filesystem's handles, or if
+  ///   another process introduced the filesystem after this store was opened.
   /// - Complexity: O(1), no system call.
   public func inode(of node: Node) -> InodeName? {
     guard let magic = try? filesystems.magic(node.filesystem),

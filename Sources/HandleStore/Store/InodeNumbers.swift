@@ -1,27 +1,27 @@
 internal import Synchronization
 internal import SystemPackage
 
-/// Inode numbers for a server that shows several filesystems, or subvolumes of btrfs, as one: no two files
-/// have the same, and a file has the same after a restart, a remount and a reboot.
+/// Inode numbers for a server that shows several filesystems, or subvolumes of btrfs, as one. No
+/// two files have the same number, and a file keeps its number over restarts, remounts and reboots.
 ///
-/// The files of one filesystem or subvolume, that of the root, keep the numbers that they have. Of the
-/// others each gets 15 bits, which stand in the store's file `namespaces` (Docs/Format.md) and are in front
-/// of the file's own number. What does not fit is shown by its node: a number of 2⁴⁸ or more, a namespace
-/// after the 32,767th, and a file of an overlayfs below the root, where files of several layers may have one
-/// number.
+/// Files in the root's namespace (its filesystem, or on btrfs its subvolume) keep their own
+/// numbers. Every other namespace gets a number of 15 bits, which is stored in the store's file
+/// `namespaces` (Docs/Format.md) and put in front of a file's own number. A file is shown by its
+/// node id instead if its own number is 2⁴⁸ or more, if its namespace comes after the 32,767th, or
+/// if it is on an overlayfs below the root, where files of several layers may have the same number.
 ///
 /// | number | of |
 /// | --- | --- |
 /// | 0…2⁴⁸ − 1 | a file of the root's namespace: its own number |
 /// | N × 2⁴⁸ + its own number | a file of namespace N, 1…32,767 |
-/// | 2⁶³ + its node | any other file |
+/// | 2⁶³ + its node id | any other file |
 ///
 /// ```swift
-/// let numbers = try InodeNumbers(in: store, root: rootNode)
+/// let numbers = try InodeNumbers(in: store, root: rootNode, rootStatus)
 /// reply.inode = try numbers.number(of: registration.node, status)
 /// ```
 ///
-/// All calls may be made from any thread.
+/// All calls are safe from any thread.
 public final class InodeNumbers: Sendable {
   private static let ownBits: UInt64 = 48
   private static let nodeBit: UInt64 = 1 << 63
@@ -29,15 +29,16 @@ public final class InodeNumbers: Sendable {
   private let store: Store
   private let main: Namespace
   private let rootDevice: UInt64
-  /// 0 where all numbers were given.
+  /// The numbers of the namespaces seen so far; 0 for one that got none, because all were given.
   private let known = Mutex<[Namespace: UInt64]>([:])
 
   /// Reads the numbers that were given before.
   ///
   /// - Parameters:
-  ///   - root: the node of the root directory: its filesystem or subvolume keeps its own numbers.
-  ///   - status: that directory's status.
-  ///   - store: the store that has the nodes, and that keeps the numbers of the namespaces.
+  ///   - root: the node of the root directory. Files of its filesystem or subvolume keep their own
+  ///     numbers.
+  ///   - status: the root directory's status.
+  ///   - store: the store that has the nodes and keeps the numbers of the namespaces.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/damagedFile(path:_:)``,
   ///   ``StoreError/system(_:_:)``.
   public init(in store: Store, root: NodeID, _ status: FileStatus) throws(StoreError) {
@@ -52,13 +53,14 @@ public final class InodeNumbers: Sendable {
     known.withLock { $0 = numbers }
   }
 
-  /// The number under which a node's file is shown.
+  /// Returns the number under which a node's file is shown.
   ///
   /// - Parameters:
   ///   - status: the file's own status.
   ///   - node: the file's node.
-  /// - Throws: ``StoreError/unknownNode(_:)``, and of the first file of a filesystem or subvolume
-  ///   ``StoreError/readOnly``, ``StoreError/diskFull(path:)``, ``StoreError/system(_:_:)``.
+  /// - Throws: ``StoreError/unknownNode(_:)``; for the first file of a filesystem or subvolume also
+  ///   ``StoreError/readOnly``, ``StoreError/damagedFile(path:_:)``,
+  ///   ``StoreError/diskFull(path:)``, ``StoreError/system(_:_:)``.
   /// - Complexity: O(1); for the first file of a filesystem or subvolume O(namespaces) and a flush.
   public func number(of node: NodeID, _ status: FileStatus) throws(StoreError) -> UInt64 {
     try store.guarded {
@@ -67,14 +69,15 @@ public final class InodeNumbers: Sendable {
     }
   }
 
-  /// The number under which an entry of a directory is shown, as `readdir(3)` gives it in `d_ino`: of a
-  /// file that is on the directory's filesystem, and in its subvolume.
+  /// Returns the number under which an entry of a directory is shown, as `readdir(3)` gives it in
+  /// `d_ino`. The entry's file must be on the directory's filesystem and in its subvolume.
   ///
   /// - Parameters:
-  ///   - inode: the number that the directory has for it.
+  ///   - inode: the number that the directory has for the entry.
   ///   - directory: the directory's node.
   ///   - status: the directory's status.
-  /// - Returns: `nil` where only the file's node tells: register the file, and ask for ``number(of:_:)``.
+  /// - Returns: `nil` if the number depends on the file's node: register the file, and call
+  ///   ``number(of:_:)``.
   /// - Throws: what ``number(of:_:)`` throws.
   public func number(
     _ inode: UInt64, in directory: NodeID, _ status: FileStatus
@@ -94,11 +97,12 @@ public final class InodeNumbers: Sendable {
     inode >> ownBits == 0 ? prefix << ownBits | inode : nil
   }
 
-  /// What stands in front of the numbers of a node's namespace; `nil` where it has none.
+  /// Returns what stands in front of the inode numbers of a node's namespace, or `nil` if it has no
+  /// number.
   private func prefix(of node: Node, device: UInt64) throws -> UInt64? {
     let magic = try store.filesystems.magic(node.filesystem)
     guard let namespace = Namespace(of: node, on: magic) else {
-      // Where all layers of an overlayfs share its device, they share its numbers.
+      // Layers that share the device number of an overlayfs also share one range of inode numbers.
       return node.filesystem == main.filesystem && device == rootDevice ? 0 : nil
     }
     if namespace == main { return 0 }
@@ -113,7 +117,7 @@ public final class InodeNumbers: Sendable {
 }
 
 extension Store {
-  /// The number of a namespace, which is on the disk then; 0 where all are given.
+  /// Returns the number of a namespace, which is then on the disk; 0 if all numbers are given.
   fileprivate func namespaceNumber(of namespace: Namespace) throws -> UInt64 {
     _ = try changing()
     return try cataloguing.withLock { _ in

@@ -1,9 +1,9 @@
 internal import SystemPackage
 
-/// Files among which an inode number is one file's: those of a filesystem, on btrfs of a subvolume.
+/// Files that share one range of inode numbers: those of a filesystem, or on btrfs of a subvolume.
 struct Namespace: Hashable {
   let filesystem: FilesystemID
-  /// 0 on a filesystem that has none.
+  /// The subvolume; 0 on a filesystem that has none.
   let subvolume: UInt64
 
   init(_ filesystem: FilesystemID, subvolume: UInt64) {
@@ -11,7 +11,8 @@ struct Namespace: Hashable {
     self.subvolume = subvolume
   }
 
-  /// That of a node's file; `nil` on overlayfs, where files of several layers may have one number.
+  /// The namespace of a node's file; `nil` on overlayfs, where files of several layers may have the
+  /// same number.
   init?(of node: Node, on magic: FilesystemMagic) {
     guard magic != .overlay else { return nil }
     let inode = magic == .btrfs ? node.handle.identity(on: magic)?.inode : nil
@@ -19,8 +20,8 @@ struct Namespace: Hashable {
   }
 }
 
-/// The file `namespaces` in a store's directory (Docs/Format.md): a number for each namespace that was
-/// shown, which no other gets.
+/// The file `namespaces` in a store's directory (Docs/Format.md). It gives each namespace that was
+/// shown a number of its own.
 struct NamespaceTable {
   private static let fileName: FilePath.Component = "namespaces"
   private static let title = "handlestore namespaces 1"
@@ -29,7 +30,7 @@ struct NamespaceTable {
 
   private(set) var numbers: [Namespace: UInt64] = [:]
 
-  /// The table of a store; an empty one where the store has none.
+  /// Reads the table of a store; an empty one if the store has none.
   init(in directory: OpenDirectory) throws(StoreError) {
     let path = directory.path(of: Self.fileName)
     let text: String
@@ -47,9 +48,9 @@ struct NamespaceTable {
     self.numbers = numbers
   }
 
-  /// The number of a namespace, given to it where it has none; `nil` where all are given.
+  /// Returns the number of a namespace, and gives it one if it has none.
   ///
-  /// - Returns: whether it is new, too.
+  /// - Returns: the number, and whether it is new; `nil` if all numbers are given.
   mutating func number(of namespace: Namespace) -> (number: UInt64, isNew: Bool)? {
     if let number = numbers[namespace] { return (number, false) }
     let number = UInt64(numbers.count) + 1
@@ -66,7 +67,7 @@ struct NamespaceTable {
     try SmallFile.write(Self.fileName, in: directory) { _ in SmallFile.sealed(body) }
   }
 
-  /// The numbers have no gap: each is one more than the last.
+  /// Parses the table. Its numbers have no gap: each is one more than the last.
   private static func parse(_ text: String) -> [Namespace: UInt64]? {
     guard let lines = SmallFile.unsealed(text)?.split(separator: "\n"), lines.first == title[...]
     else { return nil }

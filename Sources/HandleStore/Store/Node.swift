@@ -5,16 +5,16 @@ public struct Node: Sendable {
   /// The node's id.
   public let id: NodeID
   private let record: Record
-  /// The handle, where it does not stand in the record.
+  /// The handle, if the record has no room for it.
   private let spilled: Boxed?
 
-  /// Off the stack: most nodes have none.
+  /// Keeps the handle off the stack, because most nodes have none here.
   private final class Boxed: Sendable {
     let handle: KernelFileHandle
     init(_ handle: KernelFileHandle) { self.handle = handle }
   }
 
-  /// A node whose handle stands in its record.
+  /// Makes a node whose handle is in its record; `nil` if the handle is spilled.
   init?(_ id: NodeID, _ record: Record) {
     guard !record.isSpilled else { return nil }
     self.id = id
@@ -22,25 +22,25 @@ public struct Node: Sendable {
     spilled = nil
   }
 
-  /// A node whose handle is spilled.
+  /// Makes a node whose handle is spilled.
   init(_ id: NodeID, _ record: Record, spilled: KernelFileHandle) {
     self.id = id
     self.record = record
     self.spilled = Boxed(spilled)
   }
 
-  /// The filesystem that its file is on.
+  /// The filesystem that the node's file is on.
   public var filesystem: FilesystemID { record.filesystem }
-  /// Whether its file can still be asked for.
+  /// Whether the node's file can still be requested.
   public var state: NodeState { record.state ?? .stale }
   /// The file's type.
   public var type: FileType { record.type }
-  /// The node of the directory in which the file was found, where that is known; of an alias, the node
-  /// that it stands for.
+  /// The node of the directory in which the file was found, if known; for an alias, the node that
+  /// it stands for.
   public var parent: NodeID? { record.parent }
   /// When the node entered its state, in seconds since 1970.
   public var since: UInt32 { record.since }
-  /// Whether the handle stands in the spill table rather than in the record.
+  /// Whether the handle is in the spill table and not in the record.
   public var isSpilled: Bool { spilled != nil }
 
   /// The file's handle.

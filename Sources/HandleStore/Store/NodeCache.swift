@@ -1,19 +1,20 @@
 internal import Synchronization
 
-/// The records of recently used nodes, in memory: sets of four places each, found by the id, in
-/// shards that have a lock each. The ids of a set stand together, and the records of neighbouring ids,
-/// so that a find and an insertion touch few cache lines.
+/// The records of recently used nodes, in memory. The cache consists of shards, each with a lock of
+/// its own, and a shard of sets with four places each; a node's id selects its set. The ids of a
+/// set are adjacent in memory, and so are the records of neighbouring ids, so that a find or an
+/// insertion touches few cache lines.
 ///
-/// A record read from a snapshot is put in only if no record of its shard has changed since before
-/// the snapshot: else a reader that was slow could put an old record over a new one.
+/// A record read from a snapshot is inserted only if no record of its shard has changed since
+/// before the snapshot. Otherwise a slow reader could overwrite a new record with an old one.
 final class NodeCache: Sendable {
-  /// What a reader has to show to put in what it reads.
+  /// What a reader must show to insert a record that it has read.
   struct Ticket { fileprivate let changes: UInt64 }
 
   private struct Shard {
-    /// By set, then by place.
+    /// Ordered by set, then by place.
     var ids: [UInt64]
-    /// By place, then by set.
+    /// Ordered by place, then by set.
     var records: [Record]
     var changes: UInt64 = 0
     var hits: UInt64 = 0
@@ -33,20 +34,20 @@ final class NodeCache: Sendable {
 
   private static let ways = 4
   private static let shardCount = 16
-  /// In each shard: 2²⁴ nodes in all, and a gibibyte.
+  /// The most sets in a shard: in all shards 2²⁴ nodes, which take a gibibyte.
   private static let mostSets = 1 << 18
-  /// This many ids in a row are in one shard.
+  /// How many consecutive ids are in the same shard.
   private static let run = 64
   private let shards: [LockedShard]
-  /// In each shard; a power of two.
+  /// How many sets each shard has; a power of two.
   private let sets: Int
-  /// By the hash of an index key, the node that had such a key last: the upper bits of the hash, and
-  /// the id where it is small enough.
+  /// For the hash of an index key, the node that last had such a key: the upper bits of the hash,
+  /// and the id if it fits into the lower ones.
   private let hints: AtomicWords
   private static let hintBits: UInt64 = 48
   private static let hintMask: UInt64 = 1 << hintBits - 1
 
-  /// Room for at least `size` nodes; `nil` for none.
+  /// Makes room for `size` nodes, rounded up, but at most 2²⁴; `nil` if `size` is 0 or less.
   init?(size: Int) {
     guard size > 0 else { return nil }
     var sets = 1
@@ -66,14 +67,14 @@ final class NodeCache: Sendable {
     return (runs * Self.run + id & (Self.run - 1)) & (sets - 1)
   }
 
-  /// The place of its set at which a node is. An empty place has the id 0, which no node has.
+  /// Returns the place of a node in its set. An empty place has the id 0, which no node has.
   private func way(_ id: NodeID, in set: Int, _ shard: inout Shard) -> Int? {
     guard id.rawValue != 0 else { return nil }
     for way in 0..<Self.ways where shard.ids[set * Self.ways + way] == id.rawValue { return way }
     return nil
   }
 
-  /// A node's record where it is here, else what is needed to put it in.
+  /// Returns a node's record if it is cached, and the ticket for inserting it if not.
   func find(_ id: NodeID) -> (Record?, Ticket) {
     let set = set(id)
     return shard(id).contents.withLock { shard in
@@ -84,7 +85,7 @@ final class NodeCache: Sendable {
     }
   }
 
-  /// Puts in a record read from a snapshot that was begun after ``find(_:)`` gave the ticket.
+  /// Inserts a record read from a snapshot that began after ``find(_:)`` returned the ticket.
   func insert(_ id: NodeID, _ record: Record, _ ticket: Ticket) {
     let set = set(id)
     shard(id).contents.withLock { shard in
@@ -93,7 +94,7 @@ final class NodeCache: Sendable {
     }
   }
 
-  /// Puts in the records of nodes that no snapshot has had before.
+  /// Inserts the records of nodes that no earlier snapshot contains.
   func insert(_ added: [(NodeID, Record)]) {
     var next = 0
     while next < added.count {
@@ -108,7 +109,7 @@ final class NodeCache: Sendable {
     }
   }
 
-  /// Takes up that a node has another record, or none.
+  /// Updates the cached record of a node, or removes it if the node has none any more.
   func replace(_ id: NodeID, _ record: Record?) {
     let set = set(id)
     shard(id).contents.withLock { shard in
@@ -120,14 +121,15 @@ final class NodeCache: Sendable {
   }
 
   private func put(_ id: NodeID, _ record: Record, _ set: Int, _ shard: inout Shard) {
-    // The same place for a run, so that neighbours are written behind one another.
+    // A run uses the same place in its sets, so that the records of neighbours are adjacent.
     let way = way(id, in: set, &shard) ?? shard.puts / Self.run % Self.ways
     shard.puts &+= 1
     shard.ids[set * Self.ways + way] = id.rawValue
     shard.records[way * sets + set] = record
   }
 
-  /// A node that may be the one of an index key with a hash; whether it is, its record tells.
+  /// Returns a node that may have an index key with this hash. The node's record shows whether it
+  /// has.
   func hint(_ hash: UInt64) -> NodeID? {
     let hint = hints[place(hash)]
     guard hint >> Self.hintBits == hash >> Self.hintBits, hint & Self.hintMask != 0 else {
@@ -136,7 +138,7 @@ final class NodeCache: Sendable {
     return NodeID(rawValue: hint & Self.hintMask)
   }
 
-  /// Remembers that an index key with a hash is a node's.
+  /// Remembers that a node has an index key with this hash.
   func setHint(_ hash: UInt64, _ id: NodeID) {
     guard id.rawValue <= Self.hintMask else { return }
     hints[place(hash)] = hash & ~Self.hintMask | id.rawValue
@@ -146,6 +148,6 @@ final class NodeCache: Sendable {
     Int(truncatingIfNeeded: hash) & (hints.count - 1)
   }
 
-  /// How many times a node was found here.
+  /// How many times the cache had a node.
   var hits: UInt64 { shards.reduce(0) { $0 + $1.contents.withLock { $0.hits } } }
 }

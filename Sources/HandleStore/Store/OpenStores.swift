@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import SystemPackage
 
-/// The stores that this process has open: LMDB allows an environment once in a process.
+/// Claims a store for this process: LMDB allows an environment to be open only once in a process.
 final class OpenStoreClaim: Sendable {
   private struct Identity: Hashable {
     var device: UInt64

@@ -1,20 +1,20 @@
 /// What an acknowledged change survives.
 public enum Durability: String, Sendable, CaseIterable {
-  /// `kill -9` of the process at any instruction. A power cut may lose the newest changes or tear
-  /// the store; that is noticed at the next open, and nothing torn is served.
+  /// A `kill -9` of the process at any instruction. A power cut may lose the newest changes or tear
+  /// the store; the next open notices that, and never serves torn data.
   case process
-  /// A power cut too: each (group) commit is flushed to the disk.
+  /// A power cut too. Each commit, which may carry several changes, is flushed to the disk.
   case power
 }
 
-/// When a node that nobody holds may be dropped from the store, live or stale. A node is held by a pin
-/// (``Pins``), by a watch, and as the root of an export that is open.
+/// When the store may drop a node that nobody holds, live or stale. A pin (``Pins``) or a watch
+/// holds a node, and an open export holds its root.
 public enum Retention: Hashable, Sendable {
-  /// Never. A stale node stays for good, too: it answers that its file is gone.
+  /// Never. A stale node stays for good, too, and answers that its file is gone.
   case forever
-  /// This many seconds after it entered its state.
+  /// This many seconds after the node entered its state.
   case seconds(UInt32)
-  /// While there are more than this; less than 0 is 0.
+  /// While the store has more nodes than this; a number below 0 counts as 0.
   case nodes(Int)
 }
 
@@ -22,19 +22,19 @@ public enum Retention: Hashable, Sendable {
 public struct StoreOptions: Sendable {
   /// What an acknowledged change survives.
   public var durability: Durability
-  /// How many nodes are kept in memory, 64 bytes each and rounded up to a power of two, 16,777,216 at
-  /// the most; 0 or less for none. A store opened for reading only
-  /// has no cache, for another process may change what it holds.
+  /// How many nodes to keep in memory, at 64 bytes each. The number is rounded up to a power of
+  /// two, at most 16,777,216; 0 or less for none. A store opened for reading only has no cache,
+  /// because another process may change what it holds.
   public var cacheSize: Int
-  /// Whether to read only, beside a process that may write.
+  /// Whether to open the store for reading only, while another process may write to it.
   public var readOnly: Bool
   /// When ``Store/forget(_:)`` and ``Store/evict()`` may drop a node.
   public var retention: Retention
-  /// How many deleted nodes are kept for those who watch them, 0 or less for none; of more, the first lose their watches, and
-  /// ``Store/deletions(atMost:)`` tells.
+  /// How many deleted nodes to keep for the clients that watch them; 0 or less for none. If there
+  /// are more, the first ones lose their watches, and ``Store/deletions(atMost:)`` reports it.
   public var limboLimit: Int
 
-  /// Options with the usual values.
+  /// Makes options with the usual values.
   public init(
     durability: Durability = .process, cacheSize: Int = 65_536, readOnly: Bool = false,
     retention: Retention = .forever, limboLimit: Int = 16_384

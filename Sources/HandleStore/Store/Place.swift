@@ -1,8 +1,8 @@
-/// One more directory in which a file of several names was seen, besides the one in its record: a row of the
-/// table `places`. The key is the node and the directory's node, big-endian, and the value a checksum
-/// (Docs/Format.md).
+/// A further directory in which a file with several names was seen, besides the one in its record:
+/// a row of the table `places`. The key is the ids of the node and of the directory's node,
+/// big-endian, and the value is a checksum (Docs/Format.md).
 ///
-/// It says where to look for a name, and not that the file has one there.
+/// A place says where to look for a name. The file need not have a name there any more.
 struct Place: Equatable {
   static let keySize = 16
   static let valueSize = 8
@@ -16,7 +16,8 @@ struct Place: Equatable {
     self.directory = directory
   }
 
-  /// The place of two words of a key, as they stand there, if the value belongs to them.
+  /// Decodes a row from the two words of its key, as they are stored, and its value; `nil` if the
+  /// checksum is wrong.
   init?(key: (UInt64, UInt64), value: UInt64) {
     self.init(
       NodeID(rawValue: UInt64(bigEndian: key.0)), in: NodeID(rawValue: UInt64(bigEndian: key.1)))
@@ -31,7 +32,7 @@ struct Place: Equatable {
   }
 }
 
-/// What the table `places` says.
+/// Reads of the table `places`.
 extension Reading where Self: ~Copyable {
   func has(_ place: Place, _ tables: Tables) throws -> Bool {
     var value: InlineArray<1, UInt64> = [0]
@@ -39,7 +40,7 @@ extension Reading where Self: ~Copyable {
     return try get(tables.places, place.key.span, Place.keySize, into: &words) != nil
   }
 
-  /// The further places of a node.
+  /// Returns the further places of a node.
   func places(of id: NodeID, _ tables: Tables) throws -> [Place] {
     // Most stores have none.
     guard try statistics(tables.places).entries > 0 else { return [] }
@@ -56,7 +57,7 @@ extension Reading where Self: ~Copyable {
 }
 
 extension Cursor {
-  /// The entry of the table `places` that the cursor stands at.
+  /// Returns the row of the table `places` that the cursor is at.
   fileprivate func place() throws -> Place {
     var key: InlineArray<2, UInt64> = [0, 0]
     var value: InlineArray<1, UInt64> = [0]
@@ -70,7 +71,7 @@ extension Cursor {
 }
 
 extension WriteTransaction {
-  /// Puts a place, unless it is there.
+  /// Adds a place, unless the table has it.
   func put(_ place: Place, _ tables: Tables) throws {
     let value: InlineArray<1, UInt64> = [place.value]
     var existing: InlineArray<1, UInt64> = [0]

@@ -1,30 +1,31 @@
 internal import SystemPackage
 
-/// What a node is to the store.
+/// The state of a node.
 public enum NodeState: UInt8, Sendable, CaseIterable {
-  /// Its file can be asked for.
+  /// The node's file can be requested.
   case live = 1
-  /// Its file is gone, or its inode belongs to another file; it stays so for ever.
+  /// The node's file is gone, or its inode belongs to another file. A stale node stays stale.
   case stale = 2
-  /// It is the handle that a node had before its file was copied up (``Store/copyUp(_:to:status:on:)``),
-  /// and ``Node/parent`` names that node. Its own id is given to nobody.
+  /// The node keeps the handle that another node had before its file was copied up
+  /// (``Store/copyUp(_:to:status:on:)``), and ``Node/parent`` names that other node. No client gets
+  /// the id of an alias.
   case alias = 3
 
-  /// Whether the index names it under its handle.
+  /// Whether the index has an entry for the node's handle.
   var isIndexed: Bool { self != .stale }
 }
 
-/// A node as the table `nodes` holds it: 48 bytes in six little-endian words (Docs/Format.md).
+/// A row of the table `nodes`: 48 bytes in six little-endian words (Docs/Format.md).
 ///
 /// ```
 /// word 0   checksum 32 | handle type 32
 /// word 1   parent's node id
 /// word 2   filesystem 16 | file type 4, state 4 | handle length 8 | since 32
-/// word 3…5 the handle where it has at most 24 bytes, else zero
+/// word 3…5 the handle if it has at most 24 bytes, else zero
 /// ```
 struct Record {
   static let size = 48
-  /// Handles of more bytes are spilled.
+  /// The longest handle in bytes that the record has room for. A longer one is spilled.
   static let inlineLimit = 24
 
   var words = InlineArray<6, UInt64>(repeating: 0)
@@ -66,12 +67,12 @@ struct Record {
       words[2] & 0xff0f_ffff | UInt64(state.rawValue) << 20 | UInt64(since) << 32
   }
 
-  /// The handle where it is inline.
+  /// The handle, or `nil` if it is not inline.
   var inlineHandle: KernelFileHandle? {
     (1...Self.inlineLimit).contains(handleLength) ? handleBytes : nil
   }
 
-  /// The handle as far as it is inline.
+  /// The handle if it is inline; of a spilled one, the type and length with bytes of zero.
   var handleBytes: KernelFileHandle {
     var handle = InlineArray<16, UInt64>(repeating: 0)
     for i in 0..<3 { handle[i] = words[3 + i] }
@@ -84,23 +85,23 @@ struct Record {
     Checksum.of(words.span, 4..<Self.size, seed: id.rawValue)
   }
 
-  /// Writes the checksum for a node's id; the last thing done before a record is put.
+  /// Writes the checksum, which depends on the node's id. Call this last, before the record is put.
   mutating func seal(for id: NodeID) {
     words[0] = words[0] & ~0xffff_ffff | UInt64(checksum(for: id))
   }
 
-  /// Whether this is a whole record of this node's.
+  /// Whether this is an undamaged record of this node.
   func isIntact(for id: NodeID) -> Bool {
     UInt32(truncatingIfNeeded: words[0]) == checksum(for: id) && state != nil
       && (1...KernelFileHandle.maximumLength).contains(handleLength)
   }
 }
 
-/// A handle of more than 24 bytes as the table `spill` holds it: a word of checksum and length, and
-/// the bytes.
+/// A row of the table `spill`, for a handle of more than 24 bytes: a word with the checksum and the
+/// length, then the bytes.
 struct SpilledHandle {
   static let headerSize = 8
-  /// Sets a spilled handle's checksum apart from a record's.
+  /// Makes the checksum of a spilled handle differ from that of a record.
   private static let seed: UInt64 = 0x5350_494c_4c45_4400
 
   var words = InlineArray<17, UInt64>(repeating: 0)
@@ -113,12 +114,12 @@ struct SpilledHandle {
     words[0] |= UInt64(checksum(for: id))
   }
 
-  /// The number of bytes in the handle, as far as it can be one.
+  /// The length of the handle in bytes, limited to what a handle can have.
   var length: Int { min(Int(words[0] >> 32), KernelFileHandle.maximumLength) }
-  /// The number of bytes in the table.
+  /// The size of the row in bytes.
   var size: Int { Self.headerSize + length }
 
-  /// The handle, if these are `size` whole bytes of this node's.
+  /// Returns the handle, if these `size` bytes are an undamaged row of this node.
   func handle(type: HandleType, size: Int, for id: NodeID) -> KernelFileHandle? {
     guard isIntact(size: size, for: id) else { return nil }
     var handle = InlineArray<16, UInt64>(repeating: 0)
@@ -126,7 +127,7 @@ struct SpilledHandle {
     return KernelFileHandle(type: type, length: length, words: handle)
   }
 
-  /// Whether these are `size` whole bytes of this node's.
+  /// Whether these `size` bytes are an undamaged row of this node.
   func isIntact(size: Int, for id: NodeID) -> Bool {
     size == self.size && length > Record.inlineLimit
       && UInt32(truncatingIfNeeded: words[0]) == checksum(for: id)

@@ -1,15 +1,16 @@
 internal import SystemPackage
 
-/// What came of a registration in a transaction.
+/// The result of registering a file in a transaction.
 enum RegistrationAttempt: Sendable {
   case done(Registration)
-  /// Nothing was changed: this node has the candidate's inode under another generation, and the kernel
-  /// has to be asked which of the two there is.
+  /// Nothing was changed: this node has the candidate's inode under another generation, and the
+  /// kernel must say which of the two files exists.
   case contested(NodeID)
 }
 
-/// Which of the nodes that compete with a candidate for its inode still have their file. A node that has
-/// lost its file never gets it back, so an answer stays good while the transaction is run again.
+/// For each node that competes with a candidate for its inode, whether it still has its file. A
+/// node that lost its file never gets it back, so an answer stays valid when the transaction runs
+/// again.
 typealias Competitors = [NodeID: Bool]
 
 /// Registers files of one filesystem, in order.
@@ -25,7 +26,7 @@ struct Registering: Change {
   ) throws -> [RegistrationAttempt] {
     var results: [RegistrationAttempt] = []
     results.reserveCapacity(candidates.count)
-    // A span lends a candidate, where the array would copy it.
+    // A span lends each candidate, and the array would copy it.
     let candidates = candidates.span
     for i in candidates.indices {
       let entry = registrar.entry(candidates[i].handle)
@@ -36,7 +37,7 @@ struct Registering: Change {
   }
 }
 
-/// Registers one file: without the arrays, which cost as much as the rest.
+/// Registers one file, without the arrays, which would cost as much as the rest.
 struct RegisteringOne: Change {
   let candidate: Candidate
   let entry: IndexEntry
@@ -56,7 +57,7 @@ struct Registrar {
   let magic: FilesystemMagic
   let incarnation: UInt32
 
-  /// What a file is looked up by.
+  /// Returns how the index finds a file.
   func entry(_ handle: KernelFileHandle) -> IndexEntry {
     IndexEntry(handle, on: filesystem, magic: magic)
   }
@@ -89,13 +90,13 @@ struct Registrar {
     case new
     /// The candidate's node.
     case same(NodeID)
-    /// The node of another generation of the inode, which is stale now.
+    /// The node of another generation of the inode, which is stale from now on.
     case other(NodeID)
-    /// The node of another generation, of which it is not known whether it has its file.
+    /// The node of another generation of the inode, which may still have its file.
     case contested(NodeID)
   }
 
-  /// Makes the index name `id` for the candidate, unless it names the candidate's node already.
+  /// Makes the index name `id` for the candidate, unless it already names the candidate's node.
   private func index(
     _ entry: IndexEntry, _ id: NodeID, _ candidate: Candidate, _ competitors: Competitors,
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
@@ -113,9 +114,9 @@ struct Registrar {
     return found
   }
 
-  /// An opaque handle does not say which inode it names. Its file's `st_ino` is a hint: a node that was
-  /// registered with the same one is retired if its file is gone. Both may be there, for on overlayfs
-  /// files of two layers can have one number.
+  /// An opaque handle does not say which inode it names. Its file's `st_ino` is a hint: a node
+  /// registered with the same number is retired if its file is gone. Both files may exist, because
+  /// on overlayfs files of two layers can have the same number.
   private func indexOpaque(
     _ entry: IndexEntry, _ id: NodeID, _ candidate: Candidate, _ competitors: Competitors,
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
@@ -138,8 +139,8 @@ struct Registrar {
     return found
   }
 
-  /// The candidate's node, if the one that the index has under its key is of the same file, or is the
-  /// alias of a live one that is.
+  /// Returns the candidate's node if the node that the index has under its key is of the same file.
+  /// For an alias, this is the node that it stands for, if that is live.
   private func sameFile(
     _ old: NodeID, _ candidate: Candidate, _ entry: IndexEntry,
     in turn: inout Turn, _ transaction: borrowing WriteTransaction
@@ -165,7 +166,7 @@ struct Registrar {
     return wasLive ? .other(old) : .new
   }
 
-  /// The node that an alias stands for, as long as that is live.
+  /// Returns the node that an alias stands for, if it is live.
   private func target(
     of alias: Record, _ turn: Turn, _ transaction: borrowing WriteTransaction
   ) throws -> NodeID? {
@@ -175,7 +176,7 @@ struct Registrar {
     return record.state == .live ? id : nil
   }
 
-  /// The record of a node that the index names.
+  /// Returns the record of a node that the index names.
   private func indexed(
     _ id: NodeID, _ turn: Turn, _ transaction: borrowing WriteTransaction
   ) throws -> Record {

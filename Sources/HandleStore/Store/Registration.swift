@@ -1,15 +1,15 @@
 internal import SystemPackage
 
-/// A file to register: its handle, its status, and the directory it was found in.
+/// A file to register: its handle, its status, and the directory in which it was found.
 public struct Candidate: Sendable {
-  /// The file's handle, of any form: a connectable one names the same file as a plain one.
+  /// The file's handle. A connectable handle names the same file as a plain one.
   public var handle: KernelFileHandle
-  /// The status that belongs to the handle.
+  /// The status of the file, taken with its handle.
   public var status: FileStatus
-  /// The node of the directory in which the file was found, where that is known.
+  /// The node of the directory in which the file was found, if known.
   public var parent: NodeID?
 
-  /// A file to register.
+  /// Makes a candidate from a handle and a status.
   public init(handle: KernelFileHandle, status: FileStatus, parent: NodeID? = nil) {
     self.handle = handle
     self.status = status
@@ -19,38 +19,38 @@ public struct Candidate: Sendable {
   /// Whether the handle is too long for the node's record and goes to the spill table.
   public var isSpilled: Bool { handle.length > Record.inlineLimit }
 
-  /// A file to register, found by name or descriptor.
+  /// Makes a candidate from a file that was found by name or descriptor.
   public init(_ file: FoundFile, parent: NodeID? = nil) {
     self.init(handle: file.handle, status: file.status, parent: parent)
   }
 
-  /// Whether the file may have names in other directories than the one that it was found in.
+  /// Whether the file may also have names in directories other than the one in which it was found.
   var mayHaveFurtherPlaces: Bool {
     parent != nil && status.links > 1 && status.type != .directory
   }
 
-  /// Whether the file has another parent than the one on record. A file of several names keeps the
-  /// parent it has, and gets a further ``Place``.
+  /// Whether registering the file changes the parent in its record. A file with several names keeps
+  /// its recorded parent, and gets a further ``Place``.
   func moves(_ record: Record) -> Bool {
     guard let parent, record.parent != parent else { return false }
     return record.parent == nil || status.type == .directory || status.links <= 1
   }
 }
 
-/// What a registration found.
+/// The result of a registration.
 public struct Registration: Hashable, Sendable {
-  /// How the node came to be the file's.
+  /// How the file got its node.
   public enum Outcome: Hashable, Sendable {
     /// This registration minted the node.
     case created
-    /// The node was there.
+    /// The file already had the node.
     case existing
-    /// The inode number was known under another generation. The node is new; the old one, named
-    /// here, is stale from now on. Invalidate it before the new one is answered.
+    /// The inode number was known under another generation. The node is new; the old node, named
+    /// here, is stale from now on. Invalidate the old one before you answer with the new one.
     case replaced(NodeID)
-    /// The file is gone, and its inode belongs to another file, whose node was left alone. Only in a
-    /// batch: there is no node, and ``Registration/node`` is 0. A single registration throws
-    /// ``StoreError/staleHandle(_:)``.
+    /// The file is gone, and its inode belongs to another file, whose node was left alone. Only a
+    /// batch has this outcome: there is no node, and ``Registration/node`` is 0. A single
+    /// registration throws ``StoreError/staleHandle(_:)``.
     case stale
   }
 
@@ -58,7 +58,7 @@ public struct Registration: Hashable, Sendable {
   public let node: NodeID
   /// The generation that goes on the wire with the node's id: the store's incarnation.
   public let generation: UInt32
-  /// How the node came to be the file's.
+  /// How the file got its node.
   public let outcome: Outcome
 
   /// The result for a file that is gone.

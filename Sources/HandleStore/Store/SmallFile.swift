@@ -2,7 +2,7 @@ internal import SystemPackage
 
 /// Files of a few hundred bytes in a store's directory.
 enum SmallFile {
-  /// A small file's text, and the status of the file that it was read from.
+  /// Returns a small file's text, and the status of the file from which it was read.
   static func read(
     _ name: FilePath.Component, in directory: OpenDirectory
   ) throws(Errno) -> (text: String, status: FullStatus) {
@@ -11,12 +11,12 @@ enum SmallFile {
     return (String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self), status)
   }
 
-  /// The lines with one of their checksum behind them.
+  /// Returns the lines, followed by a line with their checksum.
   static func sealed(_ body: String) -> String {
     body + "checksum \(String(Checksum.of(Array(body.utf8), seed: 0), radix: 16))\n"
   }
 
-  /// The lines before that of their checksum, or `nil` if it is wrong.
+  /// Returns the lines before the checksum line, or `nil` if the checksum is wrong.
   static func unsealed(_ text: String) -> String? {
     guard text.hasSuffix("\n"),
       let end = text.dropLast().lastIndex(of: "\n").map({ text.index(after: $0) }),
@@ -25,19 +25,21 @@ enum SmallFile {
     return body
   }
 
-  /// The line that names the store that a file is of.
+  /// Returns the line that names the store to which a file belongs.
   static func line(store: UInt64) -> String { "store \(String(store, radix: 16))" }
 
-  /// The number in such a line.
+  /// Returns the number in such a line.
   static func store(line: Substring) -> UInt64? {
     let words = line.split(separator: " ")
     guard words.count == 2, words[0] == "store" else { return nil }
     return UInt64(words[1], radix: 16)
   }
 
-  /// Puts new contents in place of the old ones so that a power cut leaves the one or the other.
+  /// Replaces the contents of a file. After a power cut the file has either the old contents or the
+  /// new ones.
   ///
-  /// - Parameter text: what to write, which may name the new file's inode.
+  /// - Parameter text: returns what to write, given the new file's status, so that it can name the
+  ///   inode.
   static func write(
     _ name: FilePath.Component, in directory: OpenDirectory, _ text: (FullStatus) -> String
   ) throws(StoreError) {
@@ -54,7 +56,8 @@ enum SmallFile {
     _ name: FilePath.Component, in directory: OpenDirectory, _ text: (FullStatus) -> String
   ) throws(Errno) {
     let new = FilePath.Component(name.string + ".new") ?? name
-    // What a process that was killed left may have another mode, and somebody else's may be a link.
+    // A file left by a killed process may have another mode, and one made by somebody else may be a
+    // link.
     try? directory.unlink(new)
     let file = try directory.open(
       new, flags: SystemCalls.readWrite | SystemCalls.createExclusively, mode: 0o600)
@@ -65,7 +68,7 @@ enum SmallFile {
     try directory.sync()
   }
 
-  /// The id of this boot of the kernel.
+  /// Returns the id of the kernel's current boot.
   static func bootID() throws(StoreError) -> String {
     let path: FilePath = "/proc/sys/kernel/random/boot_id"
     do throws(Errno) {

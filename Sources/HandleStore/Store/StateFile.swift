@@ -1,16 +1,17 @@
 internal import SystemPackage
 
-/// The small text file `state` beside the data: what must survive a power cut even where the data
-/// need not. It is replaced whole, by a rename after an fsync.
+/// The small text file `state` beside the data. It holds what must survive a power cut even if the
+/// data need not. It is replaced as a whole, by a rename after an fsync.
 ///
-/// The bound of the ids that may have been handed out stands here and not in LMDB, because without
-/// fsync a power cut can take LMDB's newest commits, and with them the knowledge of their ids.
+/// It holds the bound of the ids that may have been handed out. LMDB is no place for the bound:
+/// without fsync, a power cut can take LMDB's newest commits, and with them the knowledge of their
+/// ids.
 struct StateFile: Equatable {
-  /// What the process that holds the store for writing does, or did last.
+  /// What the last process that opened the store for writing does, or did last.
   enum Session: String {
-    /// The tables are being made.
+    /// It is making the tables.
     case creating
-    /// It writes, or was killed.
+    /// It is writing, or was killed.
     case running
     /// It closed the store.
     case closed
@@ -18,21 +19,22 @@ struct StateFile: Equatable {
 
   static let formatVersion = 1
 
-  /// Random, the same in the data file.
+  /// A random number, which is also in the data file.
   var store: UInt64
-  /// The generation that goes on the wire with each node id: another one for another store.
+  /// The generation that goes on the wire with each node id: random, not 0. A copy of a store keeps
+  /// it.
   var incarnation: UInt32
   /// No id at or above this has been handed out.
   var idBound: UInt64
-  /// How many ids below that were passed over, because this was a copy of another store.
+  /// How many ids below the bound were skipped, because this was a copy of another store.
   var skipped: UInt64 = 0
   var session: Session
   var durability: Durability
-  /// The kernel's and the mount's that ``session`` was written under.
+  /// The boot and mount during which ``session`` was written.
   var era: Era
-  /// The directory that the store belongs to; `nil` for a backup, which belongs to none yet.
+  /// The directory to which the store belongs; `nil` for a backup, which belongs to none yet.
   var directory: DirectoryIdentity?
-  /// Whether this was read from the very file that it was written to, and not from a copy of it.
+  /// Whether this was read from the file to which it was written, and not from a copy of it.
   private(set) var isOriginalFile = true
 
   init(
@@ -49,12 +51,12 @@ struct StateFile: Equatable {
     self.isOriginalFile = isOriginalFile
   }
 
-  /// Whether a power cut may have torn the data: the last writer did not flush its commits, did not
-  /// close, and its kernel is gone, or its mount.
+  /// Whether a power cut may have torn the data: the last writer did not flush its commits and did
+  /// not close the store, and since then the kernel was booted or the filesystem mounted again.
   func mayBeTorn(now era: Era) -> Bool { isUnflushed && self.era != era }
 
-  /// Whether this is a copy of a store, or one that was restored: it was written for another directory,
-  /// or as another file. The original may have handed out more ids since.
+  /// Whether this is a copy of a store, or a restored one: its state was written for another
+  /// directory, or as another file. The original may have handed out more ids since.
   func isCopy(in directory: DirectoryIdentity) -> Bool {
     self.directory != directory || !isOriginalFile
   }
@@ -66,7 +68,7 @@ struct StateFile: Equatable {
 extension StateFile {
   private static let name: FilePath.Component = "state"
 
-  /// The state of the store in a directory, or `nil` if it has none.
+  /// Reads the state of the store in a directory; `nil` if there is none.
   static func read(in directory: OpenDirectory) throws(StoreError) -> StateFile? {
     let found: (text: String, status: FullStatus)
     do throws(Errno) {
@@ -83,7 +85,7 @@ extension StateFile {
     try SmallFile.write(Self.name, in: directory) { text(in: $0) }
   }
 
-  /// The text of the file `state`, which names the file that it stands in.
+  /// Returns the text of the file `state`, which names the inode of that file.
   private func text(in file: FullStatus) -> String {
     SmallFile.sealed(
       """
@@ -135,18 +137,18 @@ extension StateFile {
   }
 }
 
-/// While it lasts, what was written to a file is what others read of it: the time from one boot, or one
-/// mount of the filesystem, to the next.
+/// The time from one boot, or one mount of the filesystem, to the next. As long as an era lasts,
+/// readers of a file see what was written to it.
 struct Era: Equatable {
   /// The id of the kernel's boot.
   var boot: String
-  /// A number that no other mount of the boot has; 0 where the kernel does not tell.
+  /// A number that no other mount of this boot has; 0 if the kernel does not report one.
   var mount: UInt64
 
-  /// The present era of a store's directory.
+  /// The current era of a store's directory.
   init(of directory: OpenDirectory) throws(StoreError) { try self.init(of: directory.descriptor) }
 
-  /// The present era of the filesystem that a file is on.
+  /// The current era of the filesystem that a file is on.
   init(of file: FileDescriptor) throws(StoreError) {
     boot = try SmallFile.bootID()
     mount = SystemCalls.uniqueMount(of: file)

@@ -1,17 +1,17 @@
 internal import Synchronization
 
-/// What a store has done since it was opened. Counts are of calls, times in nanoseconds.
+/// What a store has done since it was opened. Times are in nanoseconds.
 public struct Statistics: Sendable, Hashable {
-  /// How long something took, or how much it held: how many values fell into each power of two.
+  /// A distribution of times or amounts: how many values fell into each power of two.
   public struct Histogram: Sendable, Hashable {
-    /// Values of 2ⁿ…2ⁿ⁺¹−1 stand at index n; 0 stands with 1.
+    /// The number of values 2ⁿ…2ⁿ⁺¹−1 is at index n; the value 0 counts as 1.
     public let buckets: [UInt64]
 
-    /// How many values there are.
+    /// The number of values.
     public var count: UInt64 { buckets.reduce(0, +) }
 
-    /// A value that at least `share` (0…1) of the values do not exceed: the upper end of its power of
-    /// two. 0 where there are no values.
+    /// Returns a value that at least `share` (0…1) of the values do not exceed: the upper end of a
+    /// power of two. Returns 0 if there are no values.
     public func quantile(_ share: Double) -> UInt64 {
       let wanted = Double(count) * share
       var seen: UInt64 = 0
@@ -23,22 +23,23 @@ public struct Statistics: Sendable, Hashable {
     }
   }
 
-  /// Registrations by what they found.
+  /// Registrations, by their outcome.
   public let created, existing, replaced: UInt64
-  /// Nodes that were retired, by a call or because opening them found them stale.
+  /// Nodes that were retired, by a call or because opening them showed that their file is gone.
   public let retired: UInt64
   /// Nodes that were dropped.
   public let dropped: UInt64
-  /// Records asked for by id, and how many of them the cache had.
+  /// Records read by id, and how many of them the cache had.
   public let gets, cacheHits: UInt64
   /// Files opened.
   public let opened: UInt64
-  /// Handles made again after an open and compared, because the kernel does not check generation 0.
+  /// Handles that were made again after an open and compared, because the kernel does not check
+  /// generation 0, or because this library does not know the layout.
   public let compared: UInt64
-  /// Calls that threw, by the code of their error; codes that did not occur are not there.
+  /// Calls that threw, by the code of their error. Codes that did not occur are missing.
   public let errors: [StoreError.Code: UInt64]
-  /// What passed the gate of an export, and what did not, by the check that refused it; checks that
-  /// refused nothing are not there.
+  /// What passed the gate of an export, and what did not, by the check that refused it. Checks that
+  /// refused nothing are missing.
   public let admitted: UInt64
   /// See ``admitted``.
   public let gateRefusals: [GateRefusal: UInt64]
@@ -48,7 +49,7 @@ public struct Statistics: Sendable, Hashable {
   public let commitTimes: Histogram
   /// How long each registering call took.
   public let registerTimes: Histogram
-  /// How long each open took.
+  /// How long each opening of a node took.
   public let openTimes: Histogram
   /// How long the gate took for each token that passed.
   public let gateTimes: Histogram
@@ -60,7 +61,7 @@ final class StatisticsCounters: Sendable {
     case created, existing, replaced, retired, dropped, gets, opened, compared, admitted
   }
 
-  /// Values by their power of two.
+  /// Counts values by their power of two.
   final class HistogramCounters: Sendable {
     private let buckets = (0..<64).map { _ in AtomicCounter() }
 

@@ -1,11 +1,12 @@
 internal import SystemPackage
 
-/// An inode has one generation at a time. If a file comes whose inode the store knows under another
-/// generation, the kernel says which of the two is there.
+/// An inode has only one generation at a time. If the store knows a candidate's inode under another
+/// generation, the kernel says which of the two files exists.
 extension Store {
-  /// Whether a node that competes with a candidate for its inode still has its file.
+  /// Returns whether a node that competes with a candidate for its inode still has its file.
   ///
-  /// - Throws: ``StoreError/staleHandle(_:)`` if it is the candidate that is gone.
+  /// - Throws: ``StoreError/staleHandle(_:)`` if the node has its file and the candidate's file is
+  ///   gone.
   func keepsFile(
     _ competitor: NodeID, against candidate: Candidate, _ entry: IndexEntry,
     on filesystem: FilesystemID
@@ -13,7 +14,7 @@ extension Store {
     guard let isThere = try isThere(candidate.handle, candidate.status.type, on: filesystem) else {
       return false
     }
-    // One inode, so not both.
+    // Both have the same inode, so only one can exist.
     if isThere && !entry.isOpaque { return false }
     guard let node = try find(competitor), node.state != .stale,
       try self.isThere(node.handle, node.type, on: filesystem) ?? false
@@ -22,8 +23,9 @@ extension Store {
     return true
   }
 
-  /// Whether a handle opens a file of a type; `nil` if the kernel cannot be asked, because the filesystem
-  /// is not attached or this process may not open handles. Then who comes last is believed.
+  /// Returns whether a handle opens a file of a type. Returns `nil` if the kernel cannot be asked,
+  /// because the filesystem is not attached or this process may not open handles. Then the store
+  /// believes the candidate, which came last.
   private func isThere(
     _ handle: KernelFileHandle, _ type: FileType, on filesystem: FilesystemID
   ) throws -> Bool? {

@@ -3,18 +3,20 @@ internal import SystemPackage
 extension Store {
   /// Gives a node another file: the copy of its file on the upper layer of a union.
   ///
-  /// In one transaction, the node gets the new handle and keeps the old one as an alias: whoever comes
-  /// with the old handle, in a token or to register it, finds this node. If the new file was registered
-  /// as another node meanwhile, that one is retired and told as ``Registration/Outcome-swift.enum/replaced(_:)``.
+  /// In one transaction, the node gets the new handle and keeps the old one as an alias. A token or
+  /// a registration with the old handle still finds this node. If the new file was registered as
+  /// another node meanwhile, that node is retired, and the outcome names it:
+  /// ``Registration/Outcome-swift.enum/replaced(_:)``.
   ///
   /// - Parameters:
   ///   - id: the node of the file that was copied.
   ///   - handle: the copy's handle.
   ///   - status: the copy's status, of the same type.
   ///   - filesystem: the copy's filesystem.
-  /// - Returns: the node, which is the same.
-  /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``StoreError/refused(_:)`` with
-  ///   ``GateRefusal/fileType``, and what ``register(_:status:on:parent:pinnedBy:)`` throws. Then nothing was changed.
+  /// - Returns: the registration of the same node.
+  /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``StoreError/refused(_:)``
+  ///   with ``GateRefusal/fileType``, and what ``register(_:status:on:parent:pinnedBy:)`` throws.
+  ///   Then nothing was changed.
   /// - Complexity: O(log nodes), one commit.
   @discardableResult
   public func copyUp(
@@ -40,7 +42,8 @@ extension Store {
   }
 }
 
-/// Gives a live node another file, and its old one an alias; says which node the file had.
+/// Gives a live node another file, and its old handle to an alias. The result names the node that
+/// the new file had before.
 private struct CopyingUp: Change {
   let id: NodeID
   let candidate: Candidate
@@ -79,8 +82,8 @@ private struct CopyingUp: Change {
         node: id, generation: incarnation, outcome: replaced.map { .replaced($0) } ?? .existing))
   }
 
-  /// Another node that was registered with the `st_ino` of an opaque handle's file, and may still have
-  /// its own.
+  /// Returns another node that was registered with the `st_ino` of an opaque handle's file, if it
+  /// may still have its own file.
   private func contested(
     _ turn: Turn, _ transaction: borrowing WriteTransaction
   ) throws -> NodeID? {
@@ -94,7 +97,7 @@ private struct CopyingUp: Change {
     IndexKey(opaqueInode: candidate.status.inode, on: filesystem)
   }
 
-  /// Whether the node has the file already.
+  /// Whether the node already has the file.
   private func has(
     _ record: Record, _ entry: IndexEntry, _ turn: Turn,
     _ transaction: borrowing WriteTransaction
@@ -106,7 +109,7 @@ private struct CopyingUp: Change {
       candidate.handle, entry, as: record, id, turn.tables, magic: magic)
   }
 
-  /// Puts a node in the old file's place, which stands for this one.
+  /// Adds an alias that has the old handle and stands for this node.
   private func keepAlias(
     _ record: Record, in turn: inout Turn, _ transaction: borrowing WriteTransaction
   ) throws {
@@ -126,7 +129,8 @@ private struct CopyingUp: Change {
     turn.added.append((alias, old))
   }
 
-  /// Retires the node that the new file has, under its handle or its inode number.
+  /// Retires the nodes that the index has for the new file's handle or inode number. Returns one
+  /// that was live.
   private func displace(
     _ entry: IndexEntry, in turn: inout Turn, _ transaction: borrowing WriteTransaction
   ) throws -> NodeID? {
@@ -137,7 +141,7 @@ private struct CopyingUp: Change {
       guard let old = try transaction.indexed(key, turn.tables)?.node,
         competitors[old] != true, var record = try transaction.record(old, turn.tables)
       else { continue }
-      // The file that was copied can have the same `st_ino`.
+      // An alias of this node: the file that was copied can have the same `st_ino` as the copy.
       if record.state == .alias && record.parent == id && key != entry.key { continue }
       if record.state == .live { replaced = old }
       try turn.retire(old, &record, transaction)
@@ -147,7 +151,8 @@ private struct CopyingUp: Change {
 }
 
 extension Turn {
-  /// Makes the index name a node under an entry's key, and where handles are opaque under the inode's.
+  /// Makes the index name a node under an entry's key, and for an opaque handle also under the key
+  /// of the inode.
   fileprivate func index(
     _ entry: IndexEntry, _ id: NodeID, on filesystem: FilesystemID, inode: UInt64,
     _ transaction: borrowing WriteTransaction

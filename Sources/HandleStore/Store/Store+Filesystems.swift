@@ -3,47 +3,51 @@ public import SystemPackage
 
 /// A filesystem that a store knows.
 public struct Filesystem: Hashable, Sendable {
-  /// The store's number for it.
+  /// The store's number for the filesystem.
   public let id: FilesystemID
-  /// Its kind.
+  /// The kind of filesystem.
   public let magic: FilesystemMagic
-  /// Its UUID, or where it has none the id of `statfs(2)`; in hexadecimal.
+  /// The UUID, or the id from `statfs(2)` if there is none; in hexadecimal.
   public let uuid: String
-  /// Whether ``uuid`` is a UUID: the id of `statfs(2)` may be another one after a remount.
+  /// Whether ``uuid`` is a UUID. The id from `statfs(2)` may change with a remount.
   public let isUUID: Bool
-  /// The handle of its root directory, where that is known.
+  /// The handle of the root directory, if known.
   public let root: KernelFileHandle?
-  /// The device it is on, as far as that has a name that outlives a reboot; else empty.
+  /// The name of the device that the filesystem is on, if it has one that outlives a reboot;
+  /// otherwise empty.
   public let volume: String
-  /// Whether files on it can be opened through this store now.
+  /// Whether the store can open files on the filesystem now.
   public let isAttached: Bool
-  /// Whether an earlier state of it was put back since: what has its UUID then is another filesystem, and
-  /// this one cannot be attached any more.
+  /// Whether the filesystem was put back to an earlier state. What has its UUID since then is
+  /// another filesystem, and this one can no longer be attached.
   public let wasPutBack: Bool
 }
 
 extension Store {
-  /// Introduces the filesystem that a file is on, or finds it again, and attaches it: from here on
-  /// its files can be registered and opened.
+  /// Attaches the filesystem that a file is on, so that its files can be registered and opened. The
+  /// first time, the filesystem is introduced to the store.
   ///
-  /// A filesystem is known by its UUID, the handle of its root directory and the device it is on; a
-  /// mount point, mount id and `st_dev` may be others each time. A copy or snapshot with the same UUID
-  /// is another filesystem if its device tells, and refused if nothing tells. A filesystem that was made
-  /// anew, or put back to an earlier state, is another one too (Docs/Filesystems.md).
+  /// A filesystem is identified by its UUID, the handle of its root directory and the device that
+  /// it is on. Its mount point, mount id and `st_dev` may differ each time. A copy or snapshot with
+  /// the same UUID counts as another filesystem if its device shows that, and is refused if nothing
+  /// distinguishes the two. A filesystem that was made anew, or put back to an earlier state, is
+  /// another one too (Docs/Filesystems.md).
   ///
-  /// - Parameter descriptor: a directory on the filesystem, or a regular file; `O_PATH` too. It stays
-  ///   the caller's. The store keeps a descriptor of its own, so the filesystem stays busy until
-  ///   ``detach(_:)`` or ``close()``.
+  /// - Parameter descriptor: a directory or a regular file on the filesystem, also one opened with
+  ///   `O_PATH`. It remains the caller's. The store keeps a descriptor of its own, so the
+  ///   filesystem stays busy until ``detach(_:)`` or ``close()``.
   /// - Throws: ``StoreError/noHandles(_:)``, ``StoreError/ambiguousFilesystem(_:)``,
-  ///   ``StoreError/tooManyFilesystems``, ``StoreError/readOnly`` where it is new, and what a registration throws.
-  /// - Complexity: O(mounts); for a new filesystem a commit. On btrfs, XFS and overlayfs O(nodes) the first time
-  ///   after a mount, and each node that was registered in the last minutes before is opened.
+  ///   ``StoreError/tooManyFilesystems``, ``StoreError/readOnly`` if the filesystem is new, and
+  ///   what a registration throws.
+  /// - Complexity: O(mounts), and a commit for a new filesystem. On btrfs, XFS and overlayfs
+  ///   O(nodes) the first time after a mount; this opens each node that was registered in the last
+  ///   minutes before the mount.
   @discardableResult
   public func attach(_ descriptor: FileDescriptor) throws(StoreError) -> FilesystemID {
     try guarded {
-      // Another process may have introduced it since.
+      // Another process may have introduced the filesystem since.
       if writer == nil { try loadFilesystems() }
-      // A filesystem does not tell its UUID by an `O_PATH` descriptor.
+      // The kernel does not report a filesystem's UUID on an `O_PATH` descriptor.
       let mount = OwnedDescriptor(try reopen(descriptor))
       let (identity, superblock) = try identify(mount.descriptor)
       try requireNoTwin(of: identity, superblock)
@@ -60,7 +64,7 @@ extension Store {
     }
   }
 
-  /// A filesystem is told from a copy that is mounted too, or refused.
+  /// Refuses a filesystem if a copy of it is mounted too and nothing distinguishes the two.
   private func requireNoTwin(of identity: FilesystemIdentity, _ superblock: String) throws {
     guard identity.magic != .fuse, let twin = try identity.twin(of: superblock) else { return }
     throw StoreError.ambiguousFilesystem(
@@ -88,7 +92,7 @@ extension Store {
     return id
   }
 
-  /// `open_by_handle_at(2)` takes no `O_PATH` descriptor for the mount.
+  /// Opens a file again, because `open_by_handle_at(2)` takes no `O_PATH` descriptor for the mount.
   private func reopen(_ descriptor: FileDescriptor) throws -> FileDescriptor {
     let type = try FileStatus(of: descriptor).type
     switch type {
@@ -101,13 +105,14 @@ extension Store {
     }
   }
 
-  /// Attaches every filesystem of the store that is mounted where this process sees it, through a
-  /// mount that can be written to where there is one. What is attached already stays as it is.
+  /// Attaches every filesystem of the store that is mounted and visible to this process, through a
+  /// writable mount if there is one. Filesystems that are already attached stay as they are.
   ///
-  /// Only mounts that may be of such a filesystem are looked at, and never one to which the way leads
-  /// through a FUSE or network filesystem: a server that does not answer holds nobody up here.
+  /// This looks only at mounts that may be of such a filesystem, and follows no path through a FUSE
+  /// or network filesystem. So a server that does not answer can block it only if the store has the
+  /// filesystem of that server.
   ///
-  /// - Returns: the filesystems that are attached then.
+  /// - Returns: all filesystems that are then attached.
   /// - Complexity: O(mounts)
   @discardableResult
   public func attachMounted() throws(StoreError) -> [FilesystemID] {
@@ -128,8 +133,8 @@ extension Store {
     }
   }
 
-  /// Attaches what is mounted somewhere, if that is a filesystem of the store, and nothing may be taken
-  /// for it.
+  /// Attaches what is mounted at a place, if it is a filesystem of the store and no copy of it is
+  /// mounted too.
   private func attachIfKnown(_ root: OwnedDescriptor, _ mount: Mount) {
     guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor),
       superblock == mount.device, (try? identity.twin(of: superblock)) == .some(nil)
@@ -147,11 +152,11 @@ extension Store {
     }
   }
 
-  /// Lets go of a filesystem, so that it can be unmounted. Its nodes stay, and cannot be opened until
+  /// Detaches a filesystem, so that it can be unmounted. Its nodes stay, but cannot be opened until
   /// it is attached again.
   public func detach(_ filesystem: FilesystemID) { filesystems.detach(filesystem) }
 
-  /// The filesystems that the store knows, by id.
+  /// Returns the filesystems that the store knows, in the order of their ids.
   public func knownFilesystems() -> [Filesystem] {
     filesystems.all.map { id, identity, isAttached in
       Filesystem(
@@ -161,7 +166,7 @@ extension Store {
     }
   }
 
-  /// Takes up the filesystems that are on record.
+  /// Loads the filesystems that are on record.
   func loadFilesystems() throws {
     let transaction = try read()
     var cursor = try transaction.cursor(tables.filesystems)

@@ -1,9 +1,9 @@
 internal import SystemPackage
 
 extension Store {
-  /// What the store knows of a node, live or stale.
+  /// Returns what the store knows of a node, live or stale.
   ///
-  /// - Returns: `nil` where no node has the id.
+  /// - Returns: `nil` if no node has the id.
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(1) from the cache, O(log nodes) from LMDB.
   public func node(_ id: NodeID) throws(StoreError) -> Node? {
@@ -29,9 +29,9 @@ extension Store {
     return try transaction.node(id, record, tables)
   }
 
-  /// The live node of the file that a handle names, or named before it was copied up.
+  /// Returns the live node of the file that a handle names, or named before the file was copied up.
   ///
-  /// - Returns: `nil` where the store has none, or one of another generation.
+  /// - Returns: `nil` if the store has no such node, or only one of another generation.
   /// - Throws: ``StoreError/unknownFilesystem(_:)``, ``StoreError/damaged(_:)``,
   ///   ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(log nodes)
@@ -44,8 +44,8 @@ extension Store {
     }
   }
 
-  /// The node of the file that a handle names; of one that was copied up the node that has it now, live
-  /// or not, and where that was dropped the alias.
+  /// Returns the node of the file that a handle names. If the file was copied up, this is the node
+  /// that has it now, live or not, or the alias if that node was dropped.
   func find(_ handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node? {
     let magic = try filesystems.magic(filesystem)
     let entry = IndexEntry(handle, on: filesystem, magic: magic)
@@ -63,18 +63,19 @@ extension Store {
     return try transaction.node(target, own, tables)
   }
 
-  /// Up to `limit` nodes in the order of their ids, from one snapshot.
+  /// Returns up to `limit` nodes in the order of their ids, from one snapshot.
   ///
-  /// To go through a whole store, ask again from behind the last id. Each call is a snapshot of its
-  /// own: a node that is minted meanwhile comes later, for its id is above all others.
+  /// To walk a whole store, call this again from the id in `next`. Each call reads a snapshot of
+  /// its own. A node that is minted meanwhile comes later, because its id is above all others.
   ///
   /// - Parameters:
   ///   - start: the lowest id to consider.
-  ///   - limit: how many nodes to return at the most, 1 or more.
+  ///   - limit: how many nodes to return at most, 1 or more.
   ///   - filesystem: only nodes on this one.
   ///   - state: only nodes in this state.
-  /// - Returns: the nodes, and from where to go on; `nil` at the end. There may be fewer than `limit`
-  ///   nodes, or none, before the end: a call looks at 16 × `limit` nodes at the most.
+  /// - Returns: the nodes, and the id to continue from, which is `nil` at the end. Before the end
+  ///   there may be fewer than `limit` nodes, or none, because a call looks at no more than 16 ×
+  ///   `limit` nodes.
   /// - Throws: ``StoreError/badValue(_:)`` for a limit below 1, ``StoreError/damaged(_:)``,
   ///   ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(`limit` + log nodes)
@@ -94,7 +95,7 @@ extension Store {
       var last: NodeID?
       while more {
         let (id, record) = try cursor.node()
-        // Else a caller that goes on from here could go round for ever.
+        // Ids must grow. Otherwise a caller that continues from here could loop for ever.
         guard last.map({ $0 < id }) ?? (id >= start) else { throw LMDBError.corrupted }
         last = id
         if found.count == limit || looked == (most.overflow ? .max : most.partialValue) {
@@ -112,7 +113,7 @@ extension Store {
     }
   }
 
-  /// How many are to be returned at the most cannot be none: who goes through a list would never end.
+  /// Refuses a limit below 1, with which a caller would never reach the end of a list.
   static func requireLimit(_ limit: Int) throws {
     guard limit > 0 else {
       throw StoreError.badValue("a limit of \(limit) is too low; name 1 or more")
@@ -126,7 +127,7 @@ extension Store {
 }
 
 extension Cursor {
-  /// The entry of the table `nodes` that the cursor stands at.
+  /// Returns the row of the table `nodes` that the cursor is at.
   func node() throws -> (NodeID, Record) {
     var key: InlineArray<1, UInt64> = [0]
     var keyWords = key.mutableSpan

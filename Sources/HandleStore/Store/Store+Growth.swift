@@ -1,16 +1,16 @@
 internal import Synchronization
 internal import SystemPackage
 
-/// A filesystem can come back with less than it had: an image was put back to an earlier copy, or a power
-/// cut took the newest files. Most filesystems give each new file a random generation, so that no handle
-/// comes back. On btrfs an inode number and a generation are both counted, on XFS a generation often is,
-/// and the next new file can have the handle of one that is lost.
+/// A filesystem can come back with less than it had: an image was put back to an earlier copy, or a
+/// power cut took the newest files. Most filesystems give each new file a random generation, so
+/// that no handle comes back. But btrfs counts both inode numbers and generations, and XFS often
+/// counts generations. There the next new file can get the handle of a file that was lost.
 extension Store {
   /// How often growth is noted, in nanoseconds.
   private static let interval: UInt64 = 60_000_000_000
 
-  /// Marks filesystems that were put back to an earlier state: what has their identity now is another one,
-  /// whose files may have the same handles.
+  /// Marks filesystems that were put back to an earlier state. What has their identity now is
+  /// another filesystem, whose files may have the same handles.
   func supersede(_ filesystems: [FilesystemID]) throws {
     for id in filesystems {
       guard let writer else { throw StoreError.readOnly }
@@ -23,10 +23,11 @@ extension Store {
     }
   }
 
-  /// Prepares a filesystem that is attached: retires the nodes of files that a power cut may have taken,
-  /// if it was mounted since, and notes how far it has grown.
+  /// Prepares a filesystem that is being attached. If it was mounted again since its growth was
+  /// noted, retires the nodes of files that a power cut took. Then notes how far it has grown.
   ///
-  /// - Returns: for a store that is only read, the growth after which nodes may be such.
+  /// - Returns: in a store opened for reading, the growth above which files may be lost; otherwise
+  ///   `nil`.
   func resume(
     _ id: FilesystemID, _ mount: OwnedDescriptor, _ growth: FilesystemGrowth?
   ) throws -> UInt64? {
@@ -40,7 +41,7 @@ extension Store {
     return nil
   }
 
-  /// Refuses a node whose file may be lost, in a store that is only read.
+  /// Refuses a node whose file is lost, in a store opened for reading.
   @inline(__always)
   func requireNotLost(_ node: Node) throws {
     if writer == nil { try requireFound(node) }
@@ -56,12 +57,13 @@ extension Store {
     if try isLost(node, position, mount, magic, growth) { throw StoreError.stale(node.id) }
   }
 
-  /// Notes how far a filesystem has grown. Without it less is noticed; a full disk is no reason to fail.
+  /// Notes how far a filesystem has grown. A full disk is no error here: without the note, the
+  /// store only notices less.
   private func note(
     _ growth: FilesystemGrowth, _ era: String, _ id: FilesystemID, _ writer: Writer
   ) throws {
     guard let known = filesystems.known(id) else { return }
-    // A clock may be set back, and then says what is true from then on.
+    // A clock may be set back. From then on, the time that it shows is the one to note.
     let certain = growth.isCounted ? max(known.growth, growth.certain) : growth.certain
     guard certain != known.growth || known.era != era else { return }
     do {
@@ -77,7 +79,7 @@ extension Store {
     }
   }
 
-  /// Notes the growth of all filesystems that are attached, at most once a minute.
+  /// Notes the growth of all attached filesystems, at most once a minute.
   @inline(__always)
   func noteGrowth(at now: UInt64) {
     let due = nextNote.load(ordering: .relaxed)
@@ -89,11 +91,11 @@ extension Store {
   private func noteGrowth(due: UInt64, at now: UInt64) {
     let (isMine, _) = nextNote.compareExchange(
       expected: due, desired: now + Self.interval, ordering: .relaxed)
-    // A new store has noted what there is when it attached it.
+    // Before the first registration, attaching has noted the growth.
     if isMine && due != 0 { noteGrowth() }
   }
 
-  /// Notes the growth of all filesystems that are attached. What cannot be noted is noted another time.
+  /// Notes the growth of all attached filesystems, except those that cannot be noted now.
   func noteGrowth() {
     guard let writer else { return }
     for (id, mount) in filesystems.attachments {
@@ -105,8 +107,8 @@ extension Store {
     }
   }
 
-  /// Retires the nodes, and aliases, of files that were made so late that they may not have reached the
-  /// disk, and are not there.
+  /// Retires the nodes and aliases of files that are gone, among those made so late that they may
+  /// not have reached the disk.
   private func retireLost(
     _ filesystem: FilesystemID, _ mount: OwnedDescriptor, after certain: UInt64,
     _ growth: FilesystemGrowth
@@ -126,8 +128,9 @@ extension Store {
     }
   }
 
-  /// Whether a node's file is gone. One that has its handle is another if it was born after the node was
-  /// minted; on an overlayfs a copy has its original's handle, and a birth of its own.
+  /// Whether a node's file is gone. A file that has its handle is another one if it was born after
+  /// the node was minted. On overlayfs the birth shows nothing, because a copy has its original's
+  /// handle and a birth of its own.
   private func isLost(
     _ node: Node, _ position: UInt64, _ mount: OwnedDescriptor, _ magic: FilesystemMagic,
     _ growth: FilesystemGrowth

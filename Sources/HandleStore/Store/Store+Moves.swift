@@ -1,14 +1,15 @@
 internal import SystemPackage
 
 extension Store {
-  /// Records that a file has a name in a directory now. A server calls it when it has renamed a file into
-  /// another directory, exchanged it for one, or given it a further name there.
+  /// Records that a file now has a name in a directory. A server calls this after it has renamed a
+  /// file into another directory, exchanged it with a file there, or given it a further name there.
   ///
-  /// An export looks for the names of a file in the directories on record when the kernel has forgotten
-  /// them (`Docs/Exports.md`): without the call, a file that was moved is refused from then on until it is
-  /// looked up by name. It is not needed for a directory, nor for what is below one that was moved, nor
-  /// where a name was removed. Calling it twice, or for a file that has been moved on since, does no harm:
-  /// what is recorded is where to look, and the file is looked at.
+  /// When the kernel has forgotten a file's names, an export looks for them in the directories on
+  /// record (`Docs/Exports.md`). Without this call, the export refuses a file that was moved until
+  /// the file is looked up by name. The call is not needed for a directory, for anything below a
+  /// directory that was moved, or after a name was removed. It does no harm to call it twice, or
+  /// for a file that has moved on since: the record only says where to look, and the export checks
+  /// the file itself.
   ///
   /// ```swift
   /// try rename("draft", in: from, to: "report", in: to)
@@ -16,12 +17,12 @@ extension Store {
   /// ```
   ///
   /// - Parameters:
-  ///   - file: the file, as it was found after the move.
-  ///   - filesystem: as ``attach(_:)`` gave it.
-  ///   - directory: the node of the directory in which it has a name now.
-  /// - Returns: the file's node, or `nil` where the store has none; then nothing is recorded.
+  ///   - file: the file, as found after the move.
+  ///   - filesystem: the id that ``attach(_:)`` returned.
+  ///   - directory: the node of the directory in which the file now has a name.
+  /// - Returns: the file's node, or `nil` if the store has none; then nothing is recorded.
   /// - Throws: what ``register(_:status:on:parent:pinnedBy:)`` throws. Then nothing is recorded.
-  /// - Complexity: O(log nodes), one commit; of a file that is on record there, no commit.
+  /// - Complexity: O(log nodes), one commit; no commit if the directory is already on record.
   @discardableResult
   public func recordMove(
     of file: FoundFile, on filesystem: FilesystemID, into directory: NodeID
@@ -38,13 +39,13 @@ extension Store {
     }
   }
 
-  /// The directories, other than the one in its record, in which a node's file was seen.
+  /// Returns the directories in which a node's file was seen, other than the one in its record.
   func places(of id: NodeID) throws -> [NodeID] {
     try read().places(of: id, tables).map(\.directory)
   }
 }
 
-/// Records a file's place; says whether its node is live.
+/// Records a file's place. The result says whether its node is live.
 private struct Moving: Change {
   let id: NodeID
   let candidate: Candidate
@@ -59,7 +60,8 @@ private struct Moving: Change {
 }
 
 extension Candidate {
-  /// Whether the file was found in another directory than the one on record, and may have names in both.
+  /// Whether the file was found in a directory other than the one on record, and may have names in
+  /// both.
   func hasFurtherPlace(_ record: Record) -> Bool {
     parent != nil && record.parent != parent && !moves(record)
   }
@@ -76,7 +78,7 @@ extension Reading where Self: ~Copyable {
 }
 
 extension Turn {
-  /// Takes down where a live node's file was found, as far as that is new.
+  /// Records where a live node's file was found, if that is new.
   mutating func recordPlace(
     of candidate: Candidate, _ record: inout Record, _ id: NodeID,
     _ transaction: borrowing WriteTransaction
@@ -85,7 +87,7 @@ extension Turn {
       record.parent = candidate.parent
       try transaction.putRecord(&record, id, tables)
       changed.append((id, record))
-      // It has one name now, and this is where.
+      // The file has only the name that was just found.
       if candidate.status.links <= 1 { try transaction.removePlaces(of: id, tables) }
     } else if candidate.hasFurtherPlace(record), let parent = candidate.parent {
       try transaction.put(Place(id, in: parent), tables)

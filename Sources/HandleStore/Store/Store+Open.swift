@@ -1,12 +1,12 @@
 internal import Glibc
 public import SystemPackage
 
-/// How a node's file is opened (`open(2)`); always with `O_CLOEXEC`.
+/// How a node's file is opened (`open(2)`), always with `O_CLOEXEC`.
 public enum OpenMode: Sendable, CaseIterable {
-  /// `O_PATH`: a reference to the file, of any type, that can be asked for its status and used as a
-  /// directory, but not read. Nothing happens to the file by it.
+  /// `O_PATH`: a reference to a file of any type. It gives the file's status and can be used as a
+  /// directory, but it cannot be read. It has no effect on the file.
   case path
-  /// `O_RDONLY`; a directory too.
+  /// `O_RDONLY`; also for a directory.
   case readOnly
   /// `O_WRONLY`.
   case writeOnly
@@ -26,22 +26,23 @@ public enum OpenMode: Sendable, CaseIterable {
 extension Store {
   /// Opens a node's file, wherever it is on its filesystem now.
   ///
-  /// A node whose file is found to be gone is retired, unless its filesystem cannot be read at all:
-  /// then that is the error. Where the kernel takes a handle's generation 0
-  /// for "any" (ext4, f2fs, btrfs, a layer of overlayfs) the file is first opened as a path, its handle
-  /// is made again, and a different one means that the file is gone.
+  /// If the file turns out to be gone, the node is retired, unless the filesystem cannot be read at
+  /// all: then this throws that error. Some handles may open another file than they name: those
+  /// with generation 0 if the kernel takes 0 for "any" (ext4, f2fs, btrfs, a layer of overlayfs),
+  /// and those whose layout this library does not know. For these, the file is first opened as a
+  /// path and its handle is made again; if that differs, the file is gone.
   ///
   /// - Parameters:
   ///   - id: the node.
-  ///   - mode: how to open it. Other files than regular ones and directories are opened only as
-  ///     ``OpenMode/path``.
-  /// - Returns: a descriptor, which is the caller's to close.
+  ///   - mode: how to open the file. Files other than regular files and directories are opened only
+  ///     as ``OpenMode/path``.
+  /// - Returns: a descriptor, which the caller must close.
   /// - Throws: ``StoreError/stale(_:)``, ``StoreError/unknownNode(_:)``,
   ///   ``StoreError/notAttached(_:)``, ``StoreError/notOpenable(_:_:)``,
   ///   ``StoreError/tooManyOpenFiles``, ``StoreError/notPermitted(_:)`` without
   ///   `CAP_DAC_READ_SEARCH`, ``StoreError/system(_:_:)`` with what `open(2)` gave.
-  /// - Complexity: a ``node(_:)`` and one system call; for generation 0 one more, or three to read or
-  ///   write.
+  /// - Complexity: a ``node(_:)`` and one system call; for a handle that is compared one more, or
+  ///   three more to read or write.
   public func open(_ id: NodeID, _ mode: OpenMode = .path) throws(StoreError) -> FileDescriptor {
     try guarded {
       let start = SystemCalls.now
@@ -68,17 +69,18 @@ extension Store {
     }
   }
 
-  /// Opens a file by a handle of one's own, which need not be registered. The handle is trusted: it
-  /// may be of any file on the filesystem.
+  /// Opens a file by a handle that need not be registered. The handle is trusted: it may name any
+  /// file on the filesystem.
   ///
   /// - Parameters:
   ///   - handle: the handle, connectable or not.
   ///   - filesystem: the filesystem that the handle is of.
-  ///   - mode: how to open it. What is read or written is to be a regular file or a directory: opening
-  ///     another one may have effects of its own.
-  /// - Returns: a descriptor, which is the caller's to close.
+  ///   - mode: how to open the file. Read or write only regular files and directories: opening any
+  ///     other file may have side effects.
+  /// - Returns: a descriptor, which the caller must close.
   /// - Throws: ``StoreError/staleHandle(_:)``, and what ``open(_:_:)`` throws.
-  /// - Complexity: one system call; for generation 0 one more, or three to read or write.
+  /// - Complexity: one system call; for a handle that is compared one more, or three more to read
+  ///   or write.
   public func open(
     _ handle: KernelFileHandle, on filesystem: FilesystemID, _ mode: OpenMode = .path
   ) throws(StoreError) -> FileDescriptor {
@@ -107,7 +109,7 @@ extension Store {
     return descriptor
   }
 
-  /// Opens a file by a handle that may open another one than was meant.
+  /// Opens a file by a handle that may open another file than the one it names.
   private func openCompared(
     _ handle: KernelFileHandle, _ mode: OpenMode, _ mount: OwnedDescriptor,
     _ magic: FilesystemMagic
@@ -119,7 +121,7 @@ extension Store {
         throw .staleHandle
       }
       if mode == .path { return path }
-      // Through the descriptor, so that it is the file that was compared.
+      // Goes through the descriptor, so that this is the file that was compared.
       let file = try SystemCalls.open(
         FilePath("/proc/self/fd/\(path.rawValue)"), flags: mode.flags)
       SystemCalls.close(path)
@@ -130,9 +132,9 @@ extension Store {
     }
   }
 
-  /// The kernel says ESTALE, too, where it could not read the inode. So before anything is concluded
-  /// from it, see that the filesystem can be read: it was not shut down, and its server has not died.
-  /// (A single bad block is not noticed by this.)
+  /// Throws if the filesystem cannot be read. The kernel also reports ESTALE when it could not read
+  /// the inode. So before the store concludes anything from ESTALE, this checks that the filesystem
+  /// was not shut down and that its server has not died. It does not notice a single bad block.
   func requireAnswer(_ mount: OwnedDescriptor) throws {
     do throws(Errno) {
       let root = OwnedDescriptor(
@@ -140,7 +142,7 @@ extension Store {
       var entries = DirectoryEntries(of: root.descriptor)
       _ = try entries.next()
     } catch .noSuchFileOrDirectory {
-      // The directory was removed, and the filesystem has said so.
+      // The directory was removed, and the filesystem has answered.
     } catch .notDirectory {
       _ = try FileStatus(of: mount.descriptor)
     } catch {
@@ -148,10 +150,12 @@ extension Store {
     }
   }
 
-  /// Retires a node whose file turned out to be gone. A store opened for reading leaves that to
-  /// whoever writes; and where it cannot be written (the disk is full), the next open finds the same.
+  /// Retires a node whose file turned out to be gone. A store opened for reading leaves that to the
+  /// writer. If the store cannot be written because the disk is full, the next open of the node
+  /// finds the same.
   ///
-  /// - Returns: the node as it is now, where it has another file: it was copied up meanwhile.
+  /// - Returns: the node as it is now if it has another file, because it was copied up meanwhile;
+  ///   otherwise `nil`.
   func foundStale(_ node: Node) throws -> Node? {
     if let writer, (try? writer.perform(Retiring(id: node.id, file: node))) == true {
       counters.count(.retired)
@@ -164,7 +168,7 @@ extension Store {
 }
 
 extension KernelFileHandle {
-  /// Whether two handles name one generation of one inode.
+  /// Whether two handles name the same generation of the same inode.
   func isOfSameFile(
     as other: KernelFileHandle, on magic: FilesystemMagic
   ) -> Bool {

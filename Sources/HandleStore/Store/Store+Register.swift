@@ -3,27 +3,29 @@ internal import SystemPackage
 extension Store {
   /// Registers a file by its handle: finds its node, or mints one.
   ///
-  /// Racing registrations of one file, from any threads, give one node, and exactly one of them is
-  /// told ``Registration/Outcome-swift.enum/created``.
+  /// If several threads register one file at the same time, all get the same node, and exactly one
+  /// gets ``Registration/Outcome-swift.enum/created``.
   ///
   /// If the inode is known under another generation, the kernel decides: the file that can still be
-  /// opened has the inode, and the other one is stale. A filesystem that is not attached cannot be asked;
-  /// then the new file is believed.
+  /// opened has the inode, and the other one is stale. If the filesystem is not attached, the
+  /// kernel cannot be asked, and the store believes the new file.
   ///
   /// - Parameters:
   ///   - handle: the file's handle on `filesystem`.
-  ///   - status: the file's status, taken with the handle. By its device a file of another filesystem
-  ///     is told, where this one is attached; 0 is not looked at.
-  ///   - filesystem: as ``attach(_:)`` gave it.
+  ///   - status: the file's status, taken with the handle. If `filesystem` is attached, the device
+  ///     number reveals files of other filesystems; the number 0 is not checked.
+  ///   - filesystem: the id that ``attach(_:)`` returned.
   ///   - parent: the node of the directory in which the file was found.
-  ///   - pins: where to count one for the node, so that it is not dropped before that is taken back.
-  /// - Returns: the node, the generation for the wire, and what was found.
-  /// - Throws: ``StoreError/staleHandle(_:)`` if the file is gone and its inode belongs to another one,
-  ///   ``StoreError/readOnly``, ``StoreError/unknownFilesystem(_:)``,
+  ///   - pins: where to count a pin for the node. The node is not dropped until the pin is taken
+  ///     back.
+  /// - Returns: the node, the generation for the wire, and the outcome.
+  /// - Throws: ``StoreError/staleHandle(_:)`` if the file is gone and its inode belongs to another
+  ///   one, ``StoreError/readOnly``, ``StoreError/unknownFilesystem(_:)``,
   ///   ``StoreError/wrongFilesystem(_:_:)``, ``StoreError/diskFull(path:)``,
   ///   ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``. Then nothing was
-  ///   registered. ``StoreError/system(_:_:)`` where there is no room for a pin; then nothing is pinned.
-  /// - Complexity: O(log nodes); a known file costs no commit. A reused inode costs a second
+  ///   registered. ``StoreError/system(_:_:)`` if there is no room for a pin; then nothing is
+  ///   pinned.
+  /// - Complexity: O(log nodes), without a commit for a known file. A reused inode costs a second
   ///   transaction and two system calls.
   public func register(
     _ handle: KernelFileHandle, status: FileStatus, on filesystem: FilesystemID,
@@ -51,16 +53,17 @@ extension Store {
       file.handle, status: file.status, on: filesystem, parent: parent, pinnedBy: pins)
   }
 
-  /// Registers many files of one filesystem in one transaction, such as a directory's entries.
+  /// Registers many files of one filesystem in one transaction, such as the entries of a directory.
   ///
   /// - Parameters:
   ///   - candidates: the files.
-  ///   - filesystem: as ``attach(_:)`` gave it.
-  ///   - pins: where to count one for the node of each candidate.
-  /// - Returns: a result for each candidate, in order. A file that is gone, and whose inode belongs to
-  ///   another file by now, is ``Registration/Outcome-swift.enum/stale``.
-  /// - Throws: what ``register(_:status:on:parent:pinnedBy:)`` throws. Then some may be registered; to
-  ///   register them again does no harm.
+  ///   - filesystem: the id that ``attach(_:)`` returned.
+  ///   - pins: where to count a pin for the node of each candidate.
+  /// - Returns: a result for each candidate, in order. The outcome is
+  ///   ``Registration/Outcome-swift.enum/stale`` for a file that is gone and whose inode belongs to
+  ///   another file by now.
+  /// - Throws: what ``register(_:status:on:parent:pinnedBy:)`` throws. Then some files may be
+  ///   registered; registering them again does no harm.
   /// - Complexity: O(candidates × log nodes), one commit, and another one if an inode was reused.
   public func register(
     _ candidates: [Candidate], on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
@@ -118,7 +121,7 @@ extension Store {
     }
   }
 
-  /// Registers those candidates of a batch whose inode was contested, once the kernel has been asked.
+  /// Asks the kernel about the contested candidates of a batch, then registers them.
   private func settled(
     _ attempts: [RegistrationAttempt], of candidates: [Candidate], _ registrar: Registrar,
     _ writer: Writer
@@ -149,9 +152,9 @@ extension Store {
     }
   }
 
-  /// The results where all files are known: for them a full disk has room.
+  /// Returns the results if all files are known: these need no room on a full disk.
   ///
-  /// - Throws: `error` where one is not.
+  /// - Throws: `error` if a file is not known.
   private func known(
     _ candidates: [Candidate], _ registrar: Registrar, else error: any Error
   ) throws -> [Registration] {
@@ -167,8 +170,8 @@ extension Store {
       filesystem: filesystem, magic: try filesystems.magic(filesystem), incarnation: incarnation)
   }
 
-  /// Refuses a file of another filesystem: a name that is a mount point leads to one, and there the
-  /// same handle is of another file.
+  /// Refuses a file of another filesystem. A name that is a mount point leads to one, and there the
+  /// same handle names another file.
   func requireOwn(_ candidate: Candidate, _ filesystem: FilesystemID) throws {
     let device = candidate.status.device
     guard filesystems.mayBeElsewhere(device, filesystem) else { return }
@@ -178,8 +181,8 @@ extension Store {
     filesystems.learn(device, by: file, of: filesystem)
   }
 
-  /// The file that a candidate's handle opens on a filesystem, if it has the candidate's device and
-  /// number.
+  /// Returns the file that a candidate's handle opens on a filesystem, or `nil` if it does not have
+  /// the candidate's device number and inode number.
   private func opened(
     _ candidate: Candidate, _ filesystem: FilesystemID
   ) throws -> OwnedDescriptor? {
@@ -197,10 +200,10 @@ extension Store {
     }
   }
 
-  /// The result where the file is known and nothing has to be written.
+  /// Returns the result if the file is known and nothing has to be written.
   ///
-  /// Only the cache is asked where the writer does not wait for the disk: then it costs less to let it
-  /// look than to look twice.
+  /// If the writer does not wait for the disk, this asks only the cache: a look-up by the writer
+  /// costs less than two look-ups.
   private func existing(
     _ candidate: Candidate, _ entry: IndexEntry, _ registrar: Registrar, _ writer: Writer
   ) throws -> Registration? {
@@ -212,7 +215,7 @@ extension Store {
     return node.map { Registration(node: $0, generation: incarnation, outcome: .existing) }
   }
 
-  /// The file's node as the cache has it.
+  /// Returns the file's node from the cache.
   private func remembered(
     _ candidate: Candidate, _ entry: IndexEntry, _ registrar: Registrar
   ) -> NodeID? {
@@ -224,7 +227,7 @@ extension Store {
     return id
   }
 
-  /// The file's node as LMDB has it.
+  /// Returns the file's node from LMDB.
   private func recorded(
     _ candidate: Candidate, _ entry: IndexEntry, _ magic: FilesystemMagic
   ) throws -> NodeID? {
@@ -239,7 +242,8 @@ extension Store {
 }
 
 extension Record {
-  /// Whether this is a live node of the candidate's type and place.
+  /// Whether this is a live node of the candidate's type, and the candidate does not change its
+  /// parent.
   fileprivate func isLive(_ candidate: Candidate) -> Bool {
     state == .live && type == candidate.status.type && !candidate.moves(self)
   }

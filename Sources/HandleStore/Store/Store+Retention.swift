@@ -1,12 +1,12 @@
 extension Store {
-  /// Drops a node that its server needs no more, if ``StoreOptions/retention`` allows it and nobody
-  /// holds it. Its id is never used again; a live file is given a new node when it is registered the
-  /// next time.
+  /// Drops a node that its server no longer needs, if ``StoreOptions/retention`` allows it and
+  /// nobody holds the node. Its id is never used again. A live file gets a new node when it is
+  /// registered the next time.
   ///
   /// - Returns: whether the node was dropped.
   /// - Throws: ``StoreError/readOnly``, ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``,
   ///   ``StoreError/closed``, ``StoreError/forked``.
-  /// - Complexity: O(log nodes), a commit where it may be dropped.
+  /// - Complexity: O(log nodes), and a commit if the node may be dropped.
   @discardableResult
   public func forget(_ id: NodeID) throws(StoreError) -> Bool {
     switch options.retention {
@@ -20,14 +20,14 @@ extension Store {
     }
   }
 
-  /// Drops every node that nobody holds, live ones too, as far as ``StoreOptions/retention`` allows it:
-  /// under ``Retention/nodes(_:)`` the lowest ids first, until no more are left than that, or all that
-  /// are left are held. To be called now and then.
+  /// Drops every node that nobody holds, live ones too, as far as ``StoreOptions/retention`` allows
+  /// it. Under ``Retention/nodes(_:)`` it drops the lowest ids first, until no more nodes than that
+  /// are left or all the rest are held. Call this now and then.
   ///
   /// - Returns: how many were dropped.
   /// - Throws: what ``forget(_:)`` throws; what was dropped before that stays dropped.
-  /// - Complexity: O(1) where there are few enough nodes; else O(nodes up to the last one dropped), a
-  ///   commit for each thousand dropped.
+  /// - Complexity: O(1) if there are few enough nodes; otherwise O(nodes up to the last one
+  ///   dropped), and a commit for each thousand dropped.
   @discardableResult
   public func evict() throws(StoreError) -> Int {
     switch options.retention {
@@ -44,12 +44,13 @@ extension Store {
     }
   }
 
-  /// Drops stale nodes that nobody holds, and aliases of such, as far as a retention allows it, which
-  /// under ``Retention/nodes(_:)`` counts these only and takes the lowest ids. Live nodes stay.
+  /// Drops stale nodes that nobody holds, and their aliases, as far as `retention` allows it. Live
+  /// nodes stay. ``Retention/nodes(_:)`` here counts only stale nodes and their aliases; the lowest
+  /// ids are dropped first.
   ///
   /// - Returns: how many were dropped.
   /// - Throws: what ``forget(_:)`` throws; what was dropped before that stays dropped.
-  /// - Complexity: O(nodes), a commit for each thousand dropped.
+  /// - Complexity: O(nodes), and a commit for each thousand dropped.
   @discardableResult
   public func prune(_ retention: Retention) throws(StoreError) -> Int {
     switch retention {
@@ -72,8 +73,8 @@ extension Store {
 
   // MARK: Page by page
 
-  /// Drops `limit` nodes at the most, a page in a transaction that is made of the ids of a page and of
-  /// how many may still go.
+  /// Drops at most `limit` nodes, a page of nodes in each transaction. `change` makes the change
+  /// from the ids of a page and from how many nodes may still go.
   private func dropEach(
     where wanted: (Node) -> Bool, atMost limit: Int = .max,
     _ change: ([NodeID], Int) -> Dropping
@@ -97,7 +98,7 @@ extension Store {
     }
   }
 
-  /// Whether nobody can ask for a node's file any more; an alias goes with the node that it stands for.
+  /// Whether a node is stale. An alias counts as stale if the node that it stands for is not live.
   private func isStale(_ node: Node) throws(StoreError) -> Bool {
     switch node.state {
     case .live: return false
@@ -126,7 +127,7 @@ extension Store {
 }
 
 extension Node {
-  /// Whether it entered its state at least `age` seconds ago.
+  /// Whether the node entered its state at least `age` seconds ago.
   fileprivate func isOlder(than age: UInt32) -> Bool {
     let now = SystemCalls.epochSeconds
     return now >= since && now - since >= age

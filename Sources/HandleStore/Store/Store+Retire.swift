@@ -1,6 +1,6 @@
 extension Store {
-  /// Retires a node: its file was unlinked. It answers stale from now on, for ever, and a file that
-  /// gets its inode number has another node.
+  /// Retires a node whose file was unlinked. The node is stale from now on, for ever, and a file
+  /// that gets its inode number gets another node.
   ///
   /// - Returns: whether the node was live.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/readOnly``,

@@ -1,15 +1,15 @@
 internal import Synchronization
 public import SystemPackage
 
-/// A store of file handles: for every file that a server has shown to a client, the node id that the
-/// client was given and the kernel file handle by which the file is found again.
+/// A store of file handles. For every file that a server has shown to a client, it keeps the node
+/// id that the client was given and the kernel file handle that finds the file again.
 ///
-/// A store is a directory, not a path: if the directory is renamed while the store is open, the store
-/// goes with it. A copy of the directory is a store of its own, which hands out other ids
-/// (Docs/Copies.md). One process has it open for writing, and any number read it meanwhile. In
-/// a process it is open once, and used from any thread; every call here may be made from any thread
-/// and waits for none but the disk and, where it changes something, for the changes before it. After
-/// `fork(2)` the child cannot use it (``StoreError/forked``).
+/// A store is a directory, not a path: if the directory is renamed while the store is open, the
+/// store goes with it. A copy of the directory is a store of its own, which hands out other ids
+/// (Docs/Copies.md). One process can have a store open for writing, while any number of others read
+/// it. A process opens a store once, and uses it from any thread. All calls are safe from any
+/// thread. A call waits only for the disk and, if it changes something, for the changes before it.
+/// After `fork(2)` the child cannot use the store (``StoreError/forked``).
 ///
 /// ```swift
 /// let store = try Store(at: "/var/lib/server/nodes")
@@ -19,13 +19,13 @@ public import SystemPackage
 /// let descriptor = try store.open(found.node, .readOnly)
 /// ```
 public final class Store: Sendable {
-  /// The path by which the store was opened. The store stays the directory that this led to then, also
-  /// if that is renamed.
+  /// The path by which the store was opened. The store stays in the directory that this path led to
+  /// then, even if that directory is renamed.
   public var path: FilePath { directory.path }
-  /// How it was opened.
+  /// The options with which the store was opened.
   public let options: StoreOptions
-  /// The generation that goes on the wire with each of its node ids: a random number that is another
-  /// one for another store.
+  /// The generation that goes on the wire with each node id of the store: a random number chosen
+  /// when the store is made. A copy of a store keeps it.
   public let incarnation: UInt32
 
   let directory: OpenDirectory
@@ -40,12 +40,12 @@ public final class Store: Sendable {
   private let isClosed = Atomic<Bool>(false)
   private let forkCount: UInt32
   let attaching = Mutex(())
-  /// When the growth of the filesystems is noted again; 0 before the first registration.
+  /// When to note the growth of the filesystems again; 0 before the first registration.
   let nextNote = Atomic<UInt64>(0)
-  /// Held while the file of exports is changed.
+  /// Held while the file `exports` or `namespaces` is changed.
   let cataloguing = Mutex(())
   let tokenKeys = TokenKeys()
-  /// What keeps nodes from being dropped.
+  /// Keeps nodes from being dropped.
   let holds = Holds()
   /// The random number in the state file.
   let number: UInt64
@@ -53,18 +53,17 @@ public final class Store: Sendable {
   /// Opens the store in a directory, or makes one there.
   ///
   /// - Parameters:
-  ///   - path: the directory. Opened for writing, it is made where it does not exist (its parent
-  ///     must), and a store is made in it where it is empty.
-  ///   - options: how to open it.
-  /// - Throws: ``StoreError``: ``StoreError/inUse(path:pid:)`` where another process writes,
+  ///   - path: the directory. When opened for writing, a missing directory is made (its parent must
+  ///     exist), and a store is made in an empty one.
+  ///   - options: how to open the store.
+  /// - Throws: ``StoreError``: ``StoreError/inUse(path:pid:)`` if another process writes,
   ///   ``StoreError/alreadyOpen(path:)``, ``StoreError/noStore(path:)`` for reading only,
   ///   ``StoreError/notAStore(path:reason:)``, ``StoreError/unsupportedVersion(found:supported:)``,
   ///   ``StoreError/torn(_:)``, ``StoreError/tornCopy(_:)``, ``StoreError/sharedData(path:)``,
-  ///   ``StoreError/damaged(_:)``, ``StoreError/diskFull(path:)``,
-  ///   ``StoreError/system(_:_:)``.
-  /// - Complexity: O(1): a few milliseconds for a store of any size. O(nodes) after a power cut in a
-  ///   session with ``Durability/process``, and for a copy (Docs/Copies.md): then the whole store is
-  ///   checked.
+  ///   ``StoreError/damaged(_:)``, ``StoreError/diskFull(path:)``, ``StoreError/system(_:_:)``.
+  /// - Complexity: O(1): a few milliseconds for a store of any size. O(nodes) for a copy
+  ///   (Docs/Copies.md), and after a power cut in a session with ``Durability/process``: then the
+  ///   whole store is checked.
   public convenience init(
     at path: FilePath, options: StoreOptions = StoreOptions()
   ) throws(StoreError) {
@@ -96,12 +95,12 @@ public final class Store: Sendable {
     try guarded { try loadFilesystems() }
   }
 
-  /// Flushes and closes the store; what runs meanwhile in other threads ends first, and what comes
-  /// later is refused with ``StoreError/closed``. A second call does nothing. A store that is not
-  /// closed counts as crashed: nothing is lost by it.
+  /// Flushes and closes the store. Calls that other threads are running finish first; later calls
+  /// throw ``StoreError/closed``. A second call does nothing. A store that was not closed counts as
+  /// crashed, but loses nothing.
   ///
-  /// - Throws: ``StoreError/diskFull(path:)`` or ``StoreError/system(_:_:)`` where the last flush
-  ///   failed; the store is closed then too.
+  /// - Throws: ``StoreError/diskFull(path:)`` or ``StoreError/system(_:_:)`` if the last flush
+  ///   failed; the store is closed all the same.
   /// - Complexity: O(what was not flushed)
   public func close() throws(StoreError) {
     guard SystemCalls.forkCount == forkCount else { return }
@@ -116,7 +115,7 @@ public final class Store: Sendable {
     environment.stop()
     environment.close(trimming: writer != nil)
     filesystems.detachAll()
-    // What changes the small files holds this lock.
+    // Calls that change the small files hold this lock.
     cataloguing.withLock { _ in lock.withLock { $0 = nil } }
     claim.withLock { $0 = nil }
     directory.close()
@@ -125,7 +124,7 @@ public final class Store: Sendable {
 
   deinit { try? close() }
 
-  /// Runs a body that uses the store, with its errors as they are told to a user.
+  /// Runs a body that uses the store, and turns its errors into those that a user gets.
   @inline(__always)
   func guarded<R>(_ body: () throws -> R) throws(StoreError) -> R {
     guard SystemCalls.forkCount == forkCount else { throw .forked }
@@ -139,13 +138,13 @@ public final class Store: Sendable {
     }
   }
 
-  /// Reads from a snapshot; refuses where the store was closed since.
+  /// Returns a snapshot to read from; throws if the store was closed meanwhile.
   func read() throws -> ReadTransaction {
     guard let transaction = try environment.read() else { throw StoreError.closed }
     return transaction
   }
 
-  /// What changes the store, where it may be changed.
+  /// Returns the writer; throws ``StoreError/readOnly`` if the store was opened for reading.
   func changing() throws -> Writer {
     guard let writer else { throw StoreError.readOnly }
     return writer
@@ -153,7 +152,7 @@ public final class Store: Sendable {
 }
 
 extension StoreError {
-  /// An error of this module or of a floor below, as a user is told.
+  /// Turns an error of this module or of a floor below into the one that a user gets.
   init(any error: any Error, path: FilePath) {
     switch error {
     case let error as StoreError: self = error

@@ -1,13 +1,13 @@
 public import SystemPackage
 
-/// Why the store did not do what it was asked. Each case's ``description`` says what happened, why,
-/// and what to do.
+/// Why the store did not do what it was asked to do. Each case's ``description`` says what
+/// happened, why, and what to do.
 public enum StoreError: Error, Equatable, Sendable {
   // About a node, a handle or a filesystem.
 
   /// The file is gone, or its inode now belongs to another file (`ESTALE`).
   case stale(NodeID)
-  /// The same of a handle that was opened by itself.
+  /// The same for a handle that was used without a node.
   case staleHandle(KernelFileHandle)
   /// No node has this id: it was never minted, or it was dropped.
   case unknownNode(NodeID)
@@ -15,15 +15,15 @@ public enum StoreError: Error, Equatable, Sendable {
   case unknownFilesystem(FilesystemID)
   /// The filesystem is not attached, so nothing on it can be opened.
   case notAttached(FilesystemID)
-  /// The file is not of the filesystem that it was said to be of: its name is a mount point.
+  /// The file is not on the filesystem given for it: its name is a mount point, or it is gone.
   case wrongFilesystem(KernelFileHandle, FilesystemID)
-  /// The filesystem cannot be told apart from another one of the store.
+  /// The filesystem cannot be distinguished from another one.
   case ambiguousFilesystem(String)
   /// The store has as many filesystems as it can have.
   case tooManyFilesystems
   /// The filesystem makes no handles, or none that can be opened.
   case noHandles(FilesystemMagic)
-  /// The node is a file of a type that is only opened as a path.
+  /// The node's file is of a type that can be opened only as a path.
   case notOpenable(NodeID, FileType)
 
   // About an export.
@@ -32,64 +32,64 @@ public enum StoreError: Error, Equatable, Sendable {
   case refused(GateRefusal)
   /// The store has no export of this name.
   case noExport(String)
-  /// There cannot be such an export.
+  /// An export like this is not possible.
   case badExport(String)
   /// The export is for reading only.
   case readOnlyExport(String)
-  /// The export's way of keeping files in it cannot be had here.
+  /// The export's containment is not available here.
   case unavailable(Containment)
-  /// The token is too long for what it is to go through.
+  /// The token is longer than its transport allows.
   case tokenTooLong(Int, limit: Int)
-  /// This is not one name in a directory.
+  /// The path is not a single name in a directory.
   case badName(FilePath)
   /// Something is mounted on the name.
   case mountPoint(FilePath)
-  /// The file is of a type that is only opened as a path.
+  /// The handle's file is of a type that can be opened only as a path.
   case notOpenableHandle(KernelFileHandle, FileType)
-  /// Others than the owner can read the keys.
+  /// Users other than the owner can read the file of keys, or it is a symbolic link.
   case exposedKeys(path: FilePath)
   /// The store has no keys yet.
   case noKeys(path: FilePath)
-  /// The keys of an open store cannot be read any more, so that none is known to be good still.
+  /// The keys of an open store can no longer be read, so none of them counts as valid.
   case unusableKeys(path: FilePath, reason: String)
   /// The store has no key of this id.
   case noKey(UInt8, path: FilePath)
-  /// The file of the exports or of the keys is not whole; with what to do.
+  /// The file `exports`, `keys` or `namespaces` is damaged; the string says what to do.
   case damagedFile(path: FilePath, String)
 
-  /// The file of the exports or of the keys is of another store; with what to do.
+  /// The file `exports` or `keys` belongs to another store; `remedy` says what to do.
   case foreignFile(path: FilePath, remedy: String)
 
   // About the store.
 
-  /// A process has the store open for writing; `nil` where its id is not known.
+  /// A process has the store open for writing; `pid` is `nil` if its id is not known.
   case inUse(path: FilePath, pid: Int32?)
-  /// This process has the store open already.
+  /// This process already has the store open.
   case alreadyOpen(path: FilePath)
   /// The store was opened for reading only.
   case readOnly
   /// The store was closed.
   case closed
-  /// The store was opened before a `fork(2)` by the parent.
+  /// The store was opened before `fork(2)`, by the parent.
   case forked
   /// There is no store at this path.
   case noStore(path: FilePath)
-  /// What is there is not a store.
+  /// What is at this path is not a store.
   case notAStore(path: FilePath, reason: String)
-  /// The store's format is of another version.
+  /// The store has a format version that this library does not read.
   case unsupportedVersion(found: Int, supported: Int)
   /// A part of the store cannot be read.
   case damaged(String)
   /// A power cut interrupted a session with ``Durability/process``, and the check found damage.
   case torn(String)
-  /// The store is a copy that was taken while a process wrote to the original, and is not whole.
+  /// The store is a damaged copy, taken while a process wrote to the original.
   case tornCopy(String)
   /// The store is a copy that shares its data with the original by a hard link.
   case sharedData(path: FilePath)
 
-  /// A value that a caller gave is out of its range; with which, and what the range is.
+  /// A value from the caller is out of range; the string names the value and the range.
   case badValue(String)
-  /// Something failed that is not known to fail: a mistake of this library.
+  /// Something failed in an unknown way: a bug in this library.
   case unexpected(String)
 
   // About what the store stands on.
@@ -252,7 +252,7 @@ extension StoreError: CustomStringConvertible {
 }
 
 extension StoreError {
-  /// The case for a system call that failed.
+  /// The case for a failed system call.
   init(_ errno: Errno, _ what: String) {
     switch errno {
     case .tooManyOpenFiles, .tooManyOpenFilesInSystem: self = .tooManyOpenFiles
@@ -261,7 +261,7 @@ extension StoreError {
     }
   }
 
-  /// The case for a call of LMDB that failed on the store at `path`.
+  /// The case for a failed LMDB call on the store at `path`.
   init(_ error: LMDBError, path: FilePath) {
     let what = "using \(path.appending("data.mdb"))"
     switch error {

@@ -27,7 +27,7 @@ struct StoreOpening {
     do {
       environment = try Self.openEnvironment(directory, options, lock)
       do {
-        // First of all: what is written to the map before that may be a SIGBUS.
+        // This comes first: until then, a write to the map may raise SIGBUS.
         if !options.readOnly { try environment.allocateMap() }
         tables = try Self.openTables(environment, found, isNew: isNew)
         if options.readOnly {
@@ -56,7 +56,7 @@ struct StoreOpening {
     }
   }
 
-  /// Opens the directory; if it is to be created, makes it if there is none.
+  /// Opens the directory. Makes it first if `create` is set and it does not exist.
   private static func open(_ path: FilePath, create: Bool) throws(StoreError) -> OpenDirectory {
     guard create else { return try OpenDirectory(ofStoreAt: path) }
     do throws(Errno) {
@@ -71,7 +71,8 @@ struct StoreOpening {
     }
   }
 
-  /// Before a file is made in a directory that is not ours, see whether it may be.
+  /// Locks the directory for writing. Makes no file in a directory that is neither a store nor
+  /// empty.
   private static func lock(_ directory: OpenDirectory) throws(StoreError) -> WriterLock {
     if try StateFile.read(in: directory) == nil { try requireEmpty(directory) }
     return try WriterLock(directory)
@@ -93,7 +94,8 @@ struct StoreOpening {
     }
   }
 
-  /// The state of the store; a new one if there is none, or if its creation did not end.
+  /// Returns the state of the store, or a new one if there is no store or its creation was
+  /// interrupted.
   private static func stateOrNew(
     _ directory: OpenDirectory, _ options: StoreOptions, _ here: DirectoryIdentity
   ) throws(StoreError) -> StateFile {
@@ -107,10 +109,10 @@ struct StoreOpening {
     return new
   }
 
-  /// Removes what the making of a store left that was cut off: no id of it was handed out, and a power
-  /// cut may have torn it. LMDB makes its tables in an empty file, which on btrfs is not copied on write:
-  /// else writing the page that ends a commit could fail on a full disk, and LMDB goes on from that no
-  /// more.
+  /// Removes what an interrupted creation left. It handed out no ids, and a power cut may have torn
+  /// its data. LMDB then makes its tables in an empty file, for which copy-on-write is off on
+  /// btrfs. With copy-on-write, a full disk could fail the write of the page that ends a commit,
+  /// and LMDB cannot continue after that.
   private static func startAgain(_ directory: OpenDirectory) throws(StoreError) {
     do throws(Errno) {
       try directory.unlink(PageFile.name)
@@ -128,9 +130,9 @@ struct StoreOpening {
     }
   }
 
-  /// Looks at the data before LMDB does: it trusts what it maps, and would make a file that was cut
-  /// short as long as its map again. Data that a power cut may have torn are checked whole, and so are
-  /// those of a copy, which may have been taken while they were written.
+  /// Checks the data before LMDB maps them. LMDB trusts what it maps, and would extend a truncated
+  /// file to the size of its map. All data are checked if a power cut may have torn them, or if
+  /// this is a copy, which may have been taken while they were written.
   private static func examine(
     _ directory: OpenDirectory, _ state: StateFile, _ here: DirectoryIdentity, _ era: Era,
     _ options: StoreOptions
@@ -178,7 +180,7 @@ struct StoreOpening {
       tables: Tables.count)
   }
 
-  /// Opens the tables, and sees that they are those of the state file.
+  /// Opens the tables, and checks that they belong to the state file.
   private static func openTables(
     _ environment: Environment, _ state: StateFile, isNew: Bool
   ) throws -> Tables {
@@ -195,10 +197,10 @@ struct StoreOpening {
     return tables
   }
 
-  /// The state of a session that writes, on the disk before its first change. Ids that a killed
-  /// session had reserved are passed over. If that session was of the same kind nothing is written,
-  /// and so a server that was killed can be started again on a full disk. A copy becomes a store of its
-  /// own, which hands out other ids than the original and all other copies.
+  /// Returns the state of a session that writes, and puts it on the disk before the session's first
+  /// change. Ids that a killed session had reserved are skipped. If that session was of the same
+  /// kind, nothing is written, so that a killed server can start again on a full disk. A copy
+  /// becomes a store of its own, which hands out other ids than the original and all other copies.
   private static func begin(
     _ found: StateFile, _ options: StoreOptions, _ era: Era, _ here: DirectoryIdentity,
     in directory: OpenDirectory
@@ -218,7 +220,7 @@ struct StoreOpening {
 }
 
 extension OpenDirectory {
-  /// The directory of a store, which exists.
+  /// Opens the directory of a store, which must exist.
   convenience init(ofStoreAt path: FilePath) throws(StoreError) {
     do throws(Errno) {
       try self.init(path)
@@ -233,7 +235,8 @@ extension OpenDirectory {
 }
 
 extension StateFile {
-  /// The state of a copy, whose data may have more ids than its file `state` knows of.
+  /// The state of a copy without a bound of ids, because its data may have more ids than its
+  /// `state` knows.
   fileprivate var withoutBound: StateFile {
     var state = self
     state.idBound = .max

@@ -1,4 +1,4 @@
-/// The tables of a store, and what stands in them.
+/// The tables of a store, and what they contain.
 struct Tables: Sendable {
   /// Node id → ``Record``.
   let nodes: Table
@@ -13,17 +13,17 @@ struct Tables: Sendable {
 
   /// Node id, watcher → ``Watch``.
   let watches: Table
-  /// ``LimboRow``s.
+  /// A number for a stale node or an overflow → checksum: ``LimboRow``.
   let limbo: Table
   /// Node id, directory → ``Place``.
   let places: Table
 
-  /// How many named databases there are.
+  /// The number of named LMDB databases.
   static let count: UInt32 = 8
   /// The bytes `store` and three zeros.
   static let storeKey: InlineArray<1, UInt64> = [0x65_726f_7473]
 
-  /// Opens the tables, or makes those that are not there.
+  /// Opens the tables. Makes the missing ones if `create` is set.
   init(_ environment: Environment, create: Bool) throws(LMDBError) {
     let tables = try environment.openTables(
       [
@@ -42,7 +42,7 @@ struct Tables: Sendable {
     places = tables[7]
   }
 
-  /// Writes into a new store's data which state file they belong to.
+  /// Writes the number of the state file into the data of a new store.
   func mark(_ environment: Environment, store: UInt64) throws(LMDBError) {
     let value: InlineArray<1, UInt64> = [store]
     let transaction = try environment.write()
@@ -50,7 +50,7 @@ struct Tables: Sendable {
     try transaction.commit()
   }
 
-  /// Which state file the data belong to.
+  /// Returns the number of the state file to which the data belong.
   func store(_ environment: Environment) throws(LMDBError) -> UInt64? {
     var value: InlineArray<1, UInt64> = [0]
     var words = value.mutableSpan
@@ -60,9 +60,9 @@ struct Tables: Sendable {
   }
 }
 
-/// Typed reads: each checks what it found, so that nothing damaged is passed on.
+/// Typed reads. They check records and handles, so that nothing damaged is passed on.
 extension Reading where Self: ~Copyable {
-  /// A node's record, or `nil` where there is none.
+  /// Returns a node's record, or `nil` if there is none.
   func record(_ id: NodeID, _ tables: Tables) throws -> Record? {
     let key: InlineArray<1, UInt64> = [id.rawValue]
     var record = Record()
@@ -74,7 +74,7 @@ extension Reading where Self: ~Copyable {
     return record
   }
 
-  /// The handle of a node's record.
+  /// Returns a node's handle, from its record or from the table `spill`.
   func handle(of record: Record, _ id: NodeID, _ tables: Tables) throws -> KernelFileHandle {
     if let handle = record.inlineHandle { return handle }
     let key: InlineArray<1, UInt64> = [id.rawValue]
@@ -88,12 +88,12 @@ extension Reading where Self: ~Copyable {
     return handle
   }
 
-  /// A node of which the record was read.
+  /// Returns the node of a record.
   func node(_ id: NodeID, _ record: Record, _ tables: Tables) throws -> Node {
     try Node(id, record) ?? Node(id, record, spilled: handle(of: record, id, tables))
   }
 
-  /// What the index has under a key.
+  /// Returns what the index has under a key.
   func indexed(_ key: IndexKey, _ tables: Tables) throws -> IndexValue? {
     var value = IndexValue()
     var words = value.words.mutableSpan
@@ -102,8 +102,8 @@ extension Reading where Self: ~Copyable {
     return found == nil ? nil : value
   }
 
-  /// Whether a handle names the file of a node that the index has under the handle's key: the same
-  /// inode and the same generation.
+  /// Whether a handle names the file of the node that the index has under the handle's key: the
+  /// same inode and the same generation.
   func isSameFile(
     _ handle: KernelFileHandle, _ entry: IndexEntry, as record: Record, _ id: NodeID,
     _ tables: Tables,
@@ -126,7 +126,7 @@ extension WriteTransaction {
     try put(tables.nodes, key.span, 8, record.words.span, Record.size)
   }
 
-  /// Puts the record and the spilled handle of a node that is above every other.
+  /// Adds the record and any spilled handle of a node whose id is above all others.
   func appendNode(
     _ record: inout Record, _ handle: KernelFileHandle, _ id: NodeID, _ tables: Tables
   ) throws {
@@ -139,7 +139,7 @@ extension WriteTransaction {
       tables.spill, key.span, 8, spilled.words.span, spilled.size)
   }
 
-  /// Puts the record and the handle of a node that is there already.
+  /// Replaces the record and the handle of a node.
   func putNode(
     _ record: inout Record, _ handle: KernelFileHandle, _ id: NodeID, _ tables: Tables
   ) throws {
@@ -159,7 +159,7 @@ extension WriteTransaction {
     try remove(tables.spill, key.span, 8)
   }
 
-  /// Puts an index entry unless the key has one, which is returned.
+  /// Adds an index entry, unless the key has one; then returns that one.
   func insertIndex(_ key: IndexKey, _ value: IndexValue, size: Int, _ tables: Tables) throws
     -> IndexValue?
   {

@@ -1,33 +1,33 @@
 internal import Synchronization
 internal import SystemPackage
 
-/// The one place where a store is changed. Threads that come while a transaction is under way wait
-/// together, and the next transaction carries all their changes: one commit, one flush.
+/// The only place that changes a store. Threads that arrive during a transaction wait together, and
+/// the next transaction carries all their changes: one commit, one flush.
 final class Writer: Sendable {
-  /// What the thread that leads works on.
+  /// What the leading thread works on.
   private struct State {
     var turn: Turn
     var closed = false
   }
 
   private struct Queue {
-    /// Whether a thread commits.
+    /// Whether a thread leads: it commits for all.
     var led = false
     var waiting: [any PendingChange] = []
-    /// Set when those that wait are done, or have to try again.
+    /// Set when the waiting changes are done, or their threads have to try again.
     var turn = Event()
 
-    /// Takes those that wait.
+    /// Takes all waiting changes.
     mutating func take() -> (group: [any PendingChange], turn: Event) {
       defer { (waiting, turn) = ([], Event()) }
       return (waiting, turn)
     }
   }
 
-  /// How many transactions a thread commits for others before it goes on with its own work.
+  /// How many transactions a thread commits for others before it returns to its own work.
   private static let service = 64
 
-  /// Room is made before a transaction of more nodes than this, rather than run it twice.
+  /// A transaction that adds more nodes than this makes room first, so that it need not run twice.
   private static let heavy = 64
 
   let environment: Environment
@@ -54,7 +54,7 @@ final class Writer: Sendable {
         turn: Turn(tables: tables, filesystems: filesystems, ids: ids, limboLimit: limboLimit)))
   }
 
-  /// Applies a change and commits it, perhaps with others; returns once it is as durable as the
+  /// Applies a change and commits it, perhaps with others. Returns when it is as durable as the
   /// store promises.
   func perform<C: Change>(_ change: C) throws -> C.Output {
     while true {
@@ -72,13 +72,13 @@ final class Writer: Sendable {
         return try commitAlone(change)
       }
       turn.wait()
-      // Without a result nobody leads any more, and this thread may.
+      // If there is no result, nobody leads any more, and this thread may.
       if let result = pending.result { return try result.get() }
     }
   }
 
-  /// Commits for those that wait, all of them in a transaction, until none does; after some time they
-  /// have to go on by themselves.
+  /// Commits the waiting changes, all in one transaction, until none waits. After ``service``
+  /// transactions, the waiting threads must go on by themselves.
   private func serve() {
     for _ in 0..<Self.service {
       let next = queue.withLock { queue -> ([any PendingChange], Event)? in
@@ -108,7 +108,7 @@ final class Writer: Sendable {
         for pending in group { try pending.apply(in: &turn, transaction) }
       }
     } catch {
-      // One of them failed, and took the transaction with it: each by itself.
+      // One change failed and undid the transaction of all. Commit each by itself.
       for pending in group {
         do {
           try commit(count: 1, weight: pending.weight) { turn, transaction in
@@ -146,7 +146,7 @@ final class Writer: Sendable {
     let start = SystemCalls.now
     let transaction = try environment.write()
     let result = try body(&state.turn, transaction)
-    // From here on the ids are used up, even where the commit fails: it may be on the disk.
+    // From here on the ids are used up, even if the commit fails: it may be on the disk.
     state.turn.keepIDs()
     do throws(LMDBError) {
       try transaction.commit()
@@ -156,7 +156,7 @@ final class Writer: Sendable {
     for (id, known) in state.turn.recorded { filesystems.load(id, known) }
     statistics.committed(changes: count, nanoseconds: SystemCalls.now - start)
     if let cache {
-      // In this order: a node may be changed by the transaction that added it.
+      // The order matters: a transaction may change a node that it added.
       cache.insert(state.turn.added)
       for (id, record) in state.turn.changed { cache.replace(id, record) }
       for (hash, id) in state.turn.met { cache.setHint(hash, id) }
@@ -164,11 +164,11 @@ final class Writer: Sendable {
     return result
   }
 
-  /// Whether ids were reserved since the store was opened: else the next change that may need one waits
-  /// for the disk.
+  /// Whether ids were reserved since the store was opened. If not, the next change that needs an id
+  /// waits for the disk.
   var hasReservedIDs: Bool { ids.hasReserved }
 
-  /// Ends all changes, flushes, and says what the state file must hold.
+  /// Ends all changes, flushes, and returns the state file to write.
   func close() throws -> StateFile {
     try state.withLock { state in
       state.closed = true
@@ -179,7 +179,7 @@ final class Writer: Sendable {
   }
 }
 
-/// A change of a thread that waits.
+/// A change whose thread waits.
 private protocol PendingChange: AnyObject, Sendable {
   var weight: Int { get }
   func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws
@@ -201,6 +201,6 @@ private final class Pending<C: Change>: PendingChange {
 
   func fail(_ error: any Error) { outcome.withLock { $0 = .failure(error) } }
 
-  /// What came of the change, once its transaction is over.
+  /// The result of the change, valid once its transaction is over.
   var result: Result<C.Output, any Error>? { outcome.withLock { $0 } }
 }

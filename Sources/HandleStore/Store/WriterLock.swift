@@ -1,21 +1,23 @@
 internal import SystemPackage
 
-/// The right to write to a store: a lock on its directory. The file `writer` holds the writer's process
-/// id for others to read; nothing depends on it. The kernel releases the lock when the holder dies.
+/// The right to write to a store: a lock on its directory. The file `writer` shows the writer's
+/// process id to others; nothing depends on it. The kernel releases the lock when the holder dies.
 ///
-/// A reader holds the lock too, shared, if it cannot write to LMDB's table of readers: a writer would
-/// not know of it, and would reuse the pages that it reads.
+/// A reader also takes the lock, shared, if it cannot write to LMDB's table of readers. A writer
+/// would not know of that reader, and would reuse the pages that it reads.
 final class WriterLock: Sendable {
   private static let name: FilePath.Component = "writer"
   private let directory: OpenDirectory
   private let forkCount = SystemCalls.forkCount
 
-  /// A child of a fork has the directory open too: closing ours would not release the lock.
+  /// Unlocks explicitly: a forked child has the directory open too, so closing ours would not
+  /// release the lock.
   deinit {
     if SystemCalls.forkCount == forkCount { SystemCalls.unlock(directory.descriptor) }
   }
 
-  /// The shared lock of a reader on a read-only medium; `nil` for one that LMDB knows of.
+  /// Takes the shared lock of a reader on a read-only medium; `nil` for a reader that LMDB knows
+  /// of.
   init?(readerOf directory: OpenDirectory) throws(StoreError) {
     do throws(Errno) {
       _ = try directory.open("lock.mdb", flags: SystemCalls.readWrite)
@@ -31,7 +33,7 @@ final class WriterLock: Sendable {
   init(_ directory: OpenDirectory) throws(StoreError) {
     self.directory = directory
     try Self.lock(directory, shared: false)
-    // In the place of the last one, for which a full disk has room.
+    // Overwrites the last id in place, for which a full disk has room.
     let id = "\(SystemCalls.processID)"
     let padding = String(repeating: " ", count: max(0, Self.width - id.count))
     do throws(Errno) {
@@ -44,13 +46,13 @@ final class WriterLock: Sendable {
     }
   }
 
-  /// Of a process id.
+  /// The width of a process id in the file.
   private static let width = 10
 
-  /// Whether fallocate(2) is a promise on the store's filesystem: no write into allocated space needs a
-  /// new block. Elsewhere (copy-on-write filesystems) a full disk would be a SIGBUS.
+  /// Whether fallocate(2) is a promise on the store's filesystem: no write into allocated space
+  /// needs a new block. On other filesystems (copy-on-write), a full disk would raise SIGBUS.
   ///
-  /// It is tried with what the file has already, because the disk may be full.
+  /// This tries it with the space that the file already has, because the disk may be full.
   var canAllocateAhead: Bool {
     get throws(Errno) {
       let file = try directory.open(Self.name, flags: SystemCalls.readWrite)
@@ -76,7 +78,7 @@ final class WriterLock: Sendable {
     }
   }
 
-  /// The process that wrote to the store last, if that is known and lives.
+  /// Returns the process that last wrote to the store, if known and still running.
   static func holder(_ directory: OpenDirectory) -> Int32? {
     guard let text = try? SmallFile.read(name, in: directory).text,
       let pid = Int32(text.prefix { $0.isNumber }), SystemCalls.isRunning(pid)

@@ -1,45 +1,46 @@
-/// Watched nodes whose files are gone, to be told to those who watch them.
+/// Watched nodes whose files are deleted, to be reported to their watchers.
 public struct Deletions: Hashable, Sendable {
-  /// The nodes. They are in limbo until their watches end (``Store/unwatch(_:by:)``).
+  /// The nodes. They stay in limbo until their watches end (``Store/unwatch(_:by:)``).
   public let nodes: [NodeID]
-  /// Whether there were more nodes in limbo than ``StoreOptions/limboLimit``, so that the first of them
-  /// lost their watches. Who watches may have missed something, and has to look for itself.
+  /// Whether limbo held more nodes than ``StoreOptions/limboLimit``, so that the first of them lost
+  /// their watches. Watchers may have missed deletions and must look for themselves.
   public let overflowed: Bool
 
-  /// Whether there is nothing to tell.
+  /// Whether there is nothing to report.
   public var isEmpty: Bool { nodes.isEmpty && !overflowed }
 }
 
-/// A node in limbo: stale, and watched.
+/// A node in limbo: it is stale and still watched.
 public struct LimboNode: Hashable, Sendable {
   /// The node.
   public let id: NodeID
-  /// Whether it was given out as deleted (``Store/deletions(atMost:)``).
+  /// Whether ``Store/deletions(atMost:)`` has returned it.
   public let isReported: Bool
 }
 
-/// What a sweep has looked at.
+/// The counts of a sweep.
 public struct Sweep: Hashable, Sendable {
-  /// Live nodes whose file was there.
+  /// Live nodes whose file exists.
   public internal(set) var present = 0
-  /// Live nodes whose file was found to be gone.
+  /// Live nodes whose file is deleted; the sweep retired them.
   public internal(set) var gone = 0
-  /// Live nodes of which nobody could tell: their filesystem is not attached or cannot be read.
+  /// Live nodes that the sweep could not decide: their filesystem is not attached or cannot be
+  /// read, or a full disk kept the store from retiring them.
   public internal(set) var skipped = 0
 }
 
 extension Store {
-  /// Takes watched nodes that were found to be deleted, by whatever call, and were not given yet: each
-  /// is given once, also over restarts. So is an overflow.
+  /// Returns watched nodes whose deletion any call has found, and marks them as reported. The store
+  /// returns each node once, also over restarts, and each overflow once.
   ///
-  /// A process that dies before it has told them finds them in ``limbo()``.
+  /// A process that dies before it has told the watchers finds the nodes in ``limbo()``.
   ///
-  /// - Parameter limit: how many nodes to return at the most, 1 or more.
-  /// - Returns: the nodes by their ids; where there are `limit`, there may be more.
+  /// - Parameter limit: the maximum number of nodes to return, 1 or more.
+  /// - Returns: the nodes by id; if there are `limit`, there may be more.
   /// - Throws: ``StoreError/badValue(_:)`` for a limit below 1, ``StoreError/readOnly``,
   ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
   ///   ``StoreError/forked``.
-  /// - Complexity: O(1) where there are none; else O(`limit`), one commit. Any thread.
+  /// - Complexity: O(1) if there are none; otherwise O(`limit`) and one commit. Any thread.
   public func deletions(atMost limit: Int = 1024) throws(StoreError) -> Deletions {
     try guarded {
       try Self.requireLimit(limit)
@@ -55,11 +56,11 @@ extension Store {
       || !transaction.limbo(from: .firstWaiting, atMost: 1, tables).isEmpty
   }
 
-  /// The nodes in limbo, those that were reported first: what a server goes through when it was killed
-  /// while it told of deletions.
+  /// Returns the nodes in limbo, reported ones first. A server that was killed while it reported
+  /// deletions goes through them again.
   ///
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
-  /// - Complexity: O(nodes in limbo), which are no more than ``StoreOptions/limboLimit``. Any thread.
+  /// - Complexity: O(nodes in limbo), at most ``StoreOptions/limboLimit``. Any thread.
   public func limbo() throws(StoreError) -> [LimboNode] {
     try guarded {
       try read().limbo(atMost: .max, tables).map {
@@ -68,24 +69,26 @@ extension Store {
     }
   }
 
-  /// Opens the file of each watched node that is live, retires the nodes whose files are gone, and gives
-  /// out what ``deletions(atMost:)`` has: from before, and from what is found now.
+  /// Opens the file of each live watched node, retires the nodes whose files are deleted, and
+  /// passes on everything that ``deletions(atMost:)`` returns: earlier deletions, and those that
+  /// the sweep finds.
   ///
-  /// A file that has another hard link, or is still open somewhere, is there: as `inotify(7)` has it, a
-  /// file is deleted when the last reference to it goes.
+  /// A file that has another hard link, or is still open somewhere, exists: as in `inotify(7)`, a
+  /// file is deleted when its last reference goes.
   ///
-  /// - Parameter report: is given the deletions, batch by batch, in no order. It may use the store;
-  ///   where it ends the watches of what it has told, limbo does not overflow by the sweep.
-  /// - Throws: what ``deletions(atMost:)`` and the report throw, ``StoreError/tooManyOpenFiles``,
+  /// - Parameter report: receives the deletions, batch by batch, in no order. It may use the store.
+  ///   If it ends the watches of the nodes that it has reported, the sweep does not overflow limbo.
+  /// - Returns: how many nodes the sweep found present, gone and undecided.
+  /// - Throws: what ``deletions(atMost:)`` and `report` throw, ``StoreError/tooManyOpenFiles``,
   ///   ``StoreError/notPermitted(_:)``.
-  /// - Complexity: O(watches), an ``open(_:_:)`` for each watched node. Any thread.
+  /// - Complexity: O(watches), and an ``open(_:_:)`` for each watched node. Any thread.
   @discardableResult
   public func sweep(
     _ report: (Deletions) throws(StoreError) -> Void
   ) throws(StoreError) -> Sweep {
     var sweep = Sweep()
     try giveOut(report)
-    // Of one page there are no more deletions than limbo has room for.
+    // A page holds no more deletions than limbo has room for.
     let limit = min(max(options.limboLimit, 1), 1024)
     var next: NodeID? = .root
     while let start = next {
@@ -116,7 +119,7 @@ extension Store {
     } catch {
       switch error {
       case .stale:
-        // Still live where the disk is full: then the next sweep finds it.
+        // On a full disk the node is still live, and the next sweep finds it again.
         if try node(id)?.state == .live { sweep.skipped += 1 } else { sweep.gone += 1 }
       case .notAttached, .system: sweep.skipped += 1
       case .unknownNode: break  // It is not watched any more.

@@ -1,17 +1,17 @@
 internal import SystemPackage
 
 extension Store {
-  /// Watches a node for a client, in place of the watch that it has there. Watches are kept over a
-  /// restart or a kill of the server, and a node that is watched is not dropped, also when it is stale:
-  /// it is in limbo until its last watch ends.
+  /// Watches a node for a client; replaces the client's watch of that node, if any. Watches survive
+  /// a restart or a kill of the server. A watched node is not dropped, even if it is stale: it is
+  /// then in limbo until its last watch ends.
   ///
-  /// The store does not look for what happens to the files, but for their deletion
-  /// (``sweep(_:)``); the masks say what a server has to watch for at the filesystem, and at which files
+  /// The store itself looks only for the deletion of files (``sweep(_:)``). For everything else,
+  /// the masks tell the server which files to watch at the filesystem, and for which events
   /// (``watchedNodes(from:limit:)``).
   ///
   /// - Parameters:
   ///   - id: a live node.
-  ///   - mask: what is watched for, not nothing.
+  ///   - mask: the events to watch for; not empty.
   ///   - watcher: the client.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``,
   ///   ``StoreError/badValue(_:)`` for an empty mask, ``StoreError/readOnly``,
@@ -29,7 +29,7 @@ extension Store {
     }
   }
 
-  /// Ends a watch. With its last one a stale node leaves limbo, and may be dropped.
+  /// Ends a watch. When a stale node loses its last watch, it leaves limbo and may be dropped.
   ///
   /// - Returns: whether the client watched the node.
   /// - Throws: ``StoreError/readOnly``, ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``,
@@ -40,7 +40,7 @@ extension Store {
     try guarded { try changing().perform(Unwatching(node: id, watcher: watcher)) }
   }
 
-  /// The watches of a node, by watcher; none of a node that there is not.
+  /// Returns the watches of a node, by watcher; empty if the node does not exist.
   ///
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(log watches + watchers of the node). Any thread.
@@ -48,7 +48,7 @@ extension Store {
     try guarded { try read().watches(of: id, tables) }
   }
 
-  /// The masks of all watchers of a node together; empty where it has none.
+  /// Returns the union of the masks of a node's watchers; empty if it has none.
   ///
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(log watches + watchers of the node). Any thread.
@@ -60,14 +60,15 @@ extension Store {
     }
   }
 
-  /// Up to `limit` of the nodes that are watched, live and stale ones, in the order of their ids, from
-  /// one snapshot: after a restart a server goes through them to watch their files again.
+  /// Returns up to `limit` watched nodes, live and stale ones, in the order of their ids, from one
+  /// snapshot. After a restart a server goes through them to watch their files again.
   ///
   /// - Parameters:
   ///   - start: the lowest id to consider.
-  ///   - limit: how many nodes to return at the most, 1 or more.
-  /// - Returns: the nodes, and from where to go on; `nil` at the end.
-  /// - Throws: ``StoreError/badValue(_:)`` for a limit below 1, ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
+  ///   - limit: the maximum number of nodes to return, 1 or more.
+  /// - Returns: the nodes, and the id at which to continue; `nil` at the end.
+  /// - Throws: ``StoreError/badValue(_:)`` for a limit below 1, ``StoreError/damaged(_:)``,
+  ///   ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(log watches + watches of these nodes). Any thread.
   public func watchedNodes(
     from start: NodeID = .root, limit: Int = 1024

@@ -1,21 +1,22 @@
-/// Who watches: a number that the server gives to each client, and keeps over its restarts.
+/// A client that watches nodes: a number that the server assigns to the client and keeps over
+/// restarts.
 public struct WatcherID: RawRepresentable, Hashable, Comparable, Sendable {
   /// The number.
   public let rawValue: UInt64
 
-  /// The id of a number.
+  /// Creates the id that has a number.
   public init(rawValue: UInt64) { self.rawValue = rawValue }
 
-  /// By number.
+  /// Orders ids by number.
   public static func < (a: WatcherID, b: WatcherID) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// What is watched for, with the bits of `inotify(7)`. Bits that have no name here are kept too.
+/// The events to watch for, with the bits of `inotify(7)`. Bits without a name here are kept too.
 public struct WatchMask: OptionSet, Hashable, Sendable {
   /// The bits.
   public let rawValue: UInt32
 
-  /// The mask of some bits.
+  /// Creates a mask from its bits.
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
   /// `IN_ACCESS`
@@ -46,11 +47,11 @@ public struct WatchMask: OptionSet, Hashable, Sendable {
 
 /// One watcher's watch of one node.
 public struct Watch: Hashable, Sendable {
-  /// What is watched.
+  /// The watched node.
   public let node: NodeID
-  /// Who watches.
+  /// The client that watches.
   public let watcher: WatcherID
-  /// What for.
+  /// The events that it watches for.
   public let mask: WatchMask
 
   init(_ node: NodeID, _ watcher: WatcherID, _ mask: WatchMask) {
@@ -60,10 +61,10 @@ public struct Watch: Hashable, Sendable {
   }
 }
 
-/// A node that is watched.
+/// A watched node.
 public struct WatchedNode: Hashable, Sendable {
   /// The node.
   public let id: NodeID
-  /// The masks of all its watchers together.
+  /// The union of its watchers' masks.
   public let mask: WatchMask
 }

@@ -1,5 +1,5 @@
-/// A watch as the table `watches` holds it: the key is the node and the watcher, big-endian, and the
-/// value a word (Docs/Format.md).
+/// A watch as a row of the table `watches`: the key is the node and the watcher, big-endian; the
+/// value is one word (Docs/Format.md).
 ///
 /// ```
 /// checksum 32 | mask 32
@@ -7,10 +7,11 @@
 extension Watch {
   static let keySize = 16
   static let valueSize = 8
-  /// Sets a watch's checksum apart from others.
+  /// The seed that distinguishes the checksums of watches from others.
   private static let seed: UInt64 = 0x5741_5443_4845_5300
 
-  /// The key of a watch; with watcher 0 that of the first one of a node.
+  /// Returns the key of a watch. With watcher 0, it is the lowest key that a watch of the node can
+  /// have.
   static func key(_ node: NodeID, _ watcher: WatcherID) -> InlineArray<2, UInt64> {
     [node.rawValue.bigEndian, watcher.rawValue.bigEndian]
   }
@@ -25,7 +26,8 @@ extension Watch {
     return mask << 32 | Self.checksum(node.rawValue, watcher.rawValue, mask)
   }
 
-  /// The watch of two words of a key, as they stand there, if the value belongs to them.
+  /// Reads a watch from the two big-endian words of its key and its value; `nil` if the checksum
+  /// does not match.
   init?(key: (UInt64, UInt64), value: UInt64) {
     let (node, watcher) = (UInt64(bigEndian: key.0), UInt64(bigEndian: key.1))
     guard value & 0xffff_ffff == Self.checksum(node, watcher, value >> 32) else { return nil }
@@ -35,16 +37,16 @@ extension Watch {
   }
 }
 
-/// A row of the table `limbo`: a number, and its checksum (Docs/Format.md).
+/// A row of the table `limbo`: a number and its checksum (Docs/Format.md).
 ///
 /// | number | meaning |
 /// | --- | --- |
-/// | 0 | watches were lost, and nobody has been told |
-/// | a node id | the node is stale and watched, and that has been reported |
-/// | a node id + 2⁶³ | the node is stale and watched, and that is still to be reported |
+/// | 0 | watches were lost, and no caller has been told yet |
+/// | a node id | the node is stale and watched, and has been reported |
+/// | a node id + 2⁶³ | the node is stale and watched, and has not been reported yet |
 ///
-/// So the first row but for the overflow is that of the node which has been in limbo for the longest,
-/// as far as ids tell, among those that were reported if there are any.
+/// So reported nodes come first, each group in the order of ids. The first row after the overflow
+/// is the node that loses its watches first.
 struct LimboRow: Equatable {
   static let overflow = LimboRow(number: 0)
   private static let waitingBit: UInt64 = 1 << 63
@@ -58,7 +60,7 @@ struct LimboRow: Equatable {
     number = isReported ? node.rawValue : node.rawValue | Self.waitingBit
   }
 
-  /// The first of those that are still to be reported.
+  /// The lowest possible row that is still to be reported.
   static let firstWaiting = LimboRow(number: waitingBit)
 
   var node: NodeID { NodeID(rawValue: number & ~Self.waitingBit) }

@@ -1,6 +1,6 @@
-/// What the tables `watches` and `limbo` say.
+/// Reads the tables `watches` and `limbo`.
 extension Reading where Self: ~Copyable {
-  /// The watches of a node, by watcher.
+  /// Returns the watches of a node, by watcher.
   func watches(of id: NodeID, _ tables: Tables) throws -> [Watch] {
     var watches: [Watch] = []
     try forEachWatch(from: id, tables) { watch in
@@ -12,7 +12,7 @@ extension Reading where Self: ~Copyable {
   }
 
   func isWatched(_ id: NodeID, _ tables: Tables) throws -> Bool {
-    // Most stores have none.
+    // Most stores have no watches.
     guard try statistics(tables.watches).entries > 0 else { return false }
     var found = false
     try forEachWatch(from: id, tables) { watch in
@@ -22,7 +22,8 @@ extension Reading where Self: ~Copyable {
     return found
   }
 
-  /// Goes through the watches in the order of their nodes, as long as the body says so.
+  /// Calls `body` for the watches from node `id` on, in the order of their nodes, until it returns
+  /// `false`.
   func forEachWatch(
     from id: NodeID, _ tables: Tables, _ body: (Watch) throws -> Bool
   ) throws {
@@ -43,12 +44,12 @@ extension Reading where Self: ~Copyable {
     return true
   }
 
-  /// How many nodes are in limbo.
+  /// Returns the number of nodes in limbo.
   func limboCount(_ tables: Tables) throws -> Int {
     try statistics(tables.limbo).entries - (has(.overflow, tables) ? 1 : 0)
   }
 
-  /// Up to `limit` rows of nodes from `row` on.
+  /// Returns up to `limit` rows of nodes, starting at `row`.
   func limbo(
     from row: LimboRow = LimboRow(number: 1), atMost limit: Int, _ tables: Tables
   ) throws -> [LimboRow] {
@@ -65,7 +66,7 @@ extension Reading where Self: ~Copyable {
 }
 
 extension Cursor {
-  /// The entry of the table `watches` that the cursor stands at.
+  /// Returns the entry of the table `watches` at the cursor.
   fileprivate func watch() throws -> Watch {
     var key: InlineArray<2, UInt64> = [0, 0]
     var value: InlineArray<1, UInt64> = [0]
@@ -77,7 +78,7 @@ extension Cursor {
     return watch
   }
 
-  /// The entry of the table `limbo` that the cursor stands at.
+  /// Returns the entry of the table `limbo` at the cursor.
   fileprivate func limboRow() throws -> LimboRow {
     var key: InlineArray<1, UInt64> = [0]
     var value: InlineArray<1, UInt64> = [0]

@@ -1,4 +1,4 @@
-/// Puts a watch on a live node, or gives it another mask.
+/// Puts a watch on a live node, or replaces its mask.
 struct Watching: Change {
   let watch: Watch
 
@@ -6,13 +6,13 @@ struct Watching: Change {
     let record = try transaction.record(watch.node, turn.tables)
     guard let record, record.state != .alias else { throw StoreError.unknownNode(watch.node) }
     guard record.state == .live else { throw StoreError.stale(watch.node) }
-    // A client that comes back sets the watches that it had.
+    // A client that reconnects sets its watches again; then there is nothing to write.
     guard try !transaction.watches(of: watch.node, turn.tables).contains(watch) else { return }
     try transaction.put(watch, turn.tables)
   }
 }
 
-/// Takes a watch away; says whether it was there.
+/// Removes a watch; returns whether it was there.
 struct Unwatching: Change {
   let node: NodeID
   let watcher: WatcherID
@@ -26,7 +26,7 @@ struct Unwatching: Change {
   }
 }
 
-/// Takes what is to be reported out of the store: it is not given again.
+/// Marks the waiting deletions as reported and returns them; they are not returned again.
 struct TakingDeletions: Change {
   let limit: Int
 
@@ -44,8 +44,8 @@ struct TakingDeletions: Change {
 }
 
 extension Turn {
-  /// A node has become stale: where it is watched, it is in limbo from now on. Where too many are, the
-  /// first of them lose their watches.
+  /// Puts a node that became stale into limbo, if it is watched. If limbo is then too full, its
+  /// first nodes lose their watches.
   func enterLimbo(_ id: NodeID, _ transaction: borrowing WriteTransaction) throws {
     guard try transaction.isWatched(id, tables) else { return }
     try transaction.put(LimboRow(id, isReported: false), tables)

@@ -1,4 +1,4 @@
-/* What a thread may, and for whom it acts. */
+/* The capabilities of a thread, and the user that it acts for. */
 #define _GNU_SOURCE
 #include "handlefs.h"
 #include "result.h"
@@ -16,7 +16,7 @@ static _Thread_local uid_t acting_uid;
 static _Thread_local gid_t acting_gid;
 static _Thread_local mode_t acting_mask;
 
-/* In the effective set of this thread. */
+/* Adds a capability to this thread's effective set, or removes it. */
 static int set_capability(int capability, int on)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -32,12 +32,12 @@ static int set_capability(int capability, int on)
 
 void hf_prepare_thread(void)
 {
-    /* A mask of its own, and capabilities that stay when the user changes. */
+    /* Gives the thread a umask of its own, and keeps its capabilities when its user changes. */
     unshare(CLONE_FS);
     prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
     umask(0);
     acting_mask = 0;
-    /* What is reserved for root, and what quotas forbid, is the caller's affair. */
+    /* Without this capability, reserved disk space and quotas apply as they do to the caller. */
     set_capability(CAP_SYS_RESOURCE, 0);
 }
 

@@ -1,4 +1,4 @@
-/* What happens on a file system, by fanotify(7). */
+/* Events of a file system, through fanotify(7). */
 #define _GNU_SOURCE
 #include "handlefs.h"
 #include "result.h"
@@ -29,10 +29,12 @@ long hf_read_events(int watch, void *buffer, size_t size)
     return result(read(watch, buffer, size));
 }
 
-/* Before the bytes of the handle in a record, and of the name that follows it. */
+/* The length of a record before the bytes of its handle; in some records a name follows the
+ * handle. */
 enum { RECORD_HEAD = sizeof(struct fanotify_event_info_fid) + sizeof(struct file_handle) };
 
-/* Takes the handle of a record; returns where it ends, or 0 if the record has none that is whole. */
+/* Copies the handle out of a record; returns where the handle ends, or 0 if the record holds no
+ * complete handle. */
 static size_t take_handle(const struct fanotify_event_info_fid *info, struct hf_handle *to)
 {
     const struct file_handle *handle = (const void *)info->handle;
@@ -63,7 +65,7 @@ size_t hf_event_at(const void *buffer, size_t filled, size_t place, struct hf_ev
     *event = (struct hf_event){0};
     if (place > filled || filled - place < sizeof *data || data->event_len > filled - place ||
         data->metadata_len < sizeof *data || data->metadata_len > data->event_len) {
-        /* It is not known what comes behind this. */
+        /* The place of the next event is unknown. */
         event->mask = HF_EVENT_LOST;
         return filled;
     }

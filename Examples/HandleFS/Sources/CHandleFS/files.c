@@ -1,4 +1,4 @@
-/* Calls on the files of the backing file system. */
+/* System calls on the files of the backing file system. */
 #define _GNU_SOURCE
 #include "handlefs.h"
 #include "result.h"

@@ -1,4 +1,4 @@
-/* Mounting, and what a supervisor does with processes and sockets. */
+/* Mounting, and the supervisor's system calls for processes and sockets. */
 #define _GNU_SOURCE
 #include "handlefs.h"
 #include "result.h"
@@ -24,7 +24,7 @@ int hf_mount(int fuse, const char *source, const char *target, int read_only)
     char options[128];
     snprintf(options, sizeof options,
              "fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other", fuse);
-    /* What may not be done on the file system of the source may not be done here. */
+    /* What is forbidden on the source's mount is forbidden on this one, too. */
     struct statvfs status;
     if (statvfs(source, &status))
         return -errno;
@@ -75,7 +75,8 @@ static int spawn_with(posix_spawn_file_actions_t *actions, posix_spawnattr_t *at
     int error = 0;
     for (int i = 0; i < count && !error; i++)
         error = posix_spawn_file_actions_adddup2(actions, copies[i], 3 + i);
-    /* What this process was started with is not for one that outlives it. */
+    /* The child may outlive this process and must not hold the other descriptors of this
+     * process. */
     if (!error)
         error = posix_spawn_file_actions_addclosefrom_np(actions, 3 + count);
     if (error)
@@ -83,7 +84,8 @@ static int spawn_with(posix_spawn_file_actions_t *actions, posix_spawnattr_t *at
     sigset_t none;
     sigemptyset(&none);
     posix_spawnattr_setsigmask(attributes, &none);
-    /* What a terminal sends to the program is not meant for its server. */
+    /* A process group of its own: the terminal's signals to this program are not meant for the
+     * child. */
     posix_spawnattr_setpgroup(attributes, 0);
     posix_spawnattr_setflags(attributes,
                              POSIX_SPAWN_SETSIGMASK |
@@ -117,7 +119,7 @@ int hf_spawn(const char *path, char *const arguments[], const int *descriptors, 
     int copies[HF_MOST_DESCRIPTORS];
     if (count < 0 || count > HF_MOST_DESCRIPTORS)
         return -EINVAL;
-    /* Out of the way of the numbers that they are to get. */
+    /* Copy the descriptors to high numbers first, clear of the numbers that they are to get. */
     int made = 0, answer = 0;
     while (made < count && !answer) {
         copies[made] = fcntl(descriptors[made], F_DUPFD_CLOEXEC, 64);

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-/* What a system call returned, or -errno. */
+/* Returns the result of a system call, or -errno. */
 static inline long result(long value) { return value < 0 ? -errno : value; }
 
 #endif

@@ -32,7 +32,7 @@ struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void
     return session;
 }
 
-/* Whether there is all of an INIT request: its header, and what the oldest kernel sent. */
+/* Whether an INIT request is complete: its header, and the fields that the oldest kernel sent. */
 static int is_init(size_t length)
 {
     return length >= sizeof(struct fuse_in_header) + offsetof(struct fuse_init_in, max_readahead);
@@ -125,7 +125,7 @@ const struct fuse_in_header *hf_request(void) { return current; }
 struct worker {
     pthread_t thread;
     struct fuse_session *session;
-    /* Whether it is in read(2), or about to be. */
+    /* Whether the thread is in read(2), or about to be. */
     atomic_int reading;
     atomic_int ended;
     int result;
@@ -161,8 +161,9 @@ int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply)
     return status.stx_mode;
 }
 
-/* The threads that serve. Only a few wait in read(2): the kernel wakes them in turn, and each has to
- * get its data from memory anew. The others wait here, until all those few are at work. */
+/* The threads that serve. Only a few wait in read(2): the kernel wakes the waiting threads in
+ * turn, and each has to load its data into the CPU's cache anew. The others wait here until all
+ * those few are at work. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wanted, ending;
@@ -173,7 +174,7 @@ static struct {
 
 enum { MOST_READING = 2 };
 
-/* Waits for a turn to read; 0 where serving is to end. */
+/* Waits for a turn to read; returns 0 if serving is to end. */
 static int begin_reading(void)
 {
     pthread_mutex_lock(&pool.lock);
@@ -193,8 +194,9 @@ static void end_reading(void)
     pthread_mutex_unlock(&pool.lock);
 }
 
-/* Room for the longest request, in memory that is there: where a process is killed while the kernel
- * copies a request to a page that is not, the request fails, and does not come again. */
+/* Allocates room for the longest request, and populates it. If the process is killed while the
+ * kernel copies a request to a page that is not there, the request fails and does not come
+ * again. */
 static void *request_memory(void)
 {
     enum { SIZE = (1 << 20) + (1 << 16) };
@@ -221,7 +223,8 @@ static void *work(void *argument)
         current = buffer.mem;
         if (length > 0 && (size_t)length < sizeof *current)
             length = -EIO;
-        /* Not worth another thread's waking up: nobody waits for it. */
+        /* Process it before letting another thread read: nothing waits for its result, so it is
+         * not worth waking one. */
         int is_forget = length > 0 && (current->opcode == FUSE_FORGET ||
                                        current->opcode == FUSE_BATCH_FORGET);
         if (is_forget)
@@ -245,12 +248,12 @@ static void *work(void *argument)
 
 static void nothing(int signal) { (void)signal; }
 
-/* Waits for the threads that were started; how the last one that failed did, or 1. */
+/* Waits for all started threads; returns the error of the last one that failed, or 1. */
 static int join_workers(void)
 {
     int answer = 1;
     for (int i = 0; i < pool.count; i++) {
-        /* A signal may have come just before the read that it was to end. */
+        /* A signal may have come just before the read that it was to interrupt, so repeat it. */
         while (!pool.workers[i].ended) {
             if (pool.workers[i].reading)
                 pthread_kill(pool.workers[i].thread, SIGUSR1);
@@ -270,7 +273,7 @@ int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void
         return -EINVAL;
     serve_unknown = handler;
     server_of_unknown = server;
-    /* Ends a read that waits, where it is sent to its thread. */
+    /* The signal interrupts a read that waits, when it is sent to the reading thread. */
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGUSR1, &action, NULL);
     pool.workers = calloc((size_t)threads, sizeof *pool.workers);

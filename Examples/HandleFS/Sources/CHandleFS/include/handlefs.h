@@ -1,6 +1,6 @@
-/* What HandleFS needs of libfuse and of the kernel, where Swift cannot call it by itself: loops that a
- * signal ends, credentials of a thread, and calls that are variadic, need a flag of a newer header, or
- * tell their error in errno.
+/* The parts of libfuse and of the kernel that Swift cannot call directly: loops that a signal
+ * ends, credentials of a thread, and calls that are variadic, need a flag from a newer header,
+ * or return their error in errno.
  *
  * Functions that return int or long return -errno on failure, unless they say otherwise.
  */
@@ -18,34 +18,35 @@
 
 /* MARK: A session */
 
-/* A session on a /dev/fuse that is mounted already. NULL on failure. */
+/* Returns a session on a /dev/fuse that is already mounted, or NULL on failure. */
 struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void *server, int fuse);
 
-/* Gives libfuse the INIT request that was answered when the file system was mounted; -EINVAL if it is
- * too short for one. */
+/* Gives libfuse the INIT request that was answered when the file system was mounted. Returns
+ * -EINVAL if the message is too short to be one. */
 int hf_take_init(struct fuse_session *session, void *message, size_t length);
 
-/* Answers INIT, or fails with EINVAL if it is too short for one: what libfuse 3.14 has no names for included. `passthrough` asks for
- * FUSE_PASSTHROUGH; returns 1 where the kernel has it, else 0. */
+/* Answers INIT, with features that libfuse 3.14 has no names for. Returns -EINVAL if the message
+ * is too short to be an INIT request. `passthrough` asks for FUSE_PASSTHROUGH; returns 1 if the
+ * kernel has it, else 0. */
 int hf_answer_init(int fuse, const void *message, size_t length, int passthrough);
 
-/* Asks the kernel for the requests that were read and not answered (FUSE_NOTIFY_RESEND). */
+/* Asks the kernel to resend the requests that were read and not answered (FUSE_NOTIFY_RESEND). */
 int hf_resend(int fuse);
 
-/* Asks the kernel to drop what it knows of nodes and nobody uses (FUSE_NOTIFY_PRUNE of Linux 6.18), of the
- * first 512 of them. */
+/* Asks the kernel to drop nodes that nothing uses (FUSE_NOTIFY_PRUNE of Linux 6.18). Takes the
+ * first 512 nodes and ignores the rest. */
 int hf_prune(int fuse, const uint64_t *nodes, size_t count);
 
 /* Requests that libfuse 3.14 does not know. */
 #define HF_TMPFILE 51u
 #define HF_STATX 52u
 
-/* Answers such a request; the function that serves it is given to hf_serve(). */
+/* A function that serves such a request, passed to hf_serve(); hf_reply() sends the answer. */
 typedef void (*hf_handler)(void *server, const struct fuse_in_header *request);
 int hf_reply(int fuse, const struct fuse_in_header *request, int error, const void *body,
              size_t length);
-/* The reply to HF_STATX, and for how long it may be believed: that is for the caller to say. Returns the
- * file's mode. */
+/* The reply to HF_STATX. hf_fill_statx() fills in the file's status and returns its mode; the
+ * caller fills in `seconds` and `nanoseconds`, for how long the kernel may believe the reply. */
 struct hf_statx_reply {
     uint64_t seconds;
     uint32_t nanoseconds, flags;
@@ -54,15 +55,16 @@ struct hf_statx_reply {
 };
 int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply);
 
-/* Serves requests in `threads` threads until the file system is gone (returns 0), hf_stop() was called
- * (returns 1), or reading or starting a thread fails. No thread is left then. */
+/* Serves requests in `threads` threads until the file system is gone (returns 0), hf_stop() is
+ * called (returns 1), or reading or starting a thread fails. All threads have ended when it
+ * returns. */
 int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server);
 void hf_stop(void);
 
-/* The request that this thread works on, as the kernel sent it. */
+/* The request that this thread is working on, as the kernel sent it. */
 const struct fuse_in_header *hf_request(void);
 
-/* How the kernel marks a request that comes again (FUSE_UNIQUE_RESEND of Linux 6.9). */
+/* The bit of `unique` that marks a resent request (FUSE_UNIQUE_RESEND of Linux 6.9). */
 #define HF_RESENT (1ull << 63)
 
 /* FOPEN_PASSTHROUGH of Linux 6.9. */
@@ -70,20 +72,22 @@ const struct fuse_in_header *hf_request(void);
 
 /* MARK: Credentials of this thread */
 
-/* Before anything else in a thread that serves: its mask is its own from here on. */
+/* Prepares a thread that serves; call it first in that thread. From here on the thread has its
+ * own umask. */
 void hf_prepare_thread(void);
 
-/* New files of this thread belong to these, and get their permissions under this mask. The thread
- * keeps its capabilities: whether its caller may, the kernel has checked. */
+/* Sets the owner of new files of this thread, and the umask for their permissions. The thread
+ * keeps its capabilities: the kernel has already checked the caller's permissions. */
 void hf_act_for(uid_t uid, gid_t gid, mode_t mask);
-/* Without CAP_FSETID a write clears the set-user-id and set-group-id bits. */
+/* Turns CAP_FSETID on or off. Without it a write clears the set-user-id and set-group-id bits. */
 int hf_set_fsetid(int on);
-/* Whether another process has CAP_FSETID, in the user namespace of this one. */
+/* Returns 1 if another process has CAP_FSETID in the user namespace of this one; 0 if not, or if
+ * that is unknown. */
 int hf_may_set_id(int pid);
 
 /* MARK: Files */
 
-/* Of headers that Swift sees only in part. */
+/* Constants from headers that Swift imports only in part. */
 #define HF_PATH 010000000
 #define HF_TIME_NOW 0x3fffffff
 #define HF_TIME_OMIT 0x3ffffffe
@@ -92,14 +96,14 @@ int hf_may_set_id(int pid);
 #define HF_ATTRIBUTE_CREATE 1
 
 int hf_open(int directory, const char *name, int flags, mode_t mode);
-/* A name in a directory as a path, a symbolic link itself; -EXDEV where something is mounted on it,
- * unless mounts are crossed. */
+/* Opens a name in a directory with O_PATH, without following a symbolic link. Returns -EXDEV if
+ * something is mounted on the name, unless mounts are crossed. */
 int hf_find(int directory, const char *name, int crosses_mounts);
-/* Opens once more what a descriptor refers to; O_PATH too. */
+/* Opens the file of a descriptor again; `fd` may be an O_PATH descriptor. */
 int hf_reopen(int fd, int flags);
 int hf_close(int fd);
 int hf_status(int fd, struct stat *status);
-/* The device that a file is on; a file system of FUSE is not asked for it. */
+/* Returns the device that a file is on. A FUSE file system's server is not asked. */
 int hf_device(int fd, uint32_t *major, uint32_t *minor);
 int hf_statvfs(int fd, struct statvfs *status);
 int hf_make_directory(int directory, const char *name, mode_t mode);
@@ -120,10 +124,11 @@ long hf_copy(int from, off_t from_offset, int to, off_t to_offset, size_t length
 long hf_read_at(int fd, void *buffer, size_t size, off_t offset);
 long hf_write_at(int fd, const void *buffer, size_t size, off_t offset);
 int hf_sync(int fd, int data_only);
-/* From `offset` on, or where that is negative from where the last read has ended. */
+/* Reads entries (getdents64(2)) from `offset` on, or from the end of the last read if `offset`
+ * is negative. */
 long hf_read_entries(int fd, void *buffer, size_t size, off_t offset);
 
-/* Extended attributes of what a descriptor refers to; O_PATH too. */
+/* Extended attributes of the file of a descriptor, which may be an O_PATH descriptor. */
 long hf_get_attribute(int fd, const char *name, void *buffer, size_t size);
 long hf_list_attributes(int fd, char *buffer, size_t size);
 int hf_set_attribute(int fd, const char *name, const void *value, size_t size, int flags);
@@ -133,7 +138,7 @@ int hf_remove_attribute(int fd, const char *name);
 
 #define HF_EVENT_LOST 0x4000u /* FAN_Q_OVERFLOW */
 
-/* A file handle as name_to_handle_at(2) gives it; no length where there is none. */
+/* A file handle, as name_to_handle_at(2) returns it. `length` is 0 if there is none. */
 struct hf_handle {
     int32_t type;
     uint32_t length;
@@ -146,39 +151,41 @@ struct hf_event {
     char name[256]; /* in the directory */
 };
 
-/* Watches the whole file system that `fd` is on. */
+/* Watches the whole file system that `fd` is on. Returns a descriptor to read events from. */
 int hf_watch(int fd);
-/* Reads what has happened into a buffer; returns how many bytes. */
+/* Waits for events and reads them into a buffer; returns the number of bytes. */
 long hf_read_events(int watch, void *buffer, size_t size);
-/* The event at a place in the buffer; returns the place of the next one, or `filled` after the last. */
+/* Gets the event at a place in the buffer; returns the place of the next one, or `filled` after
+ * the last. */
 size_t hf_event_at(const void *buffer, size_t filled, size_t place, struct hf_event *event);
 
 /* MARK: Mounting and processes */
 
 int hf_mount(int fuse, const char *source, const char *target, int read_only);
-/* umount2(2), of the mount point itself where it is a symbolic link. */
+/* umount2(2). If `target` is a symbolic link, it is not followed. */
 int hf_unmount(const char *target, int detach);
 int hf_memory_file(const char *name);
 int hf_signals(void);
-/* The next signal of hf_signals(). */
+/* Waits for the next signal of hf_signals() and returns its number. */
 int hf_next_signal(int signals);
 int hf_process(int pid);
 #define HF_MOST_DESCRIPTORS 16
-/* Starts a program with `count` descriptors as 3, 4, …, HF_MOST_DESCRIPTORS at the most; returns its
- * process id. */
+/* Starts a program with `count` descriptors, at most HF_MOST_DESCRIPTORS, as its descriptors 3,
+ * 4, …; returns its process id. */
 int hf_spawn(const char *path, char *const arguments[], const int *descriptors, int count,
              int new_session);
 int hf_listen(const char *path);
 int hf_accept(int listener);
 int hf_connect(const char *path);
-/* A line for syslog(3). */
+/* Writes a line to syslog(3). */
 void hf_log(int priority, const char *text);
-/* Standard input, output and error lead nowhere. */
+/* Redirects standard input, output and error to /dev/null. */
 int hf_silence(void);
 /* Opens those of the three that are closed, so that no other file gets their numbers. */
 int hf_open_standard(void);
 int hf_raise_limit(void);
-/* waitpid(2) of a child that has ended: its exit status, or 256 and the signal that ended it. */
+/* waitpid(2) of a child that has ended: returns its exit status, or 256 plus the signal that
+ * ended it. */
 int hf_wait(int pid);
 
 #endif

@@ -31,7 +31,7 @@ struct Events: ParsableCommand {
           throw CommandError(String(decoding: line, as: UTF8.self))
         }
         try FileDescriptor.standardOutput.writeOnce(line + [UInt8(ascii: "\n")])
-        // What is gone, and told, is not asked for again.
+        // The next connection must not ask again for a node whose deletion has been reported.
         if let gone = Self.deleted(String(decoding: line, as: UTF8.self)) {
           nodes.removeAll { $0 == gone }
         }
@@ -41,8 +41,8 @@ struct Events: ParsableCommand {
     }
   }
 
-  /// The server has ended, or did not wait for this reader: the next one is there soon, unless the file
-  /// system was unmounted.
+  /// Reconnects after the server has ended or has cut off a reader that was too slow. The next
+  /// server is there soon, unless the file system was unmounted.
   private func again(_ wanted: String) throws -> FileDescriptor {
     for _ in 0..<100 {
       Processes.sleep(milliseconds: 20)
@@ -57,16 +57,17 @@ struct Events: ParsableCommand {
     ([watcher] + nodes).map(String.init).joined(separator: " ")
   }
 
-  /// The node whose deletion a line tells.
+  /// Returns the node whose deletion a line reports, or `nil` if the line reports something else.
   private static func deleted(_ line: String) -> UInt64? {
-    // The names of events have no bracket.
+    // Event names contain no bracket, so the last one opens the list of events.
     guard let events = line.lastIndex(of: "["), line[events...].contains("\"deleteSelf\"") else {
       return nil
     }
     return UInt64(line.dropFirst(#"{"node": "#.count).prefix { $0.isNumber })
   }
 
-  /// The number of a file's node, as the kernel puts it into a file handle of the mount.
+  /// Returns the node number of a file, taken from the file handle that the kernel makes on the
+  /// mount.
   private func node(_ path: String) throws -> UInt64 {
     let here = FileDescriptor(rawValue: AT_FDCWD)
     let handle: KernelFileHandle
@@ -90,14 +91,14 @@ struct Events: ParsableCommand {
   }
 }
 
-/// The lines of a stream; what comes after the last one is dropped.
+/// Splits a stream into lines. An incomplete line at the end is dropped.
 private struct Lines {
   private let stream: FileDescriptor
   private var rest: [UInt8] = []
 
   init(from stream: FileDescriptor) { self.stream = stream }
 
-  /// `nil` at the end.
+  /// Returns the next line without its newline, or `nil` at the end.
   mutating func next() -> [UInt8]? {
     var searched = 0
     while true {

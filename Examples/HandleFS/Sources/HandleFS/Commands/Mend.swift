@@ -3,8 +3,8 @@ internal import HandleStore
 internal import Logging
 internal import SystemPackage
 
-/// What the supervisor starts before the next server, where the last one may have died of the store: it
-/// reads the store without LMDB, and repairs it where it is damaged.
+/// Checks the store without LMDB, and repairs it if it is damaged. The supervisor starts this
+/// before the next server if the last server may have died of the store.
 struct Mend: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Repair a store that a server may have died of.", shouldDisplay: false)

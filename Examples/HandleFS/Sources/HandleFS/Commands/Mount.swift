@@ -34,7 +34,7 @@ struct Mount: ParsableCommand {
     _ = try Processes.spawn(
       Processes.program, ["supervise", "--new"] + mount.arguments, [its], newSession: true)
     try its.close()
-    // It has said why where it is not.
+    // If the supervisor fails, it has printed the reason.
     guard Processes.receive(from: ready) == .serving else { throw ExitCode.failure }
   }
 }

@@ -3,7 +3,7 @@ internal import HandleStore
 internal import Logging
 internal import SystemPackage
 
-/// What the supervisor starts: the server of a file system that is or will be mounted.
+/// Serves a file system that is mounted or about to be. The supervisor starts this.
 struct Serve: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Serve a file system that the supervisor has mounted.", shouldDisplay: false)
@@ -16,7 +16,7 @@ struct Serve: ParsableCommand {
     let log = Log.start(inBackground: background)
     Processes.ignoreClosedPipes()
     Processes.ignoreHangups()
-    // While it has its path.
+    // Reads the program's path before another program can replace it.
     _ = Processes.program
     let session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
@@ -36,11 +36,11 @@ struct Serve: ParsableCommand {
     Thread.start { server.housekeeping.run() }
     Thread.start { server.letGoOfForgotten() }
     Thread.start {
-      // They come again at once.
+      // Watchers that outlived the last server reconnect at once.
       Processes.sleep(milliseconds: 10_000)
       server.watchers.endAbsent()
     }
-    // Whoever reads what the command prints waits for its end.
+    // A process that reads the command's output waits until standard output is closed.
     if background { Processes.silence() }
     Processes.send(.serving, to: session.control)
     let end = try kernel.serve(threads: Self.threads, on: session.fuse)
@@ -51,6 +51,7 @@ struct Serve: ParsableCommand {
 
   private static let threads = 4
 
-  /// What is left of the descriptors besides those of the requests under way and of the store.
+  /// How many files the cache may keep open: the limit of descriptors, less those for the store and
+  /// the requests under way.
   private static var cacheSize: Int { min(900, Processes.descriptorLimit - 100) }
 }

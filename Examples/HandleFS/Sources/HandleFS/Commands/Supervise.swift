@@ -1,7 +1,8 @@
 internal import ArgumentParser
 internal import SystemPackage
 
-/// What a command starts to stay in the background, or a server whose supervisor was killed.
+/// Supervises a server in the background. The mount command starts this, and so does a server whose
+/// supervisor was killed.
 struct Supervise: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Watch over a server.", shouldDisplay: false)

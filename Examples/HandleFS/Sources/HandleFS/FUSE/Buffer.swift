@@ -4,7 +4,8 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
-/// Memory of a thread's own for what is read, used again for each request.
+/// A block of memory for data that is read; one thread at a time uses it, for one request after the
+/// other.
 @safe final class Buffer {
   private let start: UnsafeMutableRawPointer
   let size: Int
@@ -20,14 +21,15 @@ internal import SystemPackage
     unsafe body(UnsafeRawBufferPointer(start: start, count: size))
   }
 
-  /// `pread(2)`, as much as there is of `count` bytes.
+  /// Reads up to `count` bytes at an offset (`pread(2)`); returns how many bytes there were.
   func read(_ file: BackingFile, count: Int, at offset: Int) throws(Errno) -> Int {
     try checked(
       unsafe hf_read_at(
         file.number, start, min(count, size), offset))
   }
 
-  /// How many of these bytes a file has at a place, where it ends behind them; 0 where it has others.
+  /// Returns how many of `bytes` a file has at an offset, fewer if the file ends within them; 0 if
+  /// it has other bytes there.
   func countOf(
     _ bytes: RequestBytes, thatHas file: BackingFile, at offset: Int
   ) throws(Errno) -> Int {
@@ -36,8 +38,8 @@ internal import SystemPackage
     return unsafe memcmp(start, wanted, count) == 0 ? count : 0
   }
 
-  /// `getdents64(2)`, about `limit` bytes, from a place in a directory or from where it is; returns how many
-  /// were filled.
+  /// Reads entries of a directory (`getdents64(2)`), about `limit` bytes, from `offset` on, or from
+  /// the directory's current position if `offset` is `nil`; returns how many bytes were filled.
   func readEntries(
     _ directory: BackingFile, at offset: Int?, limit: Int
   ) throws(Errno) -> Int {
@@ -46,14 +48,14 @@ internal import SystemPackage
       unsafe hf_read_entries(directory.number, start, size, offset ?? -1))
   }
 
-  /// Whether an entry of READDIRPLUS has room behind `filled` bytes.
+  /// Whether an entry of READDIRPLUS fits after `filled` bytes.
   func hasRoom(for entry: DirectoryEntry, filled: Int, limit: Int) -> Bool {
     unsafe entry.name.withPlatformString {
       unsafe fuse_add_direntry_plus(nil, nil, 0, $0, nil, 0) <= limit - filled
     }
   }
 
-  /// The entry of `getdents64(2)` at a place, and its length.
+  /// Returns the entry of `getdents64(2)` at a place in the buffer, and its length.
   func entry(at place: Int) -> (entry: DirectoryEntry, length: Int) {
     let raw = unsafe start + place
     let length = unsafe Int(raw.load(fromByteOffset: 16, as: UInt16.self))
@@ -64,8 +66,8 @@ internal import SystemPackage
     return (entry, length)
   }
 
-  /// Adds an entry as READDIR has it, behind `filled` bytes; returns what is filled then, or `nil`
-  /// where it has no room in `limit` bytes.
+  /// Adds an entry in READDIR's format after `filled` bytes; returns how many bytes are filled
+  /// then, or `nil` if the entry does not fit in `limit` bytes.
   func add(
     _ entry: DirectoryEntry, inode: UInt64, to request: Request, filled: Int, limit: Int
   ) -> Int? {
@@ -79,7 +81,8 @@ internal import SystemPackage
     }
   }
 
-  /// The same as READDIRPLUS has it, with what LOOKUP would say.
+  /// Adds an entry in READDIRPLUS's format, with what LOOKUP would say, after `filled` bytes;
+  /// returns how many bytes are filled then, or `nil` if the entry does not fit in `limit` bytes.
   func add(
     _ entry: DirectoryEntry, _ found: Entry, filled: Int, limit: Int
   ) -> Int? {
@@ -93,12 +96,12 @@ internal import SystemPackage
   }
 }
 
-/// An entry of a directory, as `getdents64(2)` has it.
+/// A directory entry, as `getdents64(2)` returns it.
 struct DirectoryEntry {
   var inode: UInt64
-  /// Where the next one begins.
+  /// The offset of the next entry.
   var next: Int
-  /// `st_mode >> 12`, 0 where the file system does not say.
+  /// `st_mode >> 12`; 0 if the file system does not say.
   var type: UInt8
   var name: FilePath
 

@@ -4,7 +4,7 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
-/// Answers a request with what the server makes of it.
+/// Runs `body` with the server and the request, and sends the reply that it returns.
 private func answer(
   _ raw: fuse_req_t?, _ body: (Server, Request) throws -> Reply?
 ) {
@@ -14,8 +14,8 @@ private func answer(
   server.answer(request) { try body(server, request) }
 }
 
-/// The functions that libfuse calls, one for each kind of request: each takes the arguments out of
-/// C's hands, has the server do it, and answers.
+/// The functions that libfuse calls, one for each kind of request. Each converts the arguments from
+/// C, has the server do the work, and sends the reply.
 @safe enum Operations {
   static var table: fuse_lowlevel_ops {
     var table = fuse_lowlevel_ops()
@@ -41,8 +41,8 @@ private func answer(
 
   private static func addNodes(_ table: inout fuse_lowlevel_ops) {
     unsafe table.`init` = { _, connection in
-      // The supervisor has settled with the kernel what is used; libfuse has to know what it can do
-      // by itself, and that is nothing of this.
+      // The supervisor has negotiated the features with the kernel. This tells libfuse to turn on
+      // none of its own.
       unsafe connection?.pointee.want = 0
     }
     unsafe table.lookup = { request, parent, name in

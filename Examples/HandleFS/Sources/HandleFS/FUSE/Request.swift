@@ -1,4 +1,5 @@
-// The wall before libfuse: unsafe code that talks to it stands in this folder and nowhere else.
+// The wall before libfuse: unsafe code that talks to libfuse stands in this folder and nowhere
+// else.
 
 internal import CFUSE
 internal import CHandleFS
@@ -6,9 +7,10 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
-/// A request of the kernel's, valid until it is answered, in the thread that got it.
+/// A request from the kernel. It is valid until it is answered, and only in the thread that
+/// received it.
 @safe struct Request {
-  /// What libfuse calls it; `nil` where libfuse does not know such requests.
+  /// libfuse's handle of the request; `nil` if libfuse does not know this kind of request.
   private let raw: fuse_req_t?
 
   init(_ raw: fuse_req_t?) { unsafe self.raw = raw }
@@ -18,25 +20,25 @@ internal import SystemPackage
     return unsafe header.pointee
   }
 
-  /// The request's number; the same when it comes again.
+  /// The request's number; it stays the same when the request is resent.
   var number: UInt64 { header.unique & ~HF_RESENT }
-  /// Whether it was read before, by this server or one before it, and not answered.
+  /// Whether this server or an earlier one read the request before and did not answer it.
   var isResent: Bool { header.unique & HF_RESENT != 0 }
 
-  /// The words of the request behind its header, of which libfuse does not pass on all.
+  /// Returns a 32-bit word of the request after its header; libfuse does not pass on all of them.
   func word(_ index: Int) -> UInt32 {
     guard let header = unsafe hf_request() else { return 0 }
     precondition(unsafe MemoryLayout<fuse_in_header>.size + (index + 1) * 4 <= header.pointee.len)
     return unsafe UnsafeRawPointer(header + 1).load(fromByteOffset: index * 4, as: UInt32.self)
   }
 
-  /// Does something as the caller. What the server does for itself stays its own.
+  /// Calls `body` with the caller's credentials. Outside of `body` the server acts as itself.
   func asCaller<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
     let mask = unsafe raw.map { unsafe fuse_req_ctx($0).pointee.umask } ?? word(2)
     return try Credentials.acting(for: header.uid, header.gid, mask: mask, body)
   }
 
-  /// Whether it changes something, or opens a file to be changed.
+  /// Whether the request changes something, or opens a file for writing.
   var changes: Bool {
     let header = header
     guard header.opcode != FUSE_OPEN.rawValue else { return CInt(word(0)) & O_ACCMODE != O_RDONLY }
@@ -54,25 +56,27 @@ internal import SystemPackage
   var kind: UInt32 { header.opcode }
   var node: UInt64 { header.nodeid }
 
-  /// The caller's groups, as far as they can be told.
+  /// The caller's supplementary groups, as far as libfuse can find them out.
   var groups: [gid_t] {
     var groups = [gid_t](repeating: 0, count: 256)
     let count = unsafe fuse_req_getgroups(raw, 256, &groups)
     return Array(groups.prefix(max(0, min(Int(count), 256))))
   }
 
-  /// Whether it is root who asks.
+  /// Whether the caller is root.
   var isOfRoot: Bool { header.uid == 0 }
 
-  /// Whether the caller has CAP_FSETID; not where that cannot be told, as of a process that is not seen here.
+  /// Whether the caller has CAP_FSETID; `false` if that is unknown, as for a process that this one
+  /// cannot see.
   var maySetID: Bool { hf_may_set_id(Int32(bitPattern: header.pid)) == 1 }
 
-  /// Whether the caller is of a group.
+  /// Whether the caller is a member of a group.
   func isMember(of group: gid_t) -> Bool { header.gid == group || groups.contains(group) }
 
   // MARK: Replies
 
-  /// Sends a reply. That it cannot be sent means that the caller was killed, or the file system is gone.
+  /// Sends a reply. A failure is ignored: it means that the caller was killed or the file system is
+  /// gone.
   func send(_ reply: Reply, on fuse: FileDescriptor) {
     guard let raw = unsafe raw else { return sendRaw(reply, on: fuse) }
     switch reply {
@@ -104,7 +108,8 @@ internal import SystemPackage
     }
   }
 
-  /// The replies that libfuse 3.14 cannot make: with the number of a file that the kernel keeps.
+  /// Sends a reply that libfuse 3.14 cannot make: it carries the number under which the kernel
+  /// keeps the file.
   private func send(_ opened: Opened, _ raw: fuse_req_t) {
     var reply = opened.reply
     unsafe withUnsafeBytes(of: &reply) { bytes in
@@ -113,6 +118,7 @@ internal import SystemPackage
     }
   }
 
+  /// Sends the reply to CREATE, which libfuse 3.14 cannot make either.
   private func send(_ entry: Entry, _ opened: Opened, _ raw: fuse_req_t) {
     var reply = (entry.reply, opened.reply)
     unsafe withUnsafeBytes(of: &reply) { bytes in
@@ -145,29 +151,31 @@ extension Request {
   }
 }
 
-/// For how long the kernel may believe the status of a file with some mode, in seconds: not at all where
-/// that has a set-user-id or set-group-id bit. A write takes it away without the kernel's noticing, and
-/// whoever executes the file has to get what is in it now with the rights that it has now: so the kernel
-/// asks each time, last of all after the file can be written no more.
+/// Returns for how long the kernel may believe the status of a file, in seconds: 0 for a regular
+/// file with a set-user-id or set-group-id bit.
+///
+/// A write clears that bit without the kernel noticing. A process that executes the file must get
+/// the file's present contents with the file's present rights, so the kernel has to ask each time,
+/// the last time after the file can no longer be written.
 private func trust(in mode: mode_t, _ seconds: Double) -> Double {
   mode & S_IFMT == S_IFREG && mode & (S_ISUID | S_ISGID) != 0 ? 0 : seconds
 }
 
-/// Whole seconds, and nanoseconds.
+/// Splits seconds into whole seconds and nanoseconds.
 private func parts(of seconds: Double) -> (UInt64, UInt32) {
   let whole = UInt64(seconds)
   return (whole, UInt32((seconds - Double(whole)) * 1e9))
 }
 
-/// What a request is answered with.
+/// The answer to a request.
 enum Reply {
   case error(Errno)
   case done
-  /// Nothing, as for FORGET.
+  /// No reply, as for FORGET.
   case nothing
   case entry(Entry)
   case status(stat, seconds: Double)
-  /// The status of a file with the time of its birth.
+  /// A file's status with its birth time.
   case extendedStatus(BackingFile, inode: UInt64, seconds: Double)
   case opened(Opened)
   case created(Entry, Opened)
@@ -179,21 +187,21 @@ enum Reply {
   case filesystem(statvfs)
 }
 
-/// A file that was looked up or made: its node on the wire and its status.
+/// A file that was looked up or created: its node as the kernel sees it, and its status.
 struct Entry {
-  /// 0 for a name that is known not to be there.
+  /// 0 for a name that is known not to exist.
   var node: UInt64
   var generation: UInt64
   var status: stat
-  /// For how long the kernel may believe it, in seconds.
+  /// For how long the kernel may believe the entry, in seconds.
   var seconds: Double
 }
 
-/// A file that was opened.
+/// An open of a file.
 struct Opened {
-  /// The open's number, which the request to close it names.
+  /// The open's number; the request to close it names this number.
   var number: UInt64
-  /// Under which the kernel keeps the file; 0 where it does not.
+  /// The number under which the kernel keeps the file; 0 if it does not keep it.
   var backing: UInt32
   var flags: UInt32 = 0
 }

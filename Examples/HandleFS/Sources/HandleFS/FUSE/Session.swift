@@ -10,11 +10,11 @@ internal import SystemPackage
   private let raw: OpaquePointer
   private let server: Server
 
-  /// A session of a file system that is mounted already.
+  /// Opens a session for a file system that is already mounted.
   ///
   /// - Parameters:
-  ///   - fuse: its `/dev/fuse`.
-  ///   - start: the request with which the kernel began (FUSE_INIT), and which has been answered.
+  ///   - fuse: the mount's `/dev/fuse`.
+  ///   - start: the kernel's first request (FUSE_INIT), which has already been answered.
   init(_ server: Server, fuse: FileDescriptor, start: [UInt8]) throws(Errno) {
     self.server = server
     var operations = Operations.table
@@ -35,8 +35,8 @@ internal import SystemPackage
     case stopped
   }
 
-  /// Serves in so many threads until the file system is unmounted or ``stop()`` is called. Requests
-  /// that a server before this one has left come first.
+  /// Serves requests in `threads` threads until the file system is unmounted or ``stop()`` is
+  /// called. Requests that an earlier server left unanswered come first.
   func serve(threads: Int, on fuse: FileDescriptor) throws(Errno) -> End {
     try checked(hf_resend(fuse.rawValue))
     let pointer = unsafe Unmanaged.passUnretained(server).toOpaque()
@@ -44,11 +44,11 @@ internal import SystemPackage
     return try checked(result) == 0 ? .unmounted : .stopped
   }
 
-  /// Ends serving, once the requests under way are answered. Any thread.
+  /// Ends serving after the requests under way are answered. Any thread.
   static func stop() { hf_stop() }
 }
 
-/// Tells the kernel what it does not know by itself. Any thread.
+/// Sends the kernel notifications. Any thread.
 @safe final class Notifier: @unchecked Sendable {
   private let session = Mutex<UInt>(0)
   private let fuse = Mutex<CInt>(-1)
@@ -58,15 +58,15 @@ internal import SystemPackage
     self.fuse.withLock { $0 = fuse.rawValue }
   }
 
-  /// What the kernel remembers of a node's attributes is not true any more.
+  /// Invalidates what the kernel has cached of a node's attributes.
   func invalidate(_ node: UInt64) { _ = notify(of: node) }
 
-  /// Whether the kernel knows a node. It forgets its attributes by that; where it is just dropping the node,
-  /// this waits for that.
+  /// Whether the kernel knows a node. The check makes the kernel forget the node's attributes. If
+  /// the kernel is dropping the node at the moment, the call waits until that is done.
   func isKnown(_ node: UInt64) -> Bool { notify(of: node) != -ENOENT }
 
-  /// The kernel drops what it knows of nodes, unless somebody uses them (FUSE_NOTIFY_PRUNE of Linux 6.18; else
-  /// it does so in its own time).
+  /// Asks the kernel to drop nodes that nothing uses (FUSE_NOTIFY_PRUNE of Linux 6.18; earlier
+  /// kernels do it in their own time).
   func prune(_ nodes: [UInt64]) {
     guard !nodes.isEmpty else { return }
     unsafe hf_prune(fuse.withLock { $0 }, nodes, nodes.count)
@@ -75,7 +75,8 @@ internal import SystemPackage
   private func notify(of node: UInt64) -> CInt {
     let session = session.withLock { $0 }
     guard let session = unsafe OpaquePointer(bitPattern: session) else { return 0 }
-    // From -1 on: the attributes only. The pages are those of the old file.
+    // Offset -1 invalidates the attributes only. The cached pages stay: they belong to the old
+    // file.
     return unsafe fuse_lowlevel_notify_inval_inode(session, node, -1, 0)
   }
 }

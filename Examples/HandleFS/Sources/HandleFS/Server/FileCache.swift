@@ -3,14 +3,14 @@ internal import Synchronization
 
 /// How a node's file is open in the server.
 enum Access: UInt8, CaseIterable {
-  /// As a path (`O_PATH`).
+  /// With `O_PATH`.
   case path
   case reading
   case writing
 }
 
-/// The files that the server has open, at most so many of them, whatever the size of the tree: those
-/// used least lately are closed first (by the second-chance rule).
+/// A cache of the files that the server has open. It holds at most `capacity` files, whatever the
+/// size of the tree, and closes the least recently used first (by the second-chance rule).
 final class FileCache: Sendable {
   fileprivate struct Key: Hashable {
     var node: NodeID
@@ -43,8 +43,8 @@ final class FileCache: Sendable {
     }
   }
 
-  /// Keeps a file, unless the node has one already; the one that is closed for it is closed outside
-  /// of the lock.
+  /// Adds a file, unless the node already has one for this access. If that evicts another file, it
+  /// is closed outside of the lock.
   func insert(_ file: BackingFile, _ node: NodeID, _ access: Access) {
     let key = Key(node: node, access: access)
     let old = state.withLock { state -> BackingFile? in
@@ -57,7 +57,7 @@ final class FileCache: Sendable {
     withExtendedLifetime(old) {}
   }
 
-  /// Closes a node's files, of some ways of access.
+  /// Closes a node's files for some kinds of access.
   func remove(_ node: NodeID, _ accesses: [Access] = Access.allCases) {
     let old = state.withLock { state in
       accesses.compactMap { state.remove(Key(node: node, access: $0)) }
@@ -65,7 +65,7 @@ final class FileCache: Sendable {
     withExtendedLifetime(old) {}
   }
 
-  /// Closes a quarter of them, where descriptors have run out.
+  /// Closes a quarter of the files, because descriptors have run out.
   func shrink() {
     let old = state.withLock { state -> [BackingFile] in
       (0..<state.byKey.count / 4 + 1).compactMap { _ in state.evict() }
@@ -73,8 +73,8 @@ final class FileCache: Sendable {
     withExtendedLifetime(old) {}
   }
 
-  /// Goes through all of them, one at a time, so that none stays open for this; a node may be there in
-  /// several ways.
+  /// Calls `body` for each file. It holds one file at a time, so that the loop itself keeps none
+  /// open for long. A node may come several times, once for each kind of access.
   func forEach(_ body: (NodeID, BackingFile) -> Void) {
     for place in 0..<capacity {
       let found = state.withLock { state in
@@ -88,7 +88,7 @@ final class FileCache: Sendable {
 }
 
 extension FileCache.State {
-  /// A place to put a file in, and what was there.
+  /// Finds a place for a new file; returns it with the file that was evicted from it, if any.
   fileprivate mutating func makePlace(_ capacity: Int) -> (Int, BackingFile?) {
     if let place = free.popLast() { return (place, nil) }
     if places.count < capacity {
@@ -99,7 +99,7 @@ extension FileCache.State {
     return (free.removeLast(), old)
   }
 
-  /// Takes out the first file from the hand on that was not used since the hand came by last.
+  /// Evicts the first file after the hand that was not used since the hand last passed it.
   fileprivate mutating func evict() -> BackingFile? {
     guard !byKey.isEmpty else { return nil }
     while true {

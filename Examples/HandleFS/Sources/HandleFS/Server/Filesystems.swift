@@ -3,24 +3,26 @@ internal import HandleStore
 internal import Synchronization
 internal import SystemPackage
 
-/// The file systems that are shown: that of the directory, with its subvolumes, and where mounts are
-/// crossed those that are mounted inside it.
+/// The file systems that the mount shows: the source directory's own, with its subvolumes, and, if
+/// mounts are crossed, those mounted inside it.
 final class Filesystems: Sendable {
-  /// That of the directory.
+  /// The source directory's file system.
   let main: FilesystemID
   private let store: Store
   private let crossesMounts: Bool
   private let device: UInt
-  /// By device number, those of others.
+  /// The other file systems and subvolumes, by device number.
   private let known = Mutex<[UInt: Place]>([:])
-  /// `nil` where only one file system is shown, and it has one number for each file.
+  /// Makes the inode numbers that are shown; `nil` if only one file system is shown and it has one
+  /// number for each file.
   private let numbers: InodeNumbers?
-  /// Whether other entries than directories may be elsewhere.
+  /// Whether ``mayBeElsewhere(_:)`` is true of all entries, not only of directories.
   private let looksAtAll: Bool
 
   private struct Place {
     let filesystem: FilesystemID
-    /// A subvolume that is deleted leaves its device number to whatever is mounted next.
+    /// The subvolume's number. When a subvolume is deleted, its device number may go to the next
+    /// mount.
     let subvolume: UInt64
   }
 
@@ -36,7 +38,7 @@ final class Filesystems: Sendable {
       ? try InodeNumbers(in: store, root: source.export.root, FileStatus(status)) : nil
   }
 
-  /// The one that a file is on.
+  /// Returns the file system that a file is on.
   func filesystem(of file: BackingFile, _ status: stat) throws -> FilesystemID {
     if status.st_dev == device { return main }
     let subvolume = try Self.subvolume(of: file)
@@ -48,23 +50,24 @@ final class Filesystems: Sendable {
     return id
   }
 
-  /// The number of a subvolume of btrfs, which has a device number and inode numbers of its own; 0 of
-  /// another file system.
+  /// Returns the number of the btrfs subvolume that a file is in, or 0 on another file system. Each
+  /// subvolume has its own device number and inode numbers.
   private static func subvolume(of file: BackingFile) throws -> UInt64 {
     let handle = try KernelFileHandle(of: file.descriptor)
     guard (0x4d...0x4f).contains(handle.type.rawValue), handle.length >= 16 else { return 0 }
     return (0..<8).reduce(0) { $0 | UInt64(handle[8 + $1]) << UInt64($1 * 8) }
   }
 
-  /// Takes note of the file system of a file that a server before this one has come to.
+  /// Takes note of the file system of a file that an earlier server found.
   func learn(_ file: BackingFile) throws {
-    // Where it is no directory and no regular file, it cannot be attached by this one.
+    // This may fail for a file that is neither a directory nor a regular file: such a file cannot
+    // attach its file system.
     _ = try? filesystem(of: file, file.status)
   }
 
   // MARK: Inode numbers
 
-  /// The status of a node's file, as it is shown.
+  /// Returns the status of a node's file with the inode number that is shown.
   func shown(_ status: stat, _ node: NodeID) throws -> stat {
     guard let numbers else { return status }
     var status = status
@@ -72,15 +75,15 @@ final class Filesystems: Sendable {
     return status
   }
 
-  /// Whether an entry may lead to another file than its directory says: what is mounted there, a
-  /// subvolume, or a file of another layer of an overlayfs.
+  /// Whether an entry may lead to another file than its inode number in the directory says: to a
+  /// mount, a subvolume, or a file on another layer of an overlayfs.
   func mayBeElsewhere(_ entry: DirectoryEntry) -> Bool {
     guard numbers != nil else { return false }
     return looksAtAll || entry.type == 0 || entry.type == UInt8(S_IFDIR >> 12)
   }
 
-  /// The number of an entry that is on its directory's file system, as it is shown; `nil` where only the
-  /// file's node tells.
+  /// Returns the inode number to show for an entry that is on its directory's file system, or `nil`
+  /// if it takes the file's node to tell.
   func shown(_ inode: UInt64, in directory: NodeID, _ status: stat) throws -> UInt64? {
     guard let numbers else { return inode }
     return try numbers.number(inode, in: directory, FileStatus(status))

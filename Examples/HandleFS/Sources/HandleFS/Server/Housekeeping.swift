@@ -3,12 +3,12 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-/// Drops the nodes of files that were removed through the mount and that the kernel has forgotten: else
-/// the store would grow with every file that ever was. It is done for many at a time, because finding
-/// them goes through all nodes. What a killed server had not come to stays in the store until
-/// `handlestore verify --retire` and `prune`.
+/// Drops the nodes of files that were removed through the mount and that the kernel has forgotten.
+/// Otherwise the store would grow with every file that ever existed. It drops many nodes at a time,
+/// because finding them means going through all nodes. A server that is killed leaves the rest in
+/// the store until `handlestore verify --retire` and `prune`.
 final class Housekeeping: Sendable {
-  /// How many make it worth while at once; fewer wait for an hour.
+  /// As many nodes are dropped without delay; fewer wait for up to an hour.
   private static let many = 10_000
   private static let hour = 3600
 
@@ -17,9 +17,9 @@ final class Housekeeping: Sendable {
   private let state = Mutex(State())
 
   private struct State {
-    /// What has no name any more, and the kernel may know.
+    /// The nodes whose files have no name left, and that the kernel may still know.
     var nameless: Set<NodeID> = []
-    /// What it has forgotten.
+    /// Nodes without a name that the kernel has forgotten.
     var gone: [NodeID] = []
   }
 
@@ -28,23 +28,24 @@ final class Housekeeping: Sendable {
     self.log = log
   }
 
-  /// A node's file has no name any more, and is gone when the kernel forgets it.
+  /// Takes note that a node's file has lost its last name. The node can go when the kernel forgets
+  /// it.
   func losesName(_ node: NodeID) { state.withLock { _ = $0.nameless.insert(node) } }
 
-  /// What has no name any more, and the kernel may know.
+  /// The nodes whose files have no name left, and that the kernel may still know.
   var nameless: [NodeID] { state.withLock { Array($0.nameless) } }
 
-  /// It has been given one.
+  /// Takes note that a node's file has a name again.
   func hasName(_ node: NodeID) { state.withLock { _ = $0.nameless.remove(node) } }
 
-  /// The kernel has forgotten a node.
+  /// Takes note that the kernel has forgotten a node.
   func isForgotten(_ node: NodeID) {
     state.withLock { state in
       if state.nameless.remove(node) != nil { state.gone.append(node) }
     }
   }
 
-  /// Goes on for ever.
+  /// Drops nodes in the background; never returns.
   func run() {
     var seconds = 0
     while true {

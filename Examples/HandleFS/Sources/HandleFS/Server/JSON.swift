@@ -1,9 +1,10 @@
 internal import SystemPackage
 
-/// A little of JSON.
+/// Writes JSON strings.
 enum JSON {
-  /// A name as a string. A byte that is not of UTF-8 becomes the escape of a surrogate, U+DC00 and the
-  /// byte, which no name has: Python calls that `surrogateescape`.
+  /// Returns a name as a JSON string. A byte that is not valid UTF-8 becomes the escape of the
+  /// surrogate U+DC00 plus the byte, which no valid name contains; Python calls this
+  /// `surrogateescape`.
   static func string(_ name: FilePath) -> String {
     let bytes = name.bytes
     var (parser, iterator, place, text) = (UTF8.ForwardParser(), bytes.makeIterator(), 0, "\"")

@@ -1,16 +1,17 @@
 internal import HandleStore
 internal import Synchronization
 
-/// A directory that somebody reads, by one open.
+/// One open of a directory that a client reads.
 ///
-/// It is read on from where it is, without seeking, as far as that goes: btrfs ends a list with what was
-/// there when it was opened or sought in, and would go on for ever where entries are renamed meanwhile.
+/// It reads on from the directory's current position, without seeking, as long as it can. On btrfs
+/// a listing ends with the entries that existed when the directory was opened or last sought; with
+/// a seek before each read, a listing would never end if entries were renamed meanwhile.
 final class Listing: Sendable {
   private struct State {
-    /// Entries that were read and not passed on, and the place of the first.
+    /// Entries that were read but not yet passed on, and the offset of the first.
     var left: ArraySlice<DirectoryEntry> = []
     var start = 0
-    /// Where the next read of the directory begins; `nil` where that is not known.
+    /// The offset at which the next read of the directory begins; `nil` if unknown.
     var position: Int? = 0
   }
 
@@ -19,9 +20,10 @@ final class Listing: Sendable {
 
   init(_ directory: BackingFile) { self.directory = directory }
 
-  /// Passes the entries on from a place, until one is not taken.
+  /// Passes the entries from an offset on to `takes`, until `takes` returns `false` or no entry is
+  /// left.
   ///
-  /// - Parameter buffer: memory for what is read, about `limit` bytes at a time.
+  /// - Parameter buffer: memory for the entries, filled with about `limit` bytes at a time.
   func read(
     from place: Int, _ buffer: Buffer, limit: Int, _ takes: (DirectoryEntry) throws -> Bool
   ) throws {
@@ -55,8 +57,8 @@ final class Listing: Sendable {
   }
 }
 
-/// The directories that are being read, by the numbers of their opens: the newest few of them. One that is
-/// not among them is opened again.
+/// The directories that clients are reading, by the numbers of their opens. It keeps only the
+/// newest few; the server opens any other again.
 final class Listings: Sendable {
   private static let most = 32
   private let listings = Mutex<[UInt64: Listing]>([:])

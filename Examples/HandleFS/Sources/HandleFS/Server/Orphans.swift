@@ -2,16 +2,16 @@ internal import HandleStore
 internal import Synchronization
 internal import SystemPackage
 
-/// Files that have lost their last name, and that the kernel still knows: they may be open, or somebody's
-/// working directory. Each is kept open here until the kernel forgets it, and outside of this process
-/// where nobody else would keep it if this one were killed.
+/// Files that have lost their last name but that the kernel still knows: they may be open, or be a
+/// process's working directory. The server keeps each of them open until the kernel forgets it. A
+/// file that nothing else would keep if this process were killed is also parked in the supervisor.
 final class Orphans: Sendable {
   private let files = Mutex<[NodeID: BackingFile]>([:])
   private let parking: Parking
-  /// Which files are parked, of servers before this one too.
+  /// The nodes whose files are parked, including those that earlier servers parked.
   private let parked: Pins
   private let store: Store
-  /// Held while something is parked or let go, so that the one does not overtake the other.
+  /// Held while a file is parked or released, so that the messages keep their order.
   private let order = Mutex(())
 
   init(in store: Store, parked: FileDescriptor, socket: FileDescriptor) throws {
@@ -21,8 +21,8 @@ final class Orphans: Sendable {
     takeUp()
   }
 
-  /// Opens what servers before this one have parked, while their supervisor has it: the next supervisor
-  /// gets it from here.
+  /// Opens the files that earlier servers have parked, as long as their supervisor holds them. If
+  /// the supervisor dies, the next one gets the files from here.
   private func takeUp() {
     for node in parked.nodes {
       if let file = try? store.open(node) {
@@ -33,20 +33,22 @@ final class Orphans: Sendable {
     }
   }
 
-  /// Those whose last name has gone by now.
+  /// The nodes of the kept files that have no name left now.
   var nameless: [NodeID] { files.withLock { $0 }.filter { $0.value.hasNoName }.map(\.key) }
 
   subscript(node: NodeID) -> BackingFile? { files.withLock { $0.isEmpty ? nil : $0[node] } }
 
   var count: Int { files.withLock { $0.count } }
 
-  /// Keeps a file that has lost its last name, or is about to.
+  /// Keeps a file that has lost its last name or is about to.
+  ///
+  /// - Parameter parks: whether to park the file in the supervisor as well.
   func keep(_ file: BackingFile, _ node: NodeID, parks: Bool) throws {
     files.withLock { $0[node] = file }
     if parks { try park(node) }
   }
 
-  /// Keeps a file that is kept outside of this process as well.
+  /// Parks a kept file in the supervisor as well; does nothing if the file is not kept.
   func park(_ node: NodeID) throws {
     try order.withLock { _ in
       guard let file = self[node] else { return }
@@ -54,28 +56,28 @@ final class Orphans: Sendable {
       do throws(Errno) {
         try parking.park(file.descriptor, of: node)
       } catch {
-        // Where the supervisor was killed, the next one gets all that is parked.
+        // If the supervisor was killed, the next one gets all parked files.
         guard error == .brokenPipe || error == .connectionReset else { throw error }
       }
     }
   }
 
-  /// Keeps a node's file no more, where it did.
+  /// Stops keeping a node's file; does nothing if it is not kept.
   func release(_ node: NodeID) {
     let file = files.withLock { $0.isEmpty ? nil : $0.removeValue(forKey: node) }
-    // It is closed outside of the lock.
+    // The file is closed outside of the lock.
     withExtendedLifetime(file) {}
     guard file != nil || parked.count(of: node) > 0 else { return }
     order.withLock { _ in
       guard parked.count(of: node) > 0 else { return }
-      // Before it is noted: a server that is killed in between leaves nothing behind that nobody knows of.
-      // Where the supervisor has died, its files have gone with it.
+      // The supervisor lets go first, then the record goes: a kill in between leaves no parked file
+      // that nothing records. If the supervisor has died, its files have gone with it.
       try? parking.release(node)
       parked.unpin(node, count: .max)
     }
   }
 
-  /// Parks in another supervisor's process what this server has parked in the last one's.
+  /// Parks the parked files again in a new supervisor, and all later ones too.
   func move(to socket: FileDescriptor) throws {
     parking.move(to: socket)
     for node in files.withLock({ Array($0.keys) }) {

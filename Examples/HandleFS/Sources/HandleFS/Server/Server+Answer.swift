@@ -2,14 +2,14 @@ internal import HandleStore
 internal import SystemPackage
 
 extension Server {
-  /// Answers a request, and takes back what the journal has of it.
+  /// Answers a request, and removes its intent from the journal.
   ///
-  /// - Parameter body: what to answer; `nil` where it has answered by itself.
+  /// - Parameter body: returns the reply, or `nil` if it has sent the reply itself.
   func answer(_ request: Request, _ body: () throws -> Reply?) {
     statistics.count(.requests)
     if request.isResent { statistics.count(.resent) }
     do {
-      // Whoever is root can have the kernel take the mount for writable (mount -o remount,rw).
+      // Root can make the kernel treat the mount as writable (`mount -o remount,rw`).
       if options.readOnly && request.changes { throw Errno.readOnlyFileSystem }
       if let reply = try body() { request.send(reply, on: fuse) }
     } catch {
@@ -23,14 +23,15 @@ extension Server {
     journal.forget(request.number)
   }
 
-  /// The request comes again to the next server.
+  /// Ends the server if its store is damaged and a repair may help. The kernel sends the request
+  /// again to the next server.
   private func endOnDamage(_ error: any Error) {
     guard options.endsOnDamage, case StoreError.damaged = error else { return }
     log.critical("the server ends, so that its store is repaired", metadata: ["error": "\(error)"])
     Processes.end(3)
   }
 
-  /// The kernel's number of an error. What nobody expects goes into the log.
+  /// Returns the errno for an error, and logs the errors that nothing should cause.
   private func errno(of error: any Error) -> Errno {
     let errno = Errno(any: error)
     if errno == .ioError || errno == .tooManyOpenFiles {

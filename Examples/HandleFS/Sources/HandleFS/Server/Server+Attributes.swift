@@ -4,11 +4,12 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
-/// What SETATTR asks for.
+/// The changes that SETATTR asks for.
 struct AttributeChange {
   var flags: CInt
   var status: stat
-  /// Whether the set-user-id and set-group-id bits are to go, as the caller lacks CAP_FSETID.
+  /// Whether the set-user-id and set-group-id bits must be cleared because the caller lacks
+  /// CAP_FSETID.
   var clearsPrivileges: Bool
 
   func has(_ flag: CInt) -> Bool { flags & flag != 0 }
@@ -20,7 +21,7 @@ extension Server {
       try filesystems.shown(path(number).status, node(number)), seconds: options.cacheTimeout)
   }
 
-  /// With the time of birth.
+  /// Returns the attributes with the birth time (STATX).
   func extendedAttributes(_ number: UInt64) throws -> Reply {
     let file = try path(number)
     let inode = UInt64(try filesystems.shown(file.status, node(number)).st_ino)
@@ -44,7 +45,7 @@ extension Server {
           try data.truncate(to: change.status.st_size)
         }
       }
-      // A file that is open for writing cannot be executed.
+      // Close the file: a file that is open for writing cannot be executed.
       if !openFiles.isOpen(node(number)) { files.remove(node(number), [.writing]) }
     }
     if change.has(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME) {
@@ -54,8 +55,8 @@ extension Server {
       try filesystems.shown(file.status, node(number)), seconds: options.cacheTimeout)
   }
 
-  /// Does something that clears the set-user-id and set-group-id bits, as for a caller without
-  /// CAP_FSETID, or keeps them.
+  /// Calls `body`, which changes a file. If `clears` is set, the change clears the set-user-id and
+  /// set-group-id bits, as for a caller without CAP_FSETID; otherwise they stay.
   func clearingPrivileges<R>(_ clears: Bool, _ body: () throws -> R) throws -> R {
     guard clears else { return try body() }
     try Credentials.dropSetID()

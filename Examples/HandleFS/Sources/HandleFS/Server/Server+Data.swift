@@ -6,17 +6,20 @@ extension Server {
   func open(_ number: UInt64, flags: CInt, _ request: Request) throws -> Reply {
     let file = try path(number)
     if flags & O_ACCMODE != O_RDONLY {
-      // It may not be written at all, or at its end only (chattr(1)), which the kernel sees here.
+      // The file may be immutable or append-only (chattr(1)); this open makes the kernel check
+      // that.
       let kept = flags & (O_ACCMODE | O_APPEND) | O_NONBLOCK | O_NOCTTY
       _ = try withDescriptors { try file.reopened(flags: kept) }
     }
     return .opened(try opened(file, node(number), try file.status, request))
   }
 
-  /// Counts an open of a file, which the kernel keeps where it is to read and write it by itself.
+  /// Counts an open of a file, and hands the file to the kernel if the kernel is to read and write
+  /// it by itself.
   ///
-  /// It does so for all who have it open, as its owner, and without CAP_FSETID: the set-user-id bit goes
-  /// with the first write. As it goes so for root too, a file that has it already is written by the server.
+  /// The kernel then acts for all openers as the file's owner and without CAP_FSETID, so the first
+  /// write clears a set-user-id bit. It would do so for root as well; so the server itself writes a
+  /// file that already has a set-user-id or set-group-id bit.
   func opened(
     _ file: BackingFile, _ node: NodeID, _ status: stat, _ request: Request
   ) throws -> Opened {
@@ -28,13 +31,14 @@ extension Server {
           try openFiles.open(request.number, of: node, file: file.descriptor)
         }
       } : try openFiles.open(request.number, of: node, file: nil)
-    // It may have lost its last name by now; who removes that from here on sees that it is open.
+    // The file may have lost its last name by now. A request that removes the name later sees that
+    // the file is open.
     do {
       if backing == 0, try file.status.st_nlink == 0 {
         try orphans.keep(file, node, parks: true)
       }
     } catch {
-      // Nobody closes what was not opened.
+      // The kernel does not send a close for an open that failed.
       openFiles.close(request.number)
       throw error
     }
@@ -44,7 +48,7 @@ extension Server {
   func release(_ number: UInt64, open: UInt64) -> Reply {
     openFiles.close(open)
     let node = node(number)
-    // A file that is open for writing cannot be executed.
+    // Close the files: a file that is open for writing cannot be executed.
     if !openFiles.isOpen(node) { files.remove(node, [.reading, .writing]) }
     return .done
   }
@@ -71,16 +75,17 @@ extension Server {
     }
   }
 
-  /// Writes to a file that can be written at its end only (chattr(1)).
+  /// Writes to an append-only file (chattr(1)).
   ///
-  /// It is not kept open, as a file that is opened like this goes on writing at its end.
+  /// The descriptor is not kept: with `O_APPEND`, later writes through it would go to the end as
+  /// well.
   private func append(
     _ bytes: RequestBytes, to file: BackingFile, expectedAt offset: Int, _ request: Request
   ) throws -> Int {
     let file = try withDescriptors {
       try file.reopened(flags: O_RDWR | O_APPEND | O_NONBLOCK | O_NOCTTY)
     }
-    // A server that is killed may have written a part.
+    // A server that was killed may have written a part.
     let done =
       request.isResent
       ? try buffers.with { try $0.countOf(bytes, thatHas: file, at: offset) } : 0
@@ -123,8 +128,8 @@ extension Server {
     }
   }
 
-  /// Whether a change of what is in a file takes its set-user-id and set-group-id bits away. Of a write and a
-  /// truncation the kernel tells.
+  /// Whether a change of a file's contents clears its set-user-id and set-group-id bits. For writes
+  /// and truncations the request itself says so.
   private func clears(_ file: BackingFile, _ request: Request) -> Bool {
     guard let mode = try? file.status.st_mode, mode & (S_ISUID | S_ISGID) != 0 else { return false }
     return !request.maySetID

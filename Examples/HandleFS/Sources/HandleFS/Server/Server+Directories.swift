@@ -13,6 +13,8 @@ extension Server {
     return .done
   }
 
+  /// Returns the listing of an open. Opens the directory again if the server no longer has it, as
+  /// after a restart.
   private func listed(_ number: UInt64, open: UInt64) throws -> Listing {
     if let listing = listings[open] { return listing }
     let path = try path(number)
@@ -27,8 +29,8 @@ extension Server {
     return .done
   }
 
-  /// Entries from a place on, as many as `size` bytes hold. Places are those of the backing file
-  /// system, which keeps them over a restart of this server.
+  /// Sends the entries from an offset on, as many as fit into `size` bytes. Offsets are those of
+  /// the backing file system, so they stay valid when this server is restarted.
   func readDirectory(
     _ number: UInt64, open: UInt64, _ size: Int, at offset: Int, plus: Bool, _ request: Request
   ) throws {
@@ -53,14 +55,14 @@ extension Server {
     }
   }
 
-  /// The directory that entries are in.
+  /// The directory that is being read.
   private struct Parent {
     let number: UInt64
     let directory: BackingFile
     let status: stat
   }
 
-  /// Adds an entry to a reply with what LOOKUP would say; `nil` where there is no room for it.
+  /// Adds an entry to a reply, with what LOOKUP would say; returns `nil` if it does not fit.
   private func add(
     _ entry: DirectoryEntry, in parent: Parent, to reply: Buffer, filled: Int, limit: Int
   ) throws -> Int? {
@@ -68,7 +70,7 @@ extension Server {
     return reply.add(entry, try found(entry, in: parent), filled: filled, limit: limit)
   }
 
-  /// The number that `stat(2)` gives for what an entry leads to.
+  /// Returns the inode number that `stat(2)` gives for the file that an entry leads to.
   private func inode(_ entry: DirectoryEntry, in parent: Parent) throws -> UInt64 {
     let node = node(parent.number)
     if entry.name == "." || entry.name == ".." && node == export.root {
@@ -76,7 +78,7 @@ extension Server {
     }
     let shown = try filesystems.shown(entry.inode, in: node, parent.status)
     if let shown, !filesystems.mayBeElsewhere(entry) { return shown }
-    // What cannot be looked up has no other number.
+    // A file that cannot be looked up has no other number.
     guard let file = try? find(entry.name, in: parent.directory) else {
       return shown ?? entry.inode
     }
@@ -96,7 +98,7 @@ extension Server {
     return UInt64(try filesystems.shown(status, node).st_ino)
   }
 
-  /// What LOOKUP would say of an entry; no node for one that cannot be looked up.
+  /// Returns what LOOKUP would say of an entry; without a node if the entry cannot be looked up.
   private func found(_ entry: DirectoryEntry, in parent: Parent) throws -> Entry {
     if !entry.isDot, let found = try? lookup(entry.name, in: parent) { return found }
     var status = stat()

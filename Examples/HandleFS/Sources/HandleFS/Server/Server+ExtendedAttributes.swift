@@ -4,13 +4,14 @@ internal import HandleStore
 internal import SystemPackage
 
 extension Server {
-  /// A value, or how long it is where `limit` is 0.
+  /// Returns an attribute's value, or its length if `limit` is 0.
   func attribute(_ number: UInt64, _ name: RawString, limit: Int) throws -> Reply {
     let (bytes, size) = try path(number).attribute(name, limit: limit)
     return limit == 0 ? .size(size) : .bytes(bytes)
   }
 
-  /// Names, or how long they are. Those of `trusted.` are for root only.
+  /// Returns the names of the attributes, or their total length if `limit` is 0. Only root sees
+  /// names that begin with `trusted.`.
   func attributeNames(_ number: UInt64, limit: Int, _ request: Request) throws -> Reply {
     let file = try path(number)
     if request.isOfRoot {
@@ -38,7 +39,8 @@ extension Server {
     return .done
   }
 
-  /// Takes the set-group-id bit from a file whose access a caller changes who is not of its group.
+  /// Clears a file's set-group-id bit after a caller who is not in the file's group has changed its
+  /// ACL.
   private func dropGroup(_ file: BackingFile, _ request: Request) throws {
     let status = try file.status
     if status.st_mode & S_ISGID != 0, !request.isMember(of: status.st_gid) {

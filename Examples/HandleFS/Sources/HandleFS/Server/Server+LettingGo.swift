@@ -2,14 +2,15 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
-/// Lets go of files that have no name any more, when nobody has a use for them.
+/// Lets go of files without a name when nothing uses them any more.
 ///
-/// FORGET alone does not tell when that is. The count of lookups is an upper bound after a kill: an answer
-/// was counted that never went out, and what a server was killed with in hand is not sent again. And of
-/// what is removed behind the mount's back nobody tells. So several times in a second this looks at the
-/// files that the server has open, and asks the kernel whether it still knows those without a name.
+/// FORGET alone does not say when that is. After a kill the lookup count is an upper bound: it may
+/// include a reply that was never sent, and a FORGET that the killed server had already read does
+/// not come again. And no request reports a file that is removed behind the mount's back. So,
+/// several times a second, the server checks the files that it has open, and asks the kernel
+/// whether it still knows those that have no name.
 extension Server {
-  /// Goes on for ever.
+  /// Repeats the check in the background; never returns.
   func letGoOfForgotten() {
     rememberNameless()
     var unknown = UnknownNodes()
@@ -25,7 +26,7 @@ extension Server {
     }
   }
 
-  /// Files that are open, and lost their last name before this server began.
+  /// Takes note of the open files that lost their last name before this server began.
   private func rememberNameless() {
     for node in openFiles.nodes {
       guard let file = try? store.open(node) else { continue }
@@ -34,8 +35,8 @@ extension Server {
     }
   }
 
-  /// Files that were removed behind the mount's back: one that is open goes on working, and any other's
-  /// blocks are to be free.
+  /// Handles files that were removed behind the mount's back. One that is open through the mount
+  /// goes on working. Any other is closed, so that its blocks become free.
   private func letGoOfRemoved() {
     files.forEach { node, file in
       guard file.hasNoName, orphans[node] == nil else { return }
@@ -48,7 +49,7 @@ extension Server {
     }
   }
 
-  /// The kernel knows a node no more, whatever was counted.
+  /// Treats a node as forgotten by the kernel, whatever the counts say.
   private func takeAsForgotten(_ node: NodeID) {
     lookups.unpin(node, count: .max)
     openFiles.closeAll(of: node)
@@ -56,16 +57,18 @@ extension Server {
   }
 }
 
-/// Nodes that the kernel does not know, and since when.
+/// The nodes that the kernel does not know, and since when.
 private struct UnknownNodes {
-  /// Milliseconds. A reply may be on its way, after which the kernel knows the node.
+  /// How long the kernel must not know a node, in milliseconds. A reply that makes the node known
+  /// may still be on its way.
   private static let patience = 250
-  /// Of one that is open by what was counted: who made it may have got no time since to take the reply.
+  /// The same for a node that counts as open: the process that created the file may not have run
+  /// since, and so not have taken the reply.
   private static let patienceOfOpen = 10_000
 
   private var since: [NodeID: Int] = [:]
 
-  /// Those that the kernel has not known for long enough.
+  /// Returns the nodes that the kernel has not known for long enough.
   mutating func settled(among unknown: Set<NodeID>, in openFiles: OpenFiles) -> [NodeID] {
     let now = Processes.now
     since = Dictionary(uniqueKeysWithValues: unknown.map { ($0, since[$0] ?? now) })

@@ -11,7 +11,7 @@ extension Server {
     return try entry(of: find(name, in: directory), in: parent)
   }
 
-  /// A name in a directory; what is mounted there, where mounts are crossed.
+  /// Finds a name in a directory. If mounts are crossed, finds what is mounted there.
   func find(_ name: FilePath, in directory: BackingFile) throws -> BackingFile {
     do {
       return try withDescriptors { try directory.path(of: name) }
@@ -19,14 +19,14 @@ extension Server {
       guard options.crossesMounts, Errno(any: error) == .improperLink else { throw error }
     }
     let file = try withDescriptors { try directory.path(of: name, crossesMounts: true) }
-    // This server would wait for itself.
+    // The name leads to this server's own mount: the server would wait for itself.
     guard try file.device != device else { throw Errno.improperLink }
     return file
   }
 
-  /// The entry of a file that was found in a directory.
+  /// Registers a file that was found in a directory, and returns its entry.
   ///
-  /// - Parameter keeps: whether the file stays open, because more is likely to be asked of it.
+  /// - Parameter keeps: whether the file stays open, because more requests for it are likely.
   func entry(of file: BackingFile, in parent: UInt64?, keeps: Bool = true) throws -> Entry {
     let status = try file.status
     let node = try registered(file, status, in: parent, pinnedBy: lookups).node
@@ -46,14 +46,14 @@ extension Server {
     return registration
   }
 
-  /// The entry of a node that the kernel asks for by its number.
+  /// Returns the entry of a node that the kernel looks up as `.`.
   private func ownEntry(of file: BackingFile, _ node: NodeID) throws -> Entry {
     let status = try file.status
     guard try store.pin(node, by: lookups) else { throw StoreError.unknownNode(node) }
     return try entry(node, status)
   }
 
-  /// The entry of a node that is pinned; where that fails, it is not pinned any more.
+  /// Returns the entry of a pinned node. If this fails, it takes the pin back.
   func entry(_ node: NodeID, _ status: stat) throws -> Entry {
     let (number, generation) = wire(node)
     do {
@@ -66,13 +66,13 @@ extension Server {
     }
   }
 
-  /// The root is its own parent. A directory may have been moved out of it, behind the mount's back: then
-  /// it has none here.
+  /// Returns the entry of a directory's parent. The root is its own parent. A directory that was
+  /// moved out of the root behind the mount's back has no parent here: the call throws.
   private func parentEntry(of number: UInt64, _ directory: BackingFile) throws -> Entry {
     guard node(number) != export.root else { return try ownEntry(of: directory, export.root) }
     let file = try directory.path(of: "..")
     let entry = try entry(of: file, in: nil)
-    // What is mounted inside is inside as a whole.
+    // A file system that is mounted inside the root is inside as a whole.
     guard try filesystems.filesystem(of: file, file.status) == filesystems.main else {
       return entry
     }
@@ -86,25 +86,26 @@ extension Server {
     }
   }
 
-  /// A node's inode belongs to another file now. What the kernel has of the old one must not be taken
-  /// for that, before it hears of the new one.
+  /// Makes the server and the kernel forget a node whose inode now belongs to another file. This
+  /// must happen before the kernel hears of the new node, or it could take the old attributes for
+  /// the new file's.
   private func forgetReplaced(_ old: NodeID) {
     files.remove(old)
     notifier.invalidate(wire(old).number)
   }
 
-  /// The kernel takes back lookups of a node.
+  /// Takes back lookups that the kernel has forgotten.
   func forget(_ number: UInt64, _ count: UInt64) {
     let node = node(number)
     if lookups.unpin(node, count: count) == 0 { isForgotten(node) }
   }
 
-  /// The kernel knows a node no more.
+  /// Lets go of a node that the kernel has forgotten.
   func isForgotten(_ node: NodeID) {
     files.remove(node)
     orphans.release(node)
     housekeeping.isForgotten(node)
-    // Nobody asked for it, so nobody is told where it fails.
+    // No request waits for this, so a failure is ignored.
     _ = try? store.forget(node)
   }
 }

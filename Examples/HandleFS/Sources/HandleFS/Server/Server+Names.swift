@@ -3,8 +3,9 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
-/// What makes, removes and renames names. None of it may be done twice: each is noted in the journal
-/// before it is done, and a request that comes again is answered from what is there where it was done.
+/// The operations that create, remove and rename names. None may be done twice: each is noted in
+/// the journal before it is done. If a resent request turns out to have been done, the reply is
+/// made from the present state.
 extension Server {
   func makeDirectory(
     _ parent: UInt64, _ name: FilePath, mode: mode_t, _ request: Request
@@ -42,8 +43,8 @@ extension Server {
       try newEntry(of: directory.path(of: name), name, in: parent, directory, keeps: true))
   }
 
-  /// The entry of a file that was just made. It is taken away again where the store's disk is full: who
-  /// is told that there is no space does not expect it.
+  /// Returns the entry of a file that was just created. If the store's disk is full, removes the
+  /// file again: a caller that gets ENOSPC does not expect the file to exist.
   private func newEntry(
     of file: BackingFile, _ name: FilePath, in parent: UInt64, _ directory: BackingFile,
     keeps: Bool
@@ -107,7 +108,7 @@ extension Server {
       kept = try keep(victim, other)
       return .rename(file, from: name, to: newName)
     } act: {
-      // The caller's is what RENAME_WHITEOUT leaves.
+      // The node that RENAME_WHITEOUT leaves behind must belong to the caller.
       try keeping(kept) {
         try request.asCaller { try from.rename(name, to: to, newName, flags: flags) }
       }
@@ -119,8 +120,9 @@ extension Server {
     return .done
   }
 
-  /// Records where a file is that was moved, so that a handle of it opens it also when the kernel has
-  /// forgotten its name, and after the next mount. The move is done, whatever comes of this.
+  /// Records the new directory of a file that was moved, so that its handle opens it even after the
+  /// kernel has forgotten its name, and after the next mount. A failure is only logged, because the
+  /// move itself is done.
   private func recordMove(of name: FilePath, in directory: BackingFile, _ number: UInt64) {
     do {
       let file = try directory.path(of: name)
@@ -134,8 +136,10 @@ extension Server {
     }
   }
 
-  /// Creates a file and opens it. Where somebody else has made one of that name meanwhile, the kernel has
-  /// to look it up and to see whether the caller may open it: it does so after ESTALE.
+  /// Creates a file and opens it.
+  ///
+  /// If another process has created a file of that name meanwhile, the kernel has to look it up and
+  /// check whether the caller may open it. `ESTALE` makes it do so.
   func create(
     _ parent: UInt64, _ name: FilePath, mode: mode_t, flags: CInt, _ request: Request
   ) throws -> Reply {
@@ -159,7 +163,7 @@ extension Server {
     return .created(entry, opened)
   }
 
-  /// Creates a file that has no name, in a directory (`O_TMPFILE`).
+  /// Creates a file without a name in a directory (`O_TMPFILE`).
   func createUnnamed(_ parent: UInt64, mode: mode_t, _ request: Request) throws -> Reply {
     if let made = try unnamedFile(of: request) { return made }
     let directory = try path(parent)
@@ -174,7 +178,8 @@ extension Server {
     return .created(entry, opened)
   }
 
-  /// What a server before this one has made for a request that comes again, and keeps. It was pinned then.
+  /// Returns the reply for a resent request if an earlier server already created the file and it
+  /// still exists; `nil` otherwise. That server has pinned the node.
   private func unnamedFile(of request: Request) throws -> Reply? {
     guard request.isResent, let node = openFiles[request.number],
       let file = try? path(wire(node).number)
@@ -187,12 +192,13 @@ extension Server {
 
   // MARK: Once
 
-  /// Does something that may not be done twice; nothing where the request came before and it was done
-  /// then.
+  /// Does something that must not be done twice. Does nothing if the request is resent and was
+  /// carried out the first time.
   ///
   /// - Parameters:
-  ///   - wasDone: whether an intent was carried out, by what is there now.
-  ///   - intent: what is to be done; `nil` where it will fail.
+  ///   - wasDone: returns whether an intent was carried out, judged by the present state.
+  ///   - intent: returns what is about to be done; `nil` if it will fail.
+  ///   - act: does it.
   func once(
     _ request: Request, _ wasDone: (Intent) throws -> Bool, _ intent: () throws -> Intent?,
     act: () throws -> Void
@@ -222,15 +228,17 @@ extension Server {
     try existing(name, directory) == nil
   }
 
-  /// A file that is kept without a name.
+  /// A file that is kept after it loses its last name.
   private struct Kept {
     let node: NodeID
     let isDirectory: Bool
   }
 
-  /// Keeps a file that is about to lose its last name, for as long as the kernel knows it: it may be
-  /// open, or somebody's working directory. Before it loses the name, and outside of this process where
-  /// nobody else would keep it if this one were killed.
+  /// Keeps a file that is about to lose its last name for as long as the kernel knows it: it may be
+  /// open, or be a process's working directory. This happens before the name goes. A file that
+  /// nothing else would keep if this process were killed is also parked in the supervisor.
+  ///
+  /// - Returns: `nil` if the file has other names or no node.
   private func keep(_ file: BackingFile, _ handle: KernelFileHandle) throws -> Kept? {
     let status = try file.status
     let isDirectory = status.st_mode & S_IFMT == S_IFDIR
@@ -242,7 +250,7 @@ extension Server {
     return Kept(node: node, isDirectory: isDirectory)
   }
 
-  /// Removes a name of a file that is kept; where that fails, nothing is to be kept.
+  /// Calls `act`, which removes a kept file's name. If `act` fails, the file need not be kept.
   private func keeping(_ kept: Kept?, _ act: () throws -> Void) throws {
     do {
       try act()
@@ -252,13 +260,13 @@ extension Server {
     }
     guard let kept else { return }
     housekeeping.losesName(kept.node)
-    // What has been opened meanwhile is seen here, or sees by itself that it has no name.
+    // An open that came meanwhile either shows here, or finds by itself that the file has no name.
     if openFiles.needsParking(kept.node) {
       try orphans.park(kept.node)
     } else if lookups.count(of: kept.node) == 0
       || !kept.isDirectory && openFiles.isOpen(kept.node)
     {
-      // The kernel does not know it, or keeps it by itself.
+      // The kernel does not know the file, or keeps it open by itself.
       orphans.release(kept.node)
     }
     if lookups.count(of: kept.node) == 0 { housekeeping.isForgotten(kept.node) }

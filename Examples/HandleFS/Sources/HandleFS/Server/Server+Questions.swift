@@ -3,11 +3,12 @@ internal import HandleStore
 internal import SystemPackage
 
 extension Server {
-  /// Answers the commands that ask this server, each connection by itself; for ever.
+  /// Answers the commands that connect to this server, each connection in a thread of its own;
+  /// never returns.
   func answerQuestions(from listener: FileDescriptor) {
     while true {
       guard let asker = try? Processes.accept(listener) else {
-        // No descriptor is left: there may be one later.
+        // The limit of descriptors is reached; try again later.
         Processes.sleep(milliseconds: 1000)
         continue
       }
@@ -35,7 +36,7 @@ extension Server {
     }
   }
 
-  /// As JSON.
+  /// The counters of the server and its store, as JSON.
   private var status: String {
     let own = ServerStatistics.Counter.allCases.map { ($0.name, statistics[$0]) }
     let open = openFiles.count

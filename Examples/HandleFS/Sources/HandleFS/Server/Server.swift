@@ -5,9 +5,10 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-/// A passthrough file system: what the kernel asks for is done in a directory of another one. It holds
-/// no file but those in its cache: the kernel's node ids are the store's, and each file is opened by its
-/// handle when it is needed.
+/// A passthrough file system: it carries out the kernel's requests in a directory of another file
+/// system. The kernel's node ids are the store's. The server opens a file by its handle when it is
+/// needed, and keeps open only a bounded cache of files and the files that have lost their last
+/// name.
 final class Server: Sendable {
   let store: Store
   let export: Export
@@ -20,15 +21,16 @@ final class Server: Sendable {
   let statistics = ServerStatistics()
   let options: ServerOptions
   let log: Logger
-  /// How often the kernel has looked up each node, less what it has forgotten: it may be less in truth.
+  /// The kernel's lookup count of each node: its lookups less what it has forgotten. It is an upper
+  /// bound.
   let lookups: Pins
   let orphans: Orphans
   let watchers: Watchers
   let housekeeping: Housekeeping
   let notifier: Notifier
-  /// The connection to the kernel.
+  /// The connection to the kernel (`/dev/fuse`).
   let fuse: FileDescriptor
-  /// The number of the device that is mounted.
+  /// The device number of the mount, `major:minor`.
   let device: String
 
   init(
@@ -52,43 +54,43 @@ final class Server: Sendable {
   }
 }
 
-/// What a server is told by its supervisor.
+/// The options of a server.
 struct ServerOptions {
-  /// Whether what is mounted inside the directory is shown too.
+  /// Whether the mount also shows what is mounted inside the source directory.
   var crossesMounts: Bool
-  /// Whether nothing may be changed.
+  /// Whether all changes are refused.
   var readOnly: Bool
   /// For how long the kernel may believe names and attributes, in seconds.
   var cacheTimeout: Double
   /// Whether the kernel reads and writes open files by itself.
   var passthrough: Bool
-  /// How many files the server keeps open.
+  /// The most files that the server's cache keeps open.
   var files: Int
-  /// Whether the server ends where it meets damage in its store, so that the supervisor mends that. Not
-  /// where this has just been done: who asks gets `EIO` then, and not nothing for ever.
+  /// Whether the server ends when it finds damage in its store, so that the supervisor repairs it.
+  /// `false` right after a repair: then the request gets `EIO` instead of never being answered.
   var endsOnDamage = true
 }
 
 // MARK: Nodes
 
 extension Server {
-  /// The kernel's name for an export's root.
+  /// The kernel's number of an export's root.
   static let rootNode: UInt64 = 1
 
-  /// A node by the kernel's number for it.
+  /// Returns the node that a kernel number stands for.
   func node(_ number: UInt64) -> NodeID {
     number == Self.rootNode ? export.root : NodeID(rawValue: number)
   }
 
-  /// A node's number in the kernel, and its generation.
+  /// Returns a node's number and generation for the kernel.
   func wire(_ node: NodeID) -> (number: UInt64, generation: UInt64) {
     node == export.root ? (Self.rootNode, 0) : (node.rawValue, UInt64(store.incarnation))
   }
 
-  /// A node's file, as a path.
+  /// Returns a node's file, opened with `O_PATH`.
   ///
-  /// What the kernel knows was found in the directory that is shown. Any other number, such as that in a
-  /// file handle of an earlier mount, passes the gate first.
+  /// A node that the kernel has looked up was found in the directory that is shown. Any other
+  /// number, such as one from a file handle of an earlier mount, passes the gate first.
   func path(_ number: UInt64) throws -> BackingFile {
     let node = node(number)
     if let file = files.find(node, .path) ?? orphans[node] { return file }
@@ -105,7 +107,7 @@ extension Server {
     return file
   }
 
-  /// A node's file, open for reading or writing.
+  /// Returns a node's file, open for reading or writing.
   func data(_ number: UInt64, _ access: Access) throws -> BackingFile {
     let node = node(number)
     if let file = files.find(node, access) { return file }
@@ -115,7 +117,7 @@ extension Server {
     return file
   }
 
-  /// Tries again with fewer files in the cache where no descriptor is left.
+  /// Calls `body`; if no descriptor is left, shrinks the cache and tries again.
   func withDescriptors<R>(_ body: () throws -> R) throws -> R {
     for _ in 0..<8 {
       do {
@@ -133,14 +135,14 @@ extension Access {
     switch self {
     case .path: HF_PATH
     case .reading: O_RDONLY | O_NONBLOCK | O_NOCTTY
-    // Not O_APPEND: a write that comes again has to go to the same place.
+    // Not O_APPEND: a resent write must go to the same place.
     case .writing: O_RDWR | O_NONBLOCK | O_NOCTTY
     }
   }
 }
 
 extension Errno {
-  /// What an error of the store or of a call is to the kernel.
+  /// Converts an error of the store or of a system call to the errno for the kernel.
   init(any error: any Error) {
     switch error {
     case let error as Errno: self = error

@@ -1,18 +1,18 @@
 internal import Synchronization
 
-/// What a server has done since it was started.
+/// Counts what a server has done since it started.
 final class ServerStatistics: Sendable {
   enum Counter: Int, CaseIterable {
-    /// Requests of the kernel.
+    /// Requests from the kernel.
     case requests
-    /// Those that were read before by a server that was killed.
+    /// Requests that a killed server had already read.
     case resent
-    /// Those of them that had been carried out.
+    /// Resent requests that had already been carried out.
     case foundDone
     /// Requests that were answered with an error.
     case errors
 
-    /// Its name in the status.
+    /// The counter's name in the status.
     var name: String { self == .foundDone ? "found_done" : "\(self)" }
   }
 

@@ -10,12 +10,13 @@ struct Source {
   init(_ options: MountOptions, _ source: FileDescriptor) throws {
     store = try Self.openStore(FilePath(options.store))
     filesystem = try store.attach(source)
-    // Those that a server before this one has come to.
+    // File systems that an earlier server has registered files of.
     if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
     export = try Self.export(of: source, on: filesystem, options, in: store)
   }
 
-  /// The server of a file system that was unmounted a moment ago may still be closing it.
+  /// Opens the store. It tries several times, because the server of a file system that was just
+  /// unmounted may still be closing it.
   private static func openStore(_ path: FilePath) throws -> Store {
     for _ in 0..<20 {
       do {
@@ -28,8 +29,8 @@ struct Source {
     return try Store(at: path)
   }
 
-  /// Not what a FUSE server shows, nor what is mounted inside of that: the server may be this one, which
-  /// would wait for itself.
+  /// Attaches the file systems that are mounted below the source, except FUSE file systems and
+  /// mounts inside them: the FUSE server may be this one, which would wait for itself.
   private static func attachMounts(below source: String, to store: Store) throws {
     let mounts = try MountTable.mounts().filter { $0.point.hasPrefix("\(source)/") }
     let shown = mounts.filter { $0.type.hasPrefix("fuse") }.map { "\($0.point)/" }
@@ -48,7 +49,7 @@ struct Source {
     let name = "handlefs \(options.source)"
     let handle = try KernelFileHandle(of: root)
     if let known = try store.exports().first(where: { $0.name == name }) {
-      // After a repair the filesystem may have another number.
+      // A repair may have given the file system another number.
       if known.isReadOnly == options.readOnly, known.layers.map(\.root) == [handle],
         known.layers.map(\.filesystem) == [filesystem]
       {

@@ -3,8 +3,8 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-/// A server's side of its supervisor: hears what that wants, and starts another one where it was
-/// killed.
+/// The server's side of the connection to its supervisor: carries out the supervisor's messages,
+/// and starts another supervisor if this one is killed.
 final class Supervision: Sendable {
   private let options: MountOptions
   private let server: Server
@@ -21,13 +21,14 @@ final class Supervision: Sendable {
     self.session = Mutex(session)
   }
 
-  /// The file system is not mounted any more: the supervisor ends, and there is to be no other one.
+  /// Tells the supervisor that the file system is unmounted, so that it ends. From then on no new
+  /// supervisor is started.
   func tellUnmounted() {
     isUnmounted.store(true, ordering: .sequentiallyConsistent)
     Processes.send(.unmounted, to: session.withLock { $0.control })
   }
 
-  /// Listens for as long as the server runs.
+  /// Handles the supervisor's messages for as long as the server runs.
   func listen() {
     var started = Int.min / 2
     while true {
@@ -36,7 +37,7 @@ final class Supervision: Sendable {
       case .isRunning: Processes.send(.runs, to: session.withLock { $0.control })
       case nil where isUnmounted.load(ordering: .sequentiallyConsistent): return
       case nil:
-        // Not many in a second, where each of them ends at once.
+        // At most one start a second, in case each supervisor ends at once.
         if Processes.now - started < 1000 { Processes.sleep(milliseconds: 1000) }
         started = Processes.now
         do {
@@ -69,7 +70,8 @@ final class Supervision: Sendable {
       defer { (session.control, session.parking) = (control, parking) }
       return session
     }
-    // Requests park in the old socket until this is done: its number may not be another file's before.
+    // Other threads park files through the old socket until `move(to:)` is done. Until then it must
+    // stay open: its number could become another file's.
     defer {
       try? old.control.close()
       try? old.parking.close()

@@ -3,8 +3,9 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-/// Those who want to hear what happens to nodes, whoever does it, through the mount or behind its back.
-/// What each of them watches stands in the store, so that it goes on when this server was replaced.
+/// The clients that watch nodes. They hear what happens to the nodes, through the mount or behind
+/// its back. The store records which client watches which nodes, so that watching goes on when this
+/// server is replaced.
 final class Watchers: Sendable {
   private struct State {
     var sockets: [WatcherID: FileDescriptor] = [:]
@@ -25,15 +26,15 @@ final class Watchers: Sendable {
     self.log = log
   }
 
-  /// What is told of each node.
+  /// The events that are reported for each node.
   private static let mask: WatchMask = [
     .modify, .attrib, .closeWrite, .movedFrom, .movedTo, .create, .delete, .deleteSelf, .moveSelf,
   ]
 
   /// Serves one watcher for as long as it stays connected.
   ///
-  /// - Parameter comesAgain: whether it was served before, by this server or another: it may have missed
-  ///   something.
+  /// - Parameter comesAgain: whether this server or an earlier one has served the watcher before:
+  ///   it may have missed events.
   func serve(
     _ watcher: WatcherID, _ nodes: [NodeID], on socket: FileDescriptor, root: BackingFile,
     comesAgain: Bool
@@ -49,17 +50,17 @@ final class Watchers: Sendable {
       _ = unwatch(node, watcher)
       tellDeletion(of: node, to: watcher)
     }
-    // Those that were deleted while nobody could tell it.
+    // Report the nodes that were deleted before the watcher had its socket.
     for node in nodes where (try? store.node(node))?.state != .live && unwatch(node, watcher) {
       tellDeletion(of: node, to: watcher)
     }
     if comesAgain { sweep(tell: watcher) }
-    // It sends nothing more, and so this is its end.
+    // The watcher sends nothing more, so this read returns when it disconnects.
     _ = try? socket.readOnce(1)
   }
 
-  /// Ends the watches of those who were served by a server before this one, and have not come again since
-  /// it began.
+  /// Ends the watches of watchers that an earlier server served and that have not reconnected since
+  /// this one began.
   func endAbsent() {
     do {
       var start: NodeID? = .root
@@ -78,10 +79,11 @@ final class Watchers: Sendable {
     }
   }
 
-  /// Nobody watches any more: the file system is gone.
+  /// Ends all watches: the file system is gone.
   func endAll() { for watcher in state.withLock({ Array($0.nodes.keys) }) { end(watcher) } }
 
-  /// One that was cut off and comes again waits until its former watches are ended.
+  /// Reserves the watcher's place. A watcher that was cut off and reconnects waits here until its
+  /// former watches have ended.
   private func begin(_ watcher: WatcherID, _ nodes: [NodeID]) {
     while true {
       let isFree = state.withLock { state in
@@ -103,8 +105,8 @@ final class Watchers: Sendable {
     state.withLock { $0.nodes[watcher] = nil }
   }
 
-  /// Says whether a node is there to be watched. One that comes again asks for what it was not told to
-  /// be gone.
+  /// Watches a node; returns `false` if the node is gone and the watcher has reconnected. Such a
+  /// watcher names every node whose deletion was not reported to it.
   private func watch(_ node: NodeID, _ watcher: WatcherID, comesAgain: Bool) throws -> Bool {
     do {
       try store.watch(node, mask: Self.mask, by: watcher)
@@ -131,13 +133,13 @@ final class Watchers: Sendable {
 
   private func tell(_ event: BackingEvents.Event) {
     if event.isOverflow { return sweep(tell: nil) }
-    // What happens to a directory itself comes under the name of a dot in it.
+    // An event of a directory itself carries the name `.`.
     let isOwn = event.name == "."
     if !isOwn, let directory = node(event.directory) {
       tell(directory, event.mask, name: event.name)
     }
     guard let file = node(isOwn ? event.directory : event.file) else { return }
-    // A file that is open here would not be gone when its last name is.
+    // A file that stays open here would not be gone when its last name is.
     if event.mask.contains(.delete) { files.remove(file) }
     let own = event.mask.subtracting([.create, .delete, .movedFrom, .movedTo, .deleteSelf])
     if !own.isEmpty { tell(file, own, name: "") }
@@ -163,7 +165,7 @@ final class Watchers: Sendable {
     send(line(node, .deleteSelf, ""), to: watcher)
   }
 
-  /// Says whether the node was watched: so that its deletion is told once.
+  /// Ends a watch; returns whether there was one, so that a deletion is reported only once.
   private func unwatch(_ node: NodeID, _ watcher: WatcherID) -> Bool {
     (try? store.unwatch(node, by: watcher)) ?? false
   }
@@ -182,7 +184,7 @@ final class Watchers: Sendable {
     if deletions.overflowed { tellOverflow(nil) }
   }
 
-  /// Looks at every watched node, because something may have been missed.
+  /// Checks every watched node, because events may have been missed.
   private func sweep(tell watcher: WatcherID?) {
     tellOverflow(watcher)
     do {
@@ -200,8 +202,8 @@ final class Watchers: Sendable {
   private func send(_ line: String, to watcher: WatcherID) {
     state.withLock { state in
       guard let socket = state.sockets[watcher] else { return }
-      // One that does not read must not hold up the others: it loses what it has not read, and is told
-      // so when it comes again.
+      // A watcher that does not read must not hold up the others. It loses what it has not read,
+      // and gets an overflow when it reconnects.
       if !Processes.sendAtOnce("\(line)\n", to: socket) { Processes.shutDown(socket) }
     }
   }
@@ -215,7 +217,7 @@ final class Watchers: Sendable {
 }
 
 extension WatchMask {
-  /// As `inotifywait(1)` has them, more or less.
+  /// The events' names, much like those of `inotifywait(1)`.
   fileprivate var names: [String] {
     let all: [(WatchMask, String)] = [
       (.modify, "modify"), (.attrib, "attrib"), (.closeWrite, "closeWrite"),

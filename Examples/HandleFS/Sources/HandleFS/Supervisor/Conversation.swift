@@ -1,6 +1,6 @@
 internal import SystemPackage
 
-/// One line to a mounted file system, and its answer.
+/// Sends one line to a mounted file system and reads the answer.
 enum Conversation {
   static func open(
     _ line: String, _ kind: Sockets.Kind, of mountpoint: String
@@ -11,7 +11,7 @@ enum Conversation {
       try socket.writeOnce(Array("\(line)\n".utf8))
       return socket
     } catch {
-      // The table has it, and nobody listens.
+      // The file system is mounted, but no process listens.
       if error == .connectionRefused { throw CommandError.serverIsGone(path) }
       throw CommandError(
         error == .noSuchFileOrDirectory
@@ -21,8 +21,11 @@ enum Conversation {
     }
   }
 
-  /// Those of what is mounted on a path, or on what it leads to where it is a symbolic link. Only what
-  /// is no mount point is looked at: asking one would wait for its server.
+  /// Returns the sockets of the file system that is mounted on a path, or on the target of the path
+  /// if it is a symbolic link.
+  ///
+  /// Resolves the path only if nothing of handlefs is mounted on it: resolving a mount point would
+  /// wait for its server.
   private static func sockets(of path: String) throws(Errno) -> Sockets {
     do throws(Errno) {
       return try Sockets(of: path)
@@ -34,7 +37,8 @@ enum Conversation {
     }
   }
 
-  /// A file system whose processes are gone is not covered by another one: it would stay there for ever.
+  /// Throws if the processes of the file system on a mount point are gone: a new mount on top would
+  /// keep the dead one there for ever.
   static func requireNoneGone(from mountpoint: String) throws {
     do throws(Errno) {
       let socket = try Sockets(of: mountpoint).connect(.supervisor)
@@ -44,9 +48,11 @@ enum Conversation {
     }
   }
 
-  /// Milliseconds. A server that is to end answers first what it has under way.
+  /// How long to wait for an answer, in milliseconds. A server that is told to end first answers
+  /// the requests that it has under way.
   private static let patience = 30_000
 
+  /// Sends a line and returns the whole answer, without the newlines at its end.
   static func ask(_ line: String, _ kind: Sockets.Kind, of mountpoint: String) throws -> String {
     let socket = try open(line, kind, of: mountpoint)
     defer { try? socket.close() }
@@ -66,7 +72,8 @@ enum Conversation {
     return text
   }
 
-  /// The line that the other side sends first; empty where it takes more than a second.
+  /// Reads the first line that the other side sends; returns an empty string if that takes more
+  /// than a second.
   static func line(from socket: FileDescriptor) -> String {
     var line: [UInt8] = []
     let end = Processes.now + 1000

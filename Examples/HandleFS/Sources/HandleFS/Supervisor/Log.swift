@@ -1,6 +1,6 @@
 internal import Logging
 
-/// Where messages go: to standard error, or from the background to syslog.
+/// Sends log messages to standard error, or in the background to syslog.
 enum Log {
   static func start(inBackground: Bool) -> Logger {
     LoggingSystem.bootstrap { label -> any LogHandler in
@@ -11,7 +11,7 @@ enum Log {
   }
 }
 
-/// `syslog(3)`.
+/// A log handler that writes to `syslog(3)`.
 private struct SystemLogHandler: LogHandler {
   var logLevel = Logger.Level.info
   var metadata: Logger.Metadata = [:]
@@ -29,7 +29,7 @@ private struct SystemLogHandler: LogHandler {
 }
 
 extension Logger.Level {
-  /// `LOG_…` of syslog.
+  /// The level's syslog priority (`LOG_…`).
   fileprivate var priority: Int32 {
     switch self {
     case .critical: 2

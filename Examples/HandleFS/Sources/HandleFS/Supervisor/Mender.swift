@@ -1,10 +1,10 @@
 internal import SystemPackage
 
-/// A process that looks at the store and repairs it, while no server has it open. Not the supervisor
-/// itself: what a damaged store does to a process may not be done to that.
+/// A process that checks the store and repairs it while no server has it open. It is not the
+/// supervisor itself, because a damaged store may crash the process that reads it.
 struct Mender {
   private let id: Int32
-  /// Can be read once it has ended; `nil` once that is known.
+  /// A descriptor that becomes readable when the process ends; `nil` after ``reap()``.
   private(set) var process: FileDescriptor?
 
   init(_ store: String, _ inBackground: Bool) throws {

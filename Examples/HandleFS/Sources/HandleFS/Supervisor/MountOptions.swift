@@ -1,15 +1,16 @@
 internal import ArgumentParser
 internal import SystemPackage
 
-/// Whether the kernel is to read and write open files by itself.
+/// Whether the kernel reads and writes open files by itself.
 enum Passthrough: String, CaseIterable, ExpressibleByArgument {
-  /// Where it can (Linux 6.9).
+  /// If the kernel supports it (Linux 6.9).
   case auto
   case on
   case off
 }
 
-/// What is mounted, where and how: given to the command, and by it to the supervisor and the server.
+/// What to mount, where and how. The user gives these options to the command, which passes them to
+/// the supervisor and the server.
 struct MountOptions: ParsableArguments {
   @Argument(
     help: "The directory that is shown; of ext4, XFS, btrfs or another file system with handles.")
@@ -74,8 +75,8 @@ struct MountOptions: ParsableArguments {
     }
   }
 
-  /// Two file systems of handlefs on one directory could not be told from each other by `status` and the
-  /// other commands.
+  /// Throws if a handlefs is already mounted on the mount point: `status` and the other commands
+  /// could not tell the two apart.
   func requireFreePlace() throws {
     let point = try Processes.absolute(mountpoint)
     guard try MountTable.handleFS(on: point) == nil else {
@@ -85,7 +86,7 @@ struct MountOptions: ParsableArguments {
     }
   }
 
-  /// With paths that are good in any directory.
+  /// Returns the options with paths that are valid in any working directory.
   func absolute() throws -> MountOptions {
     var options = self
     options.source = try Processes.absolute(source)
@@ -102,7 +103,7 @@ struct MountOptions: ParsableArguments {
     return options
   }
 
-  /// The same options as arguments.
+  /// The options as command line arguments.
   var arguments: [String] {
     [source, mountpoint, "--store", store, "--cache-timeout", "\(cacheTimeout)"]
       + ["--watchdog", "\(watchdog)"]

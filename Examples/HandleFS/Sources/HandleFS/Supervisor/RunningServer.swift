@@ -2,17 +2,18 @@ internal import ArgumentParser
 internal import HandleStore
 internal import SystemPackage
 
-/// A server process, as its supervisor has it.
+/// The supervisor's view of a server process.
 struct RunningServer {
   let id: Int32
   let started = Processes.now
-  /// Can be read once it has ended; `nil` once that is known.
+  /// A descriptor that becomes readable when the process ends; `nil` if the process is known to
+  /// have ended.
   private(set) var process: FileDescriptor?
-  /// `nil` once the server has closed its end.
+  /// The socket for messages; `nil` once the server has closed its end.
   private(set) var control: FileDescriptor?
   private(set) var parking: FileDescriptor?
 
-  /// Starts a server, with new sockets to it.
+  /// Starts a server and connects it by new sockets.
   init(
     _ program: FilePath, _ options: MountOptions, _ session: inout SessionDescriptors,
     _ inBackground: Bool, afterMending isMended: Bool = false
@@ -31,8 +32,8 @@ struct RunningServer {
     (self.control, self.parking) = (control, parking)
   }
 
-  /// One that runs already, at the other ends of sockets. It may have ended since: then there is no
-  /// process.
+  /// Adopts a server that already runs, at the other ends of the session's sockets. If it has ended
+  /// in the meantime, ``process`` is `nil`.
   init(adopting id: Int32, _ session: SessionDescriptors) throws(Errno) {
     self.id = id
     (control, parking) = (session.control, session.parking)
@@ -43,7 +44,9 @@ struct RunningServer {
     }
   }
 
-  /// - Throws: where it has ended instead; it has said why.
+  /// Waits until the server has opened its store.
+  ///
+  /// - Throws: `ExitCode.failure` if the server ended instead; the server has logged the reason.
   func waitUntilPrepared() throws {
     guard let control, Processes.receive(from: control) == .prepared else {
       throw ExitCode.failure
@@ -52,10 +55,10 @@ struct RunningServer {
 
   func tellMounted(_ passthrough: Bool) { tell(passthrough ? .mountedWithPassthrough : .mounted) }
 
-  /// Lets it end once it has answered what it has under way.
+  /// Tells the server to end after it has answered the requests that it has under way.
   func stop() { tell(.stop) }
 
-  /// It is to say that it runs.
+  /// Asks the server to report that it runs.
   func ask() { tell(.isRunning) }
 
   func kill() { Processes.kill(id) }
@@ -64,6 +67,7 @@ struct RunningServer {
     if let control { Processes.send(message, to: control) }
   }
 
+  /// Waits for the next message; returns `nil` if the server has closed its end.
   mutating func receive() -> Message? {
     guard let socket = control else { return nil }
     let message = Processes.receive(from: socket)

@@ -1,33 +1,36 @@
 internal import SystemPackage
 
-/// What a server gets from its supervisor: it is open in both, under these numbers in the server.
+/// The descriptors that a server inherits from its supervisor. Both processes have them open; the
+/// numbers are those in the server.
 struct SessionDescriptors {
   /// `/dev/fuse`, mounted.
   var fuse = FileDescriptor(rawValue: 3)
-  /// A socket to the other one of the two.
+  /// The socket between supervisor and server; each process holds one end.
   var control = FileDescriptor(rawValue: 4)
-  /// The socket of the files that are parked.
+  /// The socket through which the server parks files in the supervisor.
   var parking = FileDescriptor(rawValue: 5)
-  /// How the file system began, see ``writeStart(device:request:)``.
+  /// The device number and the kernel's first request; see ``writeStart(device:request:)``.
   var start = FileDescriptor(rawValue: 6)
-  /// Memory that outlives a server: what it has under way, which files are open, which nodes the kernel
-  /// knows.
+  /// Memory that outlives a server: which requests it has under way.
   var journal = FileDescriptor(rawValue: 7)
+  /// Memory that outlives a server: which files are open.
   var opens = FileDescriptor(rawValue: 8)
+  /// Memory that outlives a server: which nodes the kernel knows.
   var lookups = FileDescriptor(rawValue: 9)
-  /// The same of the nodes whose files are parked.
+  /// Memory that outlives a server: the nodes whose files are parked.
   var parked = FileDescriptor(rawValue: 12)
-  /// Where questions to the server arrive.
+  /// The socket on which questions to the server arrive.
   var questions = FileDescriptor(rawValue: 10)
-  /// Where orders to the supervisor arrive.
+  /// The socket on which orders to the supervisor arrive.
   var orders = FileDescriptor(rawValue: 11)
 
-  /// The directory that is shown: by its path another one, or the mount itself, might be found later.
+  /// The directory that is shown. It is kept open, because its path may later lead to another
+  /// directory or to the mount itself.
   var source = FileDescriptor(rawValue: 13)
 
   init() {}
 
-  /// Those of a new file system.
+  /// Creates the descriptors of a new file system.
   init(
     fuse: FileDescriptor, source: FileDescriptor, questions: FileDescriptor, orders: FileDescriptor
   ) throws {
@@ -50,7 +53,7 @@ struct SessionDescriptors {
 
   private static let deviceLength = 32
 
-  /// Keeps the file system's device number, `major:minor`, and the request with which the kernel began.
+  /// Saves the file system's device number, `major:minor`, and the kernel's first request.
   func writeStart(device: String, request: [UInt8]) throws(Errno) {
     let padding = [UInt8](repeating: 0x20, count: Self.deviceLength - device.utf8.count)
     try start.writeOnce(Array(device.utf8) + padding + request)
@@ -67,13 +70,13 @@ struct SessionDescriptors {
     get throws(Errno) { try start.contents(from: Self.deviceLength) }
   }
 
-  /// In the order of their numbers.
+  /// All descriptors, in the order of their numbers in the server.
   var all: [FileDescriptor] {
     [fuse, control, parking, start, journal, opens, lookups, questions, orders, parked, source]
   }
 }
 
-/// What supervisor and server tell each other, a byte each.
+/// A message between supervisor and server, one byte long.
 enum Message: UInt8 {
   // From the server.
 
@@ -81,18 +84,19 @@ enum Message: UInt8 {
   case prepared = 1
   /// Requests are served.
   case serving
-  /// The file system is not mounted any more.
+  /// The file system has been unmounted.
   case unmounted
-  /// It runs: the answer to ``isRunning``.
+  /// The server runs; the answer to ``isRunning``.
   case runs
 
   // From the supervisor.
 
-  /// The file system is mounted, without FUSE_PASSTHROUGH or with it.
+  /// The file system is mounted without FUSE_PASSTHROUGH.
   case mounted
+  /// The file system is mounted with FUSE_PASSTHROUGH.
   case mountedWithPassthrough
-  /// Let another server take over.
+  /// End, so that another server can take over.
   case stop
-  /// Say that you run.
+  /// Report that you run.
   case isRunning
 }

@@ -1,10 +1,10 @@
 internal import Glibc
 internal import SystemPackage
 
-/// Where the commands find a mounted file system: two sockets in a directory that is named after its
-/// device number.
+/// The two sockets through which commands reach a mounted file system. They lie in a directory that
+/// is named after the file system's device number.
 struct Sockets {
-  /// Orders to the supervisor arrive at one, questions to the server at the other.
+  /// The supervisor's socket takes orders, the server's takes questions.
   enum Kind: String, CaseIterable {
     case supervisor
     case server
@@ -14,7 +14,7 @@ struct Sockets {
   private var path: String
   private let inode: UInt64
 
-  /// Those of a file system that is about to be mounted.
+  /// Creates the directory for the sockets of a file system that is not mounted yet.
   init() throws(Errno) {
     path = "\(Self.directory)/new-\(Processes.id)"
     try Processes.makeDirectory(Self.directory)
@@ -22,21 +22,21 @@ struct Sockets {
     inode = Processes.inode(of: path)
   }
 
-  /// Those of the one that is mounted in a place.
+  /// Finds the sockets of the file system that is mounted on a mount point.
   ///
-  /// - Throws: `ENOENT` where no such file system is mounted there.
+  /// - Throws: `ENOENT` if no handlefs is mounted there.
   init(of mountpoint: String) throws(Errno) {
     guard let mount = try MountTable.handleFS(on: mountpoint) else { throw .noSuchFileOrDirectory }
     self.init(device: mount.device)
   }
 
-  /// Those of one that is mounted, by its device number.
+  /// Names the sockets of a mounted file system by its device number.
   init(device: String) {
     path = "\(Self.directory)/\(device)"
     inode = Processes.inode(of: path)
   }
 
-  /// Waits for connections.
+  /// Creates a socket and listens on it.
   func listen(_ kind: Kind) throws(Errno) -> FileDescriptor {
     try Processes.listen(on: name(kind))
   }
@@ -45,16 +45,17 @@ struct Sockets {
     try Processes.connect(to: name(kind))
   }
 
-  /// Takes the name under which the commands look for it.
+  /// Renames the directory to the name under which the commands look for it.
   mutating func publish(device: String) throws(Errno) {
     let final = Sockets(device: device)
-    // Those of a supervisor that was killed.
+    // A supervisor that was killed may have left its sockets there.
     final.remove()
     try Processes.rename(path, to: final.path)
     path = final.path
   }
 
-  /// Removes them, unless another file system has taken the device number and their place since.
+  /// Removes the sockets, unless another file system has since taken the device number and put its
+  /// own sockets in their place.
   func removeOwn() {
     if Processes.inode(of: path) == inode { remove() }
   }

@@ -4,21 +4,22 @@ internal import HandleStore
 internal import Logging
 internal import SystemPackage
 
-/// Mounts the file system and sees that a server serves it: starts the first one, keeps what the next
-/// one needs, and starts that when the last one has ended. It never uses its own mount.
+/// Mounts the file system and keeps it served: starts the first server, holds what the next one
+/// needs, and starts the next one when the last has ended. It never uses its own mount.
 final class Supervisor {
-  /// A server that is to go on in place of the present one.
+  /// A server that is to replace the present one on request.
   private struct Replacement {
-    /// What it is a server of.
+    /// The program of the new server.
     let program: FilePath
+    /// The program of the present server.
     let former: FilePath
-    /// Who asked for it.
+    /// The connection of the command that asked for the replacement.
     let asker: FileDescriptor
-    /// By when it has to serve, once it is started.
+    /// When it must serve at the latest; `nil` until it is started.
     var deadline: Int?
   }
 
-  /// Milliseconds that a replacement has to begin to serve.
+  /// How long a replacement may take to begin to serve, in milliseconds.
   private static let patience = 10_000
 
   private let options: MountOptions
@@ -27,7 +28,7 @@ final class Supervisor {
   private let signals: FileDescriptor
   private var session: SessionDescriptors
   private var sockets: Sockets
-  /// The file system's device number, once it is mounted.
+  /// The file system's device number; empty until it is mounted.
   private var device = ""
   private var program: FilePath
   private var server: RunningServer
@@ -36,9 +37,10 @@ final class Supervisor {
   private var watchdog: Watchdog
   private var passthrough = false
   private var replacement: Replacement?
-  /// When the next server is to be started.
+  /// When to start the next server; `nil` if no start is due.
   private var startAt: Int?
-  /// Whether the last server may have died of its store, and that is to be looked at before the next.
+  /// Whether the last server may have died of its store, so that the store must be checked before
+  /// the next start.
   private var needsMending = false
   private var mender: Mender?
   private var isUnmounted = false
@@ -69,8 +71,8 @@ final class Supervisor {
     self.sockets = sockets
   }
 
-  /// Takes over a server whose supervisor was killed; the descriptors are those that it was started
-  /// with, but for the sockets between the two.
+  /// Takes over a server whose supervisor was killed. This process has inherited the server's
+  /// descriptors, with new sockets between the two.
   init(
     _ options: MountOptions, adopting id: Int32, inBackground: Bool, passthrough: Bool
   ) throws {
@@ -94,7 +96,7 @@ final class Supervisor {
 
   /// Mounts the file system and watches over it until it is unmounted.
   ///
-  /// - Parameter isServed: called once it is.
+  /// - Parameter isServed: called once the file system is served.
   func run(_ isServed: () -> Void) throws {
     defer { sockets.removeOwn() }
     try server.waitUntilPrepared()
@@ -178,7 +180,7 @@ final class Supervisor {
       return log.notice("SIGHUP: there is nothing to read anew; SIGTERM unmounts")
     }
     let mounts = try MountTable.mounts()
-    // It may have been moved.
+    // The mount may have been moved.
     let places = mounts.filter { $0.device == device }.map(\.point)
     guard let place = places.first(where: { $0 == options.mountpoint }) ?? places.first else {
       return log.notice("unmounted from its place before, and served until its last user is gone")
@@ -190,8 +192,8 @@ final class Supervisor {
     unmount(place)
   }
 
-  /// Unmounts, in a thread of its own: the kernel writes back what is left in memory, and waits for a server
-  /// to take it. When that one dies meanwhile, the next one has to be started.
+  /// Unmounts in a thread of its own: the kernel writes back dirty pages first, and that needs a
+  /// server. If the server dies meanwhile, this process must be free to start the next one.
   private func unmount(_ place: String) {
     Thread.start { [log] in
       do throws(Errno) {
@@ -220,7 +222,7 @@ final class Supervisor {
     case .serving:
       watchdog.begin()
       log.info("serving", metadata: ["pid": "\(server.id)"])
-      // It may be the last order's, which has just come to serve.
+      // A deadline means that this server is the replacement that was asked for.
       if replacement?.deadline != nil {
         answerAsker("serving by process \(server.id), \(program)")
       }
@@ -242,7 +244,8 @@ final class Supervisor {
       metadata: ["pid": "\(server.id)", "by": "\(end)", "next in ms": "\(delay)"])
   }
 
-  /// Has the store looked at where the last server may have died of it, and starts the next one then.
+  /// Starts the next server. If the last one may have died of the store, has the store checked
+  /// first.
   private func goOnAfterEnd() throws {
     guard needsMending else { return try startNext() }
     startAt = nil
@@ -262,7 +265,8 @@ final class Supervisor {
 
   private func startNext() throws {
     startAt = nil
-    // What the last one had sent when it ended; not what it has started may have the socket open for.
+    // Takes what the last server had sent before it ended. It does not read up to the end of the
+    // stream, because a process that the server started may still hold the socket open.
     while let socket = server.parking, Processes.wait(for: [socket], milliseconds: 0)[0] {
       try takeParked()
     }

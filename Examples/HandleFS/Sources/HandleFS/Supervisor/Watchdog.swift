@@ -1,35 +1,36 @@
-/// Tells when a server has not been heard for too long: it was stopped (SIGSTOP), or does not get to run.
+/// Decides when a server has been silent for too long: it was stopped (SIGSTOP), or it does not get
+/// to run.
 ///
-/// It is asked a few times before that, so that a machine or a supervisor that itself stood still for a
-/// while is no reason.
+/// The server is asked several times before that, so that it is not killed because the machine or
+/// the supervisor stood still for a while.
 struct Watchdog {
   private static let questions = 4
 
-  /// Milliseconds between two questions; `nil` where nobody asks.
+  /// Milliseconds between two questions; `nil` if the watchdog is off.
   private let interval: Int?
-  /// How many questions there were since the last answer.
+  /// The number of questions since the last answer.
   private var open = 0
-  /// When the next one is due.
+  /// When the next question is due; `nil` if no server is watched.
   private(set) var next: Int?
 
-  /// - Parameter seconds: how long a server may be silent; 0 for as long as it likes.
+  /// - Parameter seconds: how long a server may be silent; 0 switches the watchdog off.
   init(seconds: Double) {
     interval = seconds > 0 ? max(1, Int(seconds * 1000) / Self.questions) : nil
   }
 
-  /// Watches over a server from here on, as it serves.
+  /// Starts to watch a server that has begun to serve.
   mutating func begin() { hear() }
 
-  /// The server has ended.
+  /// Stops watching: the server has ended.
   mutating func end() { next = nil }
 
-  /// Something was heard of it.
+  /// Takes note of a message from the server.
   mutating func hear() {
     open = 0
     next = interval.map { Processes.now + $0 }
   }
 
-  /// What to do now.
+  /// What the supervisor has to do now.
   enum Step {
     case nothing
     case ask

@@ -2,15 +2,14 @@ internal import CHandleFS
 internal import HandleStore
 internal import SystemPackage
 
-/// What happens on a file system, whoever does it (`fanotify(7)`).
+/// Reports what happens on a file system, whichever process does it (`fanotify(7)`).
 @safe final class BackingEvents {
-  /// One event.
   struct Event {
-    /// What happened, as `inotify(7)` numbers it.
+    /// What happened, with the bits of `inotify(7)`.
     let mask: WatchMask
     /// Whether events before this one were lost.
     let isOverflow: Bool
-    /// The directory in which it happened, and the name.
+    /// The directory in which it happened, and the name in that directory.
     let directory: KernelFileHandle?
     let name: FilePath
     /// The file that it happened to.
@@ -20,13 +19,15 @@ internal import SystemPackage
   private let watch: BackingFile
   private var buffer = [UInt8](repeating: 0, count: 64 << 10)
 
-  /// - Throws: `EPERM` without `CAP_SYS_ADMIN`, `EXDEV` on a btrfs subvolume where the kernel cannot
+  /// Watches the whole file system that a file is on.
+  ///
+  /// - Throws: `EPERM` without `CAP_SYS_ADMIN`, `EXDEV` on a btrfs subvolume if the kernel cannot
   ///   watch one.
   init(on file: BackingFile) throws(Errno) {
     watch = BackingFile(try checked(hf_watch(file.number)))
   }
 
-  /// Waits for what happens next.
+  /// Waits for the next events and returns them.
   func next() throws(Errno) -> [Event] {
     let filled = try checked(unsafe hf_read_events(watch.number, &buffer, buffer.count))
     var events: [Event] = []

@@ -1,5 +1,5 @@
-// The wall before the kernel: one function a system call, each throwing its `Errno`. Unsafe code that
-// talks to the kernel stands in this folder and nowhere else.
+// The wall before the kernel: one function for each system call, each throwing its `Errno`. Unsafe
+// code that talks to the kernel stands in this folder and nowhere else.
 
 internal import CHandleFS
 internal import Glibc
@@ -11,7 +11,7 @@ extension Errno {
   static var stale: Errno { Errno(rawValue: Glibc.ESTALE) }
 }
 
-/// The result of a shim: a value of 0 or more, or the negated errno.
+/// Returns the result of a C shim, or throws the errno that the shim returned negated.
 @discardableResult
 func checked<T: SignedInteger>(_ result: T) throws(Errno) -> T {
   guard result >= 0 else { throw Errno(rawValue: CInt(-result)) }
@@ -19,7 +19,7 @@ func checked<T: SignedInteger>(_ result: T) throws(Errno) -> T {
 }
 
 extension FilePath {
-  /// As the kernel has it.
+  /// The path's bytes, as the kernel sees them.
   var bytes: [UInt8] {
     unsafe withPlatformString {
       unsafe UnsafeBufferPointer(start: $0, count: strlen($0)).map { UInt8(bitPattern: $0) }
@@ -27,7 +27,7 @@ extension FilePath {
   }
 }
 
-/// An open file of the backing file system, closed with its last reference.
+/// An open file of the backing file system. It is closed with its last reference.
 final class BackingFile: Sendable {
   let number: CInt
 
@@ -40,17 +40,19 @@ final class BackingFile: Sendable {
 
   // MARK: Opening
 
-  /// A name in this directory, as a path; a symbolic link itself. `EXDEV` where something is mounted
-  /// on it, or it is `..` and leads out of the mount.
+  /// Opens a name in this directory with `O_PATH`, without following a symbolic link.
   ///
-  /// - Parameter crossesMounts: it is what is mounted there then.
+  /// - Parameter crossesMounts: whether to open what is mounted on the name.
+  /// - Throws: `EXDEV` if something is mounted on the name and `crossesMounts` is `false`, or if
+  ///   the name is `..` and leads out of the mount.
   func path(of name: FilePath, crossesMounts: Bool = false) throws(Errno) -> BackingFile {
     BackingFile(
       try checked(
         unsafe name.withPlatformString { unsafe hf_find(number, $0, crossesMounts ? 1 : 0) }))
   }
 
-  /// A path from the working directory on, as a path; a symbolic link itself.
+  /// Opens a path, relative to the working directory, with `O_PATH`, without following a symbolic
+  /// link at its end.
   static func path(_ path: FilePath) throws(Errno) -> BackingFile {
     BackingFile(
       try checked(
@@ -63,14 +65,15 @@ final class BackingFile: Sendable {
       try checked(unsafe name.withPlatformString { unsafe hf_open(number, $0, flags, mode) }))
   }
 
-  /// The file itself, opened in another way.
+  /// Opens the same file again with other flags.
   func reopened(flags: CInt) throws(Errno) -> BackingFile {
     BackingFile(try checked(hf_reopen(number, flags)))
   }
 
   // MARK: What the file is
 
-  /// The number of the device that it is on, `major:minor`. A file system of FUSE is not asked for it.
+  /// The number of the device that the file is on, `major:minor`. If the file is on a FUSE file
+  /// system, this does not ask its server.
   var device: String {
     get throws(Errno) {
       var (major, minor): (UInt32, UInt32) = (0, 0)
@@ -139,7 +142,7 @@ final class BackingFile: Sendable {
   func sync(dataOnly: Bool) throws(Errno) { try checked(hf_sync(number, dataOnly ? 1 : 0)) }
 }
 
-/// Bytes of a request, valid until it is answered.
+/// Bytes of a request. They are valid until the request is answered.
 @safe struct RequestBytes {
   let start: UnsafeRawPointer?
   let count: Int
@@ -154,8 +157,8 @@ final class BackingFile: Sendable {
   }
 }
 
-/// A string byte for byte, such as the name of an extended attribute or what a symbolic link leads to:
-/// a path would lose slashes.
+/// A string kept byte for byte, such as the name of an extended attribute or the target of a
+/// symbolic link: a `FilePath` would drop slashes.
 struct RawString {
   let bytes: [CChar]
 
@@ -165,11 +168,11 @@ struct RawString {
 }
 
 extension RawString {
-  /// As a path, which may have fewer slashes.
+  /// The string as a path, possibly with fewer slashes.
   var path: FilePath { FilePath(platformString: bytes) }
 }
 
-/// Names in this directory.
+/// The names in this directory.
 extension BackingFile {
   func makeDirectory(_ name: FilePath, mode: mode_t) throws(Errno) {
     try checked(unsafe name.withPlatformString { unsafe hf_make_directory(number, $0, mode) })
@@ -207,7 +210,9 @@ extension BackingFile {
 
 /// Extended attributes.
 extension BackingFile {
-  /// Its value, or its size where `limit` is 0; `ERANGE` where it is longer than `limit`.
+  /// Returns an attribute's value and its size; only the size if `limit` is 0.
+  ///
+  /// - Throws: `ERANGE` if the value is longer than `limit`.
   func attribute(_ name: RawString, limit: Int) throws(Errno) -> (bytes: [UInt8], size: Int) {
     var bytes = [UInt8](repeating: 0, count: limit)
     let size = try checked(
@@ -225,7 +230,8 @@ extension BackingFile {
     }
   }
 
-  /// Their names, each with a zero behind it, or the size of that where `limit` is 0.
+  /// Returns the names of the attributes, each with a zero byte after it, and their size; only the
+  /// size if `limit` is 0.
   func attributes(limit: Int) throws(Errno) -> (bytes: [UInt8], size: Int) {
     var bytes = [CChar](repeating: 0, count: limit)
     let size = try checked(unsafe hf_list_attributes(number, &bytes, limit))

@@ -1,11 +1,11 @@
-/// An error with what it says.
+/// An error that prints its message.
 struct CommandError: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }
 }
 
 extension CommandError {
-  /// Both processes of what is mounted on a path were killed.
+  /// The error for a mount whose server and supervisor were both killed.
   static func serverIsGone(_ path: String) -> CommandError {
     CommandError(
       "\(path): the processes that served what is mounted there are gone; unmount it first (umount \(path)), "

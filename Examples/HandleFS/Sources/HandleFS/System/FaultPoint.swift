@@ -2,15 +2,16 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
-/// Where a server under test kills itself: the first time that it comes by what the file named by
-/// HANDLEFS_FAULT says, such as `rename acted`. Only in a debug build.
+/// The points at which a server under test kills itself. The file that HANDLEFS_FAULT names holds
+/// one point, such as `rename acted`; the server removes the file and dies when it first reaches
+/// that point. Only in a debug build.
 enum FaultPoint {
   enum Place: String {
-    /// An intent stands in the journal.
+    /// The intent is in the journal.
     case noted
-    /// What was intended was done.
+    /// The intended operation has been carried out.
     case acted
-    /// The kernel has the reply.
+    /// The reply has gone to the kernel.
     case answered
   }
 

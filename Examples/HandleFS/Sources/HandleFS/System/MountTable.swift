@@ -1,7 +1,7 @@
 internal import HandleStore
 internal import SystemPackage
 
-/// What this process sees mounted (`proc_pid_mountinfo(5)`).
+/// The mounts that this process sees (`proc_pid_mountinfo(5)`).
 enum MountTable {
   struct Mount {
     /// `major:minor`.
@@ -20,19 +20,19 @@ enum MountTable {
     }
   }
 
-  /// The last one is on top.
+  /// Returns all mounts. Of several mounts on one directory, the last is on top.
   static func mounts() throws(Errno) -> [Mount] {
     let table = try FileDescriptor.contents(of: "/proc/self/mountinfo")
     return String(decoding: table, as: UTF8.self).split(separator: "\n").compactMap(Mount.init)
   }
 
-  /// The file system of handlefs on a directory. The table tells, because the file system itself may be
-  /// waiting for its server.
+  /// Returns the handlefs that is mounted on a directory, or `nil` if there is none. It reads the
+  /// table and does not touch the directory, because the file system may be waiting for its server.
   static func handleFS(on point: String) throws(Errno) -> Mount? {
     try mounts().last { $0.type == "fuse.handlefs" && $0.point == point }
   }
 
-  /// Undoes the octal escapes of blanks, backslashes and newlines.
+  /// Replaces the octal escapes of blanks, backslashes and newlines by the characters.
   private static func unescaped(_ field: Substring) -> String {
     var bytes: [UInt8] = []
     var rest = Array(field.utf8)[...]

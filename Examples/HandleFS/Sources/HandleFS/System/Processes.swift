@@ -3,9 +3,10 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
-/// The calls that a supervisor makes.
+/// The system calls that a supervisor makes.
 enum Processes {
-  /// Starts a program with descriptors as 3, 4, … and the environment of this one.
+  /// Starts a program with `descriptors` as its descriptors 3, 4, … and with this process's
+  /// environment; returns its process id.
   static func spawn(
     _ program: FilePath, _ arguments: [String], _ descriptors: [FileDescriptor],
     newSession: Bool = false
@@ -19,13 +20,13 @@ enum Processes {
       })
   }
 
-  /// A descriptor that can be read once a process has ended (`pidfd_open(2)`).
+  /// Returns a descriptor that becomes readable when a process ends (`pidfd_open(2)`).
   static func descriptor(of process: Int32) throws(Errno) -> FileDescriptor {
     FileDescriptor(rawValue: try checked(hf_process(process)))
   }
 
-  /// A path from the root on, without symbolic links in it but for the last component, which need not
-  /// exist and is not asked for anything.
+  /// Returns an absolute path in which only the last component may be a symbolic link. The last
+  /// component need not exist, and the call does not touch it.
   static func absolute(_ path: String) throws -> String {
     let path = FilePath(path)
     guard let name = path.lastComponent, name.kind == .regular else {
@@ -35,7 +36,7 @@ enum Processes {
     return try resolved(parent.isEmpty ? "." : parent).appending(name).string
   }
 
-  /// The same with the last component, which has to exist.
+  /// Returns an absolute path without symbolic links (`realpath(3)`). The file must exist.
   static func resolved(_ path: FilePath) throws -> FilePath {
     guard let real = unsafe path.withPlatformString({ unsafe realpath($0, nil) }) else {
       let error = Errno(rawValue: errno)
@@ -46,20 +47,21 @@ enum Processes {
     return unsafe FilePath(platformString: real)
   }
 
-  /// Programs that are started do not get a descriptor unless it is given to them.
+  /// Closes a descriptor in programs that this process starts, unless it is passed to them
+  /// explicitly.
   static func closeInPrograms(_ descriptor: FileDescriptor) {
     _ = fcntl(descriptor.rawValue, F_SETFD, FD_CLOEXEC)
   }
 
   static func log(priority: Int32, _ text: String) { unsafe hf_log(priority, text) }
 
-  /// Standard input, output and error are open, wherever they lead.
+  /// Opens those of standard input, output and error that are closed (on `/dev/null`).
   static func openStandard() { _ = hf_open_standard() }
 
-  /// Standard input, output and error lead nowhere from here on.
+  /// Redirects standard input, output and error to `/dev/null`.
   static func silence() { _ = hf_silence() }
 
-  /// A directory that only its owner can use; one that is there is good too.
+  /// Makes a directory that only its owner can use. A directory that already exists is no error.
   static func makeDirectory(_ path: String) throws(Errno) {
     guard unsafe mkdir(path, 0o700) != 0, errno != EEXIST else { return }
     throw Errno(rawValue: errno)
@@ -69,27 +71,28 @@ enum Processes {
     guard unsafe Glibc.rename(old, new) == 0 else { throw Errno(rawValue: errno) }
   }
 
-  /// The number of a directory's inode; 0 where there is none.
+  /// Returns the inode number of a directory, or 0 if there is none.
   static func inode(of path: String) -> UInt64 {
     var status = stat()
     return unsafe lstat(path, &status) == 0 ? UInt64(status.st_ino) : 0
   }
 
-  /// `remove(3)`; there is nothing to do about its errors.
+  /// `remove(3)`. Errors are ignored.
   static func remove(_ path: String) { _ = unsafe Glibc.remove(path) }
 
-  /// SIGKILL.
+  /// Sends SIGKILL to a process.
   static func kill(_ process: Int32) { _ = Glibc.kill(process, SIGKILL) }
 
   /// How a process ended.
   enum End: Equatable {
     case exit(Int32)
     case signal(Int32)
-    /// It is no child of this process.
+    /// Unknown: the process is not a child of this process.
     case unknown
 
-    /// Whether it ended itself or crashed, as a server does that cannot use its store; somebody who kills
-    /// one does not mean that.
+    /// Whether the process exited with an error or crashed, as a server does that cannot use its
+    /// store. Other signals, such as SIGKILL and SIGTERM, come from outside and say nothing about
+    /// the store.
     var isFailure: Bool {
       switch self {
       case .exit(let status): status != 0
@@ -100,7 +103,7 @@ enum Processes {
     }
   }
 
-  /// Lets go of a child that has ended.
+  /// Reaps a child that has ended and returns how it ended.
   @discardableResult
   static func reap(_ process: Int32) -> End {
     let status = hf_wait(process)
@@ -113,24 +116,24 @@ enum Processes {
 
   static var id: Int32 { getpid() }
 
-  /// The program that this process runs, by the path that it had when it was first asked for: it may be
-  /// replaced later.
+  /// The path of the program that this process runs. It is read at the first use and kept, because
+  /// the program may be replaced later.
   static let program: FilePath = {
     var path = [CChar](repeating: 0, count: Int(PATH_MAX))
     let length = unsafe readlink("/proc/self/exe", &path, path.count - 1)
     return length > 0 ? FilePath(platformString: path) : "/proc/self/exe"
   }()
 
-  /// Who writes to somebody that is gone gets `EPIPE`, and no signal.
+  /// Ignores SIGPIPE: a write to a closed pipe or socket then only fails with `EPIPE`.
   static func ignoreClosedPipes() { signal(SIGPIPE, SIG_IGN) }
 
-  /// SIGHUP does nothing.
+  /// Ignores SIGHUP.
   static func ignoreHangups() { signal(SIGHUP, SIG_IGN) }
 
-  /// As many descriptors as this process may have.
+  /// Raises this process's limit of open descriptors to the maximum that it may set.
   static func raiseDescriptorLimit() { _ = hf_raise_limit() }
 
-  /// How many descriptors this process may have.
+  /// This process's limit of open descriptors.
   static var descriptorLimit: Int {
     var limit = rlimit()
     guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
@@ -151,7 +154,9 @@ enum Processes {
     try checked(unsafe hf_unmount(target, detach ? 1 : 0))
   }
 
-  /// Answers the kernel's first request; says whether it passes reads and writes through.
+  /// Answers the kernel's first request (FUSE_INIT).
+  ///
+  /// - Returns: whether the kernel will pass reads and writes through.
   static func answerStart(
     _ request: [UInt8], on fuse: FileDescriptor, passthrough: Bool
   ) throws(Errno) -> Bool {
@@ -187,8 +192,10 @@ enum Processes {
     FileDescriptor(rawValue: try checked(unsafe hf_connect(path)))
   }
 
-  /// Waits until one of them can be read or is closed, at most so many milliseconds (for ever where
-  /// that is negative); says which can. `nil` stands for none.
+  /// Waits until a descriptor is readable or closed, for at most `milliseconds` (for ever if
+  /// negative). A `nil` descriptor is skipped.
+  ///
+  /// - Returns: for each descriptor, whether it is ready.
   static func wait(for descriptors: [FileDescriptor?], milliseconds: Int = -1) -> [Bool] {
     var list = descriptors.map {
       pollfd(fd: $0?.rawValue ?? -1, events: Int16(POLLIN), revents: 0)
@@ -197,7 +204,7 @@ enum Processes {
     return list.map { $0.revents != 0 }
   }
 
-  /// `CLOCK_MONOTONIC`, milliseconds.
+  /// The time by `CLOCK_MONOTONIC`, in milliseconds.
   static var now: Int {
     var time = timespec()
     unsafe clock_gettime(CLOCK_MONOTONIC, &time)
@@ -213,19 +220,19 @@ enum Processes {
     _ = unsafe Glibc.send(socket.rawValue, &byte, 1, CInt(MSG_NOSIGNAL))
   }
 
-  /// Sends all of a line without waiting; says whether there was room for it.
+  /// Sends a line without waiting; returns whether all of it was sent.
   static func sendAtOnce(_ line: String, to socket: FileDescriptor) -> Bool {
     let bytes = Array(line.utf8)
     let flags = CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT)
     return unsafe Glibc.send(socket.rawValue, bytes, bytes.count, flags) == bytes.count
   }
 
-  /// Both sides read the end of it.
+  /// Shuts a connection down, so that both sides read its end.
   static func shutDown(_ socket: FileDescriptor) {
     _ = shutdown(socket.rawValue, CInt(SHUT_RDWR))
   }
 
-  /// The next message; `nil` where the other side is closed.
+  /// Waits for the next message; returns `nil` if the other side has closed the socket.
   static func receive(from socket: FileDescriptor) -> Message? {
     var byte: UInt8 = 0
     while true {
@@ -236,9 +243,9 @@ enum Processes {
   }
 }
 
-/// Small files and streams as bytes.
+/// Reads and writes small files and streams.
 extension FileDescriptor {
-  /// One `read(2)` of at most so many bytes.
+  /// Calls `read(2)` once, for at most `limit` bytes.
   func readOnce(_ limit: Int) throws(Errno) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: limit)
     let count = unsafe Glibc.read(rawValue, &bytes, limit)
@@ -246,7 +253,7 @@ extension FileDescriptor {
     return Array(bytes.prefix(count))
   }
 
-  /// All that is in a file.
+  /// Returns the contents of a file from an offset on, at most 64 KiB.
   func contents(from offset: Int = 0) throws(Errno) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 64 << 10)
     let count = unsafe Glibc.pread(rawValue, &bytes, bytes.count, Int(offset))
@@ -254,6 +261,7 @@ extension FileDescriptor {
     return Array(bytes.prefix(count))
   }
 
+  /// Returns the whole contents of the file at a path.
   static func contents(of path: String) throws(Errno) -> [UInt8] {
     let file = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { throw Errno(rawValue: errno) }

@@ -1,7 +1,7 @@
 internal import CHandleFS
 internal import Glibc
 
-/// A thread that nobody waits for.
+/// Starts detached threads.
 enum Thread {
   private final class Body {
     let run: @Sendable () -> Void
