@@ -312,7 +312,7 @@ uint64_t hs_now(void)
 uint32_t hs_epoch_seconds(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_REALTIME_COARSE, &t);
+    clock_gettime(CLOCK_REALTIME, &t);
     return (uint32_t)t.tv_sec;
 }
 

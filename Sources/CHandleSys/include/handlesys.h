@@ -171,7 +171,8 @@ uint64_t hs_checksum(const void *bytes, size_t length, uint64_t seed);
 /* SipHash-2-4 with 128 bits of output, under a key of 128 bits. */
 void hs_mac(const void *bytes, size_t length, const uint64_t key[2], uint64_t out[2]);
 
-/* CLOCK_MONOTONIC in nanoseconds; CLOCK_REALTIME in seconds. */
+/* CLOCK_MONOTONIC in nanoseconds; CLOCK_REALTIME in seconds. Not the coarse clock: since Linux 6.13 the
+ * kernel may give a file a time that is ahead of that. */
 uint64_t hs_now(void);
 uint32_t hs_epoch_seconds(void);
 

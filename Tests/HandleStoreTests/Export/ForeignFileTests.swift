@@ -36,7 +36,7 @@ import Testing
     expectForeign(keys) { try Keyring.rotate(ofStoreAt: test.path) }
     for token in [own, theirs] {
       let error = #expect(throws: StoreError.self) { try export.status(token) }
-      #expect(error?.code == .keys)
+      #expect(error?.code == .unusableKeys)
     }
     // That they are there may have been meant.
     try Keyring.share(from: keys, withStoreAt: test.path)
