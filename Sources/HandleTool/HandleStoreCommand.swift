@@ -59,13 +59,14 @@ struct HandleStoreCommand: ParsableCommand {
   private static func requireCommand(_ arguments: ArraySlice<String>) throws {
     var command: any ParsableCommand.Type = Self.self
     for argument in arguments {
-      let subcommands = command.configuration.groupedSubcommands.flatMap(\.subcommands)
+      let subcommands =
+        command.configuration.groupedSubcommands.flatMap(\.subcommands)
         + command.configuration.subcommands
       if subcommands.isEmpty || argument.hasPrefix("-") || argument == "help" { break }
       guard let next = subcommands.first(where: { $0._commandName == argument }) else {
-        let above = command == Self.self ? "" : " \(command._commandName)"
-        throw ValidationError(
-          "unknown command '\(argument)'; see handlestore\(above) --help")
+        let help =
+          command == Self.self ? "" : "; see handlestore \(command._commandName) --help"
+        throw ValidationError("unknown command '\(argument)'\(help)")
       }
       command = next
     }

@@ -32,6 +32,15 @@ struct RefusalTests {
     #expect(result.errors.contains("Usage: ") || result.errors.contains("--help"))
   }
 
+  @Test(arguments: [
+    (["frobnicate", "s"], "unknown command 'frobnicate'"),
+    (["export", "frobnicate"], "unknown command 'frobnicate'; see handlestore export --help"),
+    (["open", "s", "-5"], "'-5' is neither a node id nor a count; both are 0 or more"),
+  ]) func wrongUsageIsExplained(_ arguments: [String], _ message: String) throws {
+    let result = try run([product("handlestore")] + arguments)
+    #expect(result.errors.hasPrefix("handlestore: \(message)\n"), "\(result.errors)")
+  }
+
   @Test func theVersion() throws {
     #expect(try output(of: "--version").split(separator: ".").count == 3)
   }

@@ -190,7 +190,8 @@ extension StoreError: CustomStringConvertible {
     case .readOnly: "the store was opened for reading only; open it for writing to change it"
     case .closed: "the store is closed; open it again"
     case .forked: "the store was opened before fork(2); open it again in the child after exec"
-    case .noStore(let path): "there is no store at \(path); create one with `handlestore index STORE DIR`, or by opening it "
+    case .noStore(let path):
+      "there is no store at \(path); create one with `handlestore index STORE DIR`, or by opening it "
         + "for writing"
     case .notAStore(let path, let reason):
       "\(path) is not a handle store: \(reason); name a store's directory, or an empty one"

@@ -168,7 +168,9 @@ extension StoreError {
     case .tooManyReaders: .resourceTemporarilyUnavailable
     case .notPermitted: .notPermitted
     case .system(let errno, _): errno
-    case .unknownFilesystem, .notAttached, .ambiguousFilesystem, .unusableKeys, .damagedFile, .foreignFile, .damaged, .torn, .tornCopy, .sharedData, .unexpected: .ioError
+    case .unknownFilesystem, .notAttached, .ambiguousFilesystem, .unusableKeys, .damagedFile,
+      .foreignFile, .damaged, .torn, .tornCopy, .sharedData, .unexpected:
+      .ioError
     }
   }
 }
