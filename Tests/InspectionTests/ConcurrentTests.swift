@@ -51,6 +51,34 @@ import Testing
     #expect(try Store.check(at: path).findings == [])
   }
 
+  /// A slow disk stops a writer in the middle of its commit.
+  @Test func aCheckBesideAWriterThatIsStopped() throws {
+    let writer = try Child(
+      "storeworker", ["write", path.string, "power", directory.appending("log").string, "1"])
+    defer { writer.kill() }
+    #expect(writer.line() == "writing")
+    let pid = writer.pid
+    for round in 0..<10 {
+      usleep(UInt32(1000 + round * 217))
+      kill(pid, SIGSTOP)
+      let isDone = Atomic(false)
+      let pauses = Thread {
+        // The writer runs only now and then, so that the store stays small.
+        while !isDone.load(ordering: .relaxed) {
+          usleep(300_000)
+          kill(pid, SIGCONT)
+          usleep(2000)
+          kill(pid, SIGSTOP)
+        }
+      }
+      pauses.start()
+      #expect(try Store.check(at: path).findings == [], "round \(round)")
+      isDone.store(true, ordering: .relaxed)
+      while !pauses.isFinished { usleep(1000) }
+      kill(pid, SIGCONT)
+    }
+  }
+
   @Test func aBackupBesideAWriter() async throws {
     try await whileWriting(.process) {
       for i in 0..<3 {

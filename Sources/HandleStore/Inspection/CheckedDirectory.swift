@@ -4,9 +4,9 @@ internal import SystemPackage
 struct CheckedDirectory {
   /// How many times to run a check without a snapshot if the store keeps changing.
   private static let attempts = 3
-  /// How many snapshots to try, because a writer may overwrite a snapshot's meta page before it is
-  /// read.
-  private static let snapshots = 10_000
+  /// How long to try for a snapshot, in nanoseconds. A writer may overwrite a snapshot's meta page
+  /// before it is read, and while it flushes a new one there is no snapshot that agrees with it.
+  private static let patience: UInt64 = 30_000_000_000
 
   private let directory: OpenDirectory
 
@@ -66,8 +66,12 @@ struct CheckedDirectory {
   private func checkSnapshots(
     _ file: PageFile, _ environment: Environment, atMost limit: Int
   ) throws(StoreError) -> CheckReport {
-    for _ in 0..<Self.snapshots {
-      if let report = try checkSnapshot(file, environment, atMost: limit) { return report }
+    let end = SystemCalls.now + Self.patience
+    while SystemCalls.now < end {
+      for _ in 0..<100 {
+        if let report = try checkSnapshot(file, environment, atMost: limit) { return report }
+      }
+      SystemCalls.sleep(microseconds: 100)
     }
     throw busy
   }

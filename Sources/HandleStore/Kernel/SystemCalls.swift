@@ -213,6 +213,9 @@ enum SystemCalls {
   /// Lets another thread run.
   static func yield() { sched_yield() }
 
+  /// Lets time pass: `usleep(3)`, which a signal may end early.
+  static func sleep(microseconds: UInt32) { usleep(microseconds) }
+
   /// A small number that differs between threads that run at the same time.
   static var threadNumber: Int { Int(hs_thread_number()) }
 }
