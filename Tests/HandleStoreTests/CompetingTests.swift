@@ -42,7 +42,7 @@ import Testing
     let again = try test.store.register(pair.living, on: id)
     #expect(again.node == found.node && again.outcome == .existing)
     #expect(test.store.statistics.replaced == 0)
-    #expect(test.store.statistics.errors[.stale] == 2)
+    #expect(test.store.statistics.errors[.staleHandle] == 2)
   }
 
   /// In a batch it has an outcome of its own, and the others are registered.

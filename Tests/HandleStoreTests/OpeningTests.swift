@@ -98,7 +98,7 @@ import Testing
     try FileManager.default.copyItem(
       atPath: two.path.appending("data.mdb").string, toPath: data.string)
     let error = #expect(throws: StoreError.self) { try Store(at: one.path) }
-    #expect(error?.description.contains("two stores") == true)
+    #expect(error?.description.contains("different stores") == true)
   }
 
   @Test func everyErrorSaysWhatToDo() {

@@ -101,7 +101,7 @@ final class StatisticsCounters: Sendable {
     case .created: count(.created)
     case .existing: count(.existing)
     case .replaced: count(.replaced)
-    case .stale: failed(.stale)
+    case .stale: failed(.staleHandle)
     }
   }
 
