@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -46,13 +48,26 @@ int ts_use_admin(int use)
     return syscall(SYS_capset, &header, sets) ? -errno : 0;
 }
 
-static void nothing(int signal) { (void)signal; }
+static atomic_int interruptions;
+
+static void count_interruption(int signal)
+{
+    (void)signal;
+    atomic_fetch_add(&interruptions, 1);
+}
 
 int ts_interrupt_by(int signal)
 {
-    struct sigaction action = {.sa_handler = nothing};
-    return sigaction(signal, &action, NULL) ? -errno : 0;
+    struct sigaction action = {.sa_handler = count_interruption};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    if (sigaction(signal, &action, NULL))
+        return -errno;
+    return -pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
+
+int ts_interruptions(void) { return atomic_load(&interruptions); }
 
 int ts_send_descriptors(int socket, uint64_t first, uint64_t second, int one, int other)
 {

@@ -24,9 +24,12 @@ int ts_memory_file(void);
 /* Whether the calling thread uses CAP_SYS_ADMIN, if it is permitted. Returns 0 or -errno. */
 int ts_use_admin(int use);
 
-/* A signal ends calls that wait, and does nothing else (a handler without SA_RESTART). Returns 0 or
- * -errno. */
+/* A signal to the calling thread ends calls that wait, and does nothing else (a handler without
+ * SA_RESTART, and the signal is not blocked). Returns 0 or -errno. */
 int ts_interrupt_by(int signal);
+
+/* How many such signals have arrived in this process. */
+int ts_interruptions(void);
 
 /* sendmsg(2) of two words and two descriptors. Returns 0 or -errno. */
 int ts_send_descriptors(int socket, uint64_t first, uint64_t second, int one, int other);
