@@ -49,11 +49,11 @@ enum NodeColumn: String, CaseIterable {
 
 /// What the store knows of a node besides its record.
 struct NodeFacts {
-  let inode: InodeName?
+  let inode: FileKey?
   let watchMask: WatchMask
 
   init(_ node: Node, _ store: Store) throws {
-    inode = store.inode(of: node)
+    inode = store.fileKey(of: node)
     watchMask = try store.watchMask(of: node.id)
   }
 }

@@ -62,7 +62,7 @@ struct Verification: ~Copyable {
   }
 
   private mutating func tell(_ finding: String, _ node: Node, _ reason: String?) throws {
-    let inode = store.inode(of: node)
+    let inode = store.fileKey(of: node)
     if asJSON {
       let object = JSON.object([
         ("node", .number(node.id.rawValue)), ("finding", .string(finding)),

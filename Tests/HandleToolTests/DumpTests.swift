@@ -13,7 +13,7 @@ import Testing
     for object in nodes {
       let id = NodeID(rawValue: try #require(object.number("node")))
       let node = try #require(try store.node(id))
-      let inode = store.inode(of: node)
+      let inode = store.fileKey(of: node)
       #expect(object.number("generation") == UInt64(store.incarnation))
       #expect(object.number("filesystem") == UInt64(node.filesystem.rawValue))
       #expect(object.number("inode") == inode?.number)

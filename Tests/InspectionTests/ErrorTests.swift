@@ -12,28 +12,28 @@ import Testing
     struct Unknown: Error {}
     // MDB_CORRUPTED, _PAGE_NOTFOUND, _VERSION_MISMATCH
     for code in [LMDBError.invalid.code, -30796, -30797, -30794] {
-      guard case .damaged = StoreError(any: LMDBError(code: code), path: path) else {
+      guard case .damaged = StoreError(ofLMDB: LMDBError(code: code), path: path) else {
         Issue.record("LMDB's \(code) is not told as damage")
         continue
       }
     }
     // MDB_KEYEXIST, _NOTFOUND, _DBS_FULL, _TXN_FULL, _BAD_RSLOT, _BAD_TXN, _BAD_DBI
     for code: Int32 in [-30799, -30798, -30791, -30788, -30783, -30782, -30780] {
-      guard case .unexpected = StoreError(any: LMDBError(code: code), path: path) else {
+      guard case .unexpected = StoreError(ofLMDB: LMDBError(code: code), path: path) else {
         Issue.record(
-          "LMDB's \(code) is told as \(StoreError(any: LMDBError(code: code), path: path))")
+          "LMDB's \(code) is told as \(StoreError(ofLMDB: LMDBError(code: code), path: path))")
         continue
       }
     }
-    guard case .unexpected = StoreError(any: Unknown(), path: path) else {
+    guard case .unexpected = StoreError(ofLMDB: Unknown(), path: path) else {
       Issue.record("an unknown error is told as another one")
       return
     }
   }
 
   @Test(arguments: [Errno.noSpace, .diskQuotaExceeded]) func aFullDiskIsAFullDisk(_ errno: Errno) {
-    #expect(StoreError(any: errno, path: path) == .diskFull(path: path))
-    let told = StoreError(any: LMDBError(code: errno.rawValue), path: path)
+    #expect(StoreError(ofLMDB: errno, path: path) == .diskFull(path: path))
+    let told = StoreError(ofLMDB: LMDBError(code: errno.rawValue), path: path)
     #expect(told == .diskFull(path: path))
   }
 }

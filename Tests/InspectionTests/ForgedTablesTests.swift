@@ -39,7 +39,7 @@ import Testing
   }
 
   private func key(_ node: Node) -> IndexKey {
-    IndexEntry(node.handle, on: node.filesystem, magic: .tmpfs).key
+    IndexKey(node.handle, on: node.filesystem, .tmpfs)
   }
 
   private func record(_ node: Node) -> Record {
@@ -65,19 +65,21 @@ import Testing
     try copy.forge { transaction, tables in
       let value = try #require(try transaction.indexed(key(opaque), tables))
       try transaction.removeIndex(
-        IndexKey(opaqueInode: value.inode, on: opaque.filesystem), tables)
+        IndexKey(hint: value.inode, on: opaque.filesystem), tables)
     }
     #expect(try copy.check().findings == [])
   }
 
   @Test func anIndexEntryToNowhere() throws {
-    let stray = IndexKey(InodeKey(77_777), on: plain.filesystem)
+    let stray = IndexKey(
+      FileKey(77_777, generation: 0, zeroIsWildcard: false), on: plain.filesystem)
     try copy.forge { try $0.putIndex(stray, IndexValue(NodeID(rawValue: 99_999)), size: 8, $1) }
     try expect(.index, NodeID(rawValue: 99_999))
   }
 
   @Test func anIndexEntryUnderAnotherKey() throws {
-    let stray = IndexKey(InodeKey(77_777), on: plain.filesystem)
+    let stray = IndexKey(
+      FileKey(77_777, generation: 0, zeroIsWildcard: false), on: plain.filesystem)
     try copy.forge { try $0.putIndex(stray, IndexValue(plain.id), size: 8, $1) }
     try expect(.index, plain.id)
   }
@@ -89,7 +91,8 @@ import Testing
 
   @Test func anIndexEntryForAStaleNode() throws {
     let stale = try #require(small.nodes.values.first { $0.state == .stale })
-    let stray = IndexKey(InodeKey(77_777), on: plain.filesystem)
+    let stray = IndexKey(
+      FileKey(77_777, generation: 0, zeroIsWildcard: false), on: plain.filesystem)
     try copy.forge { try $0.putIndex(stray, IndexValue(stale.id), size: 8, $1) }
     try expect(.index, stale.id)
   }

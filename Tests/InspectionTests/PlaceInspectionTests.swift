@@ -24,7 +24,7 @@ import Testing
   private func places() throws -> [NodeID] {
     let store = try Store(at: copy.path)
     defer { try? store.close() }
-    return try store.places(of: file)
+    return try store.index.furtherParents(of: file)
   }
 
   @Test func aRepairKeepsThem() throws {
@@ -37,7 +37,7 @@ import Testing
   @Test func theyGoWithTheirNode() throws {
     let store = try Store(at: copy.path)
     try store.retire(file)
-    #expect(try store.places(of: file).isEmpty)
+    #expect(try store.index.furtherParents(of: file).isEmpty)
     try store.close()
     #expect(try copy.check().findings == [])
   }

@@ -49,7 +49,7 @@ extension Export {
     guard let node = try store.find(id) else { throw StoreError.unknownNode(id) }
     guard node.state == .live else { throw StoreError.stale(id) }
     guard let layer = layer(on: node.filesystem) else { throw GateRefusal.outside }
-    let (key, secret) = try store.tokenKeys.signer(in: store.directory, of: store.number)
+    let (key, secret) = try store.tokenKeys.signer(in: store.files, of: store.number)
     var fields = TokenFields(
       key: key, layer: UInt8(layer), fileType: UInt8(node.type.rawValue >> 12),
       export: record.id.rawValue, node: id)
@@ -70,7 +70,8 @@ extension Export {
     guard length <= min(limit, Token.maximumLength) else {
       throw StoreError.tokenTooLong(length, limit: min(limit, Token.maximumLength))
     }
-    guard node.type != .directory, let parent = try node.parent.flatMap({ try store.find($0) }),
+    guard node.type != .directory,
+      let parent = try node.parent.flatMap({ try store.find($0) }),
       parent.filesystem == node.filesystem,
       let connected = plain.connected(to: parent.handle.plain(on: magic), on: magic),
       TokenFields.length(handle: connected.length) <= min(limit, Token.nfs3Length)

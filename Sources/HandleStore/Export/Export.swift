@@ -50,7 +50,7 @@ extension Store {
   /// - Throws: ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
   ///   ``StoreError/system(_:_:)``.
   public func exports() throws(StoreError) -> [ExportRecord] {
-    try guarded { try ExportCatalog(in: directory, of: number).exports }
+    try guarded { try ExportCatalog(in: files, of: number).exports }
   }
 
   /// Adds an export and opens it. Attaches the filesystems of its roots.
@@ -86,9 +86,9 @@ extension Store {
       throw .badExport("each of its roots has to be on a filesystem of its own")
     }
     return try guarded {
-      _ = try changing()
+      try requireWriting()
       return try cataloguing.withLock { _ in
-        var catalog = try ExportCatalog(in: directory, of: number)
+        var catalog = try ExportCatalog(in: files, of: number)
         let id = try id ?? catalog.unusedID()
         guard !catalog.exports.contains(where: { $0.isNamed(name) || $0.id == id }) else {
           throw StoreError.badExport("the store has one of this name or number already")
@@ -98,7 +98,7 @@ extension Store {
         let export = try open(record)
         try requireOutside(export)
         catalog.exports.append(record)
-        try catalog.write(in: directory)
+        try catalog.write(in: files)
         return export
       }
     }
@@ -106,6 +106,7 @@ extension Store {
 
   /// Throws if the store is in the export: clients could read its keys.
   private func requireOutside(_ export: Export) throws {
+    guard let directory = files as? OpenDirectory else { return }
     let held = try directory.held()
     for layer in export.layers where try layer.leadsToRoot(held) {
       throw StoreError.badExport("the store lies in it, and clients would reach its keys")
@@ -133,7 +134,7 @@ extension Store {
   public func openExport(_ name: String) throws(StoreError) -> Export {
     try guarded {
       guard
-        let record = try ExportCatalog(in: directory, of: number).exports.first(where: {
+        let record = try ExportCatalog(in: files, of: number).exports.first(where: {
           $0.isNamed(name)
         })
       else { throw StoreError.noExport(name) }
@@ -149,20 +150,20 @@ extension Store {
   ///   ``StoreError/foreignFile(path:remedy:)``.
   public func removeExport(_ name: String) throws(StoreError) {
     try guarded {
-      _ = try changing()
+      try requireWriting()
       try cataloguing.withLock { _ in
-        var catalog = try ExportCatalog(in: directory, of: number)
+        var catalog = try ExportCatalog(in: files, of: number)
         guard let index = catalog.exports.firstIndex(where: { $0.isNamed(name) }) else {
           throw StoreError.noExport(name)
         }
         catalog.exports.remove(at: index)
-        try catalog.write(in: directory)
+        try catalog.write(in: files)
       }
     }
   }
 
   private func open(_ record: ExportRecord) throws -> Export {
-    try tokenKeys.load(in: directory, of: number, make: writer != nil)
+    try tokenKeys.load(in: files, of: number, make: !isReadOnly)
     let layers = try record.layers.map { try subtree($0, record.containment) }
     return Export(record, layers, root: try heldRoot(of: layers[0]), in: self)
   }
@@ -185,7 +186,7 @@ extension Store {
     let (mount, magic) = try filesystems.mount(layer.filesystem)
     let directory = OwnedDescriptor(try open(layer.root, on: layer.filesystem, .readOnly))
     withExtendedLifetime(mount) {}
-    let whole = filesystems.all.first { $0.0 == layer.filesystem }?.1.root == layer.root
+    let whole = index.filesystems[layer.filesystem]?.identity.root == layer.root
     do throws(Errno) {
       return try Subtree(
         root: directory.descriptor, layer.root, on: layer.filesystem, magic, containment,
@@ -202,7 +203,7 @@ extension Subtree {
   /// Returns the node of the root directory. Registers the root if the store is open for writing.
   fileprivate func rootNode(in store: Store) throws -> NodeID {
     let status = try FileStatus(of: root.descriptor)
-    guard store.writer != nil else {
+    guard !store.isReadOnly else {
       guard let node = try store.node(of: rootHandle, on: filesystem) else {
         throw StoreError.badExport(
           "its root has no node; open it once with the store open for writing")

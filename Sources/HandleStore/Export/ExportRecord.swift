@@ -55,12 +55,12 @@ struct ExportCatalog {
   /// Reads the catalog of a store. It is empty if the store has none.
   ///
   /// - Parameter store: the store's number.
-  init(in directory: OpenDirectory, of store: UInt64) throws(StoreError) {
+  init(in files: any SmallFiles, of store: UInt64) throws(StoreError) {
     self.store = store
-    let path = directory.path(of: Self.fileName)
+    let path = files.path(of: Self.fileName)
     let text: String
     do throws(Errno) {
-      text = try SmallFile.read(Self.fileName, in: directory).text
+      text = try files.text(of: Self.fileName).text
     } catch .noSuchFileOrDirectory {
       return
     } catch {
@@ -81,8 +81,8 @@ struct ExportCatalog {
     self.exports = exports
   }
 
-  func write(in directory: OpenDirectory) throws(StoreError) {
-    try SmallFile.write(Self.fileName, in: directory) { _ in text }
+  func write(in files: any SmallFiles) throws(StoreError) {
+    try files.put(text, in: Self.fileName)
   }
 
   private var text: String {

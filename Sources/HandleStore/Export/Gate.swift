@@ -33,7 +33,7 @@ extension Export {
 
   func admit(_ token: Token) throws -> Admitted {
     let fields = try TokenFields(token.bytes)
-    guard let key = try store.tokenKeys.key(fields.key, in: store.directory, of: store.number)
+    guard let key = try store.tokenKeys.key(fields.key, in: store.files, of: store.number)
     else {
       throw GateRefusal.key
     }
@@ -70,7 +70,7 @@ extension Export {
         && $0.handle.isOfSameFile(as: handle, on: subtree.magic) ? $0 : nil
     }
     if named?.state == .stale { throw GateRefusal.stale }
-    let own = try named ?? store.find(handle, on: subtree.filesystem)
+    let own = try named ?? store.index.node(of: handle, on: subtree.filesystem)
     if let own, own.filesystem != subtree.filesystem || own.state != .live {
       return try claim(own)
     }
@@ -87,7 +87,7 @@ extension Export {
 
   private func admit(_ claim: Claim) throws -> Admitted {
     let subtree = layers[claim.layer]
-    if let node = claim.node, store.writer == nil {
+    if let node = claim.node, store.isReadOnly {
       do { try store.requireNotLost(node) } catch StoreError.stale { throw GateRefusal.stale }
     }
     let file: SubtreeFile
@@ -110,7 +110,7 @@ extension Export {
   private func parents(_ claim: Claim) throws -> [KernelFileHandle] {
     let layer = layers[claim.layer]
     let recorded = try claim.node.map { node in
-      try [node.parent].compactMap(\.self) + store.places(of: node.id)
+      try [node.parent].compactMap(\.self) + store.index.furtherParents(of: node.id)
     }
     var parents = try (recorded ?? []).compactMap { id in
       try store.find(id).flatMap { $0.filesystem == layer.filesystem ? $0.handle : nil }

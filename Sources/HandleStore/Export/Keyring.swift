@@ -59,11 +59,11 @@ extension Keyring {
   /// Returns the ring in a store's directory, or `nil` if there is none yet.
   ///
   /// - Parameter store: the store's number.
-  static func read(in directory: OpenDirectory, of store: UInt64) throws(StoreError) -> Keyring? {
-    guard let ring = try read(name, in: directory) else { return nil }
+  static func read(in files: any SmallFiles, of store: UInt64) throws(StoreError) -> Keyring? {
+    guard let ring = try read(name, in: files) else { return nil }
     guard ring.store == store else {
       throw .foreignFile(
-        path: directory.path(of: name),
+        path: files.path(of: name),
         remedy: "to take over the keys in it, run `handlestore key share` with it as FROM; to do "
           + "without them, remove it: then no token that they signed is good here")
     }
@@ -72,12 +72,12 @@ extension Keyring {
 
   /// Returns the ring in a file, whatever store it belongs to.
   private static func read(
-    _ name: FilePath.Component, in directory: OpenDirectory
+    _ name: FilePath.Component, in files: any SmallFiles
   ) throws(StoreError) -> Keyring? {
-    let path = directory.path(of: name)
-    let file: (text: String, status: FullStatus)
+    let path = files.path(of: name)
+    let file: SmallText
     do throws(Errno) {
-      file = try SmallFile.read(name, in: directory)
+      file = try files.text(of: name)
     } catch .noSuchFileOrDirectory {
       return nil
     } catch .tooManySymbolicLinkLevels {
@@ -85,7 +85,7 @@ extension Keyring {
     } catch {
       throw StoreError(error, "reading \(path)")
     }
-    guard file.status.mode & 0o077 == 0 else { throw .exposedKeys(path: path) }
+    guard file.isPrivate else { throw .exposedKeys(path: path) }
     guard let ring = Keyring(text: file.text) else {
       throw .damagedFile(
         path: path, "take it from a backup, or remove it: then no token that was given out is good")
@@ -99,8 +99,8 @@ extension Keyring {
     (try? read(name, in: directory))??.store
   }
 
-  func write(in directory: OpenDirectory) throws(StoreError) {
-    try SmallFile.write(Self.name, in: directory) { _ in text }
+  func write(in files: any SmallFiles) throws(StoreError) {
+    try files.put(text, in: Self.name)
   }
 
   private var text: String {
@@ -228,11 +228,11 @@ extension Keyring {
   }
 
   /// Returns the ring of a store. Makes one with a first key if the store has none.
-  static func readOrMake(in directory: OpenDirectory, of store: UInt64) throws(StoreError)
+  static func readOrMake(in files: any SmallFiles, of store: UInt64) throws(StoreError)
     -> Keyring
   {
-    if let ring = try read(in: directory, of: store) { return ring }
-    return try changing(directory, store) { ring, store in ring = ring ?? Keyring(of: store) }
+    if let ring = try read(in: files, of: store) { return ring }
+    return try changing(files, store) { ring, store in ring = ring ?? Keyring(of: store) }
   }
 
   /// Returns a store's directory and number.
@@ -252,44 +252,23 @@ extension Keyring {
   }
 
   private static func changing(
-    _ directory: OpenDirectory, _ store: UInt64, _ body: (inout Keyring?, _ store: UInt64) -> Void
+    _ files: any SmallFiles, _ store: UInt64, _ body: (inout Keyring?, _ store: UInt64) -> Void
   ) throws(StoreError) -> Keyring {
-    try locked(directory) { () throws(StoreError) in
-      var ring = try read(in: directory, of: store)
+    try locked(files) { () throws(StoreError) in
+      var ring = try read(in: files, of: store)
       body(&ring, store)
       return ring
     }
   }
 
-  /// Locks the file `writer`, and checks that the name still leads to the file that was locked;
-  /// otherwise the lock is worth nothing.
-  private static func lock(_ directory: OpenDirectory) throws(Errno) -> OwnedDescriptor {
-    while true {
-      let file = try directory.open("writer", flags: SystemCalls.create, mode: 0o600)
-      try SystemCalls.waitForLock(file.descriptor)
-      let named = try? directory.open("writer", flags: SystemCalls.path)
-      if let named,
-        try FileStatus(of: named.descriptor).inode == FileStatus(of: file.descriptor).inode
-      {
-        return file
-      }
-    }
-  }
-
-  /// Writes the ring that a body returns, one process at a time. The lock is on the file `writer`;
-  /// a server that has the store open does not lock that file.
+  /// Writes the ring that a body returns, one process at a time.
   private static func locked(
-    _ directory: OpenDirectory, _ body: () throws(StoreError) -> Keyring?
+    _ files: any SmallFiles, _ body: () throws(StoreError) -> Keyring?
   ) throws(StoreError) -> Keyring {
-    let lock: OwnedDescriptor
-    do throws(Errno) {
-      lock = try Self.lock(directory)
-    } catch {
-      throw StoreError(error, "locking \(directory.path(of: "writer"))")
+    try files.exclusively { () throws(StoreError) in
+      guard let ring = try body() else { throw .noKeys(path: files.path) }
+      try ring.write(in: files)
+      return ring
     }
-    defer { withExtendedLifetime(lock) {} }
-    guard let ring = try body() else { throw .noKeys(path: directory.path) }
-    try ring.write(in: directory)
-    return ring
   }
 }

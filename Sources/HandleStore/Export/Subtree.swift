@@ -144,7 +144,7 @@ extension Subtree {
   }
 
   private func isSame(_ file: SubtreeFile, _ handle: KernelFileHandle) throws -> Bool {
-    guard handle.identity(on: magic)?.needsComparison ?? true else { return true }
+    guard handle.fileKey(on: magic)?.needsComparison ?? true else { return true }
     return try KernelFileHandle(of: file.descriptor.descriptor)
       .isOfSameFile(as: handle, on: magic)
   }

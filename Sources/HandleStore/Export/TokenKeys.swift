@@ -15,29 +15,29 @@ final class TokenKeys: Sendable {
     var readForUnknown: UInt64 = 0
 
     /// Takes the keys from the file. Leaves no keys if the file cannot be read.
-    mutating func reload(_ directory: OpenDirectory, _ store: UInt64) throws {
+    mutating func reload(_ files: any SmallFiles, _ store: UInt64) throws {
       ring = nil
-      guard let found = try Keyring.read(in: directory, of: store) else {
-        throw StoreError.noKeys(path: directory.path)
+      guard let found = try Keyring.read(in: files, of: store) else {
+        throw StoreError.noKeys(path: files.path)
       }
       ring = found
     }
 
     /// Returns the keys as they were in the file at most a second ago.
-    mutating func current(_ directory: OpenDirectory, _ store: UInt64) throws -> Keyring {
+    mutating func current(_ files: any SmallFiles, _ store: UInt64) throws -> Keyring {
       // Read the clock under the lock: another thread may have read the file since.
       let now = SystemCalls.now
       if let ring, now - read < TokenKeys.second { return ring }
       read = now
       do {
-        try reload(directory, store)
+        try reload(files, store)
       } catch StoreError.tooManyOpenFiles {
         throw StoreError.tooManyOpenFiles
       } catch {
         throw StoreError.unusableKeys(
-          path: directory.path, reason: StoreError(any: error, path: directory.path).description)
+          path: files.path, reason: StoreError(any: error, path: files.path).description)
       }
-      guard let ring else { throw StoreError.noKeys(path: directory.path) }
+      guard let ring else { throw StoreError.noKeys(path: files.path) }
       return ring
     }
   }
@@ -47,18 +47,18 @@ final class TokenKeys: Sendable {
   private let state = Mutex(State())
 
   /// Reads the keys. If `make` is set and there are none, makes the first one.
-  func load(in directory: OpenDirectory, of store: UInt64, make: Bool) throws {
+  func load(in files: any SmallFiles, of store: UInt64, make: Bool) throws {
     try state.withLock { state in
-      if make { _ = try Keyring.readOrMake(in: directory, of: store) }
-      try state.reload(directory, store)
+      if make { _ = try Keyring.readOrMake(in: files, of: store) }
+      try state.reload(files, store)
       state.read = SystemCalls.now
     }
   }
 
-  func signer(in directory: OpenDirectory, of store: UInt64) throws -> (
+  func signer(in files: any SmallFiles, of store: UInt64) throws -> (
     id: UInt8, key: AuthenticationKey
   ) {
-    let ring = try state.withLock { try $0.current(directory, store) }
+    let ring = try state.withLock { try $0.current(files, store) }
     return (ring.signer, ring.signing)
   }
 
@@ -66,15 +66,15 @@ final class TokenKeys: Sendable {
   /// added. But a client can name any id, so unknown ids make the file be read at most once a
   /// second.
   func key(
-    _ id: UInt8, in directory: OpenDirectory, of store: UInt64
+    _ id: UInt8, in files: any SmallFiles, of store: UInt64
   ) throws -> AuthenticationKey? {
     try state.withLock { state in
-      if let key = try state.current(directory, store).key(id) { return key }
+      if let key = try state.current(files, store).key(id) { return key }
       let now = SystemCalls.now
       guard now - state.readForUnknown >= Self.second else { return nil }
       state.readForUnknown = now
       state.read = 0
-      return try state.current(directory, store).key(id)
+      return try state.current(files, store).key(id)
     }
   }
 }
@@ -87,6 +87,6 @@ extension Store {
   ///   ``StoreError/system(_:_:)``. After an error no token is signed or accepted until the file
   ///   can be read.
   public func reloadKeys() throws(StoreError) {
-    try guarded { try tokenKeys.load(in: directory, of: number, make: false) }
+    try guarded { try tokenKeys.load(in: files, of: number, make: false) }
   }
 }

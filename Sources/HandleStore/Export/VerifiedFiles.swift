@@ -4,24 +4,9 @@ internal import SystemPackage
 /// The files that were found inside an export, and whose names have not been changed or removed
 /// since.
 final class VerifiedFiles: Sendable {
-  /// One generation of an inode, on a filesystem that has events.
-  private struct File: Hashable {
-    let inode: UInt64
-    let subvolume: UInt64
-    let generation: UInt32
-
-    init?(_ handle: KernelFileHandle, _ magic: FilesystemMagic) {
-      guard let identity = handle.identity(on: magic), identity.inode.count <= 2 else {
-        return nil
-      }
-      (inode, subvolume) = (identity.inode.words[0], identity.inode.words[1])
-      generation = identity.generation
-    }
-  }
-
   private struct State {
     var watch: RenameWatch
-    var known: Set<File> = []
+    var known: Set<FileKey> = []
     /// How many events came. A failure to read events counts as one.
     var changes: UInt64 = 0
     /// Whether there may be more events in the queue.
@@ -41,7 +26,7 @@ final class VerifiedFiles: Sendable {
   /// Returns whether a file is inside at this moment, as far as is known, and a ticket for
   /// ``insert(_:_:)``.
   func contains(_ handle: KernelFileHandle) -> (Bool, ticket: UInt64) {
-    let file = File(handle, magic)
+    let file = handle.fileKey(on: magic)
     return state.withLock { state in
       catchUp(&state)
       return (file.map { state.known.contains($0) } ?? false, state.changes)
@@ -51,7 +36,7 @@ final class VerifiedFiles: Sendable {
   /// Remembers a file that was found inside after the ticket was given, unless something was
   /// renamed since then.
   func insert(_ handle: KernelFileHandle, _ ticket: UInt64) {
-    guard let file = File(handle, magic) else { return }
+    guard let file = handle.fileKey(on: magic) else { return }
     state.withLock { state in
       catchUp(&state)
       guard state.changes == ticket, !state.isBehind else { return }
@@ -73,7 +58,7 @@ final class VerifiedFiles: Sendable {
           state.isBehind = true
           return state.known.removeAll(keepingCapacity: true)
         }
-        if case .file(let handle) = event, let file = File(handle, magic) {
+        if case .file(let handle) = event, let file = handle.fileKey(on: magic) {
           state.known.remove(file)
         } else {
           state.known.removeAll(keepingCapacity: true)

@@ -91,7 +91,7 @@ struct CheckedDirectory {
       // Using the snapshot here keeps it alive until the report is complete.
       return snapshot.number == Int(meta.transaction) ? report : nil
     } catch {
-      throw StoreError(any: error, path: directory.path)
+      throw StoreError(ofLMDB: error, path: directory.path)
     }
   }
 

@@ -57,7 +57,7 @@ struct LostFilesystems {
     /// Returns whether the filesystem provably has a file with one of these handles.
     func has(_ handles: [KernelFileHandle]) -> Bool {
       handles.contains { handle in
-        guard let generation = handle.identity(on: identity.magic)?.generation, generation != 0,
+        guard let generation = handle.fileKey(on: identity.magic)?.generation, generation != 0,
           let file = try? OwnedDescriptor(
             handle.open(on: directory.descriptor, flags: SystemCalls.path))
         else { return false }

@@ -48,7 +48,7 @@ struct NodeCheck {
     let handle = handle(of: record, id)
     guard record.state?.isIndexed ?? false else { return }
     guard let magic, let handle else { return allIntact = false }
-    checkIndex(IndexEntry(handle, on: record.filesystem, magic: magic), id, record.filesystem)
+    checkIndex(IndexKey(handle, on: record.filesystem, magic), id, record.filesystem)
   }
 
   private mutating func count(_ record: Record) {
@@ -123,17 +123,15 @@ struct NodeCheck {
   // MARK: Index
 
   /// Checks that the index has a live node under each of its keys.
-  private mutating func checkIndex(_ entry: IndexEntry, _ id: NodeID, _ filesystem: FilesystemID) {
-    guard let value = indexed(entry.key, id, size: entry.isOpaque ? 16 : 8), entry.isOpaque else {
-      return
-    }
-    countInodeHint(value.inode, id, filesystem)
+  private mutating func checkIndex(_ key: IndexKey, _ id: NodeID, _ filesystem: FilesystemID) {
+    guard let value = indexed(key, id, size: key.isOpaque ? 16 : 8), key.isOpaque else { return }
+    countHint(value.inode, id, filesystem)
   }
 
   /// Counts the row under an opaque handle's `st_ino`, if it names the node. The row may instead
   /// name another file with the same `st_ino`, or be missing because that file's node was retired.
-  private mutating func countInodeHint(_ inode: UInt64, _ id: NodeID, _ filesystem: FilesystemID) {
-    let key = IndexKey(opaqueInode: inode, on: filesystem)
+  private mutating func countHint(_ inode: UInt64, _ id: NodeID, _ filesystem: FilesystemID) {
+    let key = IndexKey(hint: inode, on: filesystem)
     guard let inodes = tables[.inodes],
       case .found(let entry) = lookup.find(key.bytes, in: inodes, .bytes),
       let bytes = try? file.value(of: entry, limit: 16), bytes.count == 8,
@@ -188,12 +186,12 @@ struct NodeCheck {
     else {
       return []
     }
-    let entry = IndexEntry(handle, on: record.filesystem, magic: magic)
-    guard entry.isOpaque, let inodes = tables[.inodes],
-      case .found(let found) = lookup.find(entry.key.bytes, in: inodes, .bytes),
+    let key = IndexKey(handle, on: record.filesystem, magic)
+    guard key.isOpaque, let inodes = tables[.inodes],
+      case .found(let found) = lookup.find(key.bytes, in: inodes, .bytes),
       let value = (try? file.value(of: found, limit: 16)).flatMap({ IndexValue($0) })
-    else { return [entry.key] }
-    return [entry.key, IndexKey(opaqueInode: value.inode, on: record.filesystem)]
+    else { return [key] }
+    return [key, IndexKey(hint: value.inode, on: record.filesystem)]
   }
 
   // MARK: Lookups

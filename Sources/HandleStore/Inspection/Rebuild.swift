@@ -136,9 +136,8 @@ struct Rebuild {
     let magic = filesystems[record.filesystem]?.identity.magic
     if record.state?.isIndexed ?? false {
       if magic == nil { counts.lostFilesystems.insert(record.filesystem) }
-      let keys = try magic.flatMap { try self.keys(of: record, id, handle, $0) }
-      if let keys {
-        try index(id, keys, &counts, transaction)
+      if let (key, inode) = try magic.flatMap({ try key(of: record, id, handle, $0) }) {
+        try index(id, key, inode: inode, on: record.filesystem, &counts, transaction)
       } else {
         record.enter(.stale, at: now)
         counts.retired += 1
@@ -153,42 +152,36 @@ struct Rebuild {
     try record.inlineHandle ?? found.row(.spilled, id.rawValue)?.handle(of: record)
   }
 
-  /// Returns the index entries of a node, or `nil` if they are unknown. Only the index holds the
-  /// `st_ino` of an opaque handle, so its row may be lost.
-  private func keys(
+  /// Returns a node's key, with the `st_ino` of its file if its handle is opaque; `nil` if that is
+  /// unknown. Only the index holds the `st_ino`, so its row may be lost.
+  private func key(
     of record: Record, _ id: NodeID, _ handle: KernelFileHandle, _ magic: FilesystemMagic
-  ) throws -> [(IndexKey, IndexValue, size: Int)]? {
-    let entry = IndexEntry(handle, on: record.filesystem, magic: magic)
-    guard entry.isOpaque else { return [(entry.key, IndexValue(id), 8)] }
-    guard let row = try found.row(.inode, id.rawValue),
-      row.words[1] == PageFile.hash(entry.key.bytes)
+  ) throws -> (key: IndexKey, inode: UInt64)? {
+    let key = IndexKey(handle, on: record.filesystem, magic)
+    guard key.isOpaque else { return (key, 0) }
+    guard let row = try found.row(.inode, id.rawValue), row.words[1] == PageFile.hash(key.bytes)
     else { return nil }
-    let inode = IndexKey(opaqueInode: row.words[0], on: record.filesystem)
-    return [(entry.key, IndexValue(id, inode: row.words[0]), 16), (inode, IndexValue(id), 8)]
+    return (key, row.words[0])
   }
 
-  /// Puts a node into the index. If a node with a lower id has the same first key, it becomes
-  /// stale. The `st_ino` of an opaque handle is a hint, and the node with the highest id gets it.
+  /// Puts a node into the index. If a node with a lower id has the same key, it becomes stale. The
+  /// `st_ino` of an opaque handle is a hint, and the node with the highest id gets it.
   private func index(
-    _ id: NodeID, _ keys: [(IndexKey, IndexValue, size: Int)], _ counts: inout Counts,
-    _ transaction: borrowing WriteTransaction
+    _ id: NodeID, _ key: IndexKey, inode: UInt64, on filesystem: FilesystemID,
+    _ counts: inout Counts, _ transaction: borrowing WriteTransaction
   ) throws {
-    if let key = keys.first?.0, let old = try transaction.indexed(key, tables)?.node {
-      try retire(old, transaction)
+    if let old = try transaction.indexed(key, tables)?.node {
+      try retire(old, key, transaction)
       counts.retired += 1
     }
-    for (key, value, size) in keys { try transaction.putIndex(key, value, size: size, tables) }
+    try transaction.putKeys(key, id, inode: inode, on: filesystem, tables)
   }
 
-  private func retire(_ id: NodeID, _ transaction: borrowing WriteTransaction) throws {
-    guard var record = try transaction.record(id, tables),
-      let magic = filesystems[record.filesystem]?.identity.magic
-    else { return }
-    let handle = try transaction.handle(of: record, id, tables)
-    for (key, _, _) in try keys(of: record, id, handle, magic) ?? []
-    where try transaction.indexed(key, tables)?.node == id {
-      try transaction.removeIndex(key, tables)
-    }
+  private func retire(
+    _ id: NodeID, _ key: IndexKey, _ transaction: borrowing WriteTransaction
+  ) throws {
+    guard var record = try transaction.record(id, tables) else { return }
+    try transaction.removeKeys(key, of: id, on: record.filesystem, tables)
     record.enter(.stale, at: now)
     try transaction.putRecord(&record, id, tables)
   }

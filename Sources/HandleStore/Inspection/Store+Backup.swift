@@ -17,9 +17,10 @@ extension Store {
   ///   waits for the end of the copy.
   public func backup(to path: FilePath) throws(StoreError) {
     try guarded {
-      let backup = try Backup(of: directory, to: path)
+      let index = try lmdb
+      let backup = try Backup(of: index.directory, to: path)
       do {
-        try copyData(to: backup.directory)
+        try index.copyData(to: backup.directory)
         try backup.finish()
       } catch {
         backup.remove()
@@ -31,7 +32,21 @@ extension Store {
     }
   }
 
-  private func copyData(to target: OpenDirectory) throws {
+  /// The index in the store's directory.
+  ///
+  /// - Throws: `EOPNOTSUPP` for a store in memory.
+  var lmdb: LMDBNodeIndex {
+    get throws {
+      guard let index = index as? LMDBNodeIndex else {
+        throw StoreError.system(.notSupported, "looking for the files of a store in memory")
+      }
+      return index
+    }
+  }
+}
+
+extension LMDBNodeIndex {
+  fileprivate func copyData(to target: OpenDirectory) throws {
     while true {
       do {
         return try copySnapshot(to: target)

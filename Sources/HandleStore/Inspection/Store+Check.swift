@@ -28,7 +28,7 @@ extension Store {
     do {
       return try CheckedDirectory(directory).check(atMost: limit)
     } catch {
-      throw StoreError(any: error, path: path)
+      throw StoreError(ofLMDB: error, path: path)
     }
   }
 }

@@ -23,7 +23,7 @@ extension Store {
     do {
       return try StoreRepair(directory).run()
     } catch {
-      throw StoreError(any: error, path: path)
+      throw StoreError(ofLMDB: error, path: path)
     }
   }
 }

@@ -9,7 +9,9 @@ extension Store {
   public func summary() throws(StoreError) -> StoreSummary {
     let counts = try countByGroup()
     return try guarded {
-      let transaction = try read()
+      let index = try lmdb
+      let (environment, tables) = (index.environment, index.tables)
+      let transaction = try index.read()
       let free = try transaction.freePages()
       let info = environment.info
       return StoreSummary(

@@ -23,11 +23,11 @@ enum FileNames {
   static func of(
     _ handle: KernelFileHandle, on magic: FilesystemMagic, by directory: FileDescriptor
   ) throws(Errno) -> [FileName]? {
-    guard let identity = handle.identity(on: magic) else { return nil }
+    guard let key = handle.fileKey(on: magic) else { return nil }
     do throws(Errno) {
       switch magic {
-      case .btrfs: return try btrfs(identity.inode, directory)
-      case .xfs: return try xfs(identity.inode.words[0], identity.generation, directory)
+      case .btrfs: return try btrfs(key.number, subvolume: key.words[1], directory)
+      case .xfs: return try xfs(key.number, key.generation, directory)
       default: return nil
       }
     } catch .notPermitted, .inappropriateIOCTLForDevice, .notSupported, .invalidArgument,
@@ -41,7 +41,7 @@ enum FileNames {
   private static let bufferSize = 64 << 10
 
   private static func btrfs(
-    _ inode: InodeKey, _ directory: FileDescriptor
+    _ inode: UInt64, subvolume: UInt64, _ directory: FileDescriptor
   ) throws(Errno) -> [FileName] {
     var names: [FileName] = []
     var (type, offset) = (InodeReference.plain, UInt64(0))
@@ -49,13 +49,13 @@ enum FileNames {
     while true {
       let count = try checked(
         unsafe hs_btrfs_names(
-          directory.rawValue, inode.words[1], inode.words[0], UInt32(type.rawValue), offset,
+          directory.rawValue, subvolume, inode, UInt32(type.rawValue), offset,
           &buffer, buffer.count))
       if count == 0 { return names }
       var place = 0
       for _ in 0..<count {
         let item = InodeReference.Item(buffer, at: place)
-        item.append(from: buffer, subvolume: inode.words[1], to: &names)
+        item.append(from: buffer, subvolume: subvolume, to: &names)
         place = item.end
         guard let last = item.type else { return names }
         (type, offset) = (last, item.offset)

@@ -47,7 +47,7 @@ struct FilesystemGrowth {
   /// elsewhere the time at which the node entered its state.
   static func position(of node: Node, _ magic: FilesystemMagic) -> UInt64? {
     guard magic == .btrfs else { return UInt64(node.since) }
-    return node.handle.identity(on: magic).map { UInt64($0.generation) }
+    return node.handle.fileKey(on: magic).map { UInt64($0.generation) }
   }
 }
 

@@ -77,7 +77,7 @@ public struct FilesystemProbe: Sendable {
     handle = made
     connectable = Self.handle(Self.regularFile(in: descriptor), descriptor, connectable: true)
     opening = Self.tryOpening(made, on: descriptor)
-    let known = (try? made.get())?.identity(on: magic)
+    let known = (try? made.get())?.fileKey(on: magic)
     knowsLayout = known != nil
     checksGenerationZero = known.map { !$0.zeroIsWildcard }
     identity = Self.identity(of: descriptor, magic)

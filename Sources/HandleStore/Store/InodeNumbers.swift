@@ -46,10 +46,10 @@ public final class InodeNumbers: Sendable {
     rootDevice = status.device
     main = try store.guarded {
       guard let node = try store.find(root) else { throw StoreError.unknownNode(root) }
-      let magic = try store.filesystems.magic(node.filesystem)
+      let magic = try store.index.filesystems.magic(node.filesystem)
       return Namespace(of: node, on: magic) ?? Namespace(node.filesystem, subvolume: 0)
     }
-    let numbers = try NamespaceTable(in: store.directory).numbers
+    let numbers = try NamespaceTable(in: store.files).numbers
     known.withLock { $0 = numbers }
   }
 
@@ -83,7 +83,9 @@ public final class InodeNumbers: Sendable {
     _ inode: UInt64, in directory: NodeID, _ status: FileStatus
   ) throws(StoreError) -> UInt64? {
     try store.guarded {
-      guard let node = try store.find(directory) else { throw StoreError.unknownNode(directory) }
+      guard let node = try store.find(directory) else {
+        throw StoreError.unknownNode(directory)
+      }
       return try prefix(of: node, device: status.device).flatMap { Self.joined($0, inode) }
     }
   }
@@ -100,7 +102,7 @@ public final class InodeNumbers: Sendable {
   /// Returns what stands in front of the inode numbers of a node's namespace, or `nil` if it has no
   /// number.
   private func prefix(of node: Node, device: UInt64) throws -> UInt64? {
-    let magic = try store.filesystems.magic(node.filesystem)
+    let magic = try store.index.filesystems.magic(node.filesystem)
     guard let namespace = Namespace(of: node, on: magic) else {
       // Layers that share the device number of an overlayfs also share one range of inode numbers.
       return node.filesystem == main.filesystem && device == rootDevice ? 0 : nil
@@ -119,11 +121,11 @@ public final class InodeNumbers: Sendable {
 extension Store {
   /// Returns the number of a namespace, which is then on the disk; 0 if all numbers are given.
   fileprivate func namespaceNumber(of namespace: Namespace) throws -> UInt64 {
-    _ = try changing()
+    try requireWriting()
     return try cataloguing.withLock { _ in
-      var table = try NamespaceTable(in: directory)
+      var table = try NamespaceTable(in: files)
       guard let (number, isNew) = table.number(of: namespace) else { return 0 }
-      if isNew { try table.write(in: directory) }
+      if isNew { try table.write(in: files) }
       return number
     }
   }

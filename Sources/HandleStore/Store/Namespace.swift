@@ -15,8 +15,8 @@ struct Namespace: Hashable {
   /// same number.
   init?(of node: Node, on magic: FilesystemMagic) {
     guard magic != .overlay else { return nil }
-    let inode = magic == .btrfs ? node.handle.identity(on: magic)?.inode : nil
-    self.init(node.filesystem, subvolume: inode.map { $0.words[1] } ?? 0)
+    let key = magic == .btrfs ? node.handle.fileKey(on: magic) : nil
+    self.init(node.filesystem, subvolume: key?.words[1] ?? 0)
   }
 }
 
@@ -31,11 +31,11 @@ struct NamespaceTable {
   private(set) var numbers: [Namespace: UInt64] = [:]
 
   /// Reads the table of a store; an empty one if the store has none.
-  init(in directory: OpenDirectory) throws(StoreError) {
-    let path = directory.path(of: Self.fileName)
+  init(in files: any SmallFiles) throws(StoreError) {
+    let path = files.path(of: Self.fileName)
     let text: String
     do throws(Errno) {
-      text = try SmallFile.read(Self.fileName, in: directory).text
+      text = try files.text(of: Self.fileName).text
     } catch .noSuchFileOrDirectory {
       return
     } catch {
@@ -59,12 +59,12 @@ struct NamespaceTable {
     return (number, true)
   }
 
-  func write(in directory: OpenDirectory) throws(StoreError) {
+  func write(in files: any SmallFiles) throws(StoreError) {
     var body = Self.title + "\n"
     for (namespace, number) in numbers.sorted(by: { $0.value < $1.value }) {
       body += "namespace \(number) \(namespace.filesystem) \(namespace.subvolume)\n"
     }
-    try SmallFile.write(Self.fileName, in: directory) { _ in SmallFile.sealed(body) }
+    try files.put(SmallFile.sealed(body), in: Self.fileName)
   }
 
   /// Parses the table. Its numbers have no gap: each is one more than the last.

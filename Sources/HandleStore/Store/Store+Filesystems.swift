@@ -46,7 +46,7 @@ extension Store {
   public func attach(_ descriptor: FileDescriptor) throws(StoreError) -> FilesystemID {
     try guarded {
       // Another process may have introduced the filesystem since.
-      if writer == nil { try loadFilesystems() }
+      if isReadOnly { try index.reloadFilesystems() }
       // The kernel does not report a filesystem's UUID on an `O_PATH` descriptor.
       let mount = OwnedDescriptor(try reopen(descriptor))
       let (identity, superblock) = try identify(mount.descriptor)
@@ -58,7 +58,8 @@ extension Store {
         let id = try found ?? introduce(identity)
         let isAttached = filesystems.isAttached(id, superblock: superblock)
         let suspect = isAttached ? nil : try resume(id, mount, growth)
-        try filesystems.attach(id, .init(mount: mount, superblock: superblock, suspect: suspect))
+        try filesystems.attach(
+          id, .init(mount: mount, identity.magic, superblock: superblock, suspect: suspect))
         return id
       }
     }
@@ -85,10 +86,8 @@ extension Store {
   }
 
   private func introduce(_ identity: FilesystemIdentity) throws -> FilesystemID {
-    guard let writer else { throw StoreError.readOnly }
-    let id = try filesystems.unused()
-    try writer.perform(
-      RecordingFilesystem(id: id) { _ in KnownFilesystem(identity: identity) })
+    let id = try index.filesystems.nextID()
+    try index.record(id) { _ in KnownFilesystem(identity: identity) }
     return id
   }
 
@@ -118,8 +117,8 @@ extension Store {
   public func attachMounted() throws(StoreError) -> [FilesystemID] {
     try guarded {
       // Another process may have introduced some since.
-      if writer == nil { try loadFilesystems() }
-      let known = filesystems.all.map(\.1)
+      if isReadOnly { try index.reloadFilesystems() }
+      let known = index.filesystems.all.values.map(\.identity)
       let table = try MountTable()
       let mounts = table.mounts.filter { mount in known.contains { $0.mayBe(on: mount) } }
       for mount in mounts.filter({ !$0.isReadOnly }) + mounts.filter(\.isReadOnly) {
@@ -129,7 +128,7 @@ extension Store {
         else { continue }
         attachIfKnown(root, mount)
       }
-      return filesystems.all.filter(\.isAttached).map(\.0)
+      return filesystems.attachments.map(\.id).sorted()
     }
   }
 
@@ -146,7 +145,7 @@ extension Store {
         !filesystems.isAttached(id, superblock: superblock),
         case let suspect = try? resume(id, root, growth),
         let attachment = try? FilesystemTable.Attachment(
-          mount: root, superblock: superblock, suspect: suspect)
+          mount: root, identity.magic, superblock: superblock, suspect: suspect)
       else { return }
       filesystems.attach(id, attachment)
     }
@@ -158,30 +157,12 @@ extension Store {
 
   /// Returns the filesystems that the store knows, in the order of their ids.
   public func knownFilesystems() -> [Filesystem] {
-    filesystems.all.map { id, identity, isAttached in
-      Filesystem(
+    index.filesystems.all.sorted { $0.key < $1.key }.map { id, known in
+      let identity = known.identity
+      return Filesystem(
         id: id, magic: identity.magic, uuid: Hexadecimal.string(identity.uuid),
         isUUID: identity.isUUID, root: identity.root, volume: identity.volume,
-        isAttached: isAttached, wasPutBack: filesystems.known(id)?.isSuperseded ?? false)
-    }
-  }
-
-  /// Loads the filesystems that are on record.
-  func loadFilesystems() throws {
-    let transaction = try read()
-    var cursor = try transaction.cursor(tables.filesystems)
-    while try cursor.next() {
-      var key: InlineArray<1, UInt64> = [0]
-      var keyWords = key.mutableSpan
-      _ = cursor.copyKey(into: &keyWords)
-      let id = FilesystemID(rawValue: UInt16(truncatingIfNeeded: key[0]))
-      var value = PackedBytes(size: FilesystemRecord.maximumSize)
-      var words = value.words.mutableSpan
-      value.size = cursor.copyValue(into: &words)
-      guard let known = FilesystemRecord.decode(value, id) else {
-        throw StoreError.damaged("the record of filesystem \(id) has a wrong checksum")
-      }
-      filesystems.load(id, known)
+        isAttached: filesystems.isAttached(id), wasPutBack: known.isSuperseded)
     }
   }
 }

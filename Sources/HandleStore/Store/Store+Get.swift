@@ -12,21 +12,8 @@ extension Store {
 
   @inline(__always)
   func find(_ id: NodeID) throws -> Node? {
-    guard let cache else { return try load(id) }
-    let (cached, ticket) = cache.find(id)
-    if let cached {
-      if let node = Node(id, cached) { return node }
-      return try load(id)
-    }
-    return try load(id) { cache.insert(id, $0, ticket) }
-  }
-
-  private func load(_ id: NodeID, seen: (Record) -> Void = { _ in }) throws -> Node? {
-    counters.count(.gets)
-    let transaction = try read()
-    guard let record = try transaction.record(id, tables) else { return nil }
-    seen(record)
-    return try transaction.node(id, record, tables)
+    if let record = cache?.find(id), let node = Node(id, record) { return node }
+    return try index.node(id)
   }
 
   /// Returns the live node of the file that a handle names, or named before the file was copied up.
@@ -39,28 +26,9 @@ extension Store {
     of handle: KernelFileHandle, on filesystem: FilesystemID
   ) throws(StoreError) -> Node? {
     try guarded {
-      let node = try find(handle, on: filesystem)
+      let node = try index.node(of: handle, on: filesystem)
       return node?.state == .live ? node : nil
     }
-  }
-
-  /// Returns the node of the file that a handle names. If the file was copied up, this is the node
-  /// that has it now, live or not, or the alias if that node was dropped.
-  func find(_ handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node? {
-    let magic = try filesystems.magic(filesystem)
-    let entry = IndexEntry(handle, on: filesystem, magic: magic)
-    let transaction = try read()
-    guard let id = try transaction.indexed(entry.key, tables)?.node else { return nil }
-    guard let record = try transaction.record(id, tables) else {
-      throw StoreError.damaged("the index names node \(id), which does not exist")
-    }
-    guard
-      try transaction.isSameFile(handle, entry, as: record, id, tables, magic: magic)
-    else { return nil }
-    guard record.state == .alias, let target = record.parent,
-      let own = try transaction.record(target, tables)
-    else { return try transaction.node(id, record, tables) }
-    return try transaction.node(target, own, tables)
   }
 
   /// Returns up to `limit` nodes in the order of their ids, from one snapshot.
@@ -82,34 +50,10 @@ extension Store {
   public func nodes(
     from start: NodeID = .root, limit: Int = 1024, on filesystem: FilesystemID? = nil,
     in state: NodeState? = nil
-  ) throws(StoreError) -> (nodes: [Node], next: NodeID?) {
+  ) throws(StoreError) -> NodePage {
     try guarded {
       try Self.requireLimit(limit)
-      let most = limit.multipliedReportingOverflow(by: 16)
-      var found: [Node] = []
-      let transaction = try read()
-      var cursor = try transaction.cursor(tables.nodes)
-      let first: InlineArray<1, UInt64> = [start.rawValue]
-      var more = try cursor.seek(first.span, 8)
-      var looked = 0
-      var last: NodeID?
-      while more {
-        let (id, record) = try cursor.node()
-        // Ids must grow. Otherwise a caller that continues from here could loop for ever.
-        guard last.map({ $0 < id }) ?? (id >= start) else { throw LMDBError.corrupted }
-        last = id
-        if found.count == limit || looked == (most.overflow ? .max : most.partialValue) {
-          return (found, id)
-        }
-        looked += 1
-        if filesystem ?? record.filesystem == record.filesystem
-          && state ?? record.state == record.state
-        {
-          found.append(try transaction.node(id, record, tables))
-        }
-        more = try cursor.next()
-      }
-      return (found, nil)
+      return try index.nodes(from: start, limit: limit, on: filesystem, in: state)
     }
   }
 
@@ -126,18 +70,14 @@ extension Store {
   public var statistics: Statistics { counters.snapshot(cacheHits: cache?.hits ?? 0) }
 }
 
-extension Cursor {
-  /// Returns the row of the table `nodes` that the cursor is at.
-  func node() throws -> (NodeID, Record) {
-    var key: InlineArray<1, UInt64> = [0]
-    var keyWords = key.mutableSpan
-    _ = copyKey(into: &keyWords)
-    let id = NodeID(rawValue: key[0])
-    var record = Record()
-    var words = record.words.mutableSpan
-    guard copyValue(into: &words) == Record.size, record.isIntact(for: id) else {
-      throw StoreError.damaged("the record of node \(id) has a wrong checksum")
-    }
-    return (id, record)
+extension Store {
+  /// Returns what a node's handle names: the inode, and a generation of it.
+  ///
+  /// - Returns: `nil` if this library does not know the layout of the filesystem's handles, or if
+  ///   another process introduced the filesystem after this store was opened.
+  /// - Complexity: O(1), no system call.
+  public func fileKey(of node: Node) -> FileKey? {
+    guard let magic = try? index.filesystems.magic(node.filesystem) else { return nil }
+    return node.handle.fileKey(on: magic)
   }
 }

@@ -13,13 +13,11 @@ extension Store {
   /// another filesystem, whose files may have the same handles.
   func supersede(_ filesystems: [FilesystemID]) throws {
     for id in filesystems {
-      guard let writer else { throw StoreError.readOnly }
-      try writer.perform(
-        RecordingFilesystem(id: id) { known in
-          var known = known
-          known?.isSuperseded = true
-          return known
-        })
+      try index.record(id) { known in
+        var known = known
+        known?.isSuperseded = true
+        return known
+      }
     }
   }
 
@@ -31,26 +29,26 @@ extension Store {
   func resume(
     _ id: FilesystemID, _ mount: OwnedDescriptor, _ growth: FilesystemGrowth?
   ) throws -> UInt64? {
-    guard let growth, let known = filesystems.known(id) else { return nil }
+    guard let growth, let known = index.filesystems[id] else { return nil }
     let era = try Era(of: mount.descriptor).text
     let mayHaveLost =
       known.era != "" && known.era != era && (known.newest > known.growth || !growth.isCounted)
-    guard let writer else { return mayHaveLost ? known.growth : nil }
+    if isReadOnly { return mayHaveLost ? known.growth : nil }
     if mayHaveLost { try retireLost(id, mount, after: known.growth, growth) }
-    try note(growth, era, id, writer)
+    try note(growth, era, id)
     return nil
   }
 
   /// Refuses a node whose file is lost, in a store opened for reading.
   @inline(__always)
   func requireNotLost(_ node: Node) throws {
-    if writer == nil { try requireFound(node) }
+    if isReadOnly { try requireFound(node) }
   }
 
   @inline(never)
   private func requireFound(_ node: Node) throws {
     guard let (mount, bound) = filesystems.suspect(node.filesystem),
-      let magic = try? filesystems.magic(node.filesystem),
+      let magic = try? index.filesystems.magic(node.filesystem),
       let position = FilesystemGrowth.position(of: node, magic), position > bound,
       let growth = FilesystemGrowth(of: mount.descriptor, magic)
     else { return }
@@ -60,22 +58,21 @@ extension Store {
   /// Notes how far a filesystem has grown. A full disk is no error here: without the note, the
   /// store only notices less.
   private func note(
-    _ growth: FilesystemGrowth, _ era: String, _ id: FilesystemID, _ writer: Writer
+    _ growth: FilesystemGrowth, _ era: String, _ id: FilesystemID
   ) throws {
-    guard let known = filesystems.known(id) else { return }
+    guard let known = index.filesystems[id] else { return }
     // A clock may be set back. From then on, the time that it shows is the one to note.
     let certain = growth.isCounted ? max(known.growth, growth.certain) : growth.certain
     guard certain != known.growth || known.era != era else { return }
     do {
-      try writer.perform(
-        RecordingFilesystem(id: id) { known in
-          guard var known else { return nil }
-          known.growth = certain
-          known.era = era
-          return known
-        })
+      try index.record(id) { known in
+        guard var known else { return nil }
+        known.growth = certain
+        known.era = era
+        return known
+      }
     } catch {
-      guard case .diskFull = StoreError(any: error, path: path) else { throw error }
+      guard case .diskFull = index.describe(error) else { throw error }
     }
   }
 
@@ -97,13 +94,13 @@ extension Store {
 
   /// Notes the growth of all attached filesystems, except those that cannot be noted now.
   func noteGrowth() {
-    guard let writer else { return }
+    guard !isReadOnly else { return }
     for (id, mount) in filesystems.attachments {
-      guard let magic = try? filesystems.magic(id),
+      guard let magic = try? index.filesystems.magic(id),
         let growth = FilesystemGrowth(of: mount.descriptor, magic),
         let era = try? Era(of: mount.descriptor).text
       else { continue }
-      try? note(growth, era, id, writer)
+      try? note(growth, era, id)
     }
   }
 
@@ -113,7 +110,7 @@ extension Store {
     _ filesystem: FilesystemID, _ mount: OwnedDescriptor, after certain: UInt64,
     _ growth: FilesystemGrowth
   ) throws {
-    let magic = try filesystems.magic(filesystem)
+    let magic = try index.filesystems.magic(filesystem)
     var next: NodeID? = .root
     while let start = next {
       let page = try nodes(from: start, on: filesystem)
@@ -121,7 +118,7 @@ extension Store {
         guard let position = FilesystemGrowth.position(of: node, magic), position > certain,
           try isLost(node, position, mount, magic, growth)
         else { continue }
-        _ = try writer?.perform(Retiring(id: node.id, file: node))
+        _ = try index.retire(node.id, ifItIs: node)
         counters.count(.retired)
       }
       next = page.next

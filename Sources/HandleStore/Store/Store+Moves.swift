@@ -28,69 +28,13 @@ extension Store {
     of file: FoundFile, on filesystem: FilesystemID, into directory: NodeID
   ) throws(StoreError) -> NodeID? {
     try guarded {
-      let writer = try changing()
+      try requireWriting()
       let candidate = Candidate(file, parent: directory)
       try requireOwn(candidate, filesystem)
-      guard let node = try find(file.handle, on: filesystem), node.state == .live else {
-        return nil
-      }
-      guard try !read().knowsPlace(of: candidate, node, tables) else { return node.id }
-      return try writer.perform(Moving(id: node.id, candidate: candidate)) ? node.id : nil
-    }
-  }
-
-  /// Returns the directories in which a node's file was seen, other than the one in its record.
-  func places(of id: NodeID) throws -> [NodeID] {
-    try read().places(of: id, tables).map(\.directory)
-  }
-}
-
-/// Records a file's place. The result says whether its node is live.
-private struct Moving: Change {
-  let id: NodeID
-  let candidate: Candidate
-
-  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Bool {
-    guard var record = try transaction.record(id, turn.tables), record.state == .live else {
-      return false
-    }
-    try turn.recordPlace(of: candidate, &record, id, transaction)
-    return true
-  }
-}
-
-extension Candidate {
-  /// Whether the file was found in a directory other than the one on record, and may have names in
-  /// both.
-  func hasFurtherPlace(_ record: Record) -> Bool {
-    parent != nil && record.parent != parent && !moves(record)
-  }
-}
-
-extension Reading where Self: ~Copyable {
-  fileprivate func knowsPlace(
-    of candidate: Candidate, _ node: Node, _ tables: Tables
-  ) throws -> Bool {
-    guard let record = try record(node.id, tables), !candidate.moves(record) else { return false }
-    guard candidate.hasFurtherPlace(record), let parent = candidate.parent else { return true }
-    return try has(Place(node.id, in: parent), tables)
-  }
-}
-
-extension Turn {
-  /// Records where a live node's file was found, if that is new.
-  mutating func recordPlace(
-    of candidate: Candidate, _ record: inout Record, _ id: NodeID,
-    _ transaction: borrowing WriteTransaction
-  ) throws {
-    if candidate.moves(record) {
-      record.parent = candidate.parent
-      try transaction.putRecord(&record, id, tables)
-      changed.append((id, record))
-      // The file has only the name that was just found.
-      if candidate.status.links <= 1 { try transaction.removePlaces(of: id, tables) }
-    } else if candidate.hasFurtherPlace(record), let parent = candidate.parent {
-      try transaction.put(Place(id, in: parent), tables)
+      guard let node = try index.node(of: file.handle, on: filesystem), node.state == .live,
+        try index.recordParent(of: node.id, candidate)
+      else { return nil }
+      return node.id
     }
   }
 }

@@ -100,7 +100,7 @@ extension Store {
     _ handle: KernelFileHandle, _ mode: OpenMode, on mount: OwnedDescriptor,
     _ magic: FilesystemMagic
   ) throws(Errno) -> FileDescriptor {
-    let compares = handle.identity(on: magic)?.needsComparison ?? true
+    let compares = handle.fileKey(on: magic)?.needsComparison ?? true
     let descriptor =
       compares
       ? try openCompared(handle, mode, mount, magic)
@@ -157,24 +157,12 @@ extension Store {
   /// - Returns: the node as it is now if it has another file, because it was copied up meanwhile;
   ///   otherwise `nil`.
   func foundStale(_ node: Node) throws -> Node? {
-    if let writer, (try? writer.perform(Retiring(id: node.id, file: node))) == true {
+    if !isReadOnly, (try? index.retire(node.id, ifItIs: node)) == true {
       counters.count(.retired)
     }
     guard let now = try find(node.id), now.state == .live,
       now.filesystem != node.filesystem || now.handle != node.handle
     else { return nil }
     return now
-  }
-}
-
-extension KernelFileHandle {
-  /// Whether two handles name the same generation of the same inode.
-  func isOfSameFile(
-    as other: KernelFileHandle, on magic: FilesystemMagic
-  ) -> Bool {
-    guard let mine = identity(on: magic), let its = other.identity(on: magic) else {
-      return self == other
-    }
-    return mine.inode == its.inode && mine.generation == its.generation
   }
 }

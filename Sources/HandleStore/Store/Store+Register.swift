@@ -81,93 +81,44 @@ extension Store {
 
   @inline(__always)
   func registered(_ candidate: Candidate, on filesystem: FilesystemID) throws -> Registration {
-    let writer = try changing()
-    let registrar = try registrar(on: filesystem)
+    try requireWriting()
     try requireOwn(candidate, filesystem)
-    let entry = registrar.entry(candidate.handle)
-    if let known = try existing(candidate, entry, registrar, writer) { return known }
-    do {
-      var change = RegisteringOne(candidate: candidate, entry: entry, registrar: registrar)
-      while true {
-        switch try writer.perform(change) {
-        case .done(let registration): return registration
-        case .contested(let old):
-          change.competitors[old] = try keepsFile(old, against: candidate, entry, on: filesystem)
-        }
-      }
-    } catch {
-      guard case .diskFull = StoreError(any: error, path: path) else { throw error }
-      return try known([candidate], registrar, else: error)[0]
+    return try decided(candidate, on: filesystem) {
+      try index.register(candidate, on: filesystem, $0)
     }
   }
 
   func registered(
     _ candidates: [Candidate], on filesystem: FilesystemID
   ) throws -> [Registration] {
-    let writer = try changing()
-    let registrar = try registrar(on: filesystem)
-    var last: UInt64 = 0
-    let span = candidates.span
-    for i in span.indices where span[i].status.device != last {
-      last = span[i].status.device
-      try requireOwn(span[i], filesystem)
-    }
-    do {
-      let attempts = try writer.perform(Registering(candidates: candidates, registrar: registrar))
-      return try settled(attempts, of: candidates, registrar, writer)
-    } catch {
-      guard case .diskFull = StoreError(any: error, path: path) else { throw error }
-      return try known(candidates, registrar, else: error)
-    }
-  }
-
-  /// Asks the kernel about the contested candidates of a batch, then registers them.
-  private func settled(
-    _ attempts: [RegistrationAttempt], of candidates: [Candidate], _ registrar: Registrar,
-    _ writer: Writer
-  ) throws -> [Registration] {
-    var attempts = attempts
-    var competitors: Competitors = [:]
+    try requireWriting()
+    try requireOwn(candidates, filesystem)
+    var survivors = Survivors()
+    var attempts = try index.register(candidates, on: filesystem, survivors)
     while true {
-      var open: [Int] = []
+      var contested: [Int] = []
       for (i, attempt) in attempts.enumerated() {
-        guard case .contested(let old) = attempt else { continue }
-        do {
-          let entry = registrar.entry(candidates[i].handle)
-          competitors[old] = try keepsFile(
-            old, against: candidates[i], entry, on: registrar.filesystem)
-          open.append(i)
-        } catch StoreError.staleHandle {
-          attempts[i] = .done(.stale(generation: incarnation))
-        }
+        guard case .contested(let node) = attempt else { continue }
+        let candidate = candidates[i]
+        survivors[candidate.handle, node] = try survivor(candidate, node, on: filesystem)
+        contested.append(i)
       }
-      if open.isEmpty { break }
-      let again = try writer.perform(
-        Registering(
-          candidates: open.map { candidates[$0] }, registrar: registrar, competitors: competitors))
-      for (i, attempt) in zip(open, again) { attempts[i] = attempt }
+      if contested.isEmpty { break }
+      let again = try index.register(contested.map { candidates[$0] }, on: filesystem, survivors)
+      for (i, attempt) in zip(contested, again) { attempts[i] = attempt }
     }
     return attempts.compactMap {
       if case .done(let registration) = $0 { registration } else { nil }
     }
   }
 
-  /// Returns the results if all files are known: these need no room on a full disk.
-  ///
-  /// - Throws: `error` if a file is not known.
-  private func known(
-    _ candidates: [Candidate], _ registrar: Registrar, else error: any Error
-  ) throws -> [Registration] {
-    try candidates.map { candidate in
-      let entry = registrar.entry(candidate.handle)
-      guard let node = try recorded(candidate, entry, registrar.magic) else { throw error }
-      return Registration(node: node, generation: incarnation, outcome: .existing)
+  private func requireOwn(_ candidates: [Candidate], _ filesystem: FilesystemID) throws {
+    var last: UInt64 = 0
+    let span = candidates.span
+    for i in span.indices where span[i].status.device != last {
+      last = span[i].status.device
+      try requireOwn(span[i], filesystem)
     }
-  }
-
-  private func registrar(on filesystem: FilesystemID) throws -> Registrar {
-    Registrar(
-      filesystem: filesystem, magic: try filesystems.magic(filesystem), incarnation: incarnation)
   }
 
   /// Refuses a file of another filesystem. A name that is a mount point leads to one, and there the
@@ -198,53 +149,5 @@ extension Store {
     } catch {
       throw StoreError(error, "opening handle \(candidate.handle)")
     }
-  }
-
-  /// Returns the result if the file is known and nothing has to be written.
-  ///
-  /// If the writer does not wait for the disk, this asks only the cache: a look-up by the writer
-  /// costs less than two look-ups.
-  private func existing(
-    _ candidate: Candidate, _ entry: IndexEntry, _ registrar: Registrar, _ writer: Writer
-  ) throws -> Registration? {
-    let waits =
-      options.durability == .power || !writer.hasReservedIDs || candidate.mayHaveFurtherPlaces
-    let node =
-      try remembered(candidate, entry, registrar)
-      ?? (waits ? recorded(candidate, entry, registrar.magic) : nil)
-    return node.map { Registration(node: $0, generation: incarnation, outcome: .existing) }
-  }
-
-  /// Returns the file's node from the cache.
-  private func remembered(
-    _ candidate: Candidate, _ entry: IndexEntry, _ registrar: Registrar
-  ) -> NodeID? {
-    guard !entry.isOpaque, let cache, let id = cache.hint(entry.key.hash),
-      let record = cache.find(id).0, record.filesystem == registrar.filesystem,
-      record.isLive(candidate), !candidate.hasFurtherPlace(record),
-      record.inlineHandle?.identity(on: registrar.magic) == entry.identity
-    else { return nil }
-    return id
-  }
-
-  /// Returns the file's node from LMDB.
-  private func recorded(
-    _ candidate: Candidate, _ entry: IndexEntry, _ magic: FilesystemMagic
-  ) throws -> NodeID? {
-    let transaction = try read()
-    guard let id = try transaction.indexed(entry.key, tables)?.node,
-      let record = try transaction.record(id, tables), record.isLive(candidate),
-      try transaction.isSameFile(candidate.handle, entry, as: record, id, tables, magic: magic)
-    else { return nil }
-    guard candidate.hasFurtherPlace(record), let parent = candidate.parent else { return id }
-    return try transaction.has(Place(id, in: parent), tables) ? id : nil
-  }
-}
-
-extension Record {
-  /// Whether this is a live node of the candidate's type, and the candidate does not change its
-  /// parent.
-  fileprivate func isLive(_ candidate: Candidate) -> Bool {
-    state == .live && type == candidate.status.type && !candidate.moves(self)
   }
 }

@@ -13,10 +13,10 @@ extension Store {
     case .forever: return try guarded { false }
     case .seconds(let age):
       guard !holds.isHeld(id), try node(id)?.isOlder(than: age) ?? false else { return false }
-      return try drop(Dropping(ids: [id], holds: holds, age: age)) == 1
+      return try drop(Dropping(ids: [id], isHeld: isHeld, age: age)) == 1
     case .nodes(let limit):
       guard !holds.isHeld(id), try count() > limit else { return false }
-      return try drop(Dropping(ids: [id], holds: holds, keeping: max(limit, 0))) == 1
+      return try drop(Dropping(ids: [id], isHeld: isHeld, keeping: max(limit, 0))) == 1
     }
   }
 
@@ -34,12 +34,12 @@ extension Store {
     case .forever: return try guarded { 0 }
     case .seconds(let age):
       return try dropEach(where: { $0.isOlder(than: age) }) { ids, _ in
-        Dropping(ids: ids, holds: holds, age: age)
+        Dropping(ids: ids, isHeld: isHeld, age: age)
       }
     case .nodes(let limit):
       let excess = try count() - max(limit, 0)
       return try dropEach(where: { _ in true }, atMost: excess) { ids, _ in
-        Dropping(ids: ids, holds: holds, keeping: max(limit, 0))
+        Dropping(ids: ids, isHeld: isHeld, keeping: max(limit, 0))
       }
     }
   }
@@ -57,7 +57,7 @@ extension Store {
     case .forever: return try guarded { 0 }
     case .seconds(let age):
       return try dropEach(where: { $0.state != .live && $0.isOlder(than: age) }) { ids, _ in
-        Dropping(ids: ids, holds: holds, onlyStale: true, age: age)
+        Dropping(ids: ids, isHeld: isHeld, onlyStale: true, age: age)
       }
     case .nodes(let limit):
       var stale = 0
@@ -66,7 +66,7 @@ extension Store {
         return true
       }
       return try dropEach(where: { $0.state != .live }, atMost: stale - max(limit, 0)) {
-        Dropping(ids: $0, holds: holds, onlyStale: true, limit: $1)
+        Dropping(ids: $0, isHeld: isHeld, onlyStale: true, limit: $1)
       }
     }
   }
@@ -110,16 +110,18 @@ extension Store {
   }
 
   private func count() throws(StoreError) -> Int {
-    try guarded { try read().statistics(tables.nodes).entries }
+    try guarded { try index.count() }
   }
+
+  private var isHeld: @Sendable (NodeID) -> Bool { { [holds] in holds.isHeld($0) } }
 
   private func drop(_ change: Dropping) throws(StoreError) -> Int {
     try guarded {
       guard !change.ids.isEmpty else { return 0 }
-      let writer = try changing()
+      try requireWriting()
       let eviction = holds.beginEviction(of: change.ids)
       defer { holds.end(eviction) }
-      let dropped = try writer.perform(change)
+      let dropped = try index.drop(change)
       counters.count(.dropped, UInt64(dropped))
       return dropped
     }

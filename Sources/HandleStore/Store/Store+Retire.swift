@@ -10,7 +10,7 @@ extension Store {
   @discardableResult
   public func retire(_ id: NodeID) throws(StoreError) -> Bool {
     try guarded {
-      let wasLive = try changing().perform(Retiring(id: id))
+      let wasLive = try index.retire(id, ifItIs: nil)
       if wasLive { counters.count(.retired) }
       return wasLive
     }

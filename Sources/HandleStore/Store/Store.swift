@@ -19,24 +19,23 @@ public import SystemPackage
 /// let descriptor = try store.open(found.node, .readOnly)
 /// ```
 public final class Store: Sendable {
-  /// The path by which the store was opened. The store stays in the directory that this path led to
-  /// then, even if that directory is renamed.
-  public var path: FilePath { directory.path }
+  /// The path by which the store was opened; empty for a store in memory. The store stays in the
+  /// directory that this path led to then, even if that directory is renamed.
+  public var path: FilePath { files.path }
   /// The options with which the store was opened.
   public let options: StoreOptions
   /// The generation that goes on the wire with each node id of the store: a random number chosen
   /// when the store is made. A copy of a store keeps it.
   public let incarnation: UInt32
 
-  let directory: OpenDirectory
-  let environment: Environment
-  let tables: Tables
-  let filesystems: FilesystemTable
+  /// Keeps the nodes.
+  let index: any NodeIndex
+  /// The records that the index keeps in memory. Most reads need nothing else.
   let cache: NodeCache?
+  /// Keeps the exports, the keys, and the numbers of namespaces.
+  let files: any SmallFiles
+  let filesystems: FilesystemTable
   let counters: StatisticsCounters
-  let writer: Writer?
-  private let lock: Mutex<WriterLock?>
-  private let claim: Mutex<OpenStoreClaim?>
   private let isClosed = Atomic<Bool>(false)
   private let forkCount: UInt32
   let attaching = Mutex(())
@@ -47,7 +46,7 @@ public final class Store: Sendable {
   let tokenKeys = TokenKeys()
   /// Keeps nodes from being dropped.
   let holds = Holds()
-  /// The random number in the state file.
+  /// A random number, which the small files carry.
   let number: UInt64
 
   /// Opens the store in a directory, or makes one there.
@@ -67,32 +66,42 @@ public final class Store: Sendable {
   public convenience init(
     at path: FilePath, options: StoreOptions = StoreOptions()
   ) throws(StoreError) {
-    let opening = try StoreOpening(path, options)
-    try self.init(opening)
+    let counters = StatisticsCounters()
+    let index = try LMDBNodeIndex(at: path, options, counters)
+    self.init(index, index.directory, number: index.number, options, counters)
   }
 
-  private init(_ opening: consuming StoreOpening) throws(StoreError) {
-    directory = opening.directory
-    options = opening.options
-    incarnation = opening.state.incarnation
-    number = opening.state.store
-    environment = opening.environment
-    tables = opening.tables
-    filesystems = FilesystemTable()
-    counters = StatisticsCounters()
+  /// Makes a store that is only in memory: for tests of a server, and for a server whose clients do
+  /// not outlive it. It is gone when the last reference to it is.
+  ///
+  /// All calls behave as those of a store in a directory do, but nothing waits for a disk, and
+  /// checks, backups and repairs, which are about files, are not possible.
+  ///
+  /// - Parameter options: the retention and the limit of limbo. Durability and the size of the cache
+  ///   have no meaning here, and the store can always be written.
+  /// - Complexity: O(1). A node takes about 500 bytes.
+  public convenience init(inMemory options: StoreOptions) {
+    var options = options
+    options.readOnly = false
+    let counters = StatisticsCounters()
+    self.init(
+      MemoryNodeIndex(limboLimit: options.limboLimit), MemoryFiles(),
+      number: .random(in: 1...UInt64.max), options, counters)
+  }
+
+  private init(
+    _ index: any NodeIndex, _ files: any SmallFiles, number: UInt64, _ options: StoreOptions,
+    _ counters: StatisticsCounters
+  ) {
+    self.index = index
+    cache = index.cache
+    self.files = files
+    self.number = number
+    self.options = options
+    self.counters = counters
+    incarnation = index.incarnation
+    filesystems = FilesystemTable(index.filesystems)
     forkCount = SystemCalls.forkCount
-    cache = opening.options.readOnly ? nil : NodeCache(size: opening.options.cacheSize)
-    lock = Mutex(opening.lock)
-    claim = Mutex(opening.claim)
-    writer =
-      opening.options.readOnly
-      ? nil
-      : Writer(
-        environment: opening.environment, tables: opening.tables,
-        ids: IDAllocator(state: opening.state, directory: opening.directory),
-        filesystems: filesystems, cache: cache, statistics: counters,
-        limboLimit: opening.options.limboLimit)
-    try guarded { try loadFilesystems() }
   }
 
   /// Flushes and closes the store. Calls that other threads are running finish first; later calls
@@ -106,20 +115,13 @@ public final class Store: Sendable {
     guard SystemCalls.forkCount == forkCount else { return }
     guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
     noteGrowth()
-    var failure: StoreError?
+    defer { filesystems.detachAll() }
     do {
-      try writer?.close().write(in: directory)
+      // Calls that change the small files hold this lock.
+      try cataloguing.withLock { _ in try index.close() }
     } catch {
-      failure = error as? StoreError ?? StoreError(any: error, path: path)
+      throw index.describe(error)
     }
-    environment.stop()
-    environment.close(trimming: writer != nil)
-    filesystems.detachAll()
-    // Calls that change the small files hold this lock.
-    cataloguing.withLock { _ in lock.withLock { $0 = nil } }
-    claim.withLock { $0 = nil }
-    directory.close()
-    if let failure { throw failure }
   }
 
   deinit { try? close() }
@@ -132,35 +134,17 @@ public final class Store: Sendable {
     do {
       return try body()
     } catch {
-      let told = StoreError(any: error, path: path)
+      let told = index.describe(error)
       counters.failed(told.code)
       throw told
     }
   }
 
-  /// Returns a snapshot to read from; throws if the store was closed meanwhile.
-  func read() throws -> ReadTransaction {
-    guard let transaction = try environment.read() else { throw StoreError.closed }
-    return transaction
-  }
+  /// Whether the store was opened for reading only.
+  var isReadOnly: Bool { options.readOnly }
 
-  /// Returns the writer; throws ``StoreError/readOnly`` if the store was opened for reading.
-  func changing() throws -> Writer {
-    guard let writer else { throw StoreError.readOnly }
-    return writer
-  }
-}
-
-extension StoreError {
-  /// Turns an error of this module or of a floor below into the one that a user gets.
-  init(any error: any Error, path: FilePath) {
-    switch error {
-    case let error as StoreError: self = error
-    case let error as GateRefusal: self = .refused(error)
-    case let error as LMDBError: self = StoreError(error, path: path)
-    case let error as Errno where error.isDiskFull: self = .diskFull(path: path)
-    case let error as Errno: self = StoreError(error, "using \(path)")
-    default: self = .unexpected(String(describing: error))
-    }
+  /// Throws ``StoreError/readOnly`` if the store was opened for reading only.
+  func requireWriting() throws {
+    if isReadOnly { throw StoreError.readOnly }
   }
 }

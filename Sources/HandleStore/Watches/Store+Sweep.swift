@@ -1,22 +1,4 @@
-/// Watched nodes whose files are deleted, to be reported to their watchers.
-public struct Deletions: Hashable, Sendable {
-  /// The nodes. They stay in limbo until their watches end (``Store/unwatch(_:by:)``).
-  public let nodes: [NodeID]
-  /// Whether limbo held more nodes than ``StoreOptions/limboLimit``, so that the first of them lost
-  /// their watches. Watchers may have missed deletions and must look for themselves.
-  public let overflowed: Bool
-
-  /// Whether there is nothing to report.
-  public var isEmpty: Bool { nodes.isEmpty && !overflowed }
-}
-
-/// A node in limbo: it is stale and still watched.
-public struct LimboNode: Hashable, Sendable {
-  /// The node.
-  public let id: NodeID
-  /// Whether ``Store/deletions(atMost:)`` has returned it.
-  public let isReported: Bool
-}
+internal import SystemPackage
 
 /// The counts of a sweep.
 public struct Sweep: Hashable, Sendable {
@@ -44,16 +26,8 @@ extension Store {
   public func deletions(atMost limit: Int = 1024) throws(StoreError) -> Deletions {
     try guarded {
       try Self.requireLimit(limit)
-      let writer = try changing()
-      guard try hasDeletions() else { return Deletions(nodes: [], overflowed: false) }
-      return try writer.perform(TakingDeletions(limit: limit))
+      return try index.takeDeletions(limit: limit)
     }
-  }
-
-  private func hasDeletions() throws -> Bool {
-    let transaction = try read()
-    return try transaction.has(.overflow, tables)
-      || !transaction.limbo(from: .firstWaiting, atMost: 1, tables).isEmpty
   }
 
   /// Returns the nodes in limbo, reported ones first. A server that was killed while it reported
@@ -62,11 +36,7 @@ extension Store {
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(nodes in limbo), at most ``StoreOptions/limboLimit``. Any thread.
   public func limbo() throws(StoreError) -> [LimboNode] {
-    try guarded {
-      try read().limbo(atMost: .max, tables).map {
-        LimboNode(id: $0.node, isReported: $0.isReported)
-      }
-    }
+    try guarded { try index.limbo() }
   }
 
   /// Opens the file of each live watched node, retires the nodes whose files are deleted, and

@@ -25,7 +25,7 @@ extension Store {
       guard !mask.isEmpty else {
         throw StoreError.badValue("node \(id) cannot be watched for nothing; name some events")
       }
-      try changing().perform(Watching(watch: Watch(id, watcher, mask)))
+      try index.watch(Watch(id, watcher, mask))
     }
   }
 
@@ -37,7 +37,7 @@ extension Store {
   /// - Complexity: O(log watches), one commit. Any thread.
   @discardableResult
   public func unwatch(_ id: NodeID, by watcher: WatcherID) throws(StoreError) -> Bool {
-    try guarded { try changing().perform(Unwatching(node: id, watcher: watcher)) }
+    try guarded { try index.unwatch(id, by: watcher) }
   }
 
   /// Returns the watches of a node, by watcher; empty if the node does not exist.
@@ -45,7 +45,7 @@ extension Store {
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(log watches + watchers of the node). Any thread.
   public func watches(of id: NodeID) throws(StoreError) -> [Watch] {
-    try guarded { try read().watches(of: id, tables) }
+    try guarded { try index.watches(of: id) }
   }
 
   /// Returns the union of the masks of a node's watchers; empty if it has none.
@@ -53,11 +53,7 @@ extension Store {
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(log watches + watchers of the node). Any thread.
   public func watchMask(of id: NodeID) throws(StoreError) -> WatchMask {
-    try guarded {
-      let transaction = try read()
-      guard try transaction.statistics(tables.watches).entries > 0 else { return [] }
-      return try transaction.watches(of: id, tables).reduce(into: []) { $0.formUnion($1.mask) }
-    }
+    try guarded { try index.watches(of: id).reduce(into: []) { $0.formUnion($1.mask) } }
   }
 
   /// Returns up to `limit` watched nodes, live and stale ones, in the order of their ids, from one
@@ -72,24 +68,10 @@ extension Store {
   /// - Complexity: O(log watches + watches of these nodes). Any thread.
   public func watchedNodes(
     from start: NodeID = .root, limit: Int = 1024
-  ) throws(StoreError) -> (nodes: [WatchedNode], next: NodeID?) {
+  ) throws(StoreError) -> WatchedNodePage {
     try guarded {
       try Self.requireLimit(limit)
-      var found: [WatchedNode] = []
-      var next: NodeID?
-      try read().forEachWatch(from: start, tables) { watch in
-        if let last = found.last, last.id == watch.node {
-          found[found.count - 1] = WatchedNode(
-            id: watch.node, mask: last.mask.union(watch.mask))
-        } else if found.count == limit {
-          next = watch.node
-          return false
-        } else {
-          found.append(WatchedNode(id: watch.node, mask: watch.mask))
-        }
-        return true
-      }
-      return (found, next)
+      return try index.watchedNodes(from: start, limit: limit)
     }
   }
 }

@@ -25,15 +25,23 @@ public struct Candidate: Sendable {
   }
 
   /// Whether the file may also have names in directories other than the one in which it was found.
-  var mayHaveFurtherPlaces: Bool {
+  var mayHaveFurtherParents: Bool {
     parent != nil && status.links > 1 && status.type != .directory
   }
 
   /// Whether registering the file changes the parent in its record. A file with several names keeps
-  /// its recorded parent, and gets a further ``Place``.
+  /// its recorded parent, and gets a further one.
   func moves(_ record: Record) -> Bool {
     guard let parent, record.parent != parent else { return false }
     return record.parent == nil || status.type == .directory || status.links <= 1
+  }
+}
+
+extension Candidate {
+  /// Whether the file was found in a directory other than the one on record, and may have names in
+  /// both.
+  func hasFurtherParent(_ record: Record) -> Bool {
+    parent != nil && record.parent != parent && !moves(record)
   }
 }
 

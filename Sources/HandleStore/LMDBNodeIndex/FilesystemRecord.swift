@@ -1,26 +1,5 @@
 internal import SystemPackage
 
-/// What a store knows of a filesystem.
-struct KnownFilesystem {
-  var identity: FilesystemIdentity
-  /// The ``FilesystemGrowth`` that has certainly reached the disk.
-  var growth: UInt64 = 0
-  /// On btrfs, the newest generation of any file that was registered. Handles contain it: it is the
-  /// number of the transaction that made the file.
-  var newest: UInt32 = 0
-  /// The boot and mount during which ``growth`` was noted.
-  var era = ""
-  /// Whether the filesystem was put back to an earlier state. Then it is gone, and a filesystem
-  /// that has its identity is another one.
-  var isSuperseded = false
-
-  /// Whether a filesystem with the same identity that has grown this far is an earlier state of
-  /// this one.
-  func wasPutBack(to now: FilesystemGrowth?) -> Bool {
-    now.map { $0.isCounted && $0.now < growth } ?? false
-  }
-}
-
 /// A row of the table `filesystems`: a word with the checksum, then what is known of the filesystem
 /// as lines of text (Docs/Format.md).
 enum FilesystemRecord {

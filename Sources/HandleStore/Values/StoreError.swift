@@ -261,18 +261,17 @@ extension StoreError {
     default: self = .system(errno, what)
     }
   }
+}
 
-  /// The case for a failed LMDB call on the store at `path`.
-  init(_ error: LMDBError, path: FilePath) {
-    let what = "using \(path.appending("data.mdb"))"
+extension StoreError {
+  /// Turns an error of this floor or of the kernel's into the one that a user gets.
+  init(any error: any Error, path: FilePath) {
     switch error {
-    case .readersFull: self = .tooManyReaders
-    // An earlier commit could not be written.
-    case .panic: self = .system(.ioError, what)
-    case _ where error.isDamage: self = .damaged(error.text)
-    case _ where !error.isErrno: self = .unexpected("\(what): \(error.text)")
-    case _ where error.isDiskFull: self = .diskFull(path: path)
-    default: self = StoreError(Errno(rawValue: error.code), what)
+    case let error as StoreError: self = error
+    case let error as GateRefusal: self = .refused(error)
+    case let error as Errno where error.isDiskFull: self = .diskFull(path: path)
+    case let error as Errno: self = StoreError(error, "using \(path)")
+    default: self = .unexpected(String(describing: error))
     }
   }
 }

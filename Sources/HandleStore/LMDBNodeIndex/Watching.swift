@@ -2,13 +2,13 @@
 struct Watching: Change {
   let watch: Watch
 
-  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws {
-    let record = try transaction.record(watch.node, turn.tables)
+  func apply(in context: inout ChangeContext, _ transaction: borrowing WriteTransaction) throws {
+    let record = try transaction.record(watch.node, context.tables)
     guard let record, record.state != .alias else { throw StoreError.unknownNode(watch.node) }
     guard record.state == .live else { throw StoreError.stale(watch.node) }
     // A client that reconnects sets its watches again; then there is nothing to write.
-    guard try !transaction.watches(of: watch.node, turn.tables).contains(watch) else { return }
-    try transaction.put(watch, turn.tables)
+    guard try !transaction.watches(of: watch.node, context.tables).contains(watch) else { return }
+    try transaction.put(watch, context.tables)
   }
 }
 
@@ -17,10 +17,12 @@ struct Unwatching: Change {
   let node: NodeID
   let watcher: WatcherID
 
-  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws -> Bool {
-    guard try transaction.removeWatch(node, watcher, turn.tables) else { return false }
-    if try !transaction.isWatched(node, turn.tables) {
-      try transaction.leaveLimbo(node, turn.tables)
+  func apply(in context: inout ChangeContext, _ transaction: borrowing WriteTransaction) throws
+    -> Bool
+  {
+    guard try transaction.removeWatch(node, watcher, context.tables) else { return false }
+    if try !transaction.isWatched(node, context.tables) {
+      try transaction.leaveLimbo(node, context.tables)
     }
     return true
   }
@@ -31,19 +33,19 @@ struct TakingDeletions: Change {
   let limit: Int
 
   func apply(
-    in turn: inout Turn, _ transaction: borrowing WriteTransaction
+    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> Deletions {
-    let rows = try transaction.limbo(from: .firstWaiting, atMost: limit, turn.tables)
+    let rows = try transaction.limbo(from: .firstWaiting, atMost: limit, context.tables)
     for row in rows {
-      try transaction.remove(row, turn.tables)
-      try transaction.put(LimboRow(row.node, isReported: true), turn.tables)
+      try transaction.remove(row, context.tables)
+      try transaction.put(LimboRow(row.node, isReported: true), context.tables)
     }
-    let overflowed = try transaction.remove(.overflow, turn.tables)
+    let overflowed = try transaction.remove(.overflow, context.tables)
     return Deletions(nodes: rows.map(\.node), overflowed: overflowed)
   }
 }
 
-extension Turn {
+extension ChangeContext {
   /// Puts a node that became stale into limbo, if it is watched. If limbo is then too full, its
   /// first nodes lose their watches.
   func enterLimbo(_ id: NodeID, _ transaction: borrowing WriteTransaction) throws {

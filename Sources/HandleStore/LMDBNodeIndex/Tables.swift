@@ -102,19 +102,14 @@ extension Reading where Self: ~Copyable {
     return found == nil ? nil : value
   }
 
-  /// Whether a handle names the file of the node that the index has under the handle's key: the
-  /// same inode and the same generation.
-  func isSameFile(
-    _ handle: KernelFileHandle, _ entry: IndexEntry, as record: Record, _ id: NodeID,
-    _ tables: Tables,
-    magic: FilesystemMagic
-  ) throws -> Bool {
-    let stored = try self.handle(of: record, id, tables)
-    guard let identity = entry.identity else { return stored == handle }
-    guard let known = stored.identity(on: magic), known.inode == identity.inode else {
-      throw StoreError.damaged("the index names node \(id) for another inode")
-    }
-    return known.generation == identity.generation
+  /// Returns the record of a node that the index names.
+  func record(
+    indexed id: NodeID, on filesystem: FilesystemID, _ tables: Tables
+  ) throws -> Record {
+    guard let record = try record(id, tables), record.state?.isIndexed ?? false,
+      record.filesystem == filesystem
+    else { throw StoreError.damaged("the index names node \(id), which is not live there") }
+    return record
   }
 }
 
@@ -179,5 +174,25 @@ extension WriteTransaction {
 
   func removeIndex(_ key: IndexKey, _ tables: Tables) throws {
     try remove(tables.inodes, key.words.span, key.size)
+  }
+
+  /// Makes the index name a node under a file's key, and for an opaque handle also under the hint.
+  func putKeys(
+    _ key: IndexKey, _ id: NodeID, inode: UInt64, on filesystem: FilesystemID, _ tables: Tables
+  ) throws {
+    guard key.isOpaque else { return try putIndex(key, IndexValue(id), size: 8, tables) }
+    try putIndex(key, IndexValue(id, inode: inode), size: 16, tables)
+    try putIndex(IndexKey(hint: inode, on: filesystem), IndexValue(id), size: 8, tables)
+  }
+
+  /// Removes what ``putKeys(_:_:inode:on:_:)`` put, unless the index names another node there.
+  func removeKeys(
+    _ key: IndexKey, of id: NodeID, on filesystem: FilesystemID, _ tables: Tables
+  ) throws {
+    guard let value = try indexed(key, tables), value.node == id else { return }
+    try removeIndex(key, tables)
+    guard key.isOpaque else { return }
+    let hint = IndexKey(hint: value.inode, on: filesystem)
+    if try indexed(hint, tables)?.node == id { try removeIndex(hint, tables) }
   }
 }

@@ -1,7 +1,7 @@
 internal import SystemPackage
 
-/// The steps of opening a store, in the order that makes each of them safe.
-struct StoreOpening {
+/// The steps of opening an index, in the order that makes each of them safe.
+struct LMDBOpening {
   let directory: OpenDirectory
   let options: StoreOptions
   let claim: OpenStoreClaim
@@ -42,7 +42,7 @@ struct StoreOpening {
         throw error
       }
     } catch {
-      throw StoreError(any: error, path: path)
+      throw StoreError(ofLMDB: error, path: path)
     }
   }
 

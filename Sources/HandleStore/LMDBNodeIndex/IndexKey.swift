@@ -3,32 +3,47 @@
 ///
 /// | key | words | value |
 /// | --- | --- | --- |
-/// | inode of a known handle type | the ``InodeKey``, big-endian | node id |
-/// | inode of an opaque handle | `st_ino`, big-endian; filesystem + 0x8000 | node id |
+/// | inode of a known handle type | the words of the ``FileKey``, big-endian | node id |
 /// | opaque handle | length and type, then the bytes; filesystem + 0x8000 | node id, `st_ino` |
+/// | hint for opaque handles | `st_ino`, big-endian; filesystem + 0x8000 | node id |
 struct IndexKey: Equatable {
   static let opaqueBit: UInt16 = 0x8000
   static let maximumSize = 2 + 8 + KernelFileHandle.maximumLength
 
   var words = InlineArray<18, UInt64>(repeating: 0)
   private(set) var size = 2
+  /// What the handle names whose key this is; `nil` for an opaque handle and for a hint.
+  private(set) var file: FileKey?
+
+  /// Whether this is the key of an opaque handle, or a hint for one.
+  var isOpaque: Bool { file == nil }
 
   private init(prefix: UInt16) { words[0] = UInt64(prefix.byteSwapped) }
 
-  /// The key of an inode that a known handle type names.
-  init(_ inode: InodeKey, on filesystem: FilesystemID) {
-    self.init(prefix: filesystem.rawValue)
-    for i in 0..<inode.count { append(bigEndian: inode.words[i]) }
+  /// The key of a handle on a filesystem of a kind.
+  init(_ handle: KernelFileHandle, on filesystem: FilesystemID, _ magic: FilesystemMagic) {
+    if let file = handle.fileKey(on: magic) {
+      self.init(file, on: filesystem)
+    } else {
+      self.init(opaque: handle, on: filesystem)
+    }
   }
 
-  /// The key of an inode whose handles are opaque.
-  init(opaqueInode inode: UInt64, on filesystem: FilesystemID) {
+  /// The key of an inode that a known handle type names.
+  init(_ file: FileKey, on filesystem: FilesystemID) {
+    self.init(prefix: filesystem.rawValue)
+    for i in 0..<file.count { append(bigEndian: file.words[i]) }
+    self.file = file
+  }
+
+  /// The hint for opaque handles of files with an `st_ino`.
+  init(hint inode: UInt64, on filesystem: FilesystemID) {
     self.init(prefix: filesystem.rawValue | Self.opaqueBit)
     append(bigEndian: inode)
   }
 
-  /// The key of a whole opaque handle.
-  init(opaque handle: KernelFileHandle, on filesystem: FilesystemID) {
+  /// The key of an opaque handle.
+  private init(opaque handle: KernelFileHandle, on filesystem: FilesystemID) {
     self.init(prefix: filesystem.rawValue | Self.opaqueBit)
     append(
       bigEndian: UInt64(handle.length) << 32 | UInt64(UInt32(bitPattern: handle.type.rawValue)))
@@ -67,23 +82,4 @@ struct IndexValue {
 
   var node: NodeID { NodeID(rawValue: words[0]) }
   var inode: UInt64 { words[1] }
-}
-
-/// How the index finds a handle, and what decides whether two handles name one file.
-struct IndexEntry {
-  /// The key of the inode, or of the whole handle if it is opaque.
-  let key: IndexKey
-  /// The inode and generation that the handle names. `nil` for an opaque handle: all its bytes
-  /// identify it, and its file's `st_ino` is a hint.
-  let identity: InodeIdentity?
-
-  var isOpaque: Bool { identity == nil }
-
-  init(_ handle: KernelFileHandle, on filesystem: FilesystemID, magic: FilesystemMagic) {
-    identity = handle.identity(on: magic)
-    key =
-      if let identity { IndexKey(identity.inode, on: filesystem) } else {
-        IndexKey(opaque: handle, on: filesystem)
-      }
-  }
 }

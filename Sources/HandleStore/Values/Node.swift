@@ -46,3 +46,11 @@ public struct Node: Sendable {
   /// The file's handle.
   public var handle: KernelFileHandle { spilled?.handle ?? record.handleBytes }
 }
+
+/// Some of a store's nodes, in the order of their ids.
+public struct NodePage: Sendable {
+  /// The nodes.
+  public let nodes: [Node]
+  /// The id at which to continue; `nil` at the end.
+  public let next: NodeID?
+}

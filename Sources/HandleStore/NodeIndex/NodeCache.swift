@@ -74,18 +74,23 @@ final class NodeCache: Sendable {
     return nil
   }
 
-  /// Returns a node's record if it is cached, and the ticket for inserting it if not.
-  func find(_ id: NodeID) -> (Record?, Ticket) {
+  /// Returns a node's record, or `nil` if it is not cached.
+  func find(_ id: NodeID) -> Record? {
     let set = set(id)
     return shard(id).contents.withLock { shard in
-      let ticket = Ticket(changes: shard.changes)
-      guard let way = way(id, in: set, &shard) else { return (nil, ticket) }
+      guard let way = way(id, in: set, &shard) else { return nil }
       shard.hits += 1
-      return (shard.records[way * sets + set], ticket)
+      return shard.records[way * sets + set]
     }
   }
 
-  /// Inserts a record read from a snapshot that began after ``find(_:)`` returned the ticket.
+  /// Returns the ticket for inserting a node's record. Take it before the snapshot from which the
+  /// record is read.
+  func ticket(for id: NodeID) -> Ticket {
+    shard(id).contents.withLock { Ticket(changes: $0.changes) }
+  }
+
+  /// Inserts a record read from a snapshot that began after ``ticket(for:)`` returned the ticket.
   func insert(_ id: NodeID, _ record: Record, _ ticket: Ticket) {
     let set = set(id)
     shard(id).contents.withLock { shard in

@@ -80,7 +80,7 @@ extension WriteTransaction {
       tables.places, place.key.span, Place.keySize, value.span, Place.valueSize, existing: &words)
   }
 
-  func removePlaces(of id: NodeID, _ tables: Tables) throws {
+  func removeFurtherParents(of id: NodeID, _ tables: Tables) throws {
     for place in try places(of: id, tables) {
       try remove(tables.places, place.key.span, Place.keySize)
     }

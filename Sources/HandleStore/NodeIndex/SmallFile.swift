@@ -1,4 +1,93 @@
+internal import Synchronization
 internal import SystemPackage
+
+/// Where a store keeps its small files, each with a name: in its directory, or in memory. Any thread
+/// may use it.
+protocol SmallFiles: AnyObject, Sendable {
+  /// The path of the directory, for messages; empty in memory.
+  var path: FilePath { get }
+  /// Returns the path of a file, for messages.
+  func path(of name: FilePath.Component) -> FilePath
+
+  /// Returns the text of a file.
+  ///
+  /// - Throws: `ENOENT` if there is no such file, and what `open(2)` and `read(2)` give.
+  func text(of name: FilePath.Component) throws(Errno) -> SmallText
+
+  /// Replaces the text of a file, or makes the file. After a power cut it has the old text or the
+  /// new one.
+  func put(_ text: String, in name: FilePath.Component) throws(StoreError)
+
+  /// Runs a body that reads and replaces files, one thread of one process at a time.
+  func exclusively<R: Sendable>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R
+}
+
+/// The text of a small file.
+struct SmallText {
+  let text: String
+  /// Whether nobody but its owner can read the file.
+  let isPrivate: Bool
+}
+
+extension OpenDirectory: SmallFiles {
+  func text(of name: FilePath.Component) throws(Errno) -> SmallText {
+    let (text, status) = try SmallFile.read(name, in: self)
+    return SmallText(text: text, isPrivate: status.mode & 0o077 == 0)
+  }
+
+  func put(_ text: String, in name: FilePath.Component) throws(StoreError) {
+    try SmallFile.write(name, in: self) { _ in text }
+  }
+
+  /// Locks the file `writer`. A server that has the store open does not lock that file.
+  func exclusively<R: Sendable>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+    let lock: OwnedDescriptor
+    do throws(Errno) {
+      lock = try lockWriter()
+    } catch {
+      throw StoreError(error, "locking \(path(of: "writer"))")
+    }
+    defer { withExtendedLifetime(lock) {} }
+    return try body()
+  }
+
+  /// Locks the file `writer`, and checks that the name still leads to the file that was locked;
+  /// otherwise the lock is worth nothing.
+  private func lockWriter() throws(Errno) -> OwnedDescriptor {
+    while true {
+      let file = try open("writer", flags: SystemCalls.create, mode: 0o600)
+      try SystemCalls.waitForLock(file.descriptor)
+      let named = try? open("writer", flags: SystemCalls.path)
+      if let named,
+        try FileStatus(of: named.descriptor).inode == FileStatus(of: file.descriptor).inode
+      {
+        return file
+      }
+    }
+  }
+}
+
+/// Small files in memory.
+final class MemoryFiles: SmallFiles {
+  private let texts = Mutex<[String: String]>([:])
+  private let lock = Mutex(())
+
+  var path: FilePath { "" }
+  func path(of name: FilePath.Component) -> FilePath { FilePath(root: nil, [name]) }
+
+  func text(of name: FilePath.Component) throws(Errno) -> SmallText {
+    guard let text = texts.withLock({ $0[name.string] }) else { throw .noSuchFileOrDirectory }
+    return SmallText(text: text, isPrivate: true)
+  }
+
+  func put(_ text: String, in name: FilePath.Component) throws(StoreError) {
+    texts.withLock { $0[name.string] = text }
+  }
+
+  func exclusively<R: Sendable>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+    try lock.withLock { _ throws(StoreError) in try body() }
+  }
+}
 
 /// Files of a few hundred bytes in a store's directory.
 enum SmallFile {

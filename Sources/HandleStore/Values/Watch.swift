@@ -68,3 +68,31 @@ public struct WatchedNode: Hashable, Sendable {
   /// The union of its watchers' masks.
   public let mask: WatchMask
 }
+
+/// Some of the watched nodes, in the order of their ids.
+public struct WatchedNodePage: Hashable, Sendable {
+  /// The nodes.
+  public let nodes: [WatchedNode]
+  /// The id at which to continue; `nil` at the end.
+  public let next: NodeID?
+}
+
+/// Watched nodes whose files are deleted, to be reported to their watchers.
+public struct Deletions: Hashable, Sendable {
+  /// The nodes. They stay in limbo until their watches end (``Store/unwatch(_:by:)``).
+  public let nodes: [NodeID]
+  /// Whether limbo held more nodes than ``StoreOptions/limboLimit``, so that the first of them lost
+  /// their watches. Watchers may have missed deletions and must look for themselves.
+  public let overflowed: Bool
+
+  /// Whether there is nothing to report.
+  public var isEmpty: Bool { nodes.isEmpty && !overflowed }
+}
+
+/// A node in limbo: it is stale and still watched.
+public struct LimboNode: Hashable, Sendable {
+  /// The node.
+  public let id: NodeID
+  /// Whether ``Store/deletions(atMost:)`` has returned it.
+  public let isReported: Bool
+}

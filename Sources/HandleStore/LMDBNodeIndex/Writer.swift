@@ -6,7 +6,7 @@ internal import SystemPackage
 final class Writer: Sendable {
   /// What the leading thread works on.
   private struct State {
-    var turn: Turn
+    var context: ChangeContext
     var closed = false
   }
 
@@ -15,12 +15,12 @@ final class Writer: Sendable {
     var led = false
     var waiting: [any PendingChange] = []
     /// Set when the waiting changes are done, or their threads have to try again.
-    var turn = Event()
+    var next = Event()
 
     /// Takes all waiting changes.
-    mutating func take() -> (group: [any PendingChange], turn: Event) {
-      defer { (waiting, turn) = ([], Event()) }
-      return (waiting, turn)
+    mutating func take() -> (group: [any PendingChange], next: Event) {
+      defer { (waiting, next) = ([], Event()) }
+      return (waiting, next)
     }
   }
 
@@ -37,10 +37,10 @@ final class Writer: Sendable {
   private let queue = Mutex(Queue())
   private let state: Mutex<State>
   private let ids: IDAllocator
-  private let filesystems: FilesystemTable
+  private let filesystems: KnownFilesystems
 
   init(
-    environment: Environment, tables: Tables, ids: IDAllocator, filesystems: FilesystemTable,
+    environment: Environment, tables: Tables, ids: IDAllocator, filesystems: KnownFilesystems,
     cache: NodeCache?, statistics: StatisticsCounters, limboLimit: Int
   ) {
     self.environment = environment
@@ -51,7 +51,8 @@ final class Writer: Sendable {
     self.filesystems = filesystems
     state = Mutex(
       State(
-        turn: Turn(tables: tables, filesystems: filesystems, ids: ids, limboLimit: limboLimit)))
+        context: ChangeContext(
+          tables: tables, filesystems: filesystems, ids: ids, limboLimit: limboLimit)))
   }
 
   /// Applies a change and commits it, perhaps with others. Returns when it is as durable as the
@@ -65,13 +66,13 @@ final class Writer: Sendable {
         }
         let pending = Pending(change)
         queue.waiting.append(pending)
-        return (pending, queue.turn)
+        return (pending, queue.next)
       }
-      guard let (pending, turn) = waits else {
+      guard let (pending, done) = waits else {
         defer { serve() }
         return try commitAlone(change)
       }
-      turn.wait()
+      done.wait()
       // If there is no result, nobody leads any more, and this thread may.
       if let result = pending.result { return try result.get() }
     }
@@ -85,34 +86,34 @@ final class Writer: Sendable {
         queue.led = !queue.waiting.isEmpty
         return queue.led ? queue.take() : nil
       }
-      guard let (group, turn) = next else { return }
+      guard let (group, done) = next else { return }
       commitTogether(group)
-      turn.set()
+      done.set()
     }
     queue.withLock { queue in
       queue.led = false
-      return queue.take().turn
+      return queue.take().next
     }.set()
   }
 
   private func commitAlone<C: Change>(_ change: C) throws -> C.Output {
-    try commit(count: 1, weight: change.weight) { turn, transaction in
-      try change.apply(in: &turn, transaction)
+    try commit(count: 1, weight: change.weight) { context, transaction in
+      try change.apply(in: &context, transaction)
     }
   }
 
   private func commitTogether(_ group: [any PendingChange]) {
     do {
       try commit(count: group.count, weight: group.reduce(0) { $0 + $1.weight }) {
-        turn, transaction in
-        for pending in group { try pending.apply(in: &turn, transaction) }
+        context, transaction in
+        for pending in group { try pending.apply(in: &context, transaction) }
       }
     } catch {
       // One change failed and undid the transaction of all. Commit each by itself.
       for pending in group {
         do {
-          try commit(count: 1, weight: pending.weight) { turn, transaction in
-            try pending.apply(in: &turn, transaction)
+          try commit(count: 1, weight: pending.weight) { context, transaction in
+            try pending.apply(in: &context, transaction)
           }
         } catch {
           pending.fail(error)
@@ -122,7 +123,7 @@ final class Writer: Sendable {
   }
 
   private func commit<R: Sendable>(
-    count: Int, weight: Int, _ body: (inout Turn, borrowing WriteTransaction) throws -> R
+    count: Int, weight: Int, _ body: (inout ChangeContext, borrowing WriteTransaction) throws -> R
   ) throws -> R {
     try state.withLock { state in
       guard !state.closed else { throw StoreError.closed }
@@ -140,26 +141,27 @@ final class Writer: Sendable {
   }
 
   private func attempt<R: Sendable>(
-    _ state: inout State, count: Int, _ body: (inout Turn, borrowing WriteTransaction) throws -> R
+    _ state: inout State, count: Int,
+    _ body: (inout ChangeContext, borrowing WriteTransaction) throws -> R
   ) throws -> R {
-    state.turn.begin()
+    state.context.begin()
     let start = SystemCalls.now
     let transaction = try environment.write()
-    let result = try body(&state.turn, transaction)
+    let result = try body(&state.context, transaction)
     // From here on the ids are used up, even if the commit fails: it may be on the disk.
-    state.turn.keepIDs()
+    state.context.keepIDs()
     do throws(LMDBError) {
       try transaction.commit()
     } catch {
       throw environment.meaning(of: error)
     }
-    for (id, known) in state.turn.recorded { filesystems.load(id, known) }
+    for (id, known) in state.context.recorded { filesystems[id] = known }
     statistics.committed(changes: count, nanoseconds: SystemCalls.now - start)
     if let cache {
       // The order matters: a transaction may change a node that it added.
-      cache.insert(state.turn.added)
-      for (id, record) in state.turn.changed { cache.replace(id, record) }
-      for (hash, id) in state.turn.met { cache.setHint(hash, id) }
+      cache.insert(state.context.added)
+      for (id, record) in state.context.changed { cache.replace(id, record) }
+      for (hash, id) in state.context.registered { cache.setHint(hash, id) }
     }
     return result
   }
@@ -173,8 +175,8 @@ final class Writer: Sendable {
     try state.withLock { state in
       state.closed = true
       try environment.sync()
-      state.turn.begin()
-      return state.turn.ids.closedState
+      state.context.begin()
+      return state.context.ids.closedState
     }
   }
 }
@@ -182,7 +184,7 @@ final class Writer: Sendable {
 /// A change whose thread waits.
 private protocol PendingChange: AnyObject, Sendable {
   var weight: Int { get }
-  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws
+  func apply(in context: inout ChangeContext, _ transaction: borrowing WriteTransaction) throws
   func fail(_ error: any Error)
 }
 
@@ -194,8 +196,8 @@ private final class Pending<C: Change>: PendingChange {
 
   var weight: Int { change.weight }
 
-  func apply(in turn: inout Turn, _ transaction: borrowing WriteTransaction) throws {
-    let output = try change.apply(in: &turn, transaction)
+  func apply(in context: inout ChangeContext, _ transaction: borrowing WriteTransaction) throws {
+    let output = try change.apply(in: &context, transaction)
     outcome.withLock { $0 = .success(output) }
   }
 

@@ -1,0 +1,76 @@
+internal import Synchronization
+
+/// What a store knows of a filesystem.
+struct KnownFilesystem: Sendable {
+  var identity: FilesystemIdentity
+  /// The ``FilesystemGrowth`` that has certainly reached the disk.
+  var growth: UInt64 = 0
+  /// On btrfs, the newest generation of any file that was registered. Handles contain it: it is the
+  /// number of the transaction that made the file.
+  var newest: UInt32 = 0
+  /// The boot and mount during which ``growth`` was noted.
+  var era = ""
+  /// Whether the filesystem was put back to an earlier state. Then it is gone, and a filesystem
+  /// that has its identity is another one.
+  var isSuperseded = false
+
+  /// Whether a filesystem with the same identity that has grown this far is an earlier state of
+  /// this one.
+  func wasPutBack(to now: FilesystemGrowth?) -> Bool {
+    now.map { $0.isCounted && $0.now < growth } ?? false
+  }
+
+  /// Takes note of a registered file, and returns whether that changed anything. On btrfs the
+  /// generation of a file is the number of the transaction that made it, and shows later whether
+  /// that transaction is still part of the filesystem.
+  mutating func note(_ key: FileKey?) -> Bool {
+    guard identity.magic == .btrfs, let key, key.generation > newest else { return false }
+    newest = key.generation
+    return true
+  }
+}
+
+/// The filesystems that an index has on record. Any thread may use it.
+final class KnownFilesystems: Sendable {
+  private struct State {
+    var known: [FilesystemID: KnownFilesystem] = [:]
+    /// The kind of each filesystem, indexed by its number. Every registration needs it.
+    var magics: [FilesystemMagic?] = []
+  }
+
+  private let state = Mutex(State())
+
+  /// The filesystem with an id, or `nil` if there is none.
+  subscript(id: FilesystemID) -> KnownFilesystem? {
+    get { state.withLock { $0.known[id] } }
+    set {
+      state.withLock { state in
+        state.known[id] = newValue
+        let missing = Int(id.rawValue) + 1 - state.magics.count
+        if missing > 0 { state.magics += Array(repeating: nil, count: missing) }
+        state.magics[Int(id.rawValue)] = newValue?.identity.magic
+      }
+    }
+  }
+
+  /// All of them, by id.
+  var all: [FilesystemID: KnownFilesystem] { state.withLock { $0.known } }
+
+  /// Returns the kind of a filesystem.
+  ///
+  /// - Throws: ``StoreError/unknownFilesystem(_:)``.
+  func magic(_ id: FilesystemID) throws -> FilesystemMagic {
+    let magic = state.withLock { state in
+      state.magics.indices.contains(Int(id.rawValue)) ? state.magics[Int(id.rawValue)] : nil
+    }
+    guard let magic else { throw StoreError.unknownFilesystem(id) }
+    return magic
+  }
+
+  /// Returns the id that the next new filesystem gets.
+  func nextID() throws -> FilesystemID {
+    let last = state.withLock { $0.known.keys.max()?.rawValue ?? 0 }
+    guard last < FilesystemID.maximum else { throw StoreError.tooManyFilesystems }
+    return FilesystemID(rawValue: last + 1)
+  }
+}

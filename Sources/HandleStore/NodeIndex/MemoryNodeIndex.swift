@@ -1,0 +1,132 @@
+internal import Synchronization
+internal import SystemPackage
+
+/// A ``NodeIndex`` in memory. One lock guards it, and nothing waits for a disk.
+final class MemoryNodeIndex: NodeIndex {
+  let incarnation = UInt32.random(in: 1...UInt32.max)
+  let filesystems = KnownFilesystems()
+  var cache: NodeCache? { nil }
+  var isReadOnly: Bool { false }
+
+  private struct State {
+    var nodes: MemoryNodes
+    var isClosed = false
+  }
+
+  private let state: Mutex<State>
+
+  /// - Parameter limboLimit: how many nodes may be in limbo.
+  init(limboLimit: Int) {
+    state = Mutex(State(nodes: MemoryNodes(limboLimit: limboLimit)))
+  }
+
+  private func with<R: Sendable>(_ body: (inout MemoryNodes) throws -> R) throws -> R {
+    try state.withLock { state in
+      guard !state.isClosed else { throw StoreError.closed }
+      return try body(&state.nodes)
+    }
+  }
+
+  func close() { state.withLock { $0 = State(nodes: MemoryNodes(limboLimit: 0), isClosed: true) } }
+
+  func describe(_ error: any Error) -> StoreError { StoreError(any: error, path: "") }
+
+  // MARK: Reading
+
+  func node(_ id: NodeID) throws -> Node? { try with { $0.node(id) } }
+
+  func node(of handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node? {
+    let key = MemoryNodes.Key(handle, on: filesystem, try filesystems.magic(filesystem))
+    return try with { $0.node(of: handle, key) }
+  }
+
+  func nodes(
+    from start: NodeID, limit: Int, on filesystem: FilesystemID?, in state: NodeState?
+  ) throws -> NodePage {
+    try with { $0.nodes(from: start, limit: limit, on: filesystem, in: state) }
+  }
+
+  func count() throws -> Int { try with { $0.count } }
+
+  func furtherParents(of id: NodeID) throws -> [NodeID] { try with { $0.furtherParents(of: id) } }
+
+  // MARK: Registering
+
+  func register(
+    _ candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> RegistrationAttempt {
+    let file = try file(candidate, filesystem, survivors)
+    return try with { $0.register(file) }
+  }
+
+  func register(
+    _ candidates: [Candidate], on filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> [RegistrationAttempt] {
+    let files = try candidates.map { try file($0, filesystem, survivors) }
+    return try with { nodes in files.map { nodes.register($0) } }
+  }
+
+  func recordParent(of id: NodeID, _ candidate: Candidate) throws -> Bool {
+    try with { $0.recordParent(of: id, candidate) }
+  }
+
+  func move(
+    _ id: NodeID, to candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> RegistrationAttempt {
+    let file = try file(candidate, filesystem, survivors)
+    return try with { try $0.move(id, to: file) }
+  }
+
+  private func file(
+    _ candidate: Candidate, _ filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> MemoryNodes.File {
+    let magic = try filesystems.magic(filesystem)
+    let file = candidate.handle.fileKey(on: magic)
+    if magic == .btrfs, var known = filesystems[filesystem], known.note(file) {
+      filesystems[filesystem] = known
+    }
+    return MemoryNodes.File(
+      candidate: candidate, filesystem: filesystem,
+      key: MemoryNodes.Key(candidate.handle, on: filesystem, magic), file: file,
+      magic: magic, survivors: survivors, incarnation: incarnation)
+  }
+
+  // MARK: Removing
+
+  func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool {
+    try with { try $0.retire(id, ifItIs: file) }
+  }
+
+  func drop(_ dropping: Dropping) throws -> Int { try with { $0.drop(dropping) } }
+
+  // MARK: Filesystems
+
+  func reloadFilesystems() {}
+
+  func record(
+    _ filesystem: FilesystemID, _ change: @escaping @Sendable (KnownFilesystem?) -> KnownFilesystem?
+  ) throws {
+    try with { _ in
+      guard let known = change(filesystems[filesystem]) else { return }
+      filesystems[filesystem] = known
+    }
+  }
+
+  // MARK: Watches
+
+  func watch(_ watch: Watch) throws { try with { try $0.watch(watch) } }
+
+  func unwatch(_ id: NodeID, by watcher: WatcherID) throws -> Bool {
+    try with { $0.unwatch(id, by: watcher) }
+  }
+
+  func watches(of id: NodeID) throws -> [Watch] { try with { $0.watches(of: id) } }
+
+  func watchedNodes(from start: NodeID, limit: Int) throws -> WatchedNodePage {
+    try with { $0.watchedNodes(from: start, limit: limit) }
+  }
+
+  func limbo() throws -> [LimboNode] { try with { $0.limbo } }
+
+  func takeDeletions(limit: Int) throws -> Deletions { try with { $0.takeDeletions(limit: limit) } }
+}

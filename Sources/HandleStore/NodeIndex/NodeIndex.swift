@@ -1,0 +1,215 @@
+/// The identity core of a store: which file has which node. An engine keeps it: in LMDB
+/// (``LMDBNodeIndex``), in memory (``MemoryNodeIndex``), or on a server for several hosts.
+///
+/// What follows is the contract; an engine can be written from it alone.
+///
+/// **Nodes.** A node is minted once, has an id, and is live, stale, or an alias. An id is never used
+/// again, neither after a crash nor on another host that uses the same index. Ids grow: a node that
+/// a call mints has a higher id than every node that existed before the call began. (An engine takes
+/// ids in ranges, and what it leaves of a range after a crash stays unused.) A stale node stays
+/// stale. An alias stands for the live node in its `parent`, and has the handle that this node had
+/// before its file was copied up.
+///
+/// **Keys.** Each live node and each alias has a key in the index, by which its file is found: a
+/// handle of a known layout by filesystem and inode (``FileKey`` without its generation), an opaque
+/// handle by filesystem and all its bytes. A key belongs to one node. For opaque handles there is
+/// also a hint: the node that was last registered with an `st_ino`. If another node has a file's key
+/// or hint, ``FileRelation`` decides what happens, and nothing else does.
+///
+/// **Changes.** Each call that changes something is atomic, and durable as the store promises when
+/// it returns. After an error nothing has changed, unless the call says otherwise. An engine may
+/// apply a change several times, and several changes in one transaction.
+///
+/// **The kernel.** An engine never calls the kernel about a file. If only the kernel can decide, a
+/// call changes nothing and returns the node that competes; the caller asks, and calls again with
+/// the answer (``Survivors``).
+///
+/// **Threads.** Any thread may make any call. A reading call sees all changes whose calls returned
+/// before it began.
+///
+/// **Errors.** ``StoreError/readOnly`` from each changing call of an index opened for reading;
+/// ``StoreError/closed``; ``StoreError/damaged(_:)`` if what is stored contradicts itself;
+/// ``StoreError/diskFull(path:)``; ``StoreError/unknownFilesystem(_:)`` for a filesystem that was
+/// never recorded. Calls may throw an error of the engine's own floor; ``describe(_:)`` turns it
+/// into one of these.
+protocol NodeIndex: AnyObject, Sendable {
+  /// The generation that goes on the wire with each node id: a random number, chosen when the index
+  /// was made.
+  var incarnation: UInt32 { get }
+  /// Whether the index was opened for reading only.
+  var isReadOnly: Bool { get }
+  /// The filesystems on record, as this process knows them.
+  var filesystems: KnownFilesystems { get }
+  /// Records that the engine keeps in memory, if it does. The engine replaces a record here before
+  /// the call that changed it returns.
+  var cache: NodeCache? { get }
+
+  // MARK: Reading
+
+  /// Returns a node, in any state; `nil` if no node has the id. The caller has asked ``cache``.
+  func node(_ id: NodeID) throws -> Node?
+
+  /// Returns the node that has a handle's key, if it is the node of this very file; `nil` if not.
+  /// For an alias, this is the node that it stands for, live or not, or the alias itself if that
+  /// node was dropped.
+  func node(of handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node?
+
+  /// Returns at most `limit` nodes, 1 or more, in the order of their ids, from `start` on. Looks at
+  /// no more than 16 × `limit` nodes, and says where to continue. All are from one moment.
+  func nodes(
+    from start: NodeID, limit: Int, on filesystem: FilesystemID?, in state: NodeState?
+  ) throws -> NodePage
+
+  /// How many nodes there are, in all states.
+  func count() throws -> Int
+
+  /// Returns the directories in which a node's file was seen, other than its `parent`, by id.
+  func furtherParents(of id: NodeID) throws -> [NodeID]
+
+  // MARK: Registering
+
+  /// Registers a file: finds the node that has its key, or mints one.
+  ///
+  /// - `same`: the result is `existing`. If the node is an alias, the result names the node that it
+  ///   stands for; if that is not live, the alias becomes stale and the candidate gets a node. The
+  ///   parent of the candidate is recorded: as `parent` if there was none, or if the file can have
+  ///   only one name; otherwise as a further parent.
+  /// - `contested`: nothing changes, and the result names the node.
+  /// - `replaced`: the node becomes stale and loses its key, and the candidate gets a node. The
+  ///   result is `replaced` if the stale node was live, else `created`.
+  /// - `stale`: nothing changes.
+  /// - `separate`: the node keeps its key and loses the hint, and the candidate gets a node.
+  ///
+  /// If several threads or processes register one file at the same time, exactly one gets `created`.
+  /// The result for a known file needs no room on a disk.
+  func register(
+    _ candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> RegistrationAttempt
+
+  /// Registers several files in one change, in order, each as the call for one file does. A
+  /// candidate that is contested or stale does not keep the others from being registered.
+  func register(
+    _ candidates: [Candidate], on filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> [RegistrationAttempt]
+
+  /// Records that the file of a live node has a name in a directory, as registering it there does.
+  ///
+  /// - Returns: whether the node is live. If not, nothing changes.
+  func recordParent(of id: NodeID, _ candidate: Candidate) throws -> Bool
+
+  /// Gives a live node another file, which has no node of its own from then on. The node's former
+  /// handle goes to a new alias, with its key. Relations of the new file to other nodes are
+  /// decided as for a registration; there is no conflict if the node has the file already.
+  ///
+  /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``GateRefusal/fileType`` if
+  ///   the files' types differ.
+  func move(
+    _ id: NodeID, to candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> RegistrationAttempt
+
+  // MARK: Removing
+
+  /// Makes a live node stale: it loses its keys and its further parents, and if it is watched, it
+  /// goes to limbo.
+  ///
+  /// - Parameter file: if given, the node becomes stale only if it still has the handle that this
+  ///   value has, and then also if it is an alias.
+  /// - Returns: whether the node became stale.
+  /// - Throws: ``StoreError/unknownNode(_:)``.
+  func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool
+
+  /// Removes nodes that may go (``Dropping``), in the given order.
+  ///
+  /// - Returns: how many were removed.
+  func drop(_ dropping: Dropping) throws -> Int
+
+  // MARK: Filesystems
+
+  /// Reads the filesystems on record again, if another process may have added some.
+  func reloadFilesystems() throws
+
+  /// Records what is known of a filesystem.
+  ///
+  /// - Parameter change: returns what to record, given what was known before; `nil` changes nothing.
+  func record(
+    _ filesystem: FilesystemID, _ change: @escaping @Sendable (KnownFilesystem?) -> KnownFilesystem?
+  ) throws
+
+  // MARK: Watches
+
+  /// Puts a watch on a live node, or replaces its mask.
+  ///
+  /// - Throws: ``StoreError/unknownNode(_:)`` for an alias too, ``StoreError/stale(_:)``.
+  func watch(_ watch: Watch) throws
+
+  /// Removes a watch. With its last watch, a node leaves limbo.
+  ///
+  /// - Returns: whether there was such a watch.
+  func unwatch(_ id: NodeID, by watcher: WatcherID) throws -> Bool
+
+  /// Returns the watches of a node, in the order of their watchers.
+  func watches(of id: NodeID) throws -> [Watch]
+
+  /// Returns at most `limit` watched nodes, 1 or more, in the order of their ids, from `start` on.
+  func watchedNodes(from start: NodeID, limit: Int) throws -> WatchedNodePage
+
+  /// Returns the nodes in limbo: first those that were reported, each group in the order of ids.
+  func limbo() throws -> [LimboNode]
+
+  /// Returns at most `limit` nodes in limbo that were not reported, and marks them as reported.
+  /// Says, once, whether limbo overflowed: when a node enters a full limbo, the first node of
+  /// ``limbo()`` loses its watches and leaves it.
+  func takeDeletions(limit: Int) throws -> Deletions
+
+  // MARK: The end
+
+  /// Ends all calls, makes everything durable, and closes the index. Later calls throw
+  /// ``StoreError/closed``.
+  func close() throws
+
+  /// Turns an error of a call into the one that a user gets.
+  func describe(_ error: any Error) -> StoreError
+}
+
+/// The result of registering a file.
+enum RegistrationAttempt: Sendable {
+  case done(Registration)
+  /// Nothing was changed: this node has the candidate's key, and the kernel must say
+  /// which of the two files exists.
+  case contested(NodeID)
+}
+
+/// Which nodes to remove.
+struct Dropping: Sendable {
+  /// The nodes in question, in the order in which they go.
+  let ids: [NodeID]
+  /// Whether something holds a node. Asked in the change itself.
+  let isHeld: @Sendable (NodeID) -> Bool
+  /// Whether live nodes stay.
+  var onlyStale = false
+  /// Nodes that entered their state less than this many seconds ago stay.
+  var age: UInt32 = 0
+  /// How many nodes of all states stay at least.
+  var keeping = 0
+  /// How many nodes go at most.
+  var limit = Int.max
+
+  /// Whether a node may go: it is not held, not watched, old enough, and no alias of a live node.
+  func allows(
+    _ id: NodeID, _ record: Record, at now: UInt32, isWatched: () throws -> Bool,
+    target: (NodeID) throws -> Record?
+  ) rethrows -> Bool {
+    guard record.isOlder(than: age, at: now), !(onlyStale && record.state == .live) else {
+      return false
+    }
+    if record.state == .alias, let parent = record.parent, try target(parent)?.state == .live {
+      return false
+    }
+    return try !isHeld(id) && !isWatched()
+  }
+}
+
+extension Record {
+  /// Whether the node entered its state at least `age` seconds before `now`.
+  func isOlder(than age: UInt32, at now: UInt32) -> Bool { now >= since && now - since >= age }
+}
