@@ -29,6 +29,7 @@ struct Repair: ParsableCommand {
     report.add("set aside", repaired.setAside)
     report.add("may be lost", repaired.mayBeLost)
     report.add("retired", repaired.retired)
+    report.add("may lack newest commit", .flag(repaired.mayLackNewestCommit))
     report.add("lost filesystems", repaired.lostFilesystems)
     report.add("found filesystems", repaired.foundFilesystems)
     report.add("original", repaired.original.map { .path($0) } ?? .unknown)
@@ -51,6 +52,10 @@ extension RepairReport {
       ? "; the records of \(lostFilesystems) filesystems are lost, and what is on them has to be "
         + "registered again"
       : ""
-    return told.joined(separator: ", ") + why + "; the original is kept, or restore a backup"
+    let newest =
+      mayLackNewestCommit
+      ? ["a meta page was damaged, so what the last calls changed may be undone"] : []
+    return (told + newest).joined(separator: ", ") + why
+      + "; the original is kept, or restore a backup"
   }
 }

@@ -41,6 +41,21 @@ import Testing
     try succeed("diff", "-r", mounted.source.string, copy.path.string)
   }
 
+  /// The place of a subvolume in a snapshot has no handle. It does not keep the rest from being listed.
+  @Test(.mountsHandleFS, arguments: [false, true])
+  func aDirectoryWithAnEntryWithoutAHandleIsListed(_ crossesMounts: Bool) throws {
+    let mounted = try Mounted(.btrfs, crossesMounts ? ["--cross-mounts"] : [])
+    let (whole, snapshot) = (
+      mounted.source.appending("whole"), mounted.source.appending("snapshot")
+    )
+    try succeed("btrfs", "subvolume", "create", whole.string)
+    try succeed("btrfs", "subvolume", "create", whole.appending("deep").string)
+    try write("text", to: whole.appending("file"))
+    try succeed("btrfs", "subvolume", "snapshot", whole.string, snapshot.string)
+    let list = try mounted.run(["ls", mounted.mountpoint.appending("snapshot").string])
+    #expect(list.status == 0 && list.output == "deep\nfile\n", "\(list.errors)")
+  }
+
   /// A directory that is read while its entries get other names has an end.
   @Test(.mountsHandleFS, arguments: shown) func listsEnd(_ kind: VolumeKind) throws {
     let mounted = try Mounted(kind)

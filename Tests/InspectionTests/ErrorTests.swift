@@ -10,15 +10,15 @@ import Testing
   /// Nobody is to repair a store that is whole.
   @Test func onlyDamageIsDamage() {
     struct Unknown: Error {}
-    // MDB_CORRUPTED, _PAGE_NOTFOUND, _VERSION_MISMATCH
-    for code in [LMDBError.invalid.code, -30796, -30797, -30794] {
+    // MDB_CORRUPTED, _PAGE_NOTFOUND, _VERSION_MISMATCH, _BAD_TXN
+    for code in [LMDBError.invalid.code, -30796, -30797, -30794, -30782] {
       guard case .damaged = StoreError(ofLMDB: LMDBError(code: code), path: path) else {
         Issue.record("LMDB's \(code) is not told as damage")
         continue
       }
     }
-    // MDB_KEYEXIST, _NOTFOUND, _DBS_FULL, _TXN_FULL, _BAD_RSLOT, _BAD_TXN, _BAD_DBI
-    for code: Int32 in [-30799, -30798, -30791, -30788, -30783, -30782, -30780] {
+    // MDB_KEYEXIST, _NOTFOUND, _DBS_FULL, _TXN_FULL, _BAD_RSLOT, _BAD_DBI
+    for code: Int32 in [-30799, -30798, -30791, -30788, -30783, -30780] {
       guard case .unexpected = StoreError(ofLMDB: LMDBError(code: code), path: path) else {
         Issue.record(
           "LMDB's \(code) is told as \(StoreError(ofLMDB: LMDBError(code: code), path: path))")

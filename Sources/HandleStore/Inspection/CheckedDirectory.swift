@@ -33,7 +33,7 @@ struct CheckedDirectory {
   /// Returns whether LMDB can open the file.
   private func isReadable(_ file: PageFile) throws(StoreError) -> Bool {
     do throws(StoreError) {
-      try file.requireWholeMeta()
+      try file.requireWholeMeta(followEachOther: true)
       return true
     } catch .damaged {
       return false

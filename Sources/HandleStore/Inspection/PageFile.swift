@@ -9,6 +9,8 @@ struct PageFile: Sendable {
   let pageSize: Int
   /// The two meta pages as they were when the file was opened.
   let metas: [Result<MetaPage, MetaPage.Fault>]
+  /// Whether ``metas`` were the two meta pages at one moment.
+  private let metasAreOfOneMoment: Bool
   private let file: OwnedDescriptor
 
   /// - Throws: ``StoreError/damaged(_:)`` if there is no file, ``StoreError/system(_:_:)`` if it
@@ -22,7 +24,7 @@ struct PageFile: Sendable {
     } catch {
       throw StoreError(error, "opening \(path)")
     }
-    (metas, pageSize) = Self.readStableMetas(file)
+    (metas, pageSize, metasAreOfOneMoment) = Self.readStableMetas(file)
   }
 
   /// The number of names of the file, in any directory.
@@ -40,9 +42,42 @@ struct PageFile: Sendable {
   /// The commit that LMDB considers the newest.
   var newest: MetaPage? { Self.newest(metas) }
 
-  /// The newest commit whose meta page says nothing impossible.
+  /// The newest commit whose meta page says nothing impossible. If one of the two commits has a wrong
+  /// number, the free list shows which is the newer one.
   var newestPossible: MetaPage? {
-    Self.newest(metas.filter { (try? $0.get())?.fault == nil })
+    let possible = possibleMetas
+    guard gap == nil, possible.count == 2 else {
+      return possible.max { newestFreed($0) < newestFreed($1) }
+    }
+    return possible.max { $0.transaction < $1.transaction }
+  }
+
+  /// Returns the newest commit that freed pages, as a commit's free list says.
+  private func newestFreed(_ meta: MetaPage) -> UInt64 {
+    let list = FreeList(self, meta)
+    list.read()
+    return list.newestCommit
+  }
+
+  /// What is wrong with the numbers of the two commits, or `nil`. The commits take turns on the two
+  /// meta pages, so they are successive ones.
+  var gap: String? {
+    let numbers = possibleMetas.map(\.transaction)
+    guard metasAreOfOneMoment, numbers.count == 2, let last = numbers.max(),
+      let first = numbers.min(), last - first > 1
+    else { return nil }
+    return
+      "the meta pages of data.mdb say that they are of commits \(first) and \(last), which do not "
+      + "follow each other; one of the numbers is wrong, and the newest commit is not known"
+  }
+
+  /// Whether the newest commit is certainly the one that is found: both meta pages are possible, and
+  /// of successive commits.
+  var knowsNewest: Bool { possibleMetas.count == 2 && gap == nil }
+
+  /// The meta pages that say nothing impossible.
+  private var possibleMetas: [MetaPage] {
+    metas.compactMap { try? $0.get() }.filter { $0.fault == nil }
   }
 
   private static func newest(_ metas: Metas) -> MetaPage? {
@@ -56,14 +91,14 @@ struct PageFile: Sendable {
   /// Gives up after 100 tries.
   private static func readStableMetas(
     _ file: OwnedDescriptor
-  ) -> (metas: Metas, pageSize: Int) {
+  ) -> (metas: Metas, pageSize: Int, areOfOneMoment: Bool) {
     var last = readMetas(file)
     for _ in 0..<100 {
       let again = readMetas(file)
-      if again.metas == last.metas { break }
+      if again.metas == last.metas { return (last.metas, last.pageSize, true) }
       last = again
     }
-    return last
+    return (last.metas, last.pageSize, false)
   }
 
   /// Reads the two meta pages once. They record the page size. If the first one is lost, tries each

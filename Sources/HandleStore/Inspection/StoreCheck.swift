@@ -12,6 +12,9 @@ final class StoreCheck {
   let state: StateFile?
   /// What is wrong with the file `state`, or `nil`.
   var stateFault: String?
+  /// Whether the two commits need not follow each other: a power cut may take a commit that was not
+  /// flushed and keep a later one, and a copy may have been made while the store was written.
+  var mayHaveGap: Bool
 
   private(set) var findings = FindingList(limit: 0)
   private(set) var report = CheckReport()
@@ -25,6 +28,7 @@ final class StoreCheck {
     self.file = file
     self.state = state
     self.meta = meta ?? file.newestPossible
+    mayHaveGap = state?.isUnflushed ?? false
   }
 
   /// - Parameter limit: how many findings to describe at most.
@@ -45,6 +49,7 @@ final class StoreCheck {
       guard case .failure(let fault) = meta else { continue }
       findings.add(.file, page: number, "meta page \(number) of data.mdb \(fault.reason)")
     }
+    if let gap = file.gap, !mayHaveGap { findings.add(.file, gap) }
     if let newest = file.newest, newest.number != meta?.number, let fault = newest.fault {
       findings.add(
         .file, page: newest.number, "meta page \(newest.number) of data.mdb \(fault)")

@@ -44,12 +44,14 @@ struct StoreRepair {
     /// The number of nodes that the original says it had, or `nil` if it does not say.
     let expected: Int?
     let foundFilesystems: Int
+    let knowsNewest: Bool
     let counts: Rebuild.Counts
   }
 
   private func rebuild(_ old: FoundState, in work: OpenDirectory) throws -> Result {
     let found = try Harvest(in: work.makeDirectory("found"), .first)
-    let salvage = try original().map { Salvage($0, into: found) }
+    let original = try original()
+    let salvage = original.map { Salvage($0, into: found) }
     try salvage?.run(lost: Harvest(in: work.makeDirectory("lost"), .unanimous))
     let known = salvage?.filesystems ?? [:]
     let foundAgain = try LostFilesystems(of: found).recovered(without: known)
@@ -61,7 +63,7 @@ struct StoreRepair {
     try rebuild.run(store: store, hasAllWatches: salvage?.hasAllWatches ?? false)
     return Result(
       store: store, highest: salvage?.highest ?? 0, expected: salvage?.expected,
-      foundFilesystems: foundAgain.count, counts: rebuild.counts)
+      foundFilesystems: foundAgain.count, knowsNewest: original?.knowsNewest ?? true, counts: rebuild.counts)
   }
 
   private func original() throws(StoreError) -> PageFile? {
@@ -115,9 +117,10 @@ struct StoreRepair {
     return RepairReport(
       kept: counts.kept,
       setAside: setAside(old, result),
-      mayBeLost: result.expected == nil ? mayBeLost(old, result) : 0,
+      mayBeLost: result.expected == nil || !result.knowsNewest ? mayBeLost(old, result) : 0,
       lostFilesystems: counts.lostFilesystems.count, foundFilesystems: result.foundFilesystems,
-      retired: counts.retired, original: original, originalState: originalState)
+      retired: counts.retired, mayLackNewestCommit: !result.knowsNewest, original: original,
+      originalState: originalState)
   }
 
   private func setAside(_ old: FoundState, _ result: Result) -> Int {

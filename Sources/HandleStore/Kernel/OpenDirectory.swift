@@ -5,7 +5,8 @@ internal import SystemPackage
 /// A directory that is held open. Its files are reached through its descriptor, so later changes of
 /// its path cannot redirect a call to another directory. A symbolic link in it is never followed.
 final class OpenDirectory: Sendable {
-  /// The path by which the directory was opened; for messages only.
+  /// The path by which the directory was opened, or to which it led then if it goes through
+  /// `/proc/self/fd`; for messages only.
   let path: FilePath
   private let owned: Mutex<OwnedDescriptor?>
 
@@ -16,8 +17,11 @@ final class OpenDirectory: Sendable {
 
   /// Opens a directory (`open(2)` with `O_DIRECTORY`).
   init(_ path: FilePath) throws(Errno) {
-    self.path = path
-    owned = Mutex(OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory)))
+    let directory = OwnedDescriptor(try SystemCalls.open(path, flags: SystemCalls.directory))
+    let shown =
+      path.starts(with: "/proc/self/fd") ? try? SystemCalls.path(of: directory.descriptor) : nil
+    self.path = shown ?? path
+    owned = Mutex(directory)
   }
 
   private init(_ name: FilePath.Component, in parent: OpenDirectory) throws(Errno) {

@@ -25,6 +25,9 @@ struct LMDBError: Error, Equatable {
     [
       MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_VERSION_MISMATCH, MDB_CURSOR_FULL,
       MDB_INCOMPATIBLE,
+      // The store gives up a transaction after its first error. So this is the first one, and LMDB
+      // found a page that it cannot use.
+      MDB_BAD_TXN,
     ].contains(code)
   }
 

@@ -139,24 +139,27 @@ struct LMDBOpening {
   ) throws(StoreError) {
     let isCopy = state.isCopy(in: here)
     let mayBeTorn = state.mayBeTorn(now: era)
-    let file = try pageFile(in: directory, mayBeTorn: mayBeTorn && !isCopy)
+    let mayHaveGap = mayBeTorn || isCopy && state.session == .running
+    let file = try pageFile(
+      in: directory, mayBeTorn: mayBeTorn && !isCopy, followEachOther: !mayHaveGap)
     guard isCopy || mayBeTorn else { return }
     if isCopy && (file.linkCount > 1 || LockFile.isShared(in: directory)) {
       throw .sharedData(path: directory.path)
     }
-    let findings = StoreCheck(file, state: isCopy ? state.withoutBound : state).run(atMost: 1)
-      .findings
+    let check = StoreCheck(file, state: isCopy ? state.withoutBound : state)
+    check.mayHaveGap = mayHaveGap
+    let findings = check.run(atMost: 1).findings
     guard let first = findings.first else { return }
     throw isCopy ? .tornCopy(first.description) : .torn(first.description)
   }
 
   /// Returns a data file that LMDB can map. After a power cut it may be empty, or cut short.
   private static func pageFile(
-    in directory: OpenDirectory, mayBeTorn: Bool
+    in directory: OpenDirectory, mayBeTorn: Bool, followEachOther: Bool
   ) throws(StoreError) -> PageFile {
     do throws(StoreError) {
       let file = try PageFile(in: directory)
-      try file.requireWholeMeta()
+      try file.requireWholeMeta(followEachOther: followEachOther)
       return file
     } catch .damaged(let what) where mayBeTorn {
       throw .torn(what)

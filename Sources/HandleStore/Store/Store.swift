@@ -19,8 +19,9 @@ public import SystemPackage
 /// let descriptor = try store.open(found.node, .readOnly)
 /// ```
 public final class Store: Sendable {
-  /// The path by which the store was opened; empty for a store in memory. The store stays in the
-  /// directory that this path led to then, even if that directory is renamed.
+  /// The path by which the store was opened, or the one to which it led if it was a path through
+  /// `/proc/self/fd`; empty for a store in memory. The store stays in the directory to which the path
+  /// led then, even if that directory is renamed.
   public var path: FilePath { files.path }
   /// The options with which the store was opened.
   public let options: StoreOptions

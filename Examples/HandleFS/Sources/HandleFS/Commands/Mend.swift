@@ -9,17 +9,16 @@ struct Mend: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Repair a store that a server may have died of.", shouldDisplay: false)
 
-  @Argument var store: String
   @Flag var background = false
 
   func run() throws {
     let log = Log.start(inBackground: background)
-    let path = FilePath(store)
+    let path: FilePath = "/proc/self/fd/3"
     do {
       guard let damage = try Store.check(at: path, findings: 1).findings.first else { return }
       log.critical(
         "the store is damaged, and is repaired now; the original is kept in its set-aside",
-        metadata: ["store": "\(path)", "damage": "\(damage)"])
+        metadata: ["store": "\(Processes.link(path.string) ?? path.string)", "damage": "\(damage)"])
       let report = try Store.repair(at: path)
       log.critical(
         "the store is repaired; files whose nodes are lost are stale until they are looked up again",

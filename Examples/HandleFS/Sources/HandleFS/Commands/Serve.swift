@@ -20,7 +20,7 @@ struct Serve: ParsableCommand {
     _ = Processes.program
     let session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
-    let source = try Source(mount, session.source)
+    let source = try Source(mount, session)
     Processes.send(.prepared, to: session.control)
     guard let mounted = Processes.receive(from: session.control) else { throw ExitCode.failure }
     let options = ServerOptions(

@@ -78,11 +78,10 @@ extension Server {
     }
     let shown = try filesystems.shown(entry.inode, in: node, parent.status)
     if let shown, !filesystems.mayBeElsewhere(entry) { return shown }
-    // A file that cannot be looked up has no other number.
-    guard let file = try? find(entry.name, in: parent.directory) else {
-      return shown ?? entry.inode
-    }
-    return try inode(of: file, entry, in: parent)
+    // A file that cannot be looked up or registered has no other number: it is on a file system
+    // without handles, or on one whose server is gone.
+    let found = try? inode(of: find(entry.name, in: parent.directory), entry, in: parent)
+    return found ?? shown ?? entry.inode
   }
 
   private func inode(

@@ -7,8 +7,9 @@ struct Source {
   let export: Export
   let filesystem: FilesystemID
 
-  init(_ options: MountOptions, _ source: FileDescriptor) throws {
-    store = try Self.openStore(FilePath(options.store))
+  init(_ options: MountOptions, _ session: SessionDescriptors) throws {
+    let source = session.source
+    store = try Self.openStore(FilePath("/proc/self/fd/\(session.store.rawValue)"))
     filesystem = try store.attach(source)
     // File systems that an earlier server has registered files of.
     if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }

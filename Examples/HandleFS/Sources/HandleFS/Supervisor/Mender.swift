@@ -7,9 +7,10 @@ struct Mender {
   /// A descriptor that becomes readable when the process ends; `nil` after ``reap()``.
   private(set) var process: FileDescriptor?
 
-  init(_ store: String, _ inBackground: Bool) throws {
+  /// - Parameter store: the directory of the store, which the process inherits as descriptor 3.
+  init(_ store: FileDescriptor, _ inBackground: Bool) throws {
     let flags = inBackground ? ["--background"] : []
-    id = try Processes.spawn(Processes.program, ["mend"] + flags + [store], [])
+    id = try Processes.spawn(Processes.program, ["mend"] + flags, [store])
     process = try Processes.descriptor(of: id)
   }
 

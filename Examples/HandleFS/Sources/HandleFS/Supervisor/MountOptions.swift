@@ -75,10 +75,22 @@ struct MountOptions: ParsableArguments {
     }
   }
 
+  /// Opens the directory of the store. Makes it first if there is none.
+  func openStore() throws -> FileDescriptor {
+    do {
+      try Processes.makeDirectory(store)
+      return try FileDescriptor.open(
+        FilePath(store), .readOnly, options: [.directory, .closeOnExec])
+    } catch {
+      throw CommandError(
+        "opening \(store): \(error); name a store's directory, or one in a directory that exists")
+    }
+  }
+
   /// Throws if a handlefs is already mounted on the mount point: `status` and the other commands
   /// could not tell the two apart.
   func requireFreePlace() throws {
-    let point = try Processes.absolute(mountpoint)
+    let point = try Processes.place(of: mountpoint)
     guard try MountTable.handleFS(on: point) == nil else {
       try Conversation.requireNoneGone(from: point)
       throw CommandError(

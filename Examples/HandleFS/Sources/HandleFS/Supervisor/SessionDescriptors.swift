@@ -28,13 +28,17 @@ struct SessionDescriptors {
   /// directory or to the mount itself.
   var source = FileDescriptor(rawValue: 13)
 
+  /// The directory of the store. It is kept open, because its path may later lead to another store.
+  var store = FileDescriptor(rawValue: 14)
+
   init() {}
 
   /// Creates the descriptors of a new file system.
   init(
-    fuse: FileDescriptor, source: FileDescriptor, questions: FileDescriptor, orders: FileDescriptor
+    fuse: FileDescriptor, source: FileDescriptor, store: FileDescriptor,
+    questions: FileDescriptor, orders: FileDescriptor
   ) throws {
-    (self.fuse, self.source) = (fuse, source)
+    (self.fuse, self.source, self.store) = (fuse, source, store)
     (self.questions, self.orders) = (questions, orders)
     start = try Processes.memoryFile("handlefs start")
     journal = try Processes.memoryFile("handlefs journal")
@@ -72,7 +76,10 @@ struct SessionDescriptors {
 
   /// All descriptors, in the order of their numbers in the server.
   var all: [FileDescriptor] {
-    [fuse, control, parking, start, journal, opens, lookups, questions, orders, parked, source]
+    [
+      fuse, control, parking, start, journal, opens, lookups, questions, orders, parked, source,
+      store,
+    ]
   }
 }
 

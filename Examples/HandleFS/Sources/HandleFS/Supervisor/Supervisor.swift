@@ -57,10 +57,11 @@ final class Supervisor {
     program = Processes.program
     let fuse = try SessionDescriptors.openFUSE()
     let source = try options.openSource()
+    let store = try options.openStore()
     let sockets = try Sockets()
     do {
       var session = try SessionDescriptors(
-        fuse: fuse, source: source, questions: sockets.listen(.server),
+        fuse: fuse, source: source, store: store, questions: sockets.listen(.server),
         orders: sockets.listen(.supervisor))
       server = try RunningServer(program, options, &session, inBackground)
       self.session = session
@@ -251,7 +252,7 @@ final class Supervisor {
     startAt = nil
     needsMending = false
     do {
-      mender = try Mender(options.store, inBackground)
+      mender = try Mender(session.store, inBackground)
     } catch {
       log.error("the store cannot be looked at", metadata: ["error": "\(error)"])
       startAt = Processes.now

@@ -36,6 +36,25 @@ enum Processes {
     return try resolved(parent.isEmpty ? "." : parent).appending(name).string
   }
 
+  /// Returns the absolute path to which a path leads, also if its last component is a symbolic link.
+  /// The call does not ask what is mounted there.
+  static func place(of path: String) throws -> String {
+    var place = try absolute(path)
+    for _ in 0..<40 {
+      guard let target = link(place) else { break }
+      place = try absolute(
+        FilePath(place).removingLastComponent().pushing(FilePath(target)).string)
+    }
+    return place
+  }
+
+  /// Returns the contents of a symbolic link, or `nil` if there is none (`readlink(2)`).
+  static func link(_ path: String) -> String? {
+    var target = [UInt8](repeating: 0, count: 4096)
+    let count = unsafe readlink(path, &target, target.count)
+    return count < 0 ? nil : String(decoding: target.prefix(count), as: UTF8.self)
+  }
+
   /// Returns an absolute path without symbolic links (`realpath(3)`). The file must exist.
   static func resolved(_ path: FilePath) throws -> FilePath {
     guard let real = unsafe path.withPlatformString({ unsafe realpath($0, nil) }) else {
