@@ -85,7 +85,7 @@ extension StoreError {
   /// Whether the error says that something is missing, which may be due to a damaged page.
   var mayBeOfDamage: Bool {
     switch self {
-    case .unknownNode, .unknownFilesystem, .refused(.unknownNode): true
+    case .unknownNode, .unknownFilesystem, .refused(.unknownNode), .badExport: true
     default: false
     }
   }

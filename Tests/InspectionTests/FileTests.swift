@@ -51,7 +51,7 @@ import Testing
   }
 
   /// Damages a meta page after a last commit, which registered a node.
-  @Test(arguments: [MetaDamage.zeroed, .otherNumber, .lowerCommit, .higherOldCommit])
+  @Test(arguments: MetaDamage.allCases)
   func theNewestCommitIsNotLostInSilence(_ damage: MetaDamage) throws {
     let store = try Store(at: copy.path)
     let filesystem = try Synthetic.attach(to: store)
@@ -78,8 +78,10 @@ import Testing
     try repaired.close()
   }
 
-  enum MetaDamage {
+  enum MetaDamage: CaseIterable {
     case zeroed, otherNumber, lowerCommit, higherOldCommit
+    /// The numbers follow each other, in the wrong order.
+    case olderAsNewer
 
     func apply(to data: inout [UInt8], newest: MetaPage) {
       let size = newest.pageSize
@@ -91,6 +93,11 @@ import Testing
         for i in 0..<8 { data[page + 144 + i] = 0 }
         data[page + 144] = UInt8(newest.number)
       case .higherOldCommit: data[other + 147] ^= 1
+      case .olderAsNewer:
+        let number = newest.transaction + 1
+        for i in 0..<8 {
+          data[other + 144 + i] = UInt8(truncatingIfNeeded: number >> UInt64(8 * i))
+        }
       }
     }
   }

@@ -9,8 +9,6 @@ final class FreeList {
   private let findings: FindingList
   /// Whether the whole list could be read.
   private(set) var isWhole = true
-  /// The newest commit that freed pages; 0 if none did.
-  private(set) var newestCommit: UInt64 = 0
 
   init(
     _ file: PageFile, _ meta: MetaPage, use: PageUse? = nil,
@@ -26,7 +24,6 @@ final class FreeList {
   func read() {
     var walk = TreeWalk(file, use, findings, "the free list", .integer)
     walk.run(meta.free) { entry in
-      newestCommit = max(newestCommit, entry.number)
       do throws(PageFault) {
         try release(entry)
       } catch {

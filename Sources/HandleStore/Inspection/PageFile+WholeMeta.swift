@@ -4,13 +4,13 @@ extension PageFile {
   /// Checks that LMDB can map the file. LMDB trusts the meta pages, and reading a page beyond the
   /// end of the file would raise SIGBUS.
   ///
-  /// - Parameter followEachOther: whether the two commits must follow each other. After a power cut
-  ///   they need not, if commits were not flushed.
+  /// - Parameter followEachOther: whether the order of the two commits must be possible. After a
+  ///   power cut it need not be, if commits were not flushed.
   /// - Complexity: O(1); O(free list) if pages at the end of the file were never written.
   func requireWholeMeta(followEachOther: Bool) throws(StoreError) {
     try requireVersion()
     if let fault = wholeMetaFault { throw fault }
-    if followEachOther, let gap { throw .damaged(gap) }
+    if followEachOther, let orderFault { throw .damaged(orderFault) }
   }
 
   /// Checks that the file is not in an unknown version of LMDB's format.

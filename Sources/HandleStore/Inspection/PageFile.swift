@@ -46,34 +46,49 @@ struct PageFile: Sendable {
   /// number, the free list shows which is the newer one.
   var newestPossible: MetaPage? {
     let possible = possibleMetas
-    guard gap == nil, possible.count == 2 else {
-      return possible.max { newestFreed($0) < newestFreed($1) }
-    }
-    return possible.max { $0.transaction < $1.transaction }
-  }
-
-  /// Returns the newest commit that freed pages, as a commit's free list says.
-  private func newestFreed(_ meta: MetaPage) -> UInt64 {
-    let list = FreeList(self, meta)
-    list.read()
-    return list.newestCommit
-  }
-
-  /// What is wrong with the numbers of the two commits, or `nil`. The commits take turns on the two
-  /// meta pages, so they are successive ones.
-  var gap: String? {
-    let numbers = possibleMetas.map(\.transaction)
-    guard metasAreOfOneMoment, numbers.count == 2, let last = numbers.max(),
-      let first = numbers.min(), last - first > 1
-    else { return nil }
-    return
-      "the meta pages of data.mdb say that they are of commits \(first) and \(last), which do not "
-      + "follow each other; one of the numbers is wrong, and the newest commit is not known"
+    guard orderFault != nil else { return possible.max { $0.transaction < $1.transaction } }
+    return possible.max { newestFreed($0) ?? 0 < newestFreed($1) ?? 0 }
   }
 
   /// Whether the newest commit is certainly the one that is found: both meta pages are possible, and
-  /// of successive commits.
-  var knowsNewest: Bool { possibleMetas.count == 2 && gap == nil }
+  /// so is their order.
+  var knowsNewest: Bool { possibleMetas.count == 2 && orderFault == nil }
+
+  /// What is wrong with the order of the two commits, or `nil`.
+  ///
+  /// The commits take turns on the two meta pages, so they are successive ones. Each commit that
+  /// changes something frees pages, and lists them under its number; so the newer one has the newer
+  /// list. (The pages of the older list may have been used again, and then have higher numbers than
+  /// its own.)
+  var orderFault: String? {
+    let metas = possibleMetas.sorted { $0.transaction < $1.transaction }
+    guard metasAreOfOneMoment, metas.count == 2 else { return nil }
+    let (older, newer) = (metas[0], metas[1])
+    let numbers = "\(older.transaction) and \(newer.transaction)"
+    guard newer.transaction - older.transaction <= 1 else {
+      return
+        "the meta pages of data.mdb say that they are of commits \(numbers), which do not follow "
+        + "each other; one of the numbers is wrong, and the newest commit is not known"
+    }
+    guard let freed = newestFreed(newer), let freedBefore = newestFreed(older),
+      freed < freedBefore, freedBefore <= older.transaction
+    else { return nil }
+    return
+      "the meta pages of data.mdb say that they are of commits \(numbers), and the first has the "
+      + "newer free list; one of the numbers is wrong, and the newest commit is not known"
+  }
+
+  /// Returns the newest commit of which a commit's free list has pages; 0 if the list is empty, and
+  /// `nil` if it cannot be read.
+  private func newestFreed(_ meta: MetaPage) -> UInt64? {
+    guard var number = meta.free.root else { return 0 }
+    for level in (0..<meta.free.depth).reversed() {
+      guard let page = try? page(number), page.isLeaf == (level == 0) else { return nil }
+      if page.isLeaf { return page.key(page.count - 1).word(0) }
+      number = page.child(page.count - 1)
+    }
+    return nil
+  }
 
   /// The meta pages that say nothing impossible.
   private var possibleMetas: [MetaPage] {

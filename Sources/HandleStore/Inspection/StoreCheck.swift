@@ -49,7 +49,7 @@ final class StoreCheck {
       guard case .failure(let fault) = meta else { continue }
       findings.add(.file, page: number, "meta page \(number) of data.mdb \(fault.reason)")
     }
-    if let gap = file.gap, !mayHaveGap { findings.add(.file, gap) }
+    if let fault = file.orderFault, !mayHaveGap { findings.add(.file, fault) }
     if let newest = file.newest, newest.number != meta?.number, let fault = newest.fault {
       findings.add(
         .file, page: newest.number, "meta page \(newest.number) of data.mdb \(fault)")

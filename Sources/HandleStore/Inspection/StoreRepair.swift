@@ -63,7 +63,8 @@ struct StoreRepair {
     try rebuild.run(store: store, hasAllWatches: salvage?.hasAllWatches ?? false)
     return Result(
       store: store, highest: salvage?.highest ?? 0, expected: salvage?.expected,
-      foundFilesystems: foundAgain.count, knowsNewest: original?.knowsNewest ?? true, counts: rebuild.counts)
+      foundFilesystems: foundAgain.count, knowsNewest: original?.knowsNewest ?? true,
+      counts: rebuild.counts)
   }
 
   private func original() throws(StoreError) -> PageFile? {
