@@ -86,7 +86,8 @@ import Testing
       let all = try mounted.run(["sh", "-c", "cat \"$0\"/file-*", mounted.mountpoint.string])
       #expect(all.output == String(repeating: "own", count: 60), "\(all.output) \(all.errors)")
       #expect(
-        try mounted.run(["sh", "-c", "printf own >\"$0\"", "\(mounted.mountpoint)/file-7"]).status == 0)
+        try mounted.run(["sh", "-c", "printf own >\"$0\"", "\(mounted.mountpoint)/file-7"]).status
+          == 0)
     }
     for name in names {
       #expect(

@@ -17,6 +17,7 @@ final class LMDBNodeIndex: NodeIndex {
   private let writer: Writer?
   private let lock: Mutex<WriterLock?>
   private let claim: Mutex<OpenStoreClaim?>
+  private let isClosed = Atomic(false)
 
   /// Opens the index in a directory, or makes one there (``Store/init(at:options:)``).
   init(
@@ -55,6 +56,7 @@ final class LMDBNodeIndex: NodeIndex {
   var hasReservedIDs: Bool { writer?.hasReservedIDs ?? false }
 
   func close() throws {
+    guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
     var failure: (any Error)?
     do {
       try writer?.close().write(in: directory)

@@ -164,7 +164,7 @@ protocol NodeIndex: AnyObject, Sendable {
   // MARK: The end
 
   /// Ends all calls, makes everything durable, and closes the index. Later calls throw
-  /// ``StoreError/closed``.
+  /// ``StoreError/closed``; a second call of this one does nothing.
   func close() throws
 
   /// Turns an error of a call into the one that a user gets.

@@ -1,0 +1,125 @@
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import HandleStore
+
+/// The engines that keep the contract of `NodeIndex`.
+enum Engine: CaseIterable, CustomTestStringConvertible {
+  case lmdb
+  case memory
+
+  var testDescription: String {
+    switch self {
+    case .lmdb: "LMDB"
+    case .memory: "in memory"
+    }
+  }
+}
+
+/// An index of one of the engines, with filesystems of four kinds. No kernel is asked about any file.
+final class TestIndex {
+  /// Handles of tmpfs have a known layout, those of the filesystem `unknown` are opaque.
+  static let tmpfs = FilesystemID(rawValue: 1)
+  static let other = FilesystemID(rawValue: 2)
+  static let unknown = FilesystemID(rawValue: 3)
+  static let btrfs = FilesystemID(rawValue: 4)
+
+  private(set) var index: any NodeIndex
+  private let directory: TemporaryDirectory?
+
+  init(_ engine: Engine, limboLimit: Int = 16_384) throws {
+    switch engine {
+    case .memory:
+      directory = nil
+      index = MemoryNodeIndex(limboLimit: limboLimit)
+    case .lmdb:
+      let directory = try TemporaryDirectory()
+      self.directory = directory
+      index = try Self.open(directory, limboLimit)
+    }
+    for (id, magic) in [
+      (Self.tmpfs, FilesystemMagic.tmpfs), (Self.other, .tmpfs), (Self.btrfs, .btrfs),
+      (Self.unknown, FilesystemMagic(rawValue: 0x1234)),
+    ] {
+      let identity = FilesystemIdentity(
+        magic: magic, uuid: [UInt8(id.rawValue)], root: nil, volume: "", birth: "", seed: "")
+      try index.record(id) { _ in KnownFilesystem(identity: identity) }
+    }
+  }
+
+  private static func open(
+    _ directory: TemporaryDirectory, _ limboLimit: Int
+  ) throws -> any NodeIndex {
+    try LMDBNodeIndex(
+      at: directory.path.appending("index"), StoreOptions(limboLimit: limboLimit),
+      StatisticsCounters())
+  }
+
+  /// Closes the index and opens it again. Only an index on a disk can be opened again.
+  func reopen() throws {
+    guard let directory else { return }
+    try index.close()
+    index = try Self.open(directory, 16_384)
+  }
+
+  deinit { try? index.close() }
+
+  /// Returns a node as a caller finds it.
+  func node(_ id: NodeID) throws -> Node? {
+    if let record = index.cache?.find(id), let node = Node(id, record) { return node }
+    return try index.node(id)
+  }
+
+  /// Registers a file that nothing competes with.
+  @discardableResult
+  func register(
+    _ candidate: Candidate, on filesystem: FilesystemID = tmpfs
+  ) throws -> Registration {
+    try done(index.register(candidate, on: filesystem, Survivors()))
+  }
+
+  /// Registers a file, and answers the question which of two files exists.
+  func register(
+    _ candidate: Candidate, on filesystem: FilesystemID = tmpfs, _ survivor: Survivor
+  ) throws -> Registration {
+    guard case .contested(let node) = try index.register(candidate, on: filesystem, Survivors())
+    else { throw CommandFailure(description: "nothing is contested") }
+    var survivors = Survivors()
+    survivors[candidate.handle, node] = survivor
+    return try done(index.register(candidate, on: filesystem, survivors))
+  }
+
+  func done(_ attempt: RegistrationAttempt) throws -> Registration {
+    guard case .done(let registration) = attempt else {
+      throw CommandFailure(description: "\(attempt)")
+    }
+    return registration
+  }
+
+  /// All nodes, page by page.
+  func all() throws -> [Node] {
+    var nodes: [Node] = []
+    var next: NodeID? = .root
+    while let start = next {
+      let page = try index.nodes(from: start, limit: 7, on: nil, in: nil)
+      nodes += page.nodes
+      next = page.next
+    }
+    return nodes
+  }
+}
+
+/// A file with an opaque handle.
+func opaque(_ number: UInt64, inode: UInt64, length: Int = 40) -> Candidate {
+  Candidate(
+    handle: Synthetic.opaque(number, length: length),
+    status: FileStatus(inode: inode, mode: Synthetic.mode))
+}
+
+extension Node {
+  /// Everything that a caller can see of a node, but when it changed.
+  var seen: String {
+    "\(id) \(filesystem) \(state) \(type.rawValue) \(parent?.rawValue ?? 0) \(handle)"
+  }
+}

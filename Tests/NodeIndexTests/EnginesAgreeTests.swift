@@ -1,0 +1,175 @@
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import HandleStore
+
+/// The same random calls on both engines, which share only the decision about two files: each answer
+/// must be the same.
+@Suite struct EnginesAgreeTests {
+  @Test(arguments: 0..<6) func onEveryAnswer(_ number: Int) throws {
+    let seed = seed(usually: 1000) &+ UInt64(number)
+    var pair = try Pair(seed)
+    for step in 0..<((isSanitized ? 200 : 1500) * soak) {
+      try pair.step()
+      if step % 50 == 0 { try pair.compare() }
+    }
+    try pair.compare()
+  }
+
+  private struct Pair {
+    let engines: [TestIndex]
+    let told: String
+    var random: SeededGenerator
+    var highest: UInt64 = 2
+
+    init(_ seed: UInt64) throws {
+      engines = try Engine.allCases.map { try TestIndex($0, limboLimit: 5) }
+      random = SeededGenerator(seed: seed)
+      told = "seed \(seed)"
+    }
+
+    /// Makes one call on each engine, and compares what they answer or throw.
+    private func both<R: Equatable>(_ body: (TestIndex) throws -> R) throws -> R? {
+      let answers = engines.map { engine in
+        Result { try body(engine) }.mapError { engine.index.describe($0) }
+      }
+      #expect(answers[0] == answers[1], "\(told)")
+      return try? answers[0].get()
+    }
+
+    mutating func step() throws {
+      let id = someNode()
+      let watcher = WatcherID(rawValue: .random(in: 1...3, using: &random))
+      switch Int.random(in: 0..<100, using: &random) {
+      case 0..<40: try register()
+      case 40..<50: try registerMany()
+      case 50..<58: try move(id)
+      case 58..<66: _ = try both { try $0.index.retire(id, ifItIs: nil) }
+      case 66..<70: _ = try both { try $0.index.retire(id, ifItIs: $0.node(NodeID(rawValue: 5))) }
+      case 70..<78: try drop()
+      case 78..<84:
+        let mask = WatchMask(rawValue: .random(in: 1...0xfff, using: &random))
+        _ = try both { engine in
+          try engine.index.watch(Watch(id, watcher, mask))
+          return true
+        }
+      case 84..<88: _ = try both { try $0.index.unwatch(id, by: watcher) }
+      case 88..<92:
+        let limit = Int.random(in: 1...4, using: &random)
+        _ = try both { try $0.index.takeDeletions(limit: limit) }
+      default:
+        let file = candidate(.random(in: 1...3, using: &random))
+        _ = try both { try $0.index.recordParent(of: id, file) }
+      }
+    }
+
+    private mutating func someNode() -> NodeID {
+      NodeID(rawValue: .random(in: max(highest, 60) - 59...highest + 1, using: &random))
+    }
+
+    /// A file with few names and numbers, so that many are met again.
+    private mutating func candidate(_ filesystem: UInt16) -> Candidate {
+      let number = UInt64.random(in: 0..<25, using: &random)
+      let isDirectory = Int.random(in: 0..<20, using: &random) == 0
+      var file =
+        filesystem == TestIndex.unknown.rawValue
+        ? opaque(number, inode: number % 7, length: [20, 40].randomElement(using: &random) ?? 20)
+        : Synthetic.candidate(
+          number, generation: .random(in: 1...3, using: &random))
+      file.status.links = .random(in: 1...2, using: &random)
+      if isDirectory { file.status.mode = 0o40755 }
+      if Bool.random(using: &random) {
+        file.parent = NodeID(rawValue: .random(in: 2...6, using: &random))
+      }
+      return file
+    }
+
+    private mutating func survivor() -> Survivor {
+      [.candidate, .candidate, .node, .both, .neither, .unknown].randomElement(using: &random)
+        ?? .unknown
+    }
+
+    /// Makes a change that registers, and answers the question which file exists.
+    private mutating func settle(
+      _ file: Candidate, _ change: (TestIndex, Survivors) throws -> RegistrationAttempt
+    ) throws {
+      var survivors = Survivors()
+      while true {
+        let given = survivors
+        guard let attempt = try both({ Attempt(try change($0, given)) }) else { return }
+        guard let node = attempt.contested else {
+          highest = max(highest, attempt.node?.rawValue ?? 0)
+          return
+        }
+        survivors[file.handle, node] = survivor()
+      }
+    }
+
+    private mutating func register() throws {
+      let number = UInt16.random(in: 1...3, using: &random)
+      let filesystem = FilesystemID(rawValue: number)
+      let file = candidate(number)
+      try settle(file) { try $0.index.register(file, on: filesystem, $1) }
+    }
+
+    private mutating func registerMany() throws {
+      let number = UInt16.random(in: 1...3, using: &random)
+      let filesystem = FilesystemID(rawValue: number)
+      let files = (0..<8).map { _ in candidate(number) }
+      let attempts = try both {
+        try $0.index.register(files, on: filesystem, Survivors()).map { Attempt($0) }
+      }
+      highest = max(highest, attempts?.compactMap(\.node?.rawValue).max() ?? 0)
+    }
+
+    private mutating func move(_ id: NodeID) throws {
+      let number = UInt16.random(in: 1...3, using: &random)
+      let filesystem = FilesystemID(rawValue: number)
+      let file = candidate(number)
+      try settle(file) { try $0.index.move(id, to: file, on: filesystem, $1) }
+    }
+
+    private mutating func drop() throws {
+      let ids = (0..<4).map { _ in someNode() }
+      let held = someNode()
+      var dropping = Dropping(ids: ids, isHeld: { $0 == held })
+      dropping.onlyStale = Bool.random(using: &random)
+      dropping.keeping = [0, 20].randomElement(using: &random) ?? 0
+      let wanted = dropping
+      _ = try both { try $0.index.drop(wanted) }
+    }
+
+    func compare() throws {
+      let nodes = try #require(try both { try $0.all().map(\.seen) })
+      #expect(try both { try $0.index.count() } == nodes.count)
+      let ids = try engines[0].all().map(\.id)
+      for id in ids {
+        _ = try both { try $0.node(id)?.seen }
+        _ = try both { try $0.index.furtherParents(of: id) }
+        _ = try both { try $0.index.watches(of: id) }
+      }
+      for node in try engines[0].all() {
+        _ = try both { try $0.index.node(of: node.handle, on: node.filesystem)?.seen }
+      }
+      _ = try both { try $0.index.limbo() }
+      _ = try both { try $0.index.watchedNodes(from: .root, limit: 5) }
+    }
+  }
+
+  /// An attempt that can be compared.
+  private struct Attempt: Equatable {
+    let contested: NodeID?
+    let registration: String?
+    let node: NodeID?
+
+    init(_ attempt: RegistrationAttempt) {
+      switch attempt {
+      case .contested(let id): (contested, registration, node) = (id, nil, nil)
+      case .done(let done):
+        (contested, node) = (nil, done.node)
+        registration = "\(done.node) \(done.outcome)"
+      }
+    }
+  }
+}

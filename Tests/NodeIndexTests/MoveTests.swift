@@ -1,0 +1,114 @@
+import SystemPackage
+import TestSupport
+import Testing
+
+@testable import HandleStore
+
+/// What the contract says of giving a node another file.
+@Suite struct MoveTests {
+  private func move(
+    _ test: TestIndex, _ id: NodeID, to file: Candidate, on filesystem: FilesystemID,
+    _ survivor: Survivor? = nil
+  ) throws -> RegistrationAttempt {
+    var survivors = Survivors()
+    let first = try test.index.move(id, to: file, on: filesystem, survivors)
+    guard case .contested(let node) = first, let survivor else { return first }
+    survivors[file.handle, node] = survivor
+    return try test.index.move(id, to: file, on: filesystem, survivors)
+  }
+
+  @Test(arguments: Engine.allCases) func theOldHandleFindsTheNode(_ engine: Engine) throws {
+    let test = try TestIndex(engine)
+    let (lower, upper) = (Synthetic.candidate(1), Synthetic.candidate(2))
+    let id = try test.register(lower).node
+    for _ in 0..<2 {
+      let moved = try test.done(move(test, id, to: upper, on: TestIndex.other))
+      #expect(moved.node == id && moved.outcome == .existing)
+    }
+    #expect(try test.node(id)?.filesystem == TestIndex.other)
+    #expect(try test.index.node(of: lower.handle, on: TestIndex.tmpfs)?.id == id)
+    #expect(try test.index.node(of: upper.handle, on: TestIndex.other)?.id == id)
+    #expect(try test.register(lower).node == id)
+    #expect(try test.register(upper, on: TestIndex.other).node == id)
+    let alias = try #require(try test.all().first { $0.state == .alias })
+    #expect(alias.parent == id && alias.handle == lower.handle)
+    // Without its node an alias stands for nobody.
+    #expect(try test.index.retire(id, ifItIs: nil))
+    let again = try test.register(lower)
+    #expect(again.outcome == .created && again.node > id)
+    #expect(try test.node(alias.id)?.state == .stale)
+  }
+
+  @Test(arguments: Engine.allCases) func theFileOfAnotherNode(_ engine: Engine) throws {
+    let test = try TestIndex(engine)
+    let id = try test.register(Synthetic.candidate(1)).node
+    let other = try test.register(Synthetic.candidate(2)).node
+    let moved = try test.done(move(test, id, to: Synthetic.candidate(2), on: TestIndex.tmpfs))
+    #expect(moved.outcome == .replaced(other) && moved.node == id)
+    #expect(try test.node(other)?.state == .stale)
+    // A file that is gone does not take a node away.
+    let third = try test.register(Synthetic.candidate(3)).node
+    let gone = Synthetic.candidate(3, generation: 9)
+    #expect(try test.done(move(test, id, to: gone, on: TestIndex.tmpfs, .node)).outcome == .stale)
+    #expect(try test.node(third)?.state == .live)
+    #expect(try test.node(id)?.handle == Synthetic.handle(2))
+    let last = try test.done(move(test, id, to: gone, on: TestIndex.tmpfs, .candidate))
+    #expect(last.outcome == .replaced(third))
+  }
+
+  @Test(arguments: Engine.allCases) func opaqueHandles(_ engine: Engine) throws {
+    let test = try TestIndex(engine)
+    let fs = TestIndex.unknown
+    let id = try test.register(opaque(1, inode: 7), on: fs).node
+    // The copy has the same number as the original, whose alias has the hint.
+    #expect(try test.done(move(test, id, to: opaque(2, inode: 7), on: fs, .both)).node == id)
+    #expect(try test.register(opaque(1, inode: 7), on: fs).node == id)
+    #expect(try test.register(opaque(2, inode: 7), on: fs).node == id)
+    let neighbour = try test.register(opaque(5, inode: 8), on: fs).node
+    #expect(
+      try test.done(move(test, id, to: opaque(6, inode: 8), on: fs, .both)).outcome
+        == .existing)
+    #expect(try test.node(neighbour)?.state == .live)
+    for number in [1, 2, 6] as [UInt64] {
+      #expect(try test.index.node(of: opaque(number, inode: 0).handle, on: fs)?.id == id)
+    }
+  }
+
+  @Test(arguments: Engine.allCases) func whatCannotBeMoved(_ engine: Engine) throws {
+    let test = try TestIndex(engine)
+    let id = try test.register(Synthetic.candidate(1)).node
+    #expect(throws: GateRefusal.fileType) {
+      try test.index.move(
+        id, to: Synthetic.candidate(2, mode: 0o40755), on: TestIndex.tmpfs, Survivors())
+    }
+    #expect(throws: StoreError.unknownNode(NodeID(rawValue: 99))) {
+      try test.index.move(
+        NodeID(rawValue: 99), to: Synthetic.candidate(2), on: TestIndex.tmpfs, Survivors())
+    }
+    #expect(try test.index.retire(id, ifItIs: nil))
+    #expect(throws: StoreError.stale(id)) {
+      try test.index.move(id, to: Synthetic.candidate(2), on: TestIndex.tmpfs, Survivors())
+    }
+  }
+
+  /// Whoever found a file gone before it was copied up does not retire the copy's node.
+  @Test(arguments: Engine.allCases) func retiringIsConditional(_ engine: Engine) throws {
+    let test = try TestIndex(engine)
+    let id = try test.register(Synthetic.candidate(1)).node
+    let before = try #require(try test.node(id))
+    _ = try test.index.move(
+      id, to: Synthetic.candidate(2), on: TestIndex.tmpfs, Survivors())
+    #expect(try !test.index.retire(id, ifItIs: before))
+    #expect(try test.node(id)?.state == .live)
+    let alias = try #require(try test.all().first { $0.state == .alias })
+    #expect(try !test.index.retire(alias.id, ifItIs: nil))
+    #expect(try test.index.retire(alias.id, ifItIs: alias))
+    #expect(try test.index.node(of: Synthetic.handle(1), on: TestIndex.tmpfs) == nil)
+    let now = try #require(try test.node(id))
+    #expect(try test.index.retire(id, ifItIs: now))
+    #expect(try !test.index.retire(id, ifItIs: nil))
+    #expect(throws: StoreError.unknownNode(NodeID(rawValue: 99))) {
+      try test.index.retire(NodeID(rawValue: 99), ifItIs: nil)
+    }
+  }
+}
