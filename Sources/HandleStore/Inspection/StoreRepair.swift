@@ -9,8 +9,13 @@ struct StoreRepair {
   private static let workName: FilePath.Component = "repair"
 
   private let directory: OpenDirectory
+  /// Returns the number of the store if neither its data nor its `state` say it.
+  private let number: () -> UInt64?
 
-  init(_ directory: OpenDirectory) { self.directory = directory }
+  init(_ directory: OpenDirectory, number: @escaping () -> UInt64?) {
+    self.directory = directory
+    self.number = number
+  }
 
   func run() throws -> RepairReport {
     try requireStore()
@@ -58,7 +63,7 @@ struct StoreRepair {
     var rebuild = try Rebuild(
       in: work.makeDirectory("new"), found, known.merging(foundAgain) { known, _ in known })
     let store =
-      salvage?.store ?? old.state?.store ?? Keyring.store(in: directory)
+      salvage?.store ?? old.state?.store ?? number()
       ?? .random(in: 1...UInt64.max)
     try rebuild.run(store: store, hasAllWatches: salvage?.hasAllWatches ?? false)
     return Result(

@@ -43,11 +43,13 @@ struct FilesystemGrowth {
     return max(30, (setting ?? 0) / 100)
   }
 
-  /// Returns the position of a node on this scale: on btrfs the transaction that created its file,
-  /// elsewhere the time at which the node entered its state.
-  static func position(of node: Node, _ magic: FilesystemMagic) -> UInt64? {
-    guard magic == .btrfs else { return UInt64(node.since) }
-    return node.handle.fileKey(on: magic).map { UInt64($0.generation) }
+  /// Returns the position of a file on this scale: on btrfs the transaction that created it,
+  /// elsewhere the time at which it was registered.
+  static func position(
+    of handle: KernelFileHandle, since: UInt32, _ magic: FilesystemMagic
+  ) -> UInt64? {
+    guard magic == .btrfs else { return UInt64(since) }
+    return handle.fileKey(on: magic).map { UInt64($0.generation) }
   }
 }
 

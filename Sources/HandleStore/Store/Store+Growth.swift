@@ -49,7 +49,8 @@ extension Store {
   private func requireFound(_ node: Node) throws {
     guard let (mount, bound) = filesystems.suspect(node.filesystem),
       let magic = try? index.filesystems.magic(node.filesystem),
-      let position = FilesystemGrowth.position(of: node, magic), position > bound,
+      let position = FilesystemGrowth.position(of: node.handle, since: node.since, magic),
+      position > bound,
       let growth = FilesystemGrowth(of: mount.descriptor, magic)
     else { return }
     if try isLost(node, position, mount, magic, growth) { throw StoreError.stale(node.id) }
@@ -115,7 +116,8 @@ extension Store {
     while let start = next {
       let page = try nodes(from: start, on: filesystem)
       for node in page.nodes where node.state != .stale {
-        guard let position = FilesystemGrowth.position(of: node, magic), position > certain,
+        guard let position = FilesystemGrowth.position(of: node.handle, since: node.since, magic),
+          position > certain,
           try isLost(node, position, mount, magic, growth)
         else { continue }
         _ = try index.retire(node.id, ifItIs: node)

@@ -21,7 +21,7 @@ extension Store {
     let claim = try OpenStoreClaim(directory)
     defer { withExtendedLifetime(claim) {} }
     do {
-      return try StoreRepair(directory).run()
+      return try StoreRepair(directory) { Keyring.store(in: directory) }.run()
     } catch {
       throw StoreError(ofLMDB: error, path: path)
     }

@@ -5,7 +5,7 @@ import Testing
 @testable import HandleStore
 
 /// Many threads at once.
-@Suite struct RaceContractTests {
+@Suite struct IndexThreadsTests {
   @Test(arguments: Engine.allCases) func oneThreadIsToldCreated(_ engine: Engine) async throws {
     let test = try TestIndex(engine)
     let index = test.index
