@@ -37,7 +37,7 @@ struct Probe: ParsableCommand {
 extension FilesystemProbe {
   /// Why the filesystem is not usable.
   fileprivate var obstacle: String {
-    if case .failure(let error) = identity { return error.description }
+    if let identityObstacle { return identityObstacle.description }
     return "\(StoreError.noHandles(magic))"
   }
 
@@ -59,20 +59,19 @@ extension FilesystemProbe {
   private func addHandles(to report: inout Report) {
     report.add("opens again", opening == .notPermitted ? .unknown : .flag(opening == .same))
     report.add("opening obstacle", opening.obstacle)
-    let known = try? handle.get()
+    let known = handle
     report.add("handle type", known.map { .text($0.type.description) } ?? .unknown)
     report.add(
       "handle type number",
       known.map { .number(UInt64(UInt32(bitPattern: $0.type.rawValue))) } ?? .unknown)
     report.add("handle length", known.map { .number(UInt64($0.length)) } ?? .unknown)
-    switch connectable {
-    case .success(let handle):
-      report.add("connectable", .flag(true))
-      report.add("connectable handle type", handle.type.description)
-      report.add("connectable handle length", UInt64(handle.length))
-    case .failure(let errno):
-      report.add("connectable", .flag(false))
-      report.add("connectable obstacle", errno.description)
+    report.add("connectable", .flag(connectable != nil))
+    if let connectable {
+      report.add("connectable handle type", connectable.type.description)
+      report.add("connectable handle length", UInt64(connectable.length))
+    }
+    if let connectableObstacle {
+      report.add("connectable obstacle", connectableObstacle.description)
     }
   }
 
@@ -84,12 +83,9 @@ extension FilesystemProbe {
   }
 
   private func addIdentity(to report: inout Report) {
-    switch identity {
-    case .failure(let error):
-      report.add("attachable", .flag(false))
-      report.add("attaching obstacle", error.description)
-    case .success(let identity):
-      report.add("attachable", .flag(true))
+    report.add("attachable", .flag(identity != nil))
+    if let identityObstacle { report.add("attaching obstacle", identityObstacle.description) }
+    if let identity {
       report.add(identity.isUUID ? "uuid" : "fsid", identity.uuid)
       report.add("root handle", identity.root.map { .text("\($0)") } ?? .unknown)
       report.add("volume", identity.volume.isEmpty ? .unknown : .text(identity.volume))

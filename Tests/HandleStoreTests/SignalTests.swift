@@ -40,7 +40,8 @@ import Testing
   }
 
   @Test func aMessageIsWaitedFor() throws {
-    let (mine, its) = try Parking.makeSockets()
+    let sockets = try Parking.makeSockets()
+    let (mine, its) = (sockets.mine, sockets.its)
     let parking = Parking(socket: mine)
     let wasReceived = try inStorm {
       var parked = ParkedFiles()
@@ -53,7 +54,8 @@ import Testing
   }
 
   @Test func roomForAMessageIsWaitedFor() throws {
-    let (mine, its) = try Parking.makeSockets()
+    let sockets = try Parking.makeSockets()
+    let (mine, its) = (sockets.mine, sockets.its)
     let parking = Parking(socket: mine)
     let count = 5000
     let receiver = DispatchQueue(label: "receiver")

@@ -87,7 +87,7 @@ public struct FileHandleCodec: Sendable {
   ///
   /// - Throws: ``StoreError/refused(_:)`` with ``GateRefusal/length`` or
   ///   ``GateRefusal/handleType``.
-  public func decode(_ bytes: some Collection<UInt8>) throws(StoreError) -> (Token, length: Int) {
+  public func decode(_ bytes: some Collection<UInt8>) throws(StoreError) -> DecodedToken {
     let head = Array(bytes.prefix(Self.headerLength))
     guard head.count == Self.headerLength else { throw .refused(.length) }
     let size = Self.number(head[..<4])
@@ -95,7 +95,7 @@ public struct FileHandleCodec: Sendable {
     guard Self.number(head[4...]) == Self.tokenType else { throw .refused(.handleType) }
     let body = Array(bytes.dropFirst(Self.headerLength).prefix(Int(size)))
     guard body.count == Int(size) else { throw .refused(.length) }
-    return (Token(bytes: body), Self.headerLength + body.count)
+    return DecodedToken(token: Token(bytes: body), length: Self.headerLength + body.count)
   }
 
   private static func word(_ number: UInt32) -> [UInt8] {
@@ -105,4 +105,12 @@ public struct FileHandleCodec: Sendable {
   private static func number(_ bytes: some Collection<UInt8>) -> UInt32 {
     bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) }
   }
+}
+
+/// A token that a message began with.
+public struct DecodedToken: Hashable, Sendable {
+  /// The token.
+  public let token: Token
+  /// How many bytes of the message it takes, with its header.
+  public let length: Int
 }

@@ -23,7 +23,7 @@ extension FilesystemProbe {
   /// handle, or one that does not fit into a token. A token by reference has
   /// ``Token/referenceLength`` bytes.
   public var tokenLength: Int? {
-    guard let handle = try? handle.get(), handle.length <= TokenFields.longestHandle else {
+    guard let handle, handle.length <= TokenFields.longestHandle else {
       return nil
     }
     return TokenFields.length(handle: handle.length)

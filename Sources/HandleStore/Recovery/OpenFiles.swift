@@ -152,11 +152,12 @@ public final class OpenFiles: Sendable {
     state.withLock { $0.files[node].map { $0.backing == 0 } ?? false }
   }
 
-  /// How many opens there are, and how many files the kernel keeps.
-  public var count: (opens: Int, kept: Int) {
-    state.withLock { state in
-      (state.slots.count, state.files.values.count { $0.backing != 0 })
-    }
+  /// How many opens there are.
+  public var count: Int { state.withLock { $0.slots.count } }
+
+  /// How many files the kernel keeps.
+  public var keptCount: Int {
+    state.withLock { $0.files.values.count { $0.backing != 0 } }
   }
 
   private func keep(_ file: FileDescriptor?) -> UInt32 {

@@ -22,12 +22,12 @@ public final class Parking: Sendable {
   /// - Parameter socket: as for ``init(socket:)``.
   public func move(to socket: FileDescriptor) { self.socket.withLock { $0 = socket } }
 
-  /// Returns two connected sockets, `SOCK_SEQPACKET` with `O_CLOEXEC`: one for a ``Parking``, one
-  /// for its ``ParkedFiles``.
+  /// Returns two connected sockets: one for a ``Parking``, one for its ``ParkedFiles``.
   ///
   /// - Throws: `EMFILE`, `ENFILE`.
-  public static func makeSockets() throws(Errno) -> (FileDescriptor, FileDescriptor) {
-    try SystemCalls.socketPair()
+  public static func makeSockets() throws(Errno) -> SocketPair {
+    let (mine, its) = try SystemCalls.socketPair()
+    return SocketPair(mine: mine, its: its)
   }
 
   /// Parks a node's file, in place of the file that is parked for the node.
@@ -89,4 +89,12 @@ public struct ParkedFiles: ~Copyable {
     }
     return true
   }
+}
+
+/// Two connected sockets, `SOCK_SEQPACKET` with `O_CLOEXEC`. The caller closes them.
+public struct SocketPair: Sendable {
+  /// The end that this process keeps.
+  public let mine: FileDescriptor
+  /// The end for the other process.
+  public let its: FileDescriptor
 }

@@ -40,12 +40,15 @@ public struct FilesystemProbe: Sendable {
   public let type: String
   /// The mount point of the mount through which the directory was reached; empty if unknown.
   public let mountPoint: FilePath
-  /// The directory's handle, or the error if there is none.
-  public let handle: Result<KernelFileHandle, Errno>
-  /// A connectable handle (Linux 6.13), or the error if there is none. It names the first regular
-  /// file in the directory or, if there is no such file, the directory itself, whose handle needs
-  /// no parent.
-  public let connectable: Result<KernelFileHandle, Errno>
+  /// The directory's handle, or `nil` if there is none.
+  public let handle: KernelFileHandle?
+  /// Why there is no ``handle``, or `nil`.
+  public let handleObstacle: Errno?
+  /// A connectable handle (Linux 6.13), or `nil` if there is none. It names the first regular file in
+  /// the directory or, if there is no such file, the directory itself, whose handle needs no parent.
+  public let connectable: KernelFileHandle?
+  /// Why there is no ``connectable``, or `nil`.
+  public let connectableObstacle: Errno?
   /// The result of opening ``handle``.
   public let opening: Opening
   /// Whether this library knows the layout of ``handle``, and so detects the reuse of an inode
@@ -55,12 +58,13 @@ public struct FilesystemProbe: Sendable {
   /// `nil` if the layout is not known. If the kernel accepts it, the store checks which file it
   /// opened.
   public let checksGenerationZero: Bool?
-  /// What distinguishes the filesystem from others, or the error with which ``Store/attach(_:)``
-  /// would refuse it.
-  public let identity: Result<Identity, StoreError>
+  /// What distinguishes the filesystem from others, or `nil` if a store cannot attach it.
+  public let identity: Identity?
+  /// The error with which ``Store/attach(_:)`` would refuse the filesystem, or `nil`.
+  public let identityObstacle: StoreError?
 
   /// Whether a store can register files of this filesystem and find them again.
-  public var isUsable: Bool { opening == .same && (try? identity.get()) != nil }
+  public var isUsable: Bool { opening == .same && identity != nil }
 
   /// Probes the filesystem that a directory is on.
   ///
@@ -74,13 +78,14 @@ public struct FilesystemProbe: Sendable {
     type = mount?.type ?? ""
     mountPoint = mount?.point ?? ""
     let made = Self.handle("", descriptor, connectable: false)
-    handle = made
-    connectable = Self.handle(Self.regularFile(in: descriptor), descriptor, connectable: true)
+    (handle, handleObstacle) = made.parts
+    (connectable, connectableObstacle) =
+      Self.handle(Self.regularFile(in: descriptor), descriptor, connectable: true).parts
     opening = Self.tryOpening(made, on: descriptor)
-    let known = (try? made.get())?.fileKey(on: magic)
+    let known = handle?.fileKey(on: magic)
     knowsLayout = known != nil
     checksGenerationZero = known.map { !$0.zeroIsWildcard }
-    identity = Self.identity(of: descriptor, magic)
+    (identity, identityObstacle) = Self.identity(of: descriptor, magic).parts
   }
 
   private static func mount(of descriptor: FileDescriptor) -> Mount? {
@@ -142,6 +147,16 @@ public struct FilesystemProbe: Sendable {
       return .failure(.noHandles(magic))
     } catch {
       return .failure(StoreError(error, "identifying the filesystem"))
+    }
+  }
+}
+
+extension Result {
+  /// What there is: the value or the error.
+  fileprivate var parts: (Success?, Failure?) {
+    switch self {
+    case .success(let value): (value, nil)
+    case .failure(let error): (nil, error)
     }
   }
 }

@@ -19,7 +19,8 @@ public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
 /// What the codec takes, it gives back.
 private func tryCodec(_ bytes: [UInt8]) {
   let codec = FileHandleCodec(limit: .largest)
-  guard let (token, length) = try? codec.decode(bytes) else { return }
+  guard let decoded = try? codec.decode(bytes) else { return }
+  let (token, length) = (decoded.token, decoded.length)
   guard let again = try? codec.encode(token), again == Array(bytes.prefix(length)) else {
     fatalError("the codec took \(bytes) and gave back something else")
   }

@@ -30,11 +30,11 @@ struct Mount: ParsableCommand {
     guard !foreground else {
       return try Supervisor(mount, inBackground: false).run {}
     }
-    let (ready, its) = try Parking.makeSockets()
+    let ready = try Parking.makeSockets()
     _ = try Processes.spawn(
-      Processes.program, ["supervise", "--new"] + mount.arguments, [its], newSession: true)
-    try its.close()
+      Processes.program, ["supervise", "--new"] + mount.arguments, [ready.its], newSession: true)
+    try ready.its.close()
     // If the supervisor fails, it has printed the reason.
-    guard Processes.receive(from: ready) == .serving else { throw ExitCode.failure }
+    guard Processes.receive(from: ready.mine) == .serving else { throw ExitCode.failure }
   }
 }

@@ -39,12 +39,11 @@ extension Server {
   /// The counters of the server and its store, as JSON.
   private var status: String {
     let own = ServerStatistics.Counter.allCases.map { ($0.name, statistics[$0]) }
-    let open = openFiles.count
     let known = store.statistics
     let values: [(String, UInt64)] =
       [("pid", UInt64(Processes.id))] + own + [
-        ("descriptors", UInt64(files.count)), ("opens", UInt64(open.opens)),
-        ("files_kept_by_kernel", UInt64(open.kept)),
+        ("descriptors", UInt64(files.count)), ("opens", UInt64(openFiles.count)),
+        ("files_kept_by_kernel", UInt64(openFiles.keptCount)),
         ("files_without_name", UInt64(orphans.count)),
         ("requests_noted", UInt64(journal.count)),
         ("nodes_created", known.created), ("nodes_found", known.existing),

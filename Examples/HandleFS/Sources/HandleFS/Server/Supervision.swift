@@ -54,20 +54,19 @@ final class Supervision: Sendable {
   }
 
   private func startSupervisor() throws {
-    let (control, itsControl) = try Parking.makeSockets()
-    let (parking, itsParking) = try Parking.makeSockets()
+    let (control, parking) = (try Parking.makeSockets(), try Parking.makeSockets())
     var given = session.withLock { $0 }
-    (given.control, given.parking) = (itsControl, itsParking)
+    (given.control, given.parking) = (control.its, parking.its)
     let flags =
       (inBackground ? ["--background"] : [])
       + (server.options.passthrough ? ["--with-passthrough"] : [])
     _ = try Processes.spawn(
       Processes.program, ["supervise", "--server", "\(Processes.id)"] + flags + options.arguments,
       given.all, newSession: true)
-    try itsControl.close()
-    try itsParking.close()
+    try control.its.close()
+    try parking.its.close()
     let old = session.withLock { session in
-      defer { (session.control, session.parking) = (control, parking) }
+      defer { (session.control, session.parking) = (control.mine, parking.mine) }
       return session
     }
     // Other threads park files through the old socket until `move(to:)` is done. Until then it must
@@ -76,6 +75,6 @@ final class Supervision: Sendable {
       try? old.control.close()
       try? old.parking.close()
     }
-    try server.orphans.move(to: parking)
+    try server.orphans.move(to: parking.mine)
   }
 }

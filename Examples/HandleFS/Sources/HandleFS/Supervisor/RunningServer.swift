@@ -18,18 +18,17 @@ struct RunningServer {
     _ program: FilePath, _ options: MountOptions, _ session: inout SessionDescriptors,
     _ inBackground: Bool, afterMending isMended: Bool = false
   ) throws {
-    let (control, itsControl) = try Parking.makeSockets()
-    let (parking, itsParking) = try Parking.makeSockets()
-    session.control = itsControl
-    session.parking = itsParking
+    let (control, parking) = (try Parking.makeSockets(), try Parking.makeSockets())
+    session.control = control.its
+    session.parking = parking.its
     defer {
-      try? itsControl.close()
-      try? itsParking.close()
+      try? control.its.close()
+      try? parking.its.close()
     }
     let flags = (inBackground ? ["--background"] : []) + (isMended ? ["--mended"] : [])
     id = try Processes.spawn(program, ["serve"] + flags + options.arguments, session.all)
     process = try Processes.descriptor(of: id)
-    (self.control, self.parking) = (control, parking)
+    (self.control, self.parking) = (control.mine, parking.mine)
   }
 
   /// Adopts a server that already runs, at the other ends of the session's sockets. If it has ended
