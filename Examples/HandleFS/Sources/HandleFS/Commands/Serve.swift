@@ -29,7 +29,8 @@ struct Serve: ParsableCommand {
       passthrough: mounted == .mountedWithPassthrough, files: Self.cacheSize,
       endsOnDamage: !mended)
     let server = try Server(source, session: session, options: options, log: log)
-    let kernel = try Session(server, fuse: session.fuse, start: session.startRequest)
+    let kernel = try Session(
+      server, server.notifier, fuse: session.fuse, start: session.startRequest)
     let supervision = Supervision(mount, session, server, inBackground: background)
     Thread.start { supervision.listen() }
     Thread.start { server.answerQuestions(from: session.questions) }

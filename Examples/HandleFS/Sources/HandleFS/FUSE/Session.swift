@@ -8,17 +8,21 @@ internal import SystemPackage
 /// A server's connection to the kernel, through libfuse.
 @safe final class Session {
   private let raw: OpaquePointer
-  private let server: Server
+  private let box: HandlerBox
 
   /// Opens a session for a file system that is already mounted.
   ///
   /// - Parameters:
+  ///   - handler: what serves the requests.
+  ///   - notifier: what is connected to the kernel by the session.
   ///   - fuse: the mount's `/dev/fuse`.
   ///   - start: the kernel's first request (FUSE_INIT), which has already been answered.
-  init(_ server: Server, fuse: FileDescriptor, start: [UInt8]) throws(Errno) {
-    self.server = server
+  init(
+    _ handler: any RequestHandler, _ notifier: Notifier, fuse: FileDescriptor, start: [UInt8]
+  ) throws(Errno) {
+    box = HandlerBox(handler)
     var operations = Operations.table
-    let pointer = unsafe Unmanaged.passUnretained(server).toOpaque()
+    let pointer = unsafe Unmanaged.passUnretained(box).toOpaque()
     guard let raw = unsafe hf_session(&operations, pointer, fuse.rawValue) else {
       throw .ioError
     }
@@ -26,7 +30,7 @@ internal import SystemPackage
     var start = start
     try checked(
       unsafe start.withUnsafeMutableBytes { unsafe hf_take_init(raw, $0.baseAddress, $0.count) })
-    unsafe server.notifier.connect(raw, fuse)
+    unsafe notifier.connect(raw, fuse)
   }
 
   /// How serving ended.
@@ -39,7 +43,7 @@ internal import SystemPackage
   /// called. Requests that an earlier server left unanswered come first.
   func serve(threads: Int, on fuse: FileDescriptor) throws(Errno) -> End {
     try checked(hf_resend(fuse.rawValue))
-    let pointer = unsafe Unmanaged.passUnretained(server).toOpaque()
+    let pointer = unsafe Unmanaged.passUnretained(box).toOpaque()
     let result = unsafe hf_serve(raw, CInt(threads), Operations.unknown, pointer)
     return try checked(result) == 0 ? .unmounted : .stopped
   }

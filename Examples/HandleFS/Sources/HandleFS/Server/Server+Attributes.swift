@@ -4,18 +4,9 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
-/// The changes that SETATTR asks for.
-struct AttributeChange {
-  var flags: CInt
-  var status: stat
-  /// Whether the set-user-id and set-group-id bits must be cleared because the caller lacks
-  /// CAP_FSETID.
-  var clearsPrivileges: Bool
-
-  func has(_ flag: CInt) -> Bool { flags & flag != 0 }
-}
-
 extension Server {
+  func linkTarget(_ number: UInt64) throws -> Reply { .bytes(try path(number).linkTarget) }
+
   func attributes(_ number: UInt64) throws -> Reply {
     .status(
       try filesystems.shown(path(number).status, node(number)), seconds: options.cacheTimeout)

@@ -9,7 +9,7 @@ internal import SystemPackage
 /// system. The kernel's node ids are the store's. The server opens a file by its handle when it is
 /// needed, and keeps open only a bounded cache of files and the files that have lost their last
 /// name.
-final class Server: Sendable {
+final class Server: RequestHandler {
   let store: Store
   let export: Export
   let filesystems: Filesystems
