@@ -58,6 +58,10 @@ let package = Package(
       name: "HandleStoreTests",
       dependencies: ["CTestSupport", "HandleStore", "TestSupport", "storeworker", system],
       swiftSettings: testing),
+    // The wall to the kernel.
+    .testTarget(
+      name: "KernelTests", dependencies: ["HandleStore", "TestSupport", system],
+      swiftSettings: testing),
     // The contract of NodeIndex, on each engine.
     .testTarget(
       name: "NodeIndexTests", dependencies: ["HandleStore", "TestSupport", system],

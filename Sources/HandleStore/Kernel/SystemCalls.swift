@@ -128,7 +128,7 @@ enum SystemCalls {
   /// Locks an open file description, which may be a directory's (`flock(2)`). Closing it releases
   /// the lock. Throws `EAGAIN` if another description holds a conflicting lock.
   static func lock(_ descriptor: FileDescriptor, shared: Bool) throws(Errno) {
-    try checked(hs_lock(descriptor.rawValue, shared ? 1 : 0))
+    try retried { hs_lock(descriptor.rawValue, shared ? 1 : 0) }
   }
 
   /// Returns the unique id of a file's mount, which is never reused (`STATX_MNT_ID_UNIQUE`), or 0
