@@ -5,7 +5,7 @@ struct Report {
   let title: String
 
   func printHead() {
-    Swift.print("\(title); nanoseconds an operation\n")
+    Swift.print("\(title); nanoseconds per operation\n")
     Swift.print(
       Text.left("", 28) + Text.right("library", 10) + Text.right("p50/p99/p99.9", 22)
         + Text.right("yardstick", 11) + Text.right("p50/p99/p99.9", 22) + Text.right("ratio", 8)

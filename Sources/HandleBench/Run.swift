@@ -10,17 +10,17 @@ struct Run: ParsableCommand {
     abstract: "Runs every workload and prints times and ratios.",
     discussion: """
       Without --tree the handles are invented and nothing is opened, so no privilege is needed. \
-      With --tree the files of a real tree are registered and opened by their nodes as well, and \
-      tokens made for them and decoded by each containment that can be had; this needs root.
+      With --tree, the files of a real tree are also registered and opened by their nodes, and \
+      their tokens are made, and decoded with each containment that is available; this needs root.
 
         handlebench run --nodes 1000000
         handlebench run --tree /usr --json result.json
 
-      Columns: nanoseconds an operation (the median round), then p50, p99 and p99.9 of single \
+      Columns: nanoseconds per operation (the median round), then p50, p99 and p99.9 of single \
       operations, for the library and for the yardstick; their ratio (the median of the rounds' \
-      ratios) and the ratio to reach. The row of the signature has what its check adds, in \
-      nanoseconds: on the left tokens that are refused for it, on the right those that are refused \
-      one check before.
+      ratios), and the goal for the ratio. The signature's row shows what its check adds, in \
+      nanoseconds: on the left the time for tokens that this check refuses, on the right for \
+      tokens that the check before it refuses.
       """)
 
   @Option(help: "How many nodes to register.")
@@ -35,7 +35,7 @@ struct Run: ParsableCommand {
   @Option(help: "How many times to run each workload.")
   var rounds: Int = 5
 
-  @Option(help: "A directory whose files are registered and opened too.")
+  @Option(help: "A directory whose files to register and open too.")
   var tree: String?
 
   @Option(help: "Where to put the stores.")
@@ -45,9 +45,9 @@ struct Run: ParsableCommand {
   var json: String?
 
   func validate() throws {
-    guard nodes >= 1000 else { throw ValidationError("--nodes is 1000 at the least") }
-    guard (1...64).contains(threads) else { throw ValidationError("--threads is 1 to 64") }
-    guard rounds >= 1 else { throw ValidationError("--rounds is 1 at the least") }
+    guard nodes >= 1000 else { throw ValidationError("--nodes must be 1000 or more") }
+    guard (1...64).contains(threads) else { throw ValidationError("--threads must be 1 to 64") }
+    guard rounds >= 1 else { throw ValidationError("--rounds must be 1 or more") }
   }
 
   func run() throws {

@@ -16,7 +16,7 @@ struct TokenWorkloads {
   func run(_ show: (Comparison) -> Void) throws {
     for containment in Containment.allCases {
       guard let export = try export(containment) else {
-        print("decode, \(containment.rawValue): cannot be had here")
+        print("decode, \(containment.rawValue): not available here")
         continue
       }
       show(try decode(containment, export))

@@ -4,21 +4,21 @@ import SystemPackage
 
 struct Backup: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Copy a store as it is now, while it is in use.",
+    abstract: "Copy a store, also while it is in use.",
     discussion: """
-      Writes a consistent copy, without free pages, to another directory. A server may go on writing. \
-      The copy is a store like the original; the ids that it hands out are far above the original's, \
-      so that none is ever given to two files.
+      Writes a consistent copy, without free pages, to another directory. A server may write to \
+      the store meanwhile. The copy is a store like the original. It hands out ids far above those \
+      of the original, so no id is ever given to two files.
 
         handlestore backup /var/lib/nodes /backup/nodes-$(date +%F)
 
-      Exit codes: 0 fine; 3 the store cannot be used; 4 DEST is there already and not empty, or the \
-      disk is full. There is no copy then.
+      Exit codes: 0 success; 3 the store cannot be used; 4 DEST exists and is not empty, or the \
+      disk is full. If the command fails, there is no copy.
       """)
 
   @OptionGroup var argument: StoreArgument
   @Argument(
-    help: "Where to: a directory that is not there yet, or is empty.", completion: .directory)
+    help: "The directory for the copy. It must not exist or must be empty.", completion: .directory)
   var dest: FilePath
   @OptionGroup var output: JSONOption
 

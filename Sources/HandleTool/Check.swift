@@ -3,20 +3,22 @@ import HandleStore
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Read a whole store and say what is wrong with it.",
+    abstract: "Check a whole store and report what is wrong.",
     discussion: """
       Reads every page and every record, without trusting any of them, and compares the index with \
-      the nodes. Nothing is changed, and a server may write meanwhile. Each finding is a line; with \
-      --json it is an object a line, and the figures are the last line.
+      the nodes. The store is not changed, and a server may write meanwhile. Prints one line per \
+      finding. With --json, prints one object per line, the figures last.
 
         handlestore check /var/lib/nodes || handlestore repair /var/lib/nodes
 
-      Exit codes: 0 the store is sound; 1 damage was found: see 'repair'; 3 it cannot be checked: no \
-      store, or one of another version.
+      Exit codes: 0 the store is sound; 1 it is damaged: see 'repair'; 3 it cannot be checked: \
+      there is no store, or it has another version.
       """)
 
   @OptionGroup var argument: StoreArgument
-  @Option(help: ArgumentHelp("Describe so many findings; all are counted.", valueName: "number"))
+  @Option(
+    help: ArgumentHelp(
+      "Print at most this many findings; all are counted.", valueName: "number"))
   var findings = 1000
   @OptionGroup var json: JSONOption
 

@@ -4,27 +4,28 @@ import SystemPackage
 
 struct Decode: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Say what file a token is of, or which check refuses it.",
+    abstract: "Show a token's file, or the check that refuses it.",
     discussion: """
-      Sends a token through the gate of an export, as a server does with what a client sent: its \
-      length, handle type and version are looked at, its key, signature and export, then the file is \
-      opened by its handle as a path (O_PATH: nothing happens to it), and is to be the same file, of \
-      the same type, and in the export now. Prints the file, and the path that it has now. A server \
-      may write meanwhile.
+      Passes a token through the gate of an export, as a server does with a token that a client \
+      sent. The gate checks the token's length, handle type, version, key, signature and export. \
+      It then opens the file by its handle as a path (O_PATH, which does not touch the file), and \
+      checks that it is the same file, has the same type, and is in the export now. The command \
+      prints the file and its current path. A server may write meanwhile.
 
         TOKEN=$(handlestore token /var/lib/nodes home report.txt)
         handlestore decode /var/lib/nodes home $TOKEN
 
-      Where it is refused, the first check that did so is named: length, handleType, version, key, \
-      signature, export, unknownNode, stale, replaced, fileType or outside.
+      If the token is refused, the command names the first check that refused it: length, \
+      handleType, version, key, signature, export, unknownNode, stale, replaced, fileType or \
+      outside.
 
-      Exit codes: 0 it passes; 1 it is refused; 2 TOKEN is not hexadecimal; 3 the store cannot be \
-      used, or has no such export; 4 not permitted (run as root), or the export's filesystem is not \
-      mounted.
+      Exit codes: 0 the token is valid; 1 it is refused; 2 TOKEN is not hexadecimal; 3 the store \
+      cannot be used, or has no such export; 4 not permitted (run as root), or the export's \
+      filesystem is not mounted.
       """)
 
   @OptionGroup var arguments: ExportArguments
-  @Argument(help: "The token's bytes in hexadecimal, with nothing between.")
+  @Argument(help: "The token in hexadecimal, without separators.")
   var token: Token
   @OptionGroup var output: JSONOption
 

@@ -6,34 +6,34 @@ struct Dump: ParsableCommand {
   enum State: String, ExpressibleByArgument, CaseIterable { case live, stale, alias }
 
   static let configuration = CommandConfiguration(
-    abstract: "Print the nodes of a store, a line each.",
+    abstract: "Print the nodes of a store, one per line.",
     discussion: """
-      Goes through the nodes in the order of their ids, in short snapshots: a server may write \
-      meanwhile, and a store of any size needs the same little memory.
+      Prints the nodes in the order of their ids. It reads them in short snapshots, so a server \
+      may write meanwhile, and the command's memory does not grow with the store.
 
         handlestore dump /var/lib/nodes --state live | head
         handlestore dump /var/lib/nodes --format json | jq 'select(.inode == 42)'
         handlestore dump /var/lib/nodes --format csv > nodes.csv
 
-      Columns: node; generation, which is on the wire with it; filesystem, the store's number for it \
-      (see 'stat'); inode and inode_generation as the handle names them, where its layout is known; \
-      handle_type by name and by number; handle in hexadecimal; length in bytes; storage, inline or \
-      spilled; state; type of the file; parent, the node of the directory in which it was found, \
-      where that is known; since when it is in its state; watch_mask, what its watchers watch for, \
-      taken together, with the bits of inotify.
+      Columns: node; generation, which is sent with each node id; filesystem, the store's number \
+      for it (see 'stat'); inode and inode_generation, as in the handle, if its layout is known; \
+      handle_type by name and by number; handle in hexadecimal; length in bytes; storage, inline \
+      or spilled; state; type of the file; parent, the node of the directory in which the file was \
+      found, if known; since, the time when the node entered its state; watch_mask, the events \
+      that its watchers watch for, all together, as inotify bits.
 
-      Exit codes: 0 fine; 1 there is no node of the number given, or not such a one; 3 the store cannot be used, or is \
-      damaged: then nothing is printed.
+      Exit codes: 0 success; 1 there is no node with the given id, or the other options exclude \
+      it; 3 the store cannot be used, or is damaged: then nothing is printed.
       """)
 
   @OptionGroup var argument: StoreArgument
-  @Option(help: "How to print: aligned columns, JSON (an object a line) or CSV (with a header).")
+  @Option(help: "Print aligned columns, JSON (an object per line) or CSV (with a header).")
   var format = Format.text
-  @Option(help: "Only this node.")
+  @Option(help: "Print only this node.")
   var node: NodeID?
-  @Option(help: "Only nodes on this filesystem, by the store's number for it.")
+  @Option(help: "Print only nodes on this filesystem (the store's number for it).")
   var filesystem: FilesystemID?
-  @Option(help: "Only nodes in this state.")
+  @Option(help: "Print only nodes in this state.")
   var state: State?
 
   func run() throws {
@@ -63,7 +63,7 @@ struct Dump: ParsableCommand {
     else {
       throw FindingExit(
         message: "node \(id) is \(node.state) and on filesystem \(node.filesystem), "
-          + "which is not what was asked for")
+          + "so the options exclude it")
     }
     try rows.append(node, store, &output)
   }

@@ -5,45 +5,49 @@ import SystemPackage
 struct ExportAdd: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "add",
-    abstract: "Let clients reach a directory and all that is below it.",
+    abstract: "Let clients reach a directory and everything below it.",
     discussion: """
-      Adds an export to a store, and makes the store where there is none. What is mounted below DIR is \
-      not in the export. Several DIRs, each on a filesystem of its own, make a layered export, the \
-      upper one first. The first export of a store makes its keys.
+      Adds an export to a store. Creates the store if there is none, and the keys with the first \
+      export. Whatever is mounted below DIR is not part of the export. Several DIRs, each on a \
+      filesystem of its own, make a layered export; name the upper layer first.
 
         handlestore export add /var/lib/nodes home /srv/home
         handlestore export add /var/lib/nodes images /srv/images --read-only
         handlestore export add /var/lib/nodes root /upper /lower
 
-      How files are kept in a DIR, the containment, is chosen for each unless --containment says it: \
-      whole-filesystem where DIR is all of its filesystem; kernel, which asks a private mount of DIR; \
-      walk, which goes up the directories and needs nothing. These are exact. cached, which remembers \
-      what was found inside until something is renamed, is cheaper, and may not know yet of a rename \
-      that is being done.
+      The containment is how the export decides that a file is inside. By default the cheapest \
+      exact way is chosen for each DIR: whole-filesystem, if DIR is the whole filesystem; kernel, \
+      which asks the kernel through a private mount of DIR; or walk, which walks up the parent \
+      directories and works everywhere. --containment cached remembers files that were found \
+      inside, until something is renamed. It is cheaper, but it may miss a rename that has not \
+      returned yet.
 
-      Servers that share tokens give an export the same number: --id, with the id that was printed \
-      for it on the first one, and 'key share'.
+      If several servers share tokens, an export must have the same number on each: give --id the \
+      number that was printed on the first server, and share the keys with 'key share'.
 
-      Exit codes: 0 added; 2 there cannot be such an export: the name or number is taken, two DIRs are \
-      on one filesystem, or the store lies in a DIR, where clients would reach its keys; 3 the store \
-      cannot be used, for example because a server has it open; 4 not permitted (run as root), disk \
-      full, no file handles on a DIR's filesystem, or the containment cannot be had there.
+      Exit codes: 0 added; 2 the export is impossible: the name or number is taken, two DIRs are \
+      on one filesystem, or the store lies in a DIR, where clients would reach its keys; 3 the \
+      store cannot be used, for example because a server has it open; 4 not permitted (run as \
+      root), disk full, no file handles on a DIR's filesystem, or the containment is not available \
+      there.
       """)
 
   @OptionGroup var argument: StoreArgument
-  @Argument(help: "What the export is to be called: one line of 1 to 255 bytes.")
+  @Argument(help: "The export's name: one line of 1 to 255 bytes.")
   var name: String
   @Argument(
-    help: ArgumentHelp("Its root; of a layered export the upper one first.", valueName: "dir"),
+    help: ArgumentHelp(
+      "The root directory. For a layered export, name the upper layer first.", valueName: "dir"),
     completion: .directory)
   var dirs: [FilePath]
-  @Flag(help: "Open nothing in it for writing, and create nothing.")
+  @Flag(help: "Clients cannot open files for writing or create files.")
   var readOnly = false
-  @Option(help: "How to keep files in it; by default the cheapest exact way.")
+  @Option(help: "How to decide that a file is inside. The default is the cheapest exact way.")
   var containment: Containment?
   @Option(
     help: ArgumentHelp(
-      "Its number, in hexadecimal, where another server has it already; by default a random one.",
+      "The export's number in hexadecimal, if another server has the export already. The default "
+        + "is a random number.",
       valueName: "hex"))
   var id: ExportID?
   @OptionGroup var output: JSONOption
@@ -71,8 +75,8 @@ struct ExportAdd: ParsableCommand {
     else { return }
     guard try start.closeAfter({ try !isDirectory(start, in: root) }) else {
       throw ValidationError(
-        "the store lies in \(Text.path(dir)), so clients would reach its keys; keep it outside of "
-          + "what is exported")
+        "the store lies in \(Text.path(dir)), so clients would reach its keys; put it outside "
+          + "the export")
     }
   }
 }

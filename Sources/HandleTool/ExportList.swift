@@ -4,15 +4,16 @@ import HandleStore
 struct ExportList: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
-    abstract: "Name the exports of a store and say where they are.",
+    abstract: "List the exports of a store and their current paths.",
     discussion: """
-      Prints each export's name, number, access, containment (automatic where none was asked for), \
-      and for each of its roots, the upper one first, its filesystem and where it is now, whatever it \
-      was called when it was added. A server may write meanwhile. With --json it is an object a line.
+      Prints each export's name, number, access and containment (automatic if none was requested). \
+      Then it prints the filesystem and the current path of each root, the upper layer first. The \
+      path is right even if the directory was renamed after it was added. A server may write \
+      meanwhile. With --json, prints one object per line.
 
         handlestore export list /var/lib/nodes
 
-      Exit codes: 0 fine, also where there is no export; 3 the store cannot be used.
+      Exit codes: 0 success, also if there is no export; 3 the store cannot be used.
       """)
 
   @OptionGroup var argument: StoreArgument

@@ -4,10 +4,11 @@ import HandleStore
 struct ExportRemove: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove",
-    abstract: "Take an export out of a store.",
+    abstract: "Remove an export from a store.",
     discussion: """
-      Its files and their nodes stay. Its tokens are refused from now on, also by an export that is \
-      added under the same name later: that one gets another number, unless --id gives it this one.
+      The files and their nodes stay. The export's tokens are refused from now on. If you add an \
+      export of the same name later, it refuses them too, because it has another number, unless \
+      --id gives it the old one.
 
         handlestore export remove /var/lib/nodes home
 
@@ -16,7 +17,7 @@ struct ExportRemove: ParsableCommand {
       """)
 
   @OptionGroup var argument: StoreArgument
-  @Argument(help: "The export's name, as 'export list' has it.")
+  @Argument(help: "The export's name, as 'export list' prints it.")
   var name: String
   @OptionGroup var output: JSONOption
 

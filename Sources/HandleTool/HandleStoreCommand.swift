@@ -7,17 +7,17 @@ import SystemPackage
 struct HandleStoreCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "handlestore",
-    abstract: "Looks into, fills and mends a store of file handles.",
+    abstract: "Fills, inspects and maintains a store of file handles.",
     discussion: """
-      A store keeps, for every file that a file server has shown to a client, the node id that the \
-      client was given and the kernel's file handle by which the file is found again, without an \
-      open descriptor, whatever its path is now.
+      For every file that a file server has shown to a client, a store keeps the node id that the \
+      client got and the kernel's file handle. By its handle the server finds the file again, \
+      whatever its path is now, and holds no open descriptor for it.
 
         handlestore index /var/lib/nodes /srv/export
         handlestore dump /var/lib/nodes | head
         handlestore open /var/lib/nodes 17
 
-      An export lets clients reach a directory by signed tokens.
+      An export lets clients reach a directory through signed tokens.
 
         handlestore export add /var/lib/nodes home /srv/home
         handlestore decode /var/lib/nodes home TOKEN

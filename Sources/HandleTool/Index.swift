@@ -6,22 +6,23 @@ struct Index: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Register every file of a directory tree.",
     discussion: """
-      Walks DIR and gives each file in it a node; makes the store where there is none. Files that the \
-      store knows keep their nodes, so a second run creates nothing. The walk stays on the \
-      filesystem of DIR: a name at which another one is mounted is skipped and counted. It holds \
-      one directory open at a time, reached by its own file handle, and needs little memory for a \
-      tree of any size.
+      Walks DIR and gives each file in it a node. Creates the store if there is none. Files that \
+      the store knows keep their nodes, so a second run creates nothing. The walk stays on the \
+      mount of DIR: if something else is mounted on a name, the name is skipped and counted. The \
+      walk holds one directory open at a time, which it opens by its file handle, and needs little \
+      memory for a tree of any size.
 
         handlestore index /var/lib/nodes /srv/export
 
-      What the figures say: created, existing, and replaced are the nodes of the files found \
-      (replaced: the inode number belonged to another file before, whose node is stale now); \
-      spilled are files with a handle of more than 24 bytes; skipped are names on other mounts, and \
-      the store itself; \
-      refused are names of which no handle could be made, such as of files that vanished meanwhile.
+      Figures: created, existing and replaced count the nodes of the files that were found \
+      (replaced: the inode number belonged to another file before, and the node of that file is \
+      stale now); spilled counts files with a handle of more than 24 bytes; skipped counts names \
+      on other mounts, and the store itself; refused counts names for which no handle could be \
+      made, for example because the file vanished meanwhile.
 
-      Exit codes: 0 fine; 1 something was refused; 3 the store cannot be used, for example because a \
-      server has it open; 4 not permitted, disk full, or no file handles on this filesystem.
+      Exit codes: 0 success; 1 something was refused; 3 the store cannot be used, for example \
+      because a server has it open; 4 not permitted, disk full, or no file handles on this \
+      filesystem.
       """)
 
   @OptionGroup var argument: StoreArgument
@@ -29,8 +30,8 @@ struct Index: ParsableCommand {
   var dir: FilePath
   @Option(
     help: """
-      What the nodes survive once this command has ended: 'process', that it was killed; 'power', \
-      a power cut too.
+      What the registrations survive: 'process', that this command is killed; 'power', a power cut \
+      too.
       """)
   var durability = Durability.process
   @OptionGroup var output: JSONOption
@@ -56,7 +57,7 @@ struct Index: ParsableCommand {
       try (FileStatus(of: store), FileStatus(of: root))
     }
     guard !own.isOfSameFile(as: walked) else {
-      throw ValidationError("DIR is the store itself, whose files come and go with each run")
+      throw ValidationError("DIR is the directory of the store itself; name another one")
     }
   }
 }

@@ -5,15 +5,16 @@ import SystemPackage
 struct KeyList: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
-    abstract: "Name the keys of a store by their ids, and say which one signs.",
+    abstract: "List the ids of a store's keys, and show which key signs.",
     discussion: """
-      Prints a line for each key, the oldest first: its id, which stands in each token that it signed, \
-      and whether new tokens are signed under it. The keys themselves are not printed. A store has \
-      none before its first export. With --json it is an object a line.
+      Prints one line per key, oldest first: its id, which each token that it signed contains, and \
+      whether it signs new tokens. The secrets are not printed. A store has no keys before its \
+      first export. With --json, prints one object per line.
 
         handlestore key list /var/lib/nodes
 
-      Exit codes: 0 fine; 3 the store cannot be used, or others than its owner can read its keys.
+      Exit codes: 0 success; 3 the store cannot be used, or users other than its owner can read \
+      the keys.
       """)
 
   @OptionGroup var argument: StoreArgument

@@ -5,27 +5,26 @@ import SystemPackage
 struct KeyShare: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "share",
-    abstract: "Give a store the keys of another one.",
+    abstract: "Give a store the keys of another store.",
     discussion: """
-      Puts the keys of the store FROM in place of those of STORE, and prints them. FROM may also be a \
-      file 'keys' by itself: a copy that was kept of a store that is lost, or one that was put into \
-      STORE. Then each store \
-      takes the tokens that the other signed, if the export has the same number on both ('export add \
-      --id') and the tokens were not made with --reference. Tokens that were signed under STORE's own \
-      keys are refused from now on. After a rotation share again.
+      Replaces the keys of STORE by those of the store FROM, and prints them. FROM may also be a \
+      single file 'keys': a saved copy from a lost store, or a file that was copied into STORE. \
+      Then each store accepts the tokens that the other one signed, if the export has the same \
+      number on both ('export add --id') and the tokens were not made with --reference. Tokens \
+      signed by STORE's own keys are refused from now on. Share again after each rotation.
 
         handlestore key share /var/lib/nodes /mnt/other/nodes
         handlestore key share /mnt/backup/keys /var/lib/nodes
 
-      A file 'keys' that was copied from another store is refused until then. Servers may have the stores open; that of STORE goes on with its keys until it reads them again, \
-      as after 'key rotate'.
+      A file 'keys' that was copied from another store is refused until 'key share' takes it over. \
+      Servers may have the stores open. The server of STORE takes up the new keys within a second.
 
-      Exit codes: 0 shared; 3 one of them is no store, FROM has no keys yet, or others than its owner \
-      can read them; 4 not permitted, or the disk is full.
+      Exit codes: 0 shared; 3 there is no store in FROM or STORE, FROM has no keys yet, or users \
+      other than its owner can read them; 4 not permitted, or the disk is full.
       """)
 
   @Argument(
-    help: "The directory of the store that has the keys, or its file 'keys'.", completion: .file())
+    help: "The directory of the store whose keys to share, or a file 'keys'.", completion: .file())
   var from: FilePath
   @OptionGroup var argument: StoreArgument
   @OptionGroup var json: JSONOption

@@ -4,18 +4,18 @@ import HandleStore
 struct KeySign: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sign",
-    abstract: "Let another one of a store's keys sign.",
+    abstract: "Make another of a store's keys the signing key.",
     discussion: """
-      Tokens are signed under KEY from now on; all keys stay good for checking.
+      KEY signs tokens from now on. All keys stay valid for checking.
 
         handlestore key sign /var/lib/nodes 2
 
-      Exit codes: 0 it signs; 3 there is no store or no such key, or others than its owner can read \
-      its keys; 4 not permitted, or the disk is full.
+      Exit codes: 0 KEY is the signing key; 3 there is no store or no such key, or users other \
+      than its owner can read the keys; 4 not permitted, or the disk is full.
       """)
 
   @OptionGroup var argument: StoreArgument
-  @Argument(help: ArgumentHelp("The key's number, as `key list` has it.", valueName: "key"))
+  @Argument(help: ArgumentHelp("The key's id, as 'key list' prints it.", valueName: "key"))
   var key: UInt8
   @OptionGroup var json: JSONOption
 

@@ -4,19 +4,19 @@ import SystemPackage
 
 struct Open: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Open a node by its handle and say what it is and where.",
+    abstract: "Open a node by its handle and show its file.",
     discussion: """
-      Opens the file of a node as a server would, by its file handle, as a path (O_PATH: nothing \
-      happens to the file), and prints its status and the path that it has now. The filesystem is \
-      looked for among the mounted ones.
+      Opens the file of a node as a server does, by its file handle, as a path (O_PATH, which does \
+      not touch the file), and prints its status and its current path. The command looks for the \
+      filesystem among the mounted ones.
 
         handlestore open /var/lib/nodes 17
 
-      A stale node's file is gone, or its inode belongs to another file now. A file that was \
-      unlinked can still be opened while a process holds it open.
+      If a node is stale, its file is gone, or its inode belongs to another file now. An unlinked \
+      file can still be opened while a process holds it open.
 
-      Exit codes: 0 the file is there; 1 the node is stale, or there is no such node; 3 the store \
-      cannot be used; 4 not permitted (run as root), or its filesystem is not mounted.
+      Exit codes: 0 the file was opened; 1 the node is stale, or there is no such node; 3 the \
+      store cannot be used; 4 not permitted (run as root), or the filesystem is not mounted.
       """)
 
   @OptionGroup var argument: StoreArgument

@@ -31,12 +31,11 @@ struct PathWalk {
     case .symbolicLink:
       throw FindingExit(
         message: "\(Text.path(path)) is a symbolic link, and links are not followed; name the file "
-          + "that it leads to")
+          + "that it points to")
     default:
       throw FindingExit(
         message:
-          "\(Text.path(path)) is not a directory, so that nothing is below it; name the file "
-          + "itself")
+          "\(Text.path(path)) is not a directory, so nothing is below it; name the file itself")
     }
   }
 

@@ -44,8 +44,8 @@ enum PresentPath {
     case .at(let path):
       report.add("path", .path(path))
       report.add("obstacle", .unknown)
-    case .unlinked: Self.add("none: it is unlinked, and a process holds it open", to: &report)
-    case .unknown: Self.add("not known: it is linked, but was moved or renamed", to: &report)
+    case .unlinked: Self.add("none: the file is unlinked, and a process holds it open", to: &report)
+    case .unknown: Self.add("not known: the file has a name, but was moved or renamed", to: &report)
     }
   }
 }

@@ -4,15 +4,16 @@ import SystemPackage
 
 struct Probe: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Say what a filesystem can do for a store.",
+    abstract: "Show whether a store can keep a filesystem's files.",
     discussion: """
-      Makes the file handle of DIR and opens it again, and says how handles look there, by what the \
-      filesystem is told from others, and how an export of DIR could keep files in it and how long its tokens would be. Needs no store and changes nothing.
+      Makes the file handle of DIR and opens it again. Prints what the handles look like, what \
+      distinguishes the filesystem from others, which containments an export of DIR could use, and \
+      how long its tokens would be. Needs no store and changes nothing.
 
         handlestore probe /srv/export
 
-      Exit codes: 0 a store can keep files of this filesystem; 1 it cannot; 4 DIR cannot be opened, \
-      or opening by handle is not permitted (run as root).
+      Exit codes: 0 a store can keep files of this filesystem; 1 it cannot; 4 DIR cannot be \
+      opened, or opening by handle is not permitted (run as root).
       """)
 
   @Argument(help: "A directory on the filesystem.", completion: .directory)
@@ -99,7 +100,7 @@ extension FilesystemProbe.Opening {
     switch self {
     case .same: .unknown
     case .different: .text("another file was opened")
-    case .notPermitted: .text("it needs CAP_DAC_READ_SEARCH")
+    case .notPermitted: .text("this needs CAP_DAC_READ_SEARCH")
     case .refused(let errno): .text(errno.description)
     }
   }
@@ -109,11 +110,11 @@ extension InodeGenerations {
   fileprivate var words: String {
     switch self {
     case .random: "32 random bits"
-    case .randomThenCounted: "32 random bits, counted up at each reuse"
+    case .randomThenCounted: "32 random bits, incremented at each reuse"
     case .counter: "a counter of the filesystem"
-    case .transaction: "the transaction of the creation; numbers do not come back"
+    case .transaction: "the transaction that created the file; inode numbers are not reused"
     case .layer: "those of the layer"
-    case .server: "as the filesystem's server says"
+    case .server: "chosen by the filesystem's server"
     case .unknown: "not known"
     }
   }

@@ -3,34 +3,36 @@ import HandleStore
 
 struct Prune: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Drop stale nodes that are no longer needed.",
+    abstract: "Drop stale nodes by age or number.",
     discussion: """
-      A stale node is kept so that whoever still asks for it is told that its file is gone. Dropped, \
-      it is an unknown node, which a client is told in the same way; its id is never used again. Say \
-      by age or by number which are dropped; live nodes always stay. Nodes become stale when a \
-      server finds them so, or by 'verify --retire'.
+      The store keeps a stale node so that it can tell clients that the node's file is gone. A \
+      dropped node is unknown, and clients get the same answer for it. Its id is never used again. \
+      You say by age or by number which nodes to drop; live nodes always stay. A node becomes \
+      stale when a server or 'verify --retire' finds that its file is gone.
 
         handlestore prune /var/lib/nodes --older-than 7d
         handlestore prune /var/lib/nodes --keep 100000
 
-      Exit codes: 0 fine, also where there was nothing to drop; 2 neither or both of the options; 3 \
-      the store cannot be used, for example because a server has it open; 4 the disk is full.
+      Exit codes: 0 success, also if there was nothing to drop; 2 neither or both of the options; \
+      3 the store cannot be used, for example because a server has it open; 4 the disk is full.
       """)
 
   @OptionGroup var argument: StoreArgument
   @Option(
     help: ArgumentHelp(
-      "Drop those that have been stale for this long: a number and s, m, h, d or w, such as 7d.",
+      "Drop nodes that have been stale for this long: a number and s, m, h, d or w, such as 7d.",
       valueName: "age"))
   var olderThan: Age?
   @Option(
-    help: ArgumentHelp("Keep this many, the newest ids; drop the others.", valueName: "number"))
+    help: ArgumentHelp(
+      "Keep this many stale nodes, those with the highest ids; drop the others.",
+      valueName: "number"))
   var keep: Int?
   @OptionGroup var output: JSONOption
 
   func validate() throws {
     guard (olderThan == nil) != (keep == nil) else {
-      throw ValidationError("Give one of --older-than and --keep, to say which nodes may go.")
+      throw ValidationError("Give either --older-than or --keep to say which nodes to drop.")
     }
     guard keep ?? 0 >= 0 else { throw ValidationError("--keep takes 0 or more.") }
   }

@@ -5,18 +5,20 @@ struct Repair: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make a damaged store usable again.",
     discussion: """
-      Puts what can be proved intact into new data, and keeps the original in the store's directory \
-      'set-aside': nothing is deleted. No server may have the store open. A sound store answers \
-      afterwards as before.
+      Copies everything that is provably intact into new data, and keeps the original in the \
+      store's directory 'set-aside'. Nothing is deleted. No server may have the store open. A \
+      sound store loses nothing by a repair.
 
         handlestore repair /var/lib/nodes
 
-      Where the record of a filesystem is lost, the filesystem is looked for among the mounted ones by \
-      the handles of its nodes (ext4 and XFS, as root); mount it before. Else its nodes are retired.
+      If the record of a filesystem is lost, the command looks for the filesystem among the \
+      mounted ones by the handles of its nodes (ext4 and XFS, as root), so mount it first. If it \
+      is not found, its nodes are retired.
 
-      Exit codes: 0 repaired, nothing lost; 1 repaired, and nodes were set aside or retired, or may be \
-      lost, which clients will find stale; 3 the store cannot be repaired: none there, in use, of another \
-      version; 4 the disk is full (space for two more stores is needed).
+      Exit codes: 0 repaired, nothing is lost; 1 repaired, but nodes were set aside or retired, or \
+      may be lost, and clients will find them stale; 3 the store cannot be repaired: there is \
+      none, it is in use, or it has another version; 4 the disk is full (the repair needs space \
+      for two more stores).
       """)
 
   @OptionGroup var argument: StoreArgument
@@ -44,18 +46,17 @@ extension RepairReport {
   fileprivate var loss: String {
     let parts = [
       (setAside, "nodes could not be read"), (retired, "nodes are stale now"),
-      (mayBeLost, "other nodes may be lost: `state` knows of so many ids and not of which files"),
+      (mayBeLost, "other nodes may be lost: `state` counts ids that no node has"),
     ]
     let told = parts.filter { $0.0 > 0 }.map { "\(Text.grouped($0.0)) \($0.1)" }
     let why =
       lostFilesystems > 0
-      ? "; the records of \(lostFilesystems) filesystems are lost, and what is on them has to be "
-        + "registered again"
+      ? "; the records of \(lostFilesystems) filesystems are lost; register their files again"
       : ""
     let newest =
       mayLackNewestCommit
-      ? ["a meta page was damaged, so what the last calls changed may be undone"] : []
+      ? ["a meta page was damaged, so the changes of the last calls may be undone"] : []
     return (told + newest).joined(separator: ", ") + why
-      + "; the original is kept, or restore a backup"
+      + "; the original is kept; you can also restore a backup"
   }
 }

@@ -3,16 +3,16 @@ import HandleStore
 
 struct Stat: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Count what a store holds and what that takes.",
+    abstract: "Show the counts and sizes of a store.",
     discussion: """
-      Prints the number of nodes, live and stale, the store's size on the disk, its filesystems, and \
-      the nodes by filesystem, handle type and state. A server may write meanwhile.
+      Prints the number of live and stale nodes, the store's size on disk, its filesystems, and \
+      the number of nodes by filesystem, handle type and state. A server may write meanwhile.
 
         handlestore stat /var/lib/nodes
 
-      A filesystem is said to be mounted where its files could be opened from here now.
+      A filesystem counts as mounted if its files can be opened from here now.
 
-      Exit codes: 0 fine; 3 the store cannot be used, or is damaged: then nothing is printed.
+      Exit codes: 0 success; 3 the store cannot be used, or is damaged: then nothing is printed.
       """)
 
   @OptionGroup var argument: StoreArgument

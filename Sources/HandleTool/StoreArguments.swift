@@ -40,8 +40,8 @@ struct StoreArgument: ParsableArguments {
   /// Opens the store, runs `body`, and closes it. Throws if data cannot be flushed at the end.
   private func opened<R>(_ options: StoreOptions, _ body: (Store) throws -> R) throws -> R {
     let words =
-      "handlestore: reading the store in \(Text.path(store)) failed in LMDB: a page of it is "
-      + "damaged; run `handlestore check` and then `handlestore repair` on it"
+      "handlestore: LMDB crashed while it read the store in \(Text.path(store)): a page of the "
+      + "store is damaged; run `handlestore check` and then `handlestore repair` on it"
     do {
       return try CrashGuard.during(message: words, status: ExitStatus.store.rawValue) {
         let opened = try Store(at: store, options: options)
@@ -69,7 +69,7 @@ struct StoreArgument: ParsableArguments {
 /// The arguments `STORE` and `EXPORT` of each command that works on an export.
 struct ExportArguments: ParsableArguments {
   @OptionGroup var argument: StoreArgument
-  @Argument(help: "The export's name, as 'export list' has it.")
+  @Argument(help: "The export's name, as 'export list' prints it.")
   var export: String
 
   /// Opens the export for reading, runs `body`, and closes the store. Another process may write to
@@ -91,6 +91,6 @@ struct ExportArguments: ParsableArguments {
 
 /// The option `--json` of each command that prints figures.
 struct JSONOption: ParsableArguments {
-  @Flag(help: "Print for programs: JSON, with numbers in full.")
+  @Flag(help: "Print JSON for programs, with numbers in full.")
   var json = false
 }

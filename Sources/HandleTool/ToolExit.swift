@@ -15,10 +15,10 @@ enum ExitStatus: Int32 {
 /// The exit code of the command, and the message that it prints at the end.
 struct ToolExit {
   static let table = """
-    Exit codes: 0 fine; 1 something was found: a stale or unknown node, damage, a file or a \
-    token that was refused; 2 wrong usage; 3 the store cannot be used: none there, in use, damaged, of another \
-    version; 4 the system refused: not permitted, disk full, no descriptors, no file handles on \
-    the filesystem.
+    Exit codes: 0 success; 1 the command found something: a stale or unknown node, damage, a file \
+    or a token that was refused; 2 wrong usage; 3 the store cannot be used: there is none, it is \
+    in use or damaged, or it has another version; 4 the system refused: not permitted, disk full, \
+    no descriptors left, no file handles on the filesystem.
     """
 
   private let status: ExitStatus

@@ -3,25 +3,25 @@ import HandleStore
 
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Open every node and name those whose files are gone.",
+    abstract: "Open every node and report the stale ones.",
     discussion: """
-      Opens the file of each live node by its handle and closes it again. A node that turns out to be \
-      stale is named; with --retire it is also made stale in the store, so that it answers so without \
-      a look at the filesystem, and 'prune' can drop it. Nodes on a filesystem that is not mounted \
-      are not checked, and not taken for stale.
+      Opens the file of each live node by its handle and closes it again, and prints each node \
+      that is stale. With --retire, the command also marks these nodes as stale in the store. A \
+      server then reports them as stale without asking the filesystem, and 'prune' can drop them. \
+      Nodes on a filesystem that is not mounted are not checked and do not count as stale.
 
         handlestore verify /var/lib/nodes
         handlestore verify /var/lib/nodes --retire && handlestore prune /var/lib/nodes --older-than 7d
 
-      With --json, each stale node is a line of its own, and the figures are the last line.
+      With --json, prints one object per stale node, the figures last.
 
-      Exit codes: 0 each node that was checked opens; 1 a node was found stale (with --retire too) or \
-      could not be opened for another reason; 3 the store cannot be used: --retire needs that no \
-      server has it open; 4 not permitted (run as root).
+      Exit codes: 0 each node that was checked opens; 1 a node was found stale (also with \
+      --retire) or could not be opened for another reason; 3 the store cannot be used (with \
+      --retire, also if a server has it open); 4 not permitted (run as root).
       """)
 
   @OptionGroup var argument: StoreArgument
-  @Flag(help: "Make the nodes that are found stale so in the store.")
+  @Flag(help: "Mark the stale nodes as stale in the store.")
   var retire = false
   @OptionGroup var json: JSONOption
 

@@ -184,10 +184,10 @@ private final class CopiedMount {
     try write("#!/bin/sh\nexec sleep 600\n", to: program)
     try succeed("chmod", "755", program.string)
     let answer = try mounted.load("tell", mounted.socket("supervisor"), "restart \(program)")
-    #expect(answer.contains("the former program's goes on"), "\(answer)")
+    #expect(answer.contains("one from the former binary takes over"), "\(answer)")
     #expect(try mounted.run(["cat", "\(mounted.mountpoint)/file"]).output == "text")
-    #expect(try mounted.load("tell", mounted.socket("supervisor"), "rest") == "not understood")
-    #expect(try mounted.load("tell", mounted.socket("server"), "") == "not understood")
+    #expect(try mounted.load("tell", mounted.socket("supervisor"), "rest") == "unknown request")
+    #expect(try mounted.load("tell", mounted.socket("server"), "") == "unknown request")
   }
 }
 

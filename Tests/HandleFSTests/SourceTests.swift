@@ -54,12 +54,12 @@ import Testing
     for store in [mounted.mountpoint, mounted.mountpoint.appending("store")] {
       let result = try mounted.mountInBackground(store: store)
       #expect(result.status != 0)
-      #expect(result.errors.contains("would be hidden by what is mounted; keep it elsewhere"))
+      #expect(result.errors.contains("would be hidden by the mount; put it elsewhere"))
       #expect(result.errors.contains(store.string))
       #expect(!mounted.isMounted)
     }
     let shown = try mounted.mountInBackground(store: mounted.source.appending("store"))
-    #expect(shown.errors.contains("would be shown with \(mounted.source); keep it elsewhere"))
+    #expect(shown.errors.contains("lies in \(mounted.source) and would be shown; put it elsewhere"))
     for directory in [mounted.mountpoint, mounted.source] {
       #expect(try FileManager.default.contentsOfDirectory(atPath: directory.string).isEmpty)
     }

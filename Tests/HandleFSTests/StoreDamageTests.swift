@@ -106,13 +106,13 @@ import Testing
       [try #require(Mounted.program), mounted.source.string, mounted.mountpoint.string]
         + ["--store", other.string])
     #expect(result.status != 0)
-    #expect(result.errors.contains("unmount that first"), "\(result.errors)")
+    #expect(result.errors.contains("unmount it first"), "\(result.errors)")
     #expect(!FileManager.default.fileExists(atPath: other.string))
     let link = mounted.store.removingLastComponent().appending("link")
     try succeed("ln", "-s", mounted.mountpoint.string, link.string)
     let again = try mounted.run(
       [try #require(Mounted.program), mounted.source.string, link.string, "--store", other.string])
-    #expect(again.errors.contains("unmount that first"), "\(again.errors)")
+    #expect(again.errors.contains("unmount it first"), "\(again.errors)")
     #expect(try mounted.run(["touch", "\(mounted.mountpoint)/file"]).status == 0)
   }
 }

@@ -60,7 +60,7 @@ private let bob = WatcherID(rawValue: .max)
       }
     }
     let error = #expect(throws: StoreError.self) { try store.watch(id, mask: [], by: alice) }
-    #expect(error?.description.contains("for nothing") == true)
+    #expect(error?.description.contains("name at least one") == true)
     try store.retire(id)
     #expect(throws: StoreError.stale(id)) { try store.watch(id, mask: .modify, by: alice) }
   }

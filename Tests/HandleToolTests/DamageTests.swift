@@ -102,7 +102,7 @@ import Testing
     }
     let checked = try handlestore("check", place.store)
     #expect(checked.status == 1)
-    #expect(checked.output.contains("knows of up to \(rows.count) nodes"), "\(checked.output)")
+    #expect(checked.output.contains("up to \(rows.count) nodes that"), "\(checked.output)")
     let repaired = try handlestore("repair", place.store, "--json")
     #expect(repaired.status == 1)
     let report = try figures(repaired.output)

@@ -111,15 +111,15 @@ import Testing
     let place = try ExportedDirectory.added()
     let root = place.inside.string
     for (arguments, status, message) in [
-      (["tree", root], 2, "the store has one of this name or number already"),
+      (["tree", root], 2, "the store already has an export with this name or number"),
       (
         ["two", root, place.outside.string], 2,
-        "each of its roots has to be on a filesystem of its own"
+        "each of its roots must be on a different filesystem"
       ),
-      (["", root], 2, "its name has to be of 1 to 255 bytes on one line"),
-      (["a\nb", root], 2, "its name has to be of 1 to 255 bytes on one line"),
+      (["", root], 2, "its name must be one line of 1 to 255 bytes"),
+      (["a\nb", root], 2, "its name must be one line of 1 to 255 bytes"),
       (["x", root, "--containment", "whole-filesystem"], 4, "choose another one, or none"),
-      (["x", "/proc"], 4, "makes no file handles that can be opened; use another filesystem"),
+      (["x", "/proc"], 4, "has no file handles that can be opened; use another filesystem"),
       (["x", "/no/such"], 4, "opening /no/such: No such file or directory; name a directory"),
       (["x", root + "/file"], 4, "Not a directory; name a directory"),
     ] as [([String], Int32, String)] {
@@ -143,7 +143,7 @@ import Testing
       let result = try handlestore(
         "export", "add", path.string, "x", place.volume.path.appending(dir).string)
       #expect(result.status == 2)
-      #expect(result.errors.contains("so clients would reach its keys; keep it outside of what is"))
+      #expect(result.errors.contains("so clients would reach its keys; put it outside"))
       #expect(!FileManager.default.fileExists(atPath: path.appending("state").string))
     }
     // What is mounted below is not in the export.

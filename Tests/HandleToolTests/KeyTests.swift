@@ -121,7 +121,7 @@ import Testing
       #expect(result.status == 3, "\(command)")
       #expect(result.errors.contains("\(keys) can be read by others"))
       #expect(
-        result.errors.contains("make new ones (`handlestore key rotate --keep 0`) after chmod"))
+        result.errors.contains("then make new keys (`handlestore key rotate --keep 0`)"))
     }
     try succeed("chmod", "0600", keys)
     try output(of: "key", "rotate", place.store, "--keep", "0")

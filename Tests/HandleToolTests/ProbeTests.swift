@@ -77,7 +77,7 @@ import Testing
   @Test func aFilesystemThatCannot() throws {
     let result = try handlestore("probe", "/proc", "--json")
     #expect(result.status == 1)
-    #expect(result.errors.contains("makes no file handles that can be opened"))
+    #expect(result.errors.contains("has no file handles that can be opened"))
     let probe = try figures(result.output)
     #expect(probe.flag("usable") == false)
     #expect(probe.string("type") == "proc")

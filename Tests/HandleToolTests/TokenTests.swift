@@ -88,9 +88,9 @@ import Testing
       ),
       (
         "link/one",
-        "link is a symbolic link, and links are not followed; name the file that it leads to"
+        "link is a symbolic link, and links are not followed; name the file that it points to"
       ),
-      ("file/one", "file is not a directory, so that nothing is below it; name the file itself"),
+      ("file/one", "file is not a directory, so nothing is below it; name the file itself"),
       (place.inside.string, "'; give a path below its root"),
     ] {
       let result = try handlestore("token", place.store, "tree", path)
@@ -113,11 +113,11 @@ import Testing
       ).first?.number("node"))
     let outside = try handlestore("token", place.store, "tree", "--node", "\(foreign)")
     #expect(outside.status == 1)
-    #expect(outside.errors.contains("refused (outside): the file is outside of the export"))
+    #expect(outside.errors.contains("refused (outside): the file is outside the export"))
     let long = try handlestore("token", place.store, "tree", "file", "--limit", "39")
     #expect(long.status == 2)
     #expect(
-      long.errors.contains("the token has 40 bytes, and there is room for 39; make it by ref"))
+      long.errors.contains("the token needs 40 bytes, but the limit is 39; make a token by ref"))
   }
 }
 
@@ -155,7 +155,7 @@ import Testing
     let result = try handlestore("decode", place.store, "tree", token)
     #expect(result.status == 2)
     #expect(result.errors.contains("is invalid for '<token>'"))
-    #expect(result.errors.contains("The token's bytes in hexadecimal, with nothing between."))
+    #expect(result.errors.contains("The token in hexadecimal, without separators."))
   }
 
   @Test func helpNamesEachCheck() throws {

@@ -132,7 +132,7 @@ import Testing
     #expect(
       try copy.check().findings.map(\.description)
         == [
-          "data.mdb is missing, and `state` knows of up to \(small.nodes.count) nodes, which are lost"
+          "data.mdb is missing, and up to \(small.nodes.count) nodes that `state` counts are lost"
         ])
     #expect(throws: StoreError.damaged("data.mdb is missing")) { try Store(at: copy.path) }
     #expect(try copy.repair().original == nil)

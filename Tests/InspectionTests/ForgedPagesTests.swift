@@ -46,7 +46,7 @@ import Testing
     let leaf = try copy.firstLeaf(of: .nodes).leaf
     let last = leaf.keyRange(leaf.count - 1).lowerBound
     try copy.patch(leaf, at: last, Synthetic.little(UInt64(350)))
-    try expect(.page, page: leaf.number, "on a page behind it")
+    try expect(.page, page: leaf.number, "on a later page")
   }
 
   @Test func aKeyBeforeItsSeparator() throws {
@@ -55,7 +55,7 @@ import Testing
     let second = try copy.trees().0.page(branch.child(1))
     try copy.patch(second, at: second.keyRange(0).lowerBound, Synthetic.little(UInt64(3)))
     _ = leaf
-    try expect(.page, page: second.number, "on a page before it")
+    try expect(.page, page: second.number, "on an earlier page")
   }
 
   @Test func aPageUsedTwice() throws {
@@ -76,7 +76,7 @@ import Testing
     let branch = try #require(try copy.firstLeaf(of: .nodes).parent)
     let node = branch.keyRange(1).lowerBound - 8
     try copy.patch(branch, at: node, Synthetic.little(UInt32(70_000)))
-    try expect(.pageUse, page: 70_000, "no page of this commit")
+    try expect(.pageUse, page: 70_000, "not a page of this commit")
   }
 
   @Test func aLeafOfAnotherTable() throws {
@@ -127,7 +127,7 @@ import Testing
     let (page, offset, _) = try firstList()
     let used = try copy.firstLeaf(of: .nodes).leaf.number
     try copy.patch(page, at: offset + 8, Synthetic.little(UInt64(used)))
-    try expect(.pageUse, page: used, "used and in the free list too")
+    try expect(.pageUse, page: used, "both used and in the free list")
   }
 
   @Test func aPageThatIsFreeTwice() throws {
@@ -145,14 +145,14 @@ import Testing
   @Test func aListThatIsTooLong() throws {
     let (page, offset, _) = try firstList()
     try copy.patch(page, at: offset, Synthetic.little(UInt64.max))
-    try expect(.page, page: page.number, "a list of an impossible length")
+    try expect(.page, page: page.number, "a list with an impossible length")
   }
 
   // MARK: Meta pages
 
   @Test(arguments: [
-    (0, "page's number"), (40, "page size"), (136, "last page"), (144, "on the other one"),
-    (128, "not in the file"), (94, "impossible depth"), (92, "another kind"),
+    (0, "page's number"), (40, "page size"), (136, "last page"), (144, "on the other meta page"),
+    (128, "not in the file"), (94, "impossible depth"), (92, "no store has"),
   ])
   func aMetaPageThatCannotBe(_ offset: Int, _ text: String) throws {
     let meta = try #require(try PageFile(in: OpenDirectory(copy.path)).newest)

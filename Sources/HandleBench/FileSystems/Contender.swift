@@ -30,7 +30,7 @@ enum Contender {
 func output(of program: String, _ arguments: [String]) throws -> String {
   let (process, pipe) = (Process(), Pipe())
   guard let path = Contender.find(program) else {
-    throw BenchError(description: "there is no program \(program) in PATH; name it with its path")
+    throw BenchError(description: "there is no program \(program) in PATH; give its full path")
   }
   process.executableURL = URL(fileURLWithPath: path)
   process.arguments = arguments

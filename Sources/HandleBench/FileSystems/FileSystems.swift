@@ -8,41 +8,41 @@ struct FileSystems: ParsableCommand {
     commandName: "fs",
     abstract: "Compares HandleFS with the bare file system and with other passthrough servers.",
     discussion: """
-      In a directory of its own below DIR, each contender in turn is mounted and does the same work, \
-      several rounds long: creates empty files, fills, stats, reads, lists, renames and unlinks them, \
-      and writes and reads one big file. Before files are stated, read and listed, the kernel is made \
-      to forget what it knows of them (/proc/sys/vm/drop_caches), so that the server is asked; the \
-      whole machine feels it. Then the server of HandleFS is killed many times, and it is timed how \
-      long the next request takes. All that was made is removed at the end. Needs root.
+      Mounts each contender in turn in a new directory below DIR and gives it the same work for \
+      several rounds: creates empty files, fills, stats, reads, lists, renames and unlinks them, \
+      and writes and reads one big file. Before files are stated, read and listed, the kernel's \
+      caches are dropped (/proc/sys/vm/drop_caches), so that the server is asked; this slows down \
+      the whole machine. Then the server of HandleFS is killed many times, and the time until the \
+      next reply is measured. Everything that was created is removed at the end. Needs root.
 
         handlebench fs /srv --handlefs Examples/HandleFS/.build/release/handlefs
         handlebench fs /srv --peer 'mine=my-server --foreground {source} {mountpoint}'
 
-      Debian's bindfs and mergerfs take part where they are installed. Columns: operations a second, \
-      the median of the rounds; of HandleFS also by the bare file system and by the fastest other \
-      server. For each server: how many descriptors it had open and how much memory it used, at the \
-      most.
+      Debian's bindfs and mergerfs take part if they are installed. Columns: operations a second \
+      (the median of the rounds); for HandleFS also the ratio to the bare file system and to the \
+      fastest other server. For each server: the highest number of open descriptors and the \
+      highest memory use.
       """)
 
   @Argument(help: "A directory to work in, on a file system with file handles.")
   var directory: String
 
-  @Option(help: "The program of HandleFS.")
+  @Option(help: "The HandleFS binary.")
   var handlefs = "handlefs"
 
   @Option(
     help: ArgumentHelp(
-      "One more server, as name=command; it has to stay in the foreground.",
+      "Another server, as name=command. It must stay in the foreground.",
       valueName: "name=command"))
   var peer: [String] = []
 
-  @Option(help: "How many files.")
+  @Option(help: "How many files to create.")
   var files = 5000
 
   @Option(help: "How many times each contender does the work.")
   var rounds = 3
 
-  @Option(help: "How many times the server is killed.")
+  @Option(help: "How many times to kill the server.")
   var kills = 100
 
   @Option(help: "A file to write the results to as JSON.")
@@ -50,10 +50,10 @@ struct FileSystems: ParsableCommand {
 
   func validate() throws {
     guard files >= 1, rounds >= 1, kills >= 0 else {
-      throw ValidationError("--files and --rounds are 1 at the least, and --kills is not negative")
+      throw ValidationError("--files and --rounds must be 1 or more, and --kills 0 or more")
     }
     guard peer.allSatisfy({ $0.split(separator: "=", maxSplits: 1).count == 2 }) else {
-      throw ValidationError("--peer takes name=command")
+      throw ValidationError("--peer must be name=command")
     }
   }
 

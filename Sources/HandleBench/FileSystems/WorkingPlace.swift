@@ -57,7 +57,7 @@ final class WorkingPlace {
     for _ in 0..<500 where Self.device(mountpoint) == before { usleep(10_000) }
     guard Self.device(mountpoint) != before else {
       process.terminate()
-      throw BenchError(description: "\(command) has not mounted anything within 5 seconds")
+      throw BenchError(description: "\(command) did not mount anything within 5 seconds")
     }
     return process
   }

@@ -7,35 +7,37 @@ struct Forge: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Sends forged tokens to the gate of an export, which must refuse them.",
     discussion: """
-      Makes a directory in DIR, exports one half of what is in it by each containment that can be \
-      had, and sends tokens: random, cut, extended, spliced, with each single bit flipped; of other \
-      exports, stores and keys; with a right signature over handles that were made up; of files that \
-      were moved out, deleted, held open, and whose inode numbers came back. Between them it sends \
-      good tokens. A file that is opened must be inside, and the one for which the token was made. \
-      All that was made is removed at the end. Needs root; DIR may be on any filesystem with handles.
+      Creates a directory in DIR, exports one half of it with each containment that is available, \
+      and sends tokens: random, cut, extended, spliced, with each single bit flipped; of other \
+      exports, stores and keys; with a valid signature over invented handles; and of files that \
+      were moved out, deleted or held open, or whose inode numbers were reused. Good tokens are \
+      sent in between. A file that the gate opens must be inside and must be the one for which the \
+      token was made. Everything that was created is removed at the end. Needs root; DIR may be on \
+      any filesystem with handles.
 
         handlebench forge /srv/export
         handlebench forge /mnt/xfs --count 5000000 --seed 2 --json forged.json
 
-      Columns: how many were sent, passed as they should, were accepted wrongly, and were refused by \
-      each check. What passes among the signed ones is the file that the handle names. The code is 1 where a file was \
-      accepted wrongly, a good token was refused, or a token was answered with an error that is no \
-      refusal; the first of these are printed with how they were made.
+      Columns: how many tokens were sent, passed as they should, were accepted wrongly, and were \
+      refused by each check. A signed token may pass if it opens the file that its handle names. \
+      The exit code is 1 if a file was accepted wrongly, if a good token was refused, or if a \
+      token led to an error that is not a refusal; the first of these are printed, with how they \
+      were made.
       """)
 
-  @Argument(help: "A directory to make the tree in.")
+  @Argument(help: "The directory in which to create the tree.")
   var directory: String
 
-  @Option(help: "How many tokens to send, at the least.")
+  @Option(help: "How many tokens to send at least.")
   var count: Int = 300_000
 
-  @Option(help: "What the choices follow from; keys and inode numbers are others in each run.")
+  @Option(help: "The seed of the random choices; keys and inode numbers still differ in each run.")
   var seed: UInt64 = 1
 
   @Flag(
     help: """
-      Make the kernel forget the names and inodes that nobody uses before files are asked for \
-      (/proc/sys/vm/drop_caches). Slower, and the whole machine feels it.
+      Make the kernel forget unused names and inodes before files are opened \
+      (/proc/sys/vm/drop_caches). This slows down the whole machine.
       """)
   var cold = false
 
@@ -46,7 +48,7 @@ struct Forge: ParsableCommand {
   var json: String?
 
   func validate() throws {
-    guard count >= 1 else { throw ValidationError("--count is 1 at the least") }
+    guard count >= 1 else { throw ValidationError("--count must be 1 or more") }
   }
 
   func run() throws {

@@ -25,7 +25,7 @@ struct ForgeReport {
           + Text.right("\(outcome.accepted)", 9)
           + Text.right("\(outcome.acceptedWrongly)", 9) + "  " + Self.refusals(outcome))
     }
-    Swift.print("\ninode numbers that came back: \(tally.reuses)")
+    Swift.print("\nreused inode numbers: \(tally.reuses)")
     for (name, count) in totals { Swift.print("\(name): \(count)") }
     for finding in tally.findings { Swift.print(Self.text(finding)) }
   }
@@ -33,7 +33,8 @@ struct ForgeReport {
   private var totals: [(String, Int)] {
     [
       ("accepted wrongly", tally.acceptedWrongly),
-      ("good tokens refused", tally.refusedWrongly), ("errors that are no refusal", tally.failed),
+      ("good tokens refused", tally.refusedWrongly),
+      ("errors that are not a refusal", tally.failed),
     ]
   }
 

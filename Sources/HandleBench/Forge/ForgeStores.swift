@@ -12,7 +12,7 @@ struct Endpoint {
   /// Looks up a name in a directory, and returns its tokens by value and by reference.
   func tokens(_ name: FilePath, in directory: NodeID) throws -> [Token] {
     guard let entry = try export.lookup(name, in: .node(directory)) else {
-      throw BenchError(description: "\(name) is not there")
+      throw BenchError(description: "\(name) does not exist")
     }
     return [entry.token, try export.token(for: entry.node, form: .reference)]
   }

@@ -137,6 +137,6 @@ func makeOwnDirectory(_ path: FilePath) throws {
     try FileManager.default.createDirectory(
       atPath: path.string, withIntermediateDirectories: false)
   } catch {
-    throw BenchError(description: "cannot make \(path): \(error.localizedDescription)")
+    throw BenchError(description: "cannot create \(path): \(error.localizedDescription)")
   }
 }

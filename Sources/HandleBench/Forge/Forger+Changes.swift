@@ -5,7 +5,7 @@ import SystemPackage
 extension Forger {
   func changeFiles(_ target: Target) throws {
     guard let work = try target.server.export.lookup("work", in: .node(.root))?.node else {
-      throw BenchError(description: "\(tree.work) is not there")
+      throw BenchError(description: "\(tree.work) does not exist")
     }
     try moveOut(target, work)
     try moveDirectoryOut(target, work)
@@ -35,7 +35,7 @@ extension Forger {
     try tree.makeDirectory(here)
     try tree.makeFile(file)
     guard let directory = try target.server.export.lookup(name, in: .node(work))?.node else {
-      throw BenchError(description: "\(here) is not there")
+      throw BenchError(description: "\(here) does not exist")
     }
     let subjects = try [subject(file, target, directory), subject(here, target, work)]
     for subject in subjects { pass(subject, "made") }

@@ -21,7 +21,7 @@ final class Forger {
     inside = try tree.files(in: tree.inside)
     outside = try tree.files(in: tree.outside)
     guard !stores.targets.isEmpty else {
-      throw BenchError(description: "no export can be made here")
+      throw BenchError(description: "no export is possible here")
     }
   }
 
@@ -59,7 +59,7 @@ final class Forger {
       tally.refuse(attack, refusal)
       if case .exactly = expected { tally.refuseWrongly(finding("refused: \(refusal)")) }
     } catch {
-      tally.fail(finding("an error that is no refusal: \(error)"))
+      tally.fail(finding("an error that is not a refusal: \(error)"))
     }
   }
 
@@ -70,15 +70,15 @@ final class Forger {
     let status = try FileStatus(of: file.descriptor)
     guard let truth else { return "it opened \(handle)" }
     guard handle == truth.handle else {
-      return "it opened \(handle), and was made for \(truth.handle)"
+      return "it opened \(handle), but was made for \(truth.handle)"
     }
     guard status.type == truth.type else { return "it opened a file of type \(status.type)" }
     guard try tree.isInside(handle) else { return "it opened \(handle), which is outside" }
     guard status.inode == file.status.inode, status.type == file.status.type,
       file.handle.plainForm == handle
-    else { return "what is told of the file is of another one" }
+    else { return "the status or handle that was returned is another file's" }
     if let node = file.node, try store.node(node)?.handle.plainForm != handle {
-      return "node \(node) is not its node"
+      return "node \(node) is not the file's node"
     }
     return nil
   }

@@ -36,7 +36,7 @@ extension Forger {
     var entry = try endpoint.export.lookup(.node(.root))
     for name in path.components.dropFirst(tree.inside.components.count) {
       let next = try endpoint.export.lookup(FilePath(root: nil, [name]), in: .token(entry.token))
-      guard let next else { throw BenchError(description: "\(path) is not there") }
+      guard let next else { throw BenchError(description: "\(path) does not exist") }
       entry = next
     }
     return entry

@@ -26,7 +26,7 @@ struct Interruption {
   /// - Throws: ``BenchError`` if the process was asked to end.
   func check() throws {
     guard !flag.isSet.load(ordering: .relaxed) else {
-      throw BenchError(description: "interrupted; what was made is removed")
+      throw BenchError(description: "interrupted; everything that was created is removed")
     }
   }
 }

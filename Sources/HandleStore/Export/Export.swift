@@ -76,14 +76,14 @@ extension Store {
   ) throws(StoreError) -> Export {
     guard ExportRecord.isValid(name: name) else {
       throw .badExport(
-        "its name has to be of 1 to 255 bytes on one line, without a blank in front")
+        "its name must be one line of 1 to 255 bytes that does not start with a blank")
     }
-    guard id?.rawValue != 0 else { throw .badExport("its number may not be 0") }
-    guard (1...16).contains(roots.count) else { throw .badExport("an export needs 1 to 16 roots") }
+    guard id?.rawValue != 0 else { throw .badExport("its number must not be 0") }
+    guard (1...16).contains(roots.count) else { throw .badExport("it must have 1 to 16 roots") }
     var layers: [ExportRecord.Layer] = []
     for root in roots { layers.append(try layer(root)) }
     guard Set(layers.map(\.filesystem)).count == layers.count else {
-      throw .badExport("each of its roots has to be on a filesystem of its own")
+      throw .badExport("each of its roots must be on a different filesystem")
     }
     return try guarded {
       try requireWriting()
@@ -91,7 +91,7 @@ extension Store {
         var catalog = try ExportCatalog(in: files, of: number)
         let id = try id ?? catalog.unusedID()
         guard !catalog.exports.contains(where: { $0.isNamed(name) || $0.id == id }) else {
-          throw StoreError.badExport("the store has one of this name or number already")
+          throw StoreError.badExport("the store already has an export with this name or number")
         }
         let record = ExportRecord(
           name: name, id: id, isReadOnly: isReadOnly, containment: containment, layers: layers)
@@ -109,7 +109,7 @@ extension Store {
     guard let directory = files as? OpenDirectory else { return }
     let held = try directory.held()
     for layer in export.layers where try layer.leadsToRoot(held) {
-      throw StoreError.badExport("the store lies in it, and clients would reach its keys")
+      throw StoreError.badExport("the store lies in it, so clients would reach its keys")
     }
   }
 
@@ -206,7 +206,7 @@ extension Subtree {
     guard !store.isReadOnly else {
       guard let node = try store.node(of: rootHandle, on: filesystem) else {
         throw StoreError.badExport(
-          "its root has no node; open it once with the store open for writing")
+          "its root has no node; open the export once while the store is open for writing")
       }
       return node.id
     }

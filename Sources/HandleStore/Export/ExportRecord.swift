@@ -69,13 +69,13 @@ struct ExportCatalog {
     guard let (owner, exports) = Self.parse(text) else {
       throw .damagedFile(
         path: path,
-        "take it from a backup, or remove it and add the exports again with their numbers")
+        "restore it from a backup, or remove it and add the exports again with their numbers")
     }
     guard owner == store else {
       throw .foreignFile(
         path: path,
         remedy:
-          "its exports name filesystems by that store's numbers: remove it, and add the exports "
+          "its exports name filesystems by that store's numbers; remove it and add the exports "
           + "again (`handlestore export add --id`)")
     }
     self.exports = exports

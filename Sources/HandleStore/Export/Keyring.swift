@@ -64,8 +64,8 @@ extension Keyring {
     guard ring.store == store else {
       throw .foreignFile(
         path: files.path(of: name),
-        remedy: "to take over the keys in it, run `handlestore key share` with it as FROM; to do "
-          + "without them, remove it: then no token that they signed is good here")
+        remedy: "to take over its keys, run `handlestore key share` with it as FROM; to discard "
+          + "them, remove it: then the store refuses all tokens that they signed")
     }
     return ring
   }
@@ -88,7 +88,8 @@ extension Keyring {
     guard file.isPrivate else { throw .exposedKeys(path: path) }
     guard let ring = Keyring(text: file.text) else {
       throw .damagedFile(
-        path: path, "take it from a backup, or remove it: then no token that was given out is good")
+        path: path,
+        "restore it from a backup, or remove it: then no token that was given out is valid")
     }
     return ring
   }

@@ -148,7 +148,7 @@ extension Subtree {
     do throws(Errno) {
       return try FileNames.of(file.handle, on: magic, by: root.descriptor)
     } catch {
-      throw StoreError(error, "asking for the names of handle \(file.handle)")
+      throw StoreError(error, "reading the names of handle \(file.handle)")
     }
   }
 

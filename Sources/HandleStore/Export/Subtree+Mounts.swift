@@ -22,7 +22,7 @@ extension Subtree {
     do throws(Errno) {
       return try past(directory, status)
     } catch {
-      throw StoreError(error, "looking up the directory above")
+      throw StoreError(error, "looking up the parent directory")
     }
   }
 

@@ -16,7 +16,7 @@ struct WayUp {
   static let attempts = 64
   static let busy = StoreError.system(
     .resourceTemporarilyUnavailable,
-    "looking whether a file is inside, while directories above it are changed all the time")
+    "checking that a file is inside, while the directories above it keep changing")
 
   private var steps: [Step] = []
   private(set) var isInside = false
@@ -69,7 +69,7 @@ struct WayUp {
     } catch .improperLink, .noSuchFileOrDirectory {
       return nil
     } catch {
-      throw StoreError(error, "looking up the directory above")
+      throw StoreError(error, "looking up the parent directory")
     }
   }
 }

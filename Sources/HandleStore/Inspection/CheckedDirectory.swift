@@ -146,7 +146,7 @@ extension StateFile {
   /// The number of nodes that may be lost, as the end of a sentence that says why no node can be
   /// read.
   var lossNote: String {
-    idsHandedOut == 0 ? "" : ", and `state` knows of up to \(idsHandedOut) nodes, which are lost"
+    idsHandedOut == 0 ? "" : ", and up to \(idsHandedOut) nodes that `state` counts are lost"
   }
 }
 

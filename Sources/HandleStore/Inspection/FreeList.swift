@@ -38,7 +38,7 @@ final class FreeList {
     switch entry.value {
     case .inline(let range): try release(entry.page.bytes[range], in: entry.page.number)
     case .overflow(let page, let size): try release(page, size: size)
-    case .tree: throw PageFault(entry.page.number, "has a value of a wrong kind")
+    case .tree: throw PageFault(entry.page.number, "has a value of the wrong kind")
     }
   }
 
@@ -65,7 +65,7 @@ final class FreeList {
 
   private func requireCount(_ count: UInt64, size: Int, in page: Int) throws(PageFault) {
     guard size >= 8 && size.isMultiple(of: 8) && count <= UInt64(size / 8 - 1) else {
-      throw PageFault(page, "has a list of an impossible length")
+      throw PageFault(page, "has a list with an impossible length")
     }
   }
 

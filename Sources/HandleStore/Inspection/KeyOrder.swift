@@ -36,17 +36,17 @@ extension Page {
     let first = isLeaf ? 0 : 1
     for i in first..<max(count, first) {
       guard order.allows(key(i).count) else {
-        return PageFault(number, "has a key of a wrong length")
+        return PageFault(number, "has a key of the wrong length")
       }
       guard i == first || order.isBefore(key(i - 1), key(i)) else {
         return PageFault(number, "has its keys out of order")
       }
     }
     if let lower, count > first, order.isBefore(key(first), lower) {
-      return PageFault(number, "has a key that belongs on a page before it")
+      return PageFault(number, "has a key that belongs on an earlier page")
     }
     if let upper, count > first, !order.isBefore(key(count - 1), upper) {
-      return PageFault(number, "has a key that belongs on a page behind it")
+      return PageFault(number, "has a key that belongs on a later page")
     }
     return nil
   }

@@ -47,15 +47,17 @@ struct MetaPage: Equatable {
   /// What is impossible on this page, as the end of a sentence that begins with the page; `nil` if
   /// nothing is. A writer may be in the middle of writing the older one of the two.
   var fault: String? {
-    guard ownNumber == number else { return "bears another page's number" }
-    guard Self.pageSizes.contains(pageSize) else { return "has no possible page size" }
-    guard (1...Int(UInt32.max) << 16).contains(lastPage) else { return "has no possible last page" }
-    guard mapSize <= 1 << 46 else { return "has a map that no process has room for" }
+    guard ownNumber == number else { return "has another page's number" }
+    guard Self.pageSizes.contains(pageSize) else { return "has an impossible page size" }
+    guard (1...Int(UInt32.max) << 16).contains(lastPage) else {
+      return "has an impossible last page"
+    }
+    guard mapSize <= 1 << 46 else { return "has an impossible map size" }
     guard transaction < 1 << 62, transaction == 0 || transaction & 1 == UInt64(number) else {
-      return "has a commit's number that belongs on the other one"
+      return "has a commit number that belongs on the other meta page"
     }
     guard free.flags == TreeRecord.integerKeys && main.flags == 0 else {
-      return "has trees of another kind than a store's"
+      return "has trees that no store has"
     }
     return free.fault(lastPage: lastPage) ?? main.fault(lastPage: lastPage)
   }
@@ -97,7 +99,7 @@ struct TreeRecord: Equatable {
   /// Returns what is impossible about the tree in a file of pages 0…`lastPage`, or `nil`.
   func fault(lastPage: Int) -> String? {
     guard depth <= Self.maximumDepth, (depth == 0) == (root == nil) else {
-      return "has a tree of an impossible depth"
+      return "has a tree with an impossible depth"
     }
     guard root.map({ (2...max(lastPage, 2)).contains($0) }) ?? true else {
       return "has a tree whose root is not in the file"

@@ -63,7 +63,7 @@ struct NodeCheck {
     guard id >= .first && id.rawValue < idBound ?? .max else {
       return findings.add(
         .nodeID, page: page, node: id,
-        "node \(id) on page \(page) has an id that was never handed out, as far as `state` knows")
+        "node \(id) on page \(page) has an id that was never handed out, according to `state`")
     }
   }
 
@@ -79,7 +79,7 @@ struct NodeCheck {
     if filesystemsAreWhole && !isNone {
       findings.add(
         .filesystem, node: id,
-        "node \(id) is on filesystem \(record.filesystem), of which there is no record")
+        "node \(id) is on filesystem \(record.filesystem), which has no record")
     }
     return nil
   }
@@ -104,7 +104,7 @@ struct NodeCheck {
     guard spilled.length == record.handleLength else {
       findings.add(
         .spill, page: entry.page.number, node: id,
-        "the spilled handle of node \(id) has \(spilled.length) bytes, and its record says "
+        "the spilled handle of node \(id) has \(spilled.length) bytes, but its record says "
           + "\(record.handleLength)")
       return nil
     }
@@ -117,7 +117,7 @@ struct NodeCheck {
     if let record = node(id), record.isSpilled { return }
     findings.add(
       .spill, page: entry.page.number, node: id,
-      "page \(entry.page.number) has a spilled handle of node \(id), which has none")
+      "page \(entry.page.number) has a spilled handle for node \(id), which has none")
   }
 
   // MARK: Index
@@ -146,7 +146,7 @@ struct NodeCheck {
     switch lookup.find(key.bytes, in: inodes, .bytes) {
     case .unreadable: return nil
     case .absent:
-      findings.add(.index, node: id, "node \(id) is live and has no entry in the index")
+      findings.add(.index, node: id, "node \(id) is live but has no entry in the index")
     case .found(let entry):
       let bytes = try? file.value(of: entry, limit: 16)
       if let bytes, bytes.count == size, let value = IndexValue(bytes), value.node == id {
@@ -156,7 +156,7 @@ struct NodeCheck {
       let other = bytes.map { "node \($0.word(0))" } ?? "no node"
       findings.add(
         .index, page: entry.page.number, node: id,
-        "node \(id) is live, and in its place the index has \(other) on page \(entry.page.number)")
+        "node \(id) is live, but the index has \(other) in its place on page \(entry.page.number)")
     }
     return nil
   }
@@ -166,17 +166,17 @@ struct NodeCheck {
     let page = entry.page.number
     guard let value = (try? file.value(of: entry, limit: 16)).flatMap({ IndexValue($0) }) else {
       return findings.add(
-        .index, page: page, "page \(page) has an entry of the index without a node")
+        .index, page: page, "page \(page) has an index entry without a node")
     }
     guard let record = node(value.node), record.state?.isIndexed ?? false else {
       return findings.add(
         .index, page: page, node: value.node,
-        "page \(page) has an entry of the index for node \(value.node), which is not live")
+        "page \(page) has an index entry for node \(value.node), which is not live")
     }
     guard !keys(of: record, value.node).contains(where: { $0.bytes == entry.key }) else { return }
     findings.add(
       .index, page: page, node: value.node,
-      "page \(page) has an entry of the index for node \(value.node) under a key that is not its own"
+      "page \(page) has an index entry for node \(value.node) under the wrong key"
     )
   }
 

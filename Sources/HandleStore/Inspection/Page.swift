@@ -23,7 +23,7 @@ struct Page {
   let count: Int
 
   init(_ bytes: [UInt8], number: Int) throws(PageFault) {
-    guard bytes.int(at: 0) == number else { throw PageFault(number, "bears another page's number") }
+    guard bytes.int(at: 0) == number else { throw PageFault(number, "has another page's number") }
     let flags = bytes.uint16(at: 10)
     guard flags == Flags.branch || flags == Flags.leaf else {
       throw PageFault(number, "is neither a branch nor a leaf of a tree")
@@ -32,7 +32,7 @@ struct Page {
     guard
       lower > Self.headerSize && lower.isMultiple(of: 2) && lower <= upper
         && upper <= bytes.count
-    else { throw PageFault(number, "has bounds that cannot be") }
+    else { throw PageFault(number, "has impossible bounds") }
     self.number = number
     self.bytes = bytes
     isLeaf = flags == Flags.leaf
@@ -49,15 +49,15 @@ struct Page {
       guard
         offset >= upper && offset.isMultiple(of: 2)
           && offset + Self.nodeHeaderSize <= bytes.count
-      else { throw PageFault(number, "has a node that is not in it") }
+      else { throw PageFault(number, "has an entry outside the page") }
       let size = nodeSize(i)
       guard offset + size <= bytes.count && (!isLeaf || nodeFlags(i) <= 2) else {
-        throw PageFault(number, "has a node that cannot be")
+        throw PageFault(number, "has an impossible entry")
       }
       filled += (size + 1) & ~1
     }
     guard filled == bytes.count - upper else {
-      throw PageFault(number, "has nodes that overlap or gaps between them")
+      throw PageFault(number, "has entries that overlap or leave gaps")
     }
   }
 

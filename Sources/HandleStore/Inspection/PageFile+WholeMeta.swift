@@ -25,7 +25,7 @@ extension PageFile {
     }
     if faults == [.notMeta, .notMeta] {
       return .notAStore(
-        path: path.removingLastComponent(), reason: "its data.mdb is not a file of LMDB")
+        path: path.removingLastComponent(), reason: "its data.mdb is not an LMDB file")
     }
     for (number, fault) in faults.enumerated() {
       if let fault { return .damaged("meta page \(number) of data.mdb \(fault.reason)") }
@@ -64,7 +64,7 @@ extension MetaPage.Fault {
   /// What is wrong, as the end of a sentence that begins with the page.
   var reason: String {
     switch self {
-    case .notMeta: "is not one"
+    case .notMeta: "is not a meta page"
     case .version(let found): "has version \(found) of LMDB's format"
     }
   }

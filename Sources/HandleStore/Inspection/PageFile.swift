@@ -67,15 +67,15 @@ struct PageFile: Sendable {
     let numbers = "\(older.transaction) and \(newer.transaction)"
     guard newer.transaction - older.transaction <= 1 else {
       return
-        "the meta pages of data.mdb say that they are of commits \(numbers), which do not follow "
-        + "each other; one of the numbers is wrong, and the newest commit is not known"
+        "the meta pages of data.mdb name commits \(numbers), which are not successive; one of the "
+        + "numbers is wrong, so the newest commit is not known"
     }
     guard let freed = newestFreed(newer), let freedBefore = newestFreed(older),
       freed < freedBefore, freedBefore <= older.transaction
     else { return nil }
     return
-      "the meta pages of data.mdb say that they are of commits \(numbers), and the first has the "
-      + "newer free list; one of the numbers is wrong, and the newest commit is not known"
+      "the meta pages of data.mdb name commits \(numbers), but the first has the newer free list; "
+      + "one of the numbers is wrong, so the newest commit is not known"
   }
 
   /// Returns the newest commit of which a commit's free list has pages; 0 if the list is empty, and
@@ -168,7 +168,7 @@ struct PageFile: Sendable {
     } catch {
       throw PageFault(page, "cannot be read: \(error)")
     }
-    guard filled == count else { throw PageFault(page, "lies behind the end of the file") }
+    guard filled == count else { throw PageFault(page, "lies beyond the end of the file") }
     return bytes
   }
 
@@ -178,7 +178,7 @@ struct PageFile: Sendable {
     case .inline(let range) where range.count <= limit: return entry.page.bytes[range]
     case .overflow(let page, let size) where size <= limit:
       return try bytes(from: page, offset: Page.headerSize, count: size)[...]
-    default: throw PageFault(entry.page.number, "has a value of a wrong kind or length")
+    default: throw PageFault(entry.page.number, "has a value of the wrong kind or length")
     }
   }
 }

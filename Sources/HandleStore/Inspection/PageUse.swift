@@ -21,21 +21,21 @@ final class PageUse {
   /// page may be read. A page that was taken before must not be read again.
   func take(_ page: Int) -> (fault: PageFault?, mayRead: Bool) {
     guard page >= 2 && page <= last else {
-      return (PageFault(page, "is named by a tree and is no page of this commit"), false)
+      return (PageFault(page, "is named by a tree but is not a page of this commit"), false)
     }
     guard used.insert(page) else {
       return (PageFault(page, "is used twice"), false)
     }
-    return (free[page] ? PageFault(page, "is used and in the free list too") : nil, true)
+    return (free[page] ? PageFault(page, "is both used and in the free list") : nil, true)
   }
 
   /// Marks a page as free. Returns what is wrong with that, or `nil`.
   func release(_ page: Int) -> PageFault? {
     guard page >= 2 && page <= last else {
-      return PageFault(page, "is in the free list and is no page of this commit")
+      return PageFault(page, "is in the free list but is not a page of this commit")
     }
     guard free.insert(page) else { return PageFault(page, "is in the free list twice") }
-    return used[page] ? PageFault(page, "is in the free list and used too") : nil
+    return used[page] ? PageFault(page, "is both used and in the free list") : nil
   }
 
   /// The number of pages that are neither used nor free, and the first of them; `nil` if there are

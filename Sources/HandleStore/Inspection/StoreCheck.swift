@@ -61,7 +61,7 @@ final class StoreCheck {
     if !file.isLongEnough(meta) {
       findings.add(
         .file,
-        "data.mdb was cut short: it has \(file.pageCount) pages and its newest commit "
+        "data.mdb was cut short: it has \(file.pageCount) pages, but its newest commit has "
           + "\(meta.lastPage + 1)")
     }
     FreeList(file, meta, use: use, findings: findings).read()
@@ -93,7 +93,7 @@ final class StoreCheck {
     guard findings.count == 0, let (count, first) = use.lost else { return }
     findings.add(
       .pageUse, page: first,
-      "\(count) pages, of which the first is page \(first), are neither used nor free")
+      "\(count) pages are neither used nor free; the first is page \(first)")
   }
 
   // MARK: Small tables
@@ -108,10 +108,10 @@ final class StoreCheck {
     }
     guard walk.isWhole else { return }
     guard let store else {
-      return findings.add(.table, "the table `meta` does not say whose data these are")
+      return findings.add(.table, "the table `meta` does not name the store")
     }
     if let state, state.store != store {
-      findings.add(.state, "data.mdb and `state` are of two stores")
+      findings.add(.state, "data.mdb and `state` belong to different stores")
     }
   }
 

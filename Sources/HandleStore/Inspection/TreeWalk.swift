@@ -37,7 +37,7 @@ struct TreeWalk {
     else {
       return findings.add(
         .table,
-        "\(name) has \(entries) entries on \(branches) + \(leaves) + \(overflowPages) pages, and "
+        "\(name) has \(entries) entries on \(branches) + \(leaves) + \(overflowPages) pages, but "
           + "\(tree.entries) on \(tree.branches) + \(tree.leaves) + \(tree.overflowPages) on record"
       )
     }
@@ -77,7 +77,7 @@ struct TreeWalk {
     do throws(PageFault) {
       let page = try file.page(number)
       guard page.isLeaf == (levels == 1) else {
-        throw PageFault(number, "is not on the level of the tree on which it is named")
+        throw PageFault(number, "is on the wrong level of the tree")
       }
       if let fault = page.keyFault(order, from: lower, to: upper) { throw fault }
       return page

@@ -35,13 +35,14 @@ struct WatchCheck {
     guard let record = record(id) else { return allIntact = false }
     guard let state = record?.state, state != .alias else {
       return findings.add(
-        .watch, page: page, node: id, "page \(page) has a watch of node \(id), which is not there")
+        .watch, page: page, node: id, "page \(page) has a watch of node \(id), which does not exist"
+      )
     }
     guard state == .stale else { return }
     stale += 1
     let rows = [LimboRow(id, isReported: true), LimboRow(id, isReported: false)]
     switch rows.map({ find($0.number, in: .limbo) }).count(where: { $0 == .absent }) {
-    case 2: findings.add(.watch, node: id, "node \(id) is stale and watched, and not in limbo")
+    case 2: findings.add(.watch, node: id, "node \(id) is stale and watched, but not in limbo")
     case 0 where rows.allSatisfy({ find($0.number, in: .limbo) == .found }):
       findings.add(.watch, node: id, "node \(id) is in limbo twice")
     default: break
@@ -63,7 +64,7 @@ struct WatchCheck {
   func finish() {
     guard allIntact, findings.count == 0, limbo != stale else { return }
     findings.add(
-      .watch, "\(limbo) nodes are in limbo, and \(stale) nodes are stale and watched")
+      .watch, "\(limbo) nodes are in limbo, but \(stale) nodes are stale and watched")
   }
 
   // MARK: Lookups

@@ -67,7 +67,7 @@ struct LMDBOpening {
     } catch .fileExists {
       return try OpenDirectory(ofStoreAt: path)
     } catch {
-      throw error.isDiskFull ? .diskFull(path: path) : StoreError(error, "making \(path)")
+      throw error.isDiskFull ? .diskFull(path: path) : StoreError(error, "creating \(path)")
     }
   }
 
@@ -88,7 +88,7 @@ struct LMDBOpening {
       }
     } catch .directoryNotEmpty {
       throw .notAStore(
-        path: directory.path, reason: "it has no file `state`, and it is not empty")
+        path: directory.path, reason: "it has no file `state` and is not empty")
     } catch {
       throw StoreError(error, "reading \(directory.path)")
     }
@@ -126,7 +126,7 @@ struct LMDBOpening {
     } catch {
       let path = directory.path(of: PageFile.name)
       throw error.isDiskFull
-        ? .diskFull(path: directory.path) : StoreError(error, "making \(path)")
+        ? .diskFull(path: directory.path) : StoreError(error, "creating \(path)")
     }
   }
 

@@ -99,7 +99,7 @@ struct Moving: Change {
     let key = IndexKey(
       handle, on: record.filesystem, try context.filesystems.magic(record.filesystem))
     guard let value = try transaction.indexed(key, context.tables), value.node == id else {
-      throw StoreError.damaged("node \(id) is live and has no entry in the index")
+      throw StoreError.damaged("node \(id) is live but has no entry in the index")
     }
     let alias = try context.ids.next()
     context.ids.take()

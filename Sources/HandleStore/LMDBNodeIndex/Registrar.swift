@@ -159,7 +159,7 @@ struct Registrar {
 
   static func require(_ its: FileKey?, toBeOfSameInodeAs file: FileKey, _ id: NodeID) throws {
     guard let its, its.isOfSameInode(as: file) else {
-      throw StoreError.damaged("the index names node \(id) for another inode")
+      throw StoreError.damaged("the index names node \(id), which has another inode")
     }
   }
 

@@ -109,7 +109,7 @@ extension StateFile {
   ) throws(StoreError) -> StateFile {
     let lines = text.split(separator: "\n").map { $0.split(separator: " ", maxSplits: 1) }
     guard lines.first?.first == "handlestore", let version = lines[0].last.flatMap({ Int($0) })
-    else { throw .notAStore(path: path, reason: "its file `state` is something else") }
+    else { throw .notAStore(path: path, reason: "its file `state` is not a store's") }
     guard version == formatVersion else {
       throw .unsupportedVersion(found: version, supported: formatVersion)
     }

@@ -108,7 +108,10 @@ extension Reading where Self: ~Copyable {
   ) throws -> Record {
     guard let record = try record(id, tables), record.state?.isIndexed ?? false,
       record.filesystem == filesystem
-    else { throw StoreError.damaged("the index names node \(id), which is not live there") }
+    else {
+      throw StoreError.damaged(
+        "the index names node \(id), which is not live on filesystem \(filesystem)")
+    }
     return record
   }
 }

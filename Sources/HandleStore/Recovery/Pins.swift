@@ -56,7 +56,7 @@ public final class Pins: Sendable {
     do throws(Errno) {
       try words.add(count, to: node.rawValue)
     } catch {
-      throw StoreError(error, "making room for the pins of a client")
+      throw StoreError(error, "enlarging a client's file of pins")
     }
   }
 }

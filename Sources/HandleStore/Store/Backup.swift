@@ -19,7 +19,7 @@ struct Backup {
     } catch .fileExists {
     } catch {
       throw error.isDiskFull
-        ? StoreError.diskFull(path: path) : StoreError(error, "making \(path)")
+        ? StoreError.diskFull(path: path) : StoreError(error, "creating \(path)")
     }
     do throws(Errno) {
       directory = try OpenDirectory(path)

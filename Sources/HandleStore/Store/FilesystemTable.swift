@@ -127,20 +127,21 @@ final class FilesystemTable: Sendable {
       if identity.magic == .fuse { return nil }
       guard identity.isUUID || ![.xfs, .f2fs].contains(identity.magic) else {
         throw StoreError.ambiguousFilesystem(
-          "the kernel does not tell its UUID (Linux 6.9 does), and else it is known by its device "
-            + "number only, which may be another's tomorrow")
+          "the kernel does not report its UUID, and its device number may belong to another "
+            + "filesystem tomorrow; use Linux 6.9 or later")
       }
       if identity.volume.isEmpty,
         let original = matching.first(where: { known[$0]?.identity.volume != "" })
       {
         throw StoreError.ambiguousFilesystem(
-          "it has the UUID of filesystem \(original), and the name of its device cannot be told, so it "
-            + "may be a copy; see that /sys shows the device (and the image behind a loop device)")
+          "it has the UUID of filesystem \(original), but the name of its device is not known, so it "
+            + "may be a copy; make sure that /sys shows the device (and the image of a loop device)"
+        )
       }
       if let twin = matching.first(where: { attached[$0] != nil }) {
         throw StoreError.ambiguousFilesystem(
-          "it has the UUID of filesystem \(twin), which is mounted too, and nothing tells their "
-            + "devices apart; give one of them a new UUID (tune2fs -U, xfs_admin -U, btrfstune -u)")
+          "it has the UUID of filesystem \(twin), which is mounted too, and nothing distinguishes "
+            + "their devices; give one of them a new UUID (tune2fs -U, xfs_admin -U, btrfstune -u)")
       }
       guard matching.count <= 1 else {
         throw StoreError.ambiguousFilesystem(

@@ -43,7 +43,7 @@ struct NamespaceTable {
     }
     guard let numbers = Self.parse(text) else {
       throw .damagedFile(
-        path: path, "take it from a backup, or remove it: files get other inode numbers then")
+        path: path, "restore it from a backup, or remove it: files then get other inode numbers")
     }
     self.numbers = numbers
   }

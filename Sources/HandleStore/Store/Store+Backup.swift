@@ -38,7 +38,7 @@ extension Store {
   var lmdb: LMDBNodeIndex {
     get throws {
       guard let index = index as? LMDBNodeIndex else {
-        throw StoreError.system(.notSupported, "looking for the files of a store in memory")
+        throw StoreError.system(.notSupported, "using the files of an in-memory store")
       }
       return index
     }

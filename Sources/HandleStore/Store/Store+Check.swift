@@ -20,7 +20,7 @@ extension Store {
     at path: FilePath, findings limit: Int = 1000
   ) throws(StoreError) -> CheckReport {
     guard limit >= 0 else {
-      throw .badValue("\(limit) findings cannot be described; name 0 or more")
+      throw .badValue("a limit of \(limit) findings is too low; use 0 or more")
     }
     let directory = try OpenDirectory(ofStoreAt: path)
     let claim = try OpenStoreClaim(directory)

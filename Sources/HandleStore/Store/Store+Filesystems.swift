@@ -69,8 +69,8 @@ extension Store {
   private func requireNoTwin(of identity: FilesystemIdentity, _ superblock: String) throws {
     guard identity.magic != .fuse, let twin = try identity.twin(of: superblock) else { return }
     throw StoreError.ambiguousFilesystem(
-      "what is mounted on \(twin) has the same UUID, and nothing tells their devices apart; give one "
-        + "of them a new UUID (tune2fs -U, xfs_admin -U, btrfstune -u), or unmount it")
+      "the one on \(twin) has the same UUID, and nothing distinguishes their devices; give one of "
+        + "them a new UUID (tune2fs -U, xfs_admin -U, btrfstune -u), or unmount it")
   }
 
   private func identify(
@@ -100,7 +100,7 @@ extension Store {
     case .regular:
       return try SystemCalls.open(
         FilePath("/proc/self/fd/\(descriptor.rawValue)"), flags: SystemCalls.readOnly)
-    default: throw StoreError.system(.notDirectory, "attaching by a file that is not a directory")
+    default: throw StoreError.system(.notDirectory, "attaching with a file that is not a directory")
     }
   }
 

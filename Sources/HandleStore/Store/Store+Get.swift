@@ -60,7 +60,7 @@ extension Store {
   /// Refuses a limit below 1, with which a caller would never reach the end of a list.
   static func requireLimit(_ limit: Int) throws {
     guard limit > 0 else {
-      throw StoreError.badValue("a limit of \(limit) is too low; name 1 or more")
+      throw StoreError.badValue("a limit of \(limit) is too low; use 1 or more")
     }
   }
 

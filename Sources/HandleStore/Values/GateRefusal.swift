@@ -50,23 +50,25 @@ extension GateRefusal: CustomStringConvertible {
   /// What was refused, why, and what to do.
   public var description: String {
     switch self {
-    case .length: "this is not a token: its length is wrong; send a token as it was given out"
+    case .length:
+      "this is not a token: its length is wrong; send a token exactly as it was given out"
     case .version:
       "the token has a version that this library does not know; use the release that made it"
     case .handleType:
-      "the token holds a handle of a type that no filesystem makes; send a token as it was given out"
+      "the token has a handle type that no filesystem makes; send a token exactly as it was given out"
     case .key:
-      "the token was signed under a key that is not here; it was rotated out, or belongs to another "
-        + "server: look the file up again, or share the key"
-    case .signature: "the token's signature is wrong: it was forged, cut or changed on the way"
+      "the token was signed by a key that this store does not have: the key was rotated out, or "
+        + "belongs to another server; look the file up again, or share the key"
+    case .signature:
+      "the token's signature is wrong: the token was forged, cut or changed on the way"
     case .export: "the token is for another export; send it to the server that gave it out"
-    case .unknownNode: "the token's node was dropped, or never was; look the file up again"
+    case .unknownNode: "the token's node was dropped or never existed; look the file up again"
     case .stale: "the token is stale: its file is gone; look the file up again by its name"
     case .replaced:
       "the token is stale: its inode belongs to another file now; look the file up again by its name"
     case .fileType: "the token's file has another type now; look the file up again by its name"
     case .outside:
-      "the file is outside of the export, or no name of it there is known; look it up again by its name"
+      "the file is outside the export, or no name of it there is known; look it up again by its name"
     }
   }
 }

@@ -123,24 +123,24 @@ extension StoreError: CustomStringConvertible {
     case .unknownNode(let node):
       "there is no node \(node): it was never handed out, or it was dropped; look the file up again"
     case .unknownFilesystem(let id):
-      "the store has no filesystem \(id); attach it by a directory in it"
+      "the store has no filesystem \(id); attach it with a directory on it"
     case .notAttached(let id):
-      "filesystem \(id) is not attached; mount it and attach it by a directory in it (one that was put "
-        + "back to an earlier state is another filesystem now: look its files up again)"
+      "filesystem \(id) is not attached; mount it and attach it with a directory on it (if it was put "
+        + "back to an earlier state, it counts as another filesystem: look its files up again)"
     case .wrongFilesystem(let handle, let id):
-      "the file with handle \(handle) is not on filesystem \(id): its name is a mount point, or it is "
-        + "gone; attach the filesystem that is mounted there, and register the file on that one"
+      "the file with handle \(handle) is not on filesystem \(id): its name is a mount point, or the "
+        + "file is gone; attach the filesystem that is mounted there and register the file on that one"
     case .ambiguousFilesystem(let reason):
-      "the filesystem cannot be told apart from another: \(reason)"
+      "the filesystem cannot be distinguished from another one: \(reason)"
     case .tooManyFilesystems:
-      "the store has \(FilesystemID.maximum) filesystems, and can have no more; make another store for "
-        + "this one"
+      "the store has \(FilesystemID.maximum) filesystems and cannot have more; create another store "
+        + "for this one"
     case .noHandles(let magic):
-      "filesystem type \(magic) makes no file handles that can be opened; use another filesystem "
+      "filesystem type \(magic) has no file handles that can be opened; use another filesystem "
         + "(overlayfs needs index=on,nfs_export=on)"
     case .notOpenable(let node, let type):
       "node \(node) has file type 0o\(String(type.rawValue, radix: 8)); only regular files and "
-        + "directories are opened for reading or writing, all others as a path (O_PATH)"
+        + "directories can be opened for reading or writing; open other files as a path (O_PATH)"
     default: nil
     }
   }
@@ -150,28 +150,29 @@ extension StoreError: CustomStringConvertible {
     case .refused(let refusal): refusal.description
     case .noExport(let name):
       "the store has no export \(name); list them with `handlestore export list`"
-    case .badExport(let reason): "this cannot be an export: \(reason)"
+    case .badExport(let reason): "the export is impossible: \(reason)"
     case .readOnlyExport(let name):
-      "the export \(name) is for reading only; open the file for reading"
+      "the export \(name) is read-only; open the file for reading"
     case .unavailable(let containment):
-      "containment \(containment.rawValue) cannot be had for this directory, kernel and user; choose "
-        + "another one, or none for the cheapest that can"
+      "containment \(containment.rawValue) is not available for this directory, kernel and user; "
+        + "choose another one, or none to get the cheapest that is available"
     case .tokenTooLong(let length, let limit):
-      "the token has \(length) bytes, and there is room for \(limit); make it by reference"
+      "the token needs \(length) bytes, but the limit is \(limit); make a token by reference"
     case .badName(let name):
-      "\(name.string.debugDescription) is not one name in a directory; look up one component at a time"
+      "\(name.string.debugDescription) is not a single name; look up one component of a path at a time"
     case .mountPoint(let name):
-      "something is mounted on \(name), which is no part of the export; add an export for it"
+      "something is mounted on \(name), and it is not part of the export; add an export for it"
     case .notOpenableHandle(let handle, let type):
       "the file with handle \(handle) has type 0o\(String(type.rawValue, radix: 8)); only regular "
-        + "files and directories are opened for reading or writing, all others as a path (O_PATH)"
+        + "files and directories can be opened for reading or writing; open other files as a path "
+        + "(O_PATH)"
     case .exposedKeys(let path):
-      "\(path) can be read by others, or is a symbolic link, so its keys are not secret any more; "
-        + "make new ones (`handlestore key rotate --keep 0`) after chmod 600"
-    case .damagedFile(let path, let remedy): "\(path) is not whole; \(remedy)"
-    case .foreignFile(let path, let remedy): "\(path) is of another store: \(remedy)"
+      "\(path) can be read by others, or is a symbolic link, so its keys are no longer secret; "
+        + "run chmod 600 on it, then make new keys (`handlestore key rotate --keep 0`)"
+    case .damagedFile(let path, let remedy): "\(path) is damaged; \(remedy)"
+    case .foreignFile(let path, let remedy): "\(path) belongs to another store: \(remedy)"
     case .unusableKeys(let path, let reason):
-      "the keys of the store in \(path) cannot be read, so no token is signed or taken: \(reason)"
+      "the keys of the store in \(path) cannot be read, so no token can be signed or checked: \(reason)"
     case .noKey(let id, let path):
       "the store in \(path) has no key \(id); list its keys with `handlestore key list`"
     case .noKeys(let path):
@@ -186,7 +187,7 @@ extension StoreError: CustomStringConvertible {
       "\(path) is open for writing by \(pid.map { "process \($0)" } ?? "another process"); stop it, "
         + "or open the store for reading only"
     case .alreadyOpen(let path):
-      "this process has \(path) open already; use that store, from any thread"
+      "this process already has \(path) open; use that store, from any thread"
     case .readOnly: "the store was opened for reading only; open it for writing to change it"
     case .closed: "the store is closed; open it again"
     case .forked: "the store was opened before fork(2); open it again in the child after exec"
@@ -196,22 +197,22 @@ extension StoreError: CustomStringConvertible {
     case .notAStore(let path, let reason):
       "\(path) is not a handle store: \(reason); name a store's directory, or an empty one"
     case .unsupportedVersion(let found, let supported):
-      "the store has format version \(found), and this library reads version \(supported); use the "
+      "the store has format version \(found), but this library reads version \(supported); use the "
         + "release that wrote it"
     case .damaged(let what):
       "the store is damaged: \(what); run `handlestore check` and then `handlestore repair` on it"
     case .badValue(let what): what
     case .unexpected(let what):
-      "\(what), which is not known to happen; please report it, with what was done before"
+      "\(what), which should never happen; please report this, and say what you did before"
     case .torn(let what):
-      "a power cut tore the store: \(what); run `handlestore repair` on it, which keeps what it "
-        + "cannot read, or start from a backup"
+      "a power cut tore the store: \(what); run `handlestore repair` on it, which keeps the "
+        + "original, or restore a backup"
     case .tornCopy(let what):
-      "this copy of a store is not whole: \(what); copy a store with `handlestore backup`, or while no "
-        + "process writes to it; or run `handlestore repair` on this one"
+      "this copy of a store is not consistent: \(what); copy a store with `handlestore backup`, or "
+        + "while no process writes to it; or run `handlestore repair` on this copy"
     case .sharedData(let path):
-      "\(path) is a copy of a store, and its data.mdb or lock.mdb is still the original's, by a hard "
-        + "link; give it its own: rm lock.mdb && cp data.mdb new.mdb && mv new.mdb data.mdb"
+      "\(path) is a copy of a store, but its data.mdb or lock.mdb is a hard link to the original's; "
+        + "give the copy files of its own: rm lock.mdb && cp data.mdb new.mdb && mv new.mdb data.mdb"
     default: nil
     }
   }
@@ -224,7 +225,7 @@ extension StoreError: CustomStringConvertible {
     case .tooManyReaders:
       "all reader slots of the store are taken; end some of the processes that read it"
     case .notPermitted(let what):
-      "\(what) is not permitted; run with CAP_DAC_READ_SEARCH, as root has"
+      "\(what) is not permitted; run as root, or with CAP_DAC_READ_SEARCH"
     case .system(let errno, let what): "\(what): \(errno)\(Self.remedy(errno))"
     default: "error"
     }
@@ -232,21 +233,21 @@ extension StoreError: CustomStringConvertible {
 
   private static func remedy(_ errno: Errno) -> String {
     switch errno {
-    case .noSuchFileOrDirectory: "; see that the path exists"
+    case .noSuchFileOrDirectory: "; check that the path exists"
     case .notDirectory: "; name a directory"
     case .permissionDenied: "; run as the user that the store belongs to, or as root"
-    case .readOnlyFileSystem: "; open the store for reading only, or where it can be written"
-    case .ioError: "; the disk failed (see the kernel's log): close the store, and check it"
-    case .noMemory: "; memory or address space is short (see RLIMIT_AS)"
-    case .directoryNotEmpty: "; name a directory that is empty, or that does not exist"
+    case .readOnlyFileSystem: "; open the store for reading only, or make the filesystem writable"
+    case .ioError: "; the disk failed (see the kernel's log): close the store and check it"
+    case .noMemory: "; free some memory, or raise the limit on address space (RLIMIT_AS)"
+    case .directoryNotEmpty: "; name a directory that is empty or does not exist"
     case .fileExists, .isDirectory, .invalidArgument:
       "; something else is in the place of one of the store's files: move it away"
     case .tooManySymbolicLinkLevels:
-      "; a symbolic link is not followed here: put the file itself in its place"
+      "; symbolic links are not followed here: replace the link with the file itself"
     case .fileTooLarge:
-      "; raise the limit on the size of files (RLIMIT_FSIZE), or keep the file where it may be longer"
+      "; raise the limit on file sizes (RLIMIT_FSIZE), or use a filesystem that allows longer files"
     case .noSpace, .diskQuotaExceeded: "; free some space"
-    case .notSupported: "; keep it on a filesystem that can do this"
+    case .notSupported: "; use a filesystem that supports this"
     default: ""
     }
   }

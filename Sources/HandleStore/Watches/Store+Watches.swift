@@ -23,7 +23,7 @@ extension Store {
   ) throws(StoreError) {
     try guarded {
       guard !mask.isEmpty else {
-        throw StoreError.badValue("node \(id) cannot be watched for nothing; name some events")
+        throw StoreError.badValue("a watch of node \(id) needs events; name at least one")
       }
       try index.watch(Watch(id, watcher, mask))
     }

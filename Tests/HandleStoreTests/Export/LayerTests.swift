@@ -252,11 +252,10 @@ private final class Layered {
       try FileDescriptor.open($0, .readOnly, options: .directory)
     }
     defer { roots.forEach { try? $0.close() } }
-    #expect(throws: StoreError.badExport("each of its roots has to be on a filesystem of its own"))
-    {
+    #expect(throws: StoreError.badExport("each of its roots must be on a different filesystem")) {
       try exported.store.addExport("two", roots: roots)
     }
-    #expect(throws: StoreError.badExport("an export needs 1 to 16 roots")) {
+    #expect(throws: StoreError.badExport("it must have 1 to 16 roots")) {
       try exported.store.addExport("none", roots: [])
     }
   }

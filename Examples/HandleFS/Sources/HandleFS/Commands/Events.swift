@@ -5,18 +5,19 @@ internal import SystemPackage
 
 struct Events: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Print what happens to files, whoever does it, a line of JSON each.",
+    abstract: "Print changes of files as JSON, one object per line.",
     discussion: """
-      Watches each PATH below MOUNTPOINT, or MOUNTPOINT itself: a directory for what happens to its \
-      entries, any file for what happens to itself; also what is done behind the mount's back. It goes on \
-      when the server is replaced. Where events were lost, because there were too many or no server, it \
-      prints {"overflow": true}, and each file that is gone since.
+      Watches each PATH below MOUNTPOINT, or MOUNTPOINT itself if no PATH is given. A directory is \
+      watched for changes of its entries, and every file for changes of itself. Changes that are \
+      made behind the mount's back are included. The command continues when the server is \
+      replaced. If events were lost, because there were too many or no server ran, it prints \
+      {"overflow": true} and then each watched file that is gone.
       """)
 
-  @Argument(help: "Where the file system is mounted.")
+  @Argument(help: "The mount point.")
   var mountpoint: String
 
-  @Argument(help: "What to watch.")
+  @Argument(help: "The files and directories to watch.")
   var paths: [String] = []
 
   func run() throws {
@@ -77,12 +78,12 @@ struct Events: ParsableCommand {
       throw CommandError("\(path): \(error); name a file below the mount point")
     }
     guard handle.type.rawValue == 0x81 || handle.type.rawValue == 0x82, handle.length >= 12 else {
-      throw CommandError("\(path) is not on a file system of handlefs")
+      throw CommandError("\(path) is not on a handlefs mount; name a file below the mount point")
     }
     let mount = try MountTable.handleFS(on: Processes.resolved(FilePath(mountpoint)).string)
     let file = try BackingFile.path(FilePath(path))
     guard let mount, try file.device == mount.device else {
-      throw CommandError("\(path) is not on what is mounted on \(mountpoint)")
+      throw CommandError("\(path) is not on the mount at \(mountpoint); name a file below it")
     }
     let words = (0..<2).map { word in
       (0..<4).reduce(UInt64(0)) { $0 | UInt64(handle[word * 4 + $1]) << UInt64($1 * 8) }

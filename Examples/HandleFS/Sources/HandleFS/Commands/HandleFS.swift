@@ -4,14 +4,14 @@ internal import ArgumentParser
 struct HandleFS: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "handlefs",
-    abstract: "Show a directory in another place, by a FUSE server that may be killed.",
+    abstract: "Show a directory in another place, with a FUSE server that may be killed.",
     usage: """
       handlefs SOURCE MOUNTPOINT --store DIR [options]
       handlefs restart MOUNTPOINT
       handlefs status MOUNTPOINT
       handlefs events MOUNTPOINT [PATH...]
       """,
-    discussion: "`handlefs help mount` has the options of a mount, and what it does.",
+    discussion: "`handlefs help mount` describes a mount and its options.",
     subcommands: [
       Mount.self, Restart.self, Status.self, Events.self, Serve.self, Supervise.self, Mend.self,
     ],

@@ -7,7 +7,7 @@ internal import SystemPackage
 /// before the next server if the last server may have died of the store.
 struct Mend: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Repair a store that a server may have died of.", shouldDisplay: false)
+    abstract: "Check a store after a crash, and repair it if it is damaged.", shouldDisplay: false)
 
   @Flag var background = false
 
@@ -17,7 +17,7 @@ struct Mend: ParsableCommand {
     do {
       guard let damage = try Store.check(at: path, findings: 1).findings.first else { return }
       log.critical(
-        "the store is damaged, and is repaired now; the original is kept in its set-aside",
+        "the store is damaged; repairing it and keeping the original in its directory set-aside",
         metadata: ["store": "\(Processes.link(path.string) ?? path.string)", "damage": "\(damage)"])
       let report = try Store.repair(at: path)
       log.critical(
@@ -28,7 +28,7 @@ struct Mend: ParsableCommand {
           "original": "\(report.original.map(\.string) ?? "none")",
         ])
     } catch {
-      log.error("the store could not be checked", metadata: ["error": "\(error)"])
+      log.error("checking or repairing the store failed", metadata: ["error": "\(error)"])
       throw ExitCode.failure
     }
   }

@@ -6,20 +6,20 @@ struct Mount: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Mount a directory in another place (the default).",
     discussion: """
-      The command returns once the file system is mounted and served; a supervisor and a server go on in \
-      the background. Ending the supervisor (SIGTERM) unmounts: at once where nothing is in use, else from \
-      its place, and for good with its last user. umount(8) does the same. SIGHUP does nothing. A server \
-      that dies is replaced, and so is one that was stopped (--watchdog), and nothing that uses the mount \
-      notices.
+      The command returns as soon as the file system is mounted and served. A supervisor and a \
+      server keep running in the background. To unmount, use umount(8) or send SIGTERM to the \
+      supervisor. On SIGTERM, a mount that is in use is detached from the mount point at once, and \
+      served until its last user is gone. SIGHUP is ignored. A server that dies is replaced, and \
+      so is a server that was stopped (--watchdog). Programs that use the mount do not notice.
 
-      Needs root, and a file system with file handles for SOURCE (ext4, XFS, btrfs, f2fs, overlayfs with \
-      nfs_export=on, and others: `handlestore probe SOURCE`). Other file systems that are mounted inside \
-      SOURCE are not shown.
+      Needs root, and a file system with file handles for SOURCE (ext4, XFS, btrfs, f2fs, \
+      overlayfs with nfs_export=on, and others; `handlestore probe SOURCE` checks this). Other \
+      file systems that are mounted inside SOURCE are shown only with --cross-mounts.
       """)
 
   @OptionGroup var mount: MountOptions
 
-  @Flag(help: "Stay in the foreground, and log to standard error.")
+  @Flag(help: "Stay in the foreground and log to standard error.")
   var foreground = false
 
   func run() throws {

@@ -3,13 +3,14 @@ internal import SystemPackage
 
 struct Restart: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Replace the server by this program's, without a request failing.",
+    abstract: "Replace the server with one from this binary; no request fails.",
     discussion: """
-      The server answers what it has under way and ends; one of the program that this command is of goes \
-      on. Where that one does not serve within ten seconds, the former program's does.
+      The running server answers the requests that it has begun, and ends. A server from this \
+      binary takes over. If that server does not serve within ten seconds, a server from the \
+      former binary takes over.
       """)
 
-  @Argument(help: "Where the file system is mounted.")
+  @Argument(help: "The mount point.")
   var mountpoint: String
 
   func run() throws {

@@ -2,9 +2,9 @@ internal import ArgumentParser
 
 struct Status: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Print what the server and its store have done, as JSON.")
+    abstract: "Print the counters of the server and its store, as JSON.")
 
-  @Argument(help: "Where the file system is mounted.")
+  @Argument(help: "The mount point.")
   var mountpoint: String
 
   func run() throws { print(try Conversation.ask("status", .server, of: mountpoint)) }

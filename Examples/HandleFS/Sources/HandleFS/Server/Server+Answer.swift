@@ -27,7 +27,8 @@ extension Server {
   /// again to the next server.
   private func endOnDamage(_ error: any Error) {
     guard options.endsOnDamage, case StoreError.damaged = error else { return }
-    log.critical("the server ends, so that its store is repaired", metadata: ["error": "\(error)"])
+    log.critical(
+      "the server ends so that its store can be repaired", metadata: ["error": "\(error)"])
     Processes.end(3)
   }
 

@@ -32,7 +32,7 @@ extension Server {
         WatcherID(rawValue: numbers[0]), numbers.dropFirst().map(node), on: asker,
         root: path(Self.rootNode).open(".", flags: O_RDONLY | O_DIRECTORY),
         comesAgain: words[1] == "again")
-    default: throw CommandError("not understood")
+    default: throw CommandError("unknown request")
     }
   }
 

@@ -44,7 +44,7 @@ final class Supervision: Sendable {
           try startSupervisor()
         } catch {
           server.log.error(
-            "the supervisor is gone, and no other one can be started yet: a server that dies is not replaced",
+            "the supervisor is gone, and starting a new one failed: until one starts, a server that dies is not replaced",
             metadata: ["error": "\(error)"])
           Processes.sleep(milliseconds: 10_000)
         }

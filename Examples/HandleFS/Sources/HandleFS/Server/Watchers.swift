@@ -75,7 +75,7 @@ final class Watchers: Sendable {
         start = page.next
       }
     } catch {
-      log.error("ending the watches of those who are gone", metadata: ["error": "\(error)"])
+      log.error("ending the watches of absent watchers failed", metadata: ["error": "\(error)"])
     }
   }
 
@@ -124,7 +124,7 @@ final class Watchers: Sendable {
       state.isListening = true
       Thread.start { [self] in
         while let events = try? source.withLock({ try $0.next() }) { events.forEach(tell) }
-        log.error("what happens on the file system can be heard no more")
+        log.error("receiving events of the file system failed; no more are reported")
       }
     }
   }
@@ -190,7 +190,7 @@ final class Watchers: Sendable {
     do {
       try store.sweep { (deletions) throws(StoreError) in tell(deletions) }
     } catch {
-      log.error("looking at all that is watched", metadata: ["error": "\(error)"])
+      log.error("checking the watched files failed", metadata: ["error": "\(error)"])
     }
   }
 

@@ -60,7 +60,7 @@ enum Conversation {
     while true {
       guard Processes.wait(for: [socket], milliseconds: patience)[0] else {
         throw CommandError(
-          "the \(kind.rawValue) of \(mountpoint) has not answered in \(patience / 1000) s; see its log"
+          "the \(kind.rawValue) of \(mountpoint) did not answer within \(patience / 1000) s; see its log"
         )
       }
       let bytes = try socket.readOnce(4096)

@@ -13,47 +13,47 @@ enum Passthrough: String, CaseIterable, ExpressibleByArgument {
 /// the supervisor and the server.
 struct MountOptions: ParsableArguments {
   @Argument(
-    help: "The directory that is shown; of ext4, XFS, btrfs or another file system with handles.")
+    help: "The directory to show, on ext4, XFS, btrfs or another file system with handles.")
   var source: String
 
-  @Argument(help: "The directory on which it is mounted.")
+  @Argument(help: "The directory to mount on.")
   var mountpoint: String
 
-  @Option(help: "The directory of the store, outside of SOURCE; it is made where there is none.")
+  @Option(help: "The store's directory, outside SOURCE. It is created if it does not exist.")
   var store: String
 
-  @Flag(help: "Nothing can be changed through the mount.")
+  @Flag(help: "Refuse all changes through the mount.")
   var readOnly = false
 
   @Option(
     help: ArgumentHelp(
-      "For how long the kernel believes names and attributes without asking.",
+      "How long the kernel uses names and attributes without asking the server.",
       discussion:
-        "What is changed behind the mount's back is seen after so many seconds; 0 sees it at once and "
-        + "is slower.",
+        "A change behind the mount's back is seen after this many seconds at the latest. 0 shows it at "
+        + "once, but is slower.",
       valueName: "seconds"))
   var cacheTimeout = 1.0
 
   @Option(
     help: ArgumentHelp(
-      "Whether the kernel reads and writes open files by itself: auto (where it can), on or off.",
+      "Whether the kernel reads and writes open files by itself: auto (if it can), on or off.",
       valueName: "auto|on|off"))
   var passthrough = Passthrough.auto
 
   @Flag(
     help: ArgumentHelp(
-      "Show what is mounted inside SOURCE, too.",
+      "Also show what is mounted inside SOURCE.",
       discussion:
-        "Without it, a name on which something is mounted gives EXDEV. File handles of such files are good "
-        + "for as long as the kernel knows the file."))
+        "Without this option, a name on which something is mounted gives EXDEV. The file handles of "
+        + "files on such mounts are valid only as long as the kernel knows the file."))
   var crossMounts = false
 
   @Option(
     help: ArgumentHelp(
-      "After how long a server that does not answer its supervisor is killed and replaced; 0: never.",
+      "Kill and replace a server that has not answered for this long. 0: never.",
       discussion:
-        "One that was stopped (SIGSTOP), or that does not get to run. Set it to 0 to look into a server "
-        + "with a debugger. Requests that wait for a slow disk are no reason.",
+        "This replaces a server that was stopped (SIGSTOP) or gets no processor time. Requests that "
+        + "wait for a slow disk do not count. Use 0 to debug a server.",
       valueName: "seconds"))
   var watchdog = 30.0
 
@@ -83,7 +83,7 @@ struct MountOptions: ParsableArguments {
         FilePath(store), .readOnly, options: [.directory, .closeOnExec])
     } catch {
       throw CommandError(
-        "opening \(store): \(error); name a store's directory, or one in a directory that exists")
+        "opening \(store): \(error); name a store's directory, or a new one whose parent exists")
     }
   }
 
@@ -94,7 +94,7 @@ struct MountOptions: ParsableArguments {
     guard try MountTable.handleFS(on: point) == nil else {
       try Conversation.requireNoneGone(from: point)
       throw CommandError(
-        "\(point) has a handlefs mounted on it already; unmount that first (umount \(point))")
+        "a handlefs is already mounted on \(point); unmount it first (umount \(point))")
     }
   }
 
@@ -106,11 +106,11 @@ struct MountOptions: ParsableArguments {
     options.store = try Processes.absolute(store)
     if "\(options.store)/".hasPrefix("\(options.source)/") {
       throw CommandError(
-        "the store \(options.store) would be shown with \(options.source); keep it elsewhere")
+        "the store \(options.store) lies in \(options.source) and would be shown; put it elsewhere")
     }
     if "\(options.store)/".hasPrefix("\(options.mountpoint)/") {
       throw CommandError(
-        "the store \(options.store) would be hidden by what is mounted; keep it elsewhere")
+        "the store \(options.store) would be hidden by the mount; put it elsewhere")
     }
     return options
   }

@@ -51,7 +51,7 @@ struct SessionDescriptors {
     do {
       return try FileDescriptor.open(FilePath("/dev/fuse"), .readWrite, options: .closeOnExec)
     } catch {
-      throw CommandError("opening /dev/fuse: \(error); run as root, with the kernel's module fuse")
+      throw CommandError("opening /dev/fuse: \(error); run as root, with the module fuse loaded")
     }
   }
 

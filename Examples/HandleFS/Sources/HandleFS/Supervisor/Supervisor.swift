@@ -129,7 +129,7 @@ final class Supervisor {
       request, on: session.fuse, passthrough: options.passthrough != .off)
     if options.passthrough == .on && !passthrough {
       throw CommandError(
-        "this kernel has no FUSE_PASSTHROUGH (Linux 6.9 has); leave --passthrough at auto")
+        "this kernel has no FUSE_PASSTHROUGH (it needs Linux 6.9); use --passthrough auto")
     }
     device = try MountTable.handleFS(on: options.mountpoint)?.device ?? ""
     try session.writeStart(device: device, request: request)
@@ -169,7 +169,7 @@ final class Supervisor {
     case .ask: server.ask()
     case .kill:
       log.error(
-        "the server does not answer, as if it were stopped: it is killed and replaced (--watchdog 0 lets it be)",
+        "the server does not answer and may be stopped: killing and replacing it (--watchdog 0 turns this off)",
         metadata: ["pid": "\(server.id)", "seconds": "\(options.watchdog)"])
       server.kill()
     }
@@ -178,17 +178,17 @@ final class Supervisor {
   private func handle(signal: Int32) throws {
     guard signal != SIGCHLD else { return }
     guard signal != SIGHUP else {
-      return log.notice("SIGHUP: there is nothing to read anew; SIGTERM unmounts")
+      return log.notice("SIGHUP ignored: there is nothing to reload; SIGTERM unmounts")
     }
     let mounts = try MountTable.mounts()
     // The mount may have been moved.
     let places = mounts.filter { $0.device == device }.map(\.point)
     guard let place = places.first(where: { $0 == options.mountpoint }) ?? places.first else {
-      return log.notice("unmounted from its place before, and served until its last user is gone")
+      return log.notice("detached from the mount point before; served until its last user is gone")
     }
     guard mounts.last(where: { $0.point == place })?.device == device else {
       return log.error(
-        "not unmounted: another file system is mounted on top of it; unmount that first")
+        "not unmounted: another file system is mounted on top of it; unmount that one first")
     }
     unmount(place)
   }
@@ -202,7 +202,7 @@ final class Supervisor {
           try Processes.unmount(place, detach: false)
         } catch {
           guard error == .resourceBusy else { throw error }
-          log.notice("in use: unmounted from its place, and served until its last user is gone")
+          log.notice("in use: detached from the mount point; served until its last user is gone")
           try Processes.unmount(place, detach: true)
         }
       } catch {
@@ -225,7 +225,7 @@ final class Supervisor {
       log.info("serving", metadata: ["pid": "\(server.id)"])
       // A deadline means that this server is the replacement that was asked for.
       if replacement?.deadline != nil {
-        answerAsker("serving by process \(server.id), \(program)")
+        answerAsker("serving as process \(server.id), \(program)")
       }
     case .unmounted: isUnmounted = true
     default: break
@@ -254,7 +254,7 @@ final class Supervisor {
     do {
       mender = try Mender(session.store, inBackground)
     } catch {
-      log.error("the store cannot be looked at", metadata: ["error": "\(error)"])
+      log.error("starting the check of the store failed", metadata: ["error": "\(error)"])
       startAt = Processes.now
     }
   }
@@ -274,7 +274,7 @@ final class Supervisor {
     server.closeParking()
     if replacement?.deadline != nil {
       program = replacement?.former ?? program
-      answerAsker("the new server ended before it served; the former program's goes on")
+      answerAsker("the new server ended before it served; one from the former binary takes over")
     } else if let replacement {
       program = replacement.program
       self.replacement?.deadline = Processes.now + Self.patience
@@ -295,7 +295,7 @@ final class Supervisor {
     let words = Conversation.line(from: asker).split(separator: " ", maxSplits: 1)
     guard words.count == 2, words[0] == "restart", replacement == nil else {
       let reason =
-        replacement == nil ? "not understood" : "another restart is under way; try again later"
+        replacement == nil ? "unknown request" : "another restart is in progress; try again later"
       try? asker.writeOnce(Array(reason.utf8))
       return (try? asker.close()) ?? ()
     }

@@ -8,7 +8,7 @@ extension CommandError {
   /// The error for a mount whose server and supervisor were both killed.
   static func serverIsGone(_ path: String) -> CommandError {
     CommandError(
-      "\(path): the processes that served what is mounted there are gone; unmount it first (umount \(path)), "
-        + "then mount it again")
+      "\(path): the processes that served this mount are gone; unmount it first (umount \(path)), "
+        + "then mount again")
   }
 }
