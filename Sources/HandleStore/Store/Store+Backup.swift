@@ -10,7 +10,8 @@ extension Store {
   ///
   /// - Parameter path: the directory to write to. If it exists, it must be empty; if not, it is
   ///   made, and its parent must exist.
-  /// - Throws: ``StoreError/system(_:_:)`` with `ENOTEMPTY` if the directory is not empty,
+  /// - Throws: ``StoreError/badValue(_:)`` for a store in memory, ``StoreError/system(_:_:)`` with
+  ///   `ENOTEMPTY` if the directory is not empty,
   ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
   ///   ``StoreError/forked``. Then there is no copy.
   /// - Complexity: O(nodes). Any thread. If a change in this process needs the store to grow, it
@@ -34,11 +35,12 @@ extension Store {
 
   /// The index in the store's directory.
   ///
-  /// - Throws: `EOPNOTSUPP` for a store in memory.
+  /// - Throws: ``StoreError/badValue(_:)`` for a store in memory.
   var lmdb: LMDBNodeIndex {
     get throws {
       guard let index = index as? LMDBNodeIndex else {
-        throw StoreError.system(.notSupported, "using the files of an in-memory store")
+        throw StoreError.badValue(
+          "a store in memory has no files; open one in a directory for this")
       }
       return index
     }

@@ -4,7 +4,8 @@ extension Store {
   /// Counts what the store holds and how much disk space it takes. The counts may or may not
   /// include what is written meanwhile.
   ///
-  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
+  /// - Throws: ``StoreError/badValue(_:)`` for a store in memory, ``StoreError/damaged(_:)``,
+  ///   ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(nodes), in short snapshots. Any thread.
   public func summary() throws(StoreError) -> StoreSummary {
     let counts = try countByGroup()
