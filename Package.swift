@@ -84,3 +84,13 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// Under ThreadSanitizer only the library and the tests with threads are built (Scripts/test).
+if Context.environment["HANDLESTORE_THREADS"] != nil {
+  let needed: Set = [
+    "CLMDB", "CSodium", "CHandleSys", "HandleStore", "CTestSupport", "TestSupport", "storeworker",
+    "HandleStoreTests", "NodeIndexTests",
+  ]
+  package.targets.removeAll { !needed.contains($0.name) }
+  package.products = [.library(name: "HandleStore", targets: ["HandleStore"])]
+}

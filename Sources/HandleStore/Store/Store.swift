@@ -79,8 +79,8 @@ public final class Store: Sendable {
   /// checks, backups and repairs, which are about files, are not possible.
   ///
   /// - Parameter options: the retention and the limit of limbo. Durability and the size of the cache
-  ///   have no meaning here, and the store can always be written.
-  /// - Complexity: O(1). A node takes about 500 bytes.
+  ///   have no meaning here, and ``StoreOptions/readOnly`` is ignored.
+  /// - Complexity: O(1)
   public convenience init(inMemory options: StoreOptions) {
     var options = options
     options.readOnly = false
