@@ -3,8 +3,9 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Every second call of a system call is interrupted (`strace --inject`), and nobody notices. Not
-/// `openat` and `ftruncate`: liblmdb calls them too, on local files, where no signal ends them.
+/// Every second call of a system call is interrupted (`strace --inject`), and nobody notices.
+/// `openat` and `ftruncate` are left out: liblmdb calls them too and does not repeat them, because no
+/// signal ends them on a local file.
 @Suite(.opensHandles) struct InterruptTests {
   @Test(arguments: [
     "statx", "name_to_handle_at", "open_by_handle_at", "getdents64", "fstatfs", "fsync",

@@ -114,6 +114,8 @@ import Testing
       try test.register(candidate(UInt64(i), UInt64(generation)), on: TestIndex.btrfs)
     }
     #expect(test.index.filesystems[TestIndex.btrfs]?.newest == 90)
+    // A file that is gone proves nothing.
+    #expect(try test.register(candidate(0, 99), on: TestIndex.btrfs, .node).outcome == .stale)
     try test.reopen()
     #expect(test.index.filesystems[TestIndex.btrfs]?.newest == 90)
   }

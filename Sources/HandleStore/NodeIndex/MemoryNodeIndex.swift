@@ -56,14 +56,14 @@ final class MemoryNodeIndex: NodeIndex {
     _ candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
     let file = try file(candidate, filesystem, survivors)
-    return try with { $0.register(file) }
+    return try with { noted(file, $0.register(file)) }
   }
 
   func register(
     _ candidates: [Candidate], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
     let files = try candidates.map { try file($0, filesystem, survivors) }
-    return try with { nodes in files.map { nodes.register($0) } }
+    return try with { nodes in files.map { noted($0, nodes.register($0)) } }
   }
 
   func recordParent(of id: NodeID, _ candidate: Candidate) throws -> Bool {
@@ -74,7 +74,7 @@ final class MemoryNodeIndex: NodeIndex {
     _ id: NodeID, to candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
     let file = try file(candidate, filesystem, survivors)
-    return try with { try $0.move(id, to: file) }
+    return try with { noted(file, try $0.move(id, to: file)) }
   }
 
   private func file(
@@ -82,13 +82,23 @@ final class MemoryNodeIndex: NodeIndex {
   ) throws -> MemoryNodes.File {
     let magic = try filesystems.magic(filesystem)
     let file = candidate.handle.fileKey(on: magic)
-    if magic == .btrfs, var known = filesystems[filesystem], known.note(file) {
-      filesystems[filesystem] = known
-    }
     return MemoryNodes.File(
       candidate: candidate, filesystem: filesystem,
       key: MemoryNodes.Key(candidate.handle, on: filesystem, magic), file: file,
       magic: magic, survivors: survivors, incarnation: incarnation)
+  }
+
+  /// Takes note of a file that was registered (``KnownFilesystem/note(_:)``). The caller holds the
+  /// lock, as everyone does who changes what is known of a filesystem.
+  private func noted(
+    _ file: MemoryNodes.File, _ attempt: RegistrationAttempt
+  ) -> RegistrationAttempt {
+    if file.magic == .btrfs, case .done(let done) = attempt, done.outcome != .stale,
+      var known = filesystems[file.filesystem], known.note(file.file)
+    {
+      filesystems[file.filesystem] = known
+    }
+    return attempt
   }
 
   // MARK: Removing
