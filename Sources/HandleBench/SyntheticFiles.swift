@@ -30,14 +30,14 @@ struct SyntheticFiles {
   }
 
   /// The n-th file.
-  subscript(n: UInt64) -> Candidate {
+  subscript(n: UInt64) -> FoundFile {
     let inode = ys_inode(n)
     guard let handle = KernelFileHandle(type: type, bytes: make(inode)) else {
       fatalError("a synthetic handle has a length")
     }
-    return Candidate(handle: handle, status: FileStatus(inode: inode, mode: 0o100_644))
+    return FoundFile(handle: handle, status: FileStatus(inode: inode, mode: 0o100_644))
   }
 
   /// Returns the files of a range.
-  func batch(_ range: Range<UInt64>) -> [Candidate] { range.map { self[$0] } }
+  func batch(_ range: Range<UInt64>) -> [FoundFile] { range.map { self[$0] } }
 }

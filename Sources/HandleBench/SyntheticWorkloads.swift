@@ -26,7 +26,7 @@ extension Bench {
         for first in stride(from: 0, to: nodes, by: UInt64.Stride(Self.batchSize)) {
           let batch = files.batch(first..<min(first + Self.batchSize, nodes))
           let start = now()
-          _ = try store.register(batch, on: files.filesystem)
+          _ = try store.register(batch: batch, on: files.filesystem)
           let took = now() - start
           recorder?.record(took)
           timing.nanoseconds += took
@@ -62,13 +62,13 @@ extension Bench {
   }
 
   private func register(
-    _ file: Candidate, _ files: SyntheticFiles, _ store: Store
+    _ file: FoundFile, _ files: SyntheticFiles, _ store: Store
   ) throws {
-    _ = try store.register(file.handle, status: file.status, on: files.filesystem)
+    _ = try store.register(file, on: files.filesystem)
   }
 
   private func concurrently(
-    _ all: [Candidate], _ files: SyntheticFiles, _ store: Store, threads: Int,
+    _ all: [FoundFile], _ files: SyntheticFiles, _ store: Store, threads: Int,
     _ recorder: Recorder?
   ) -> Timing {
     let filesystem = files.filesystem
@@ -76,7 +76,7 @@ extension Bench {
     inThreads(threads) { thread in
       for i in stride(from: thread, to: all.count, by: threads) {
         guard
-          (try? store.register(all[i].handle, status: all[i].status, on: filesystem)) != nil
+          (try? store.register(all[i], on: filesystem)) != nil
         else { fatalError("a registration failed") }
       }
     }
@@ -156,7 +156,7 @@ extension Bench {
     let files = try SyntheticFiles(store)
     for first in stride(from: 0, to: nodes, by: UInt64.Stride(Self.batchSize)) {
       let range = first..<min(first + Self.batchSize, nodes)
-      _ = try store.register(files.batch(range), on: files.filesystem)
+      _ = try store.register(batch: files.batch(range), on: files.filesystem)
     }
     try store.close()
     return path

@@ -24,8 +24,7 @@ extension Bench {
     _ root: FileDescriptor, _ store: Store, _ filesystem: FilesystemID
   ) throws -> [NodeID] {
     let device = try FileStatus(of: root).device
-    let top = try store.register(
-      KernelFileHandle(of: root), status: FileStatus(of: root), on: filesystem)
+    let top = try store.register(FoundFile(of: root), on: filesystem)
     var found = [top.node]
     var next = 0
     while next < found.count {
@@ -34,22 +33,22 @@ extension Bench {
       guard try store.node(node)?.type == .directory else { continue }
       let directory = try store.open(node, .readOnly)
       defer { try? directory.close() }
-      let files = try candidates(in: directory, node, device)
-      found += try store.register(files, on: filesystem).map(\.node)
+      let files = try entries(of: directory, node, device)
+      found += try store.register(batch: files, on: filesystem).map(\.node)
     }
     return found
   }
 
-  private func candidates(
-    in directory: FileDescriptor, _ parent: NodeID, _ device: UInt64
-  ) throws -> [Candidate] {
-    var files: [Candidate] = []
+  private func entries(
+    of directory: FileDescriptor, _ parent: NodeID, _ device: UInt64
+  ) throws -> [FoundFile] {
+    var files: [FoundFile] = []
     var entries = DirectoryEntries(of: directory)
     while let entry = try entries.next() {
       let status = try FileStatus(name: entry.name, in: directory)
       guard status.device == device else { continue }
       let handle = try KernelFileHandle(name: entry.name, in: directory)
-      files.append(Candidate(handle: handle, status: status, parent: parent))
+      files.append(FoundFile(handle: handle, status: status, parent: parent))
     }
     return files
   }

@@ -37,7 +37,7 @@ enum NodeColumn: String, CaseIterable {
     case .handleTypeNumber: .number(UInt64(UInt32(bitPattern: node.handle.type.rawValue)))
     case .handle: .bytes(node.handle)
     case .length: .number(UInt64(node.handle.length))
-    case .storage: .word(node.isSpilled ? "spilled" : "inline")
+    case .storage: .word(node.handle.isSpilled ? "spilled" : "inline")
     case .state: .word(node.state.name)
     case .type: .word(node.type.name)
     case .parent: node.parent.map { .number($0.rawValue) } ?? .unknown

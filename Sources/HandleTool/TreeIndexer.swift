@@ -17,12 +17,12 @@ struct TreeIndexer {
 
   private let store: Store
   private let filesystem: FilesystemID
-  private let mount: Int32
+  private let mount: Int32?
   /// The status of the store's directory. The walk leaves it out if it is in the tree, because its
   /// files come and go with each run.
   private let ownDirectory: FileStatus
   private var pending: [Pending] = []
-  private var batch: [Candidate] = []
+  private var batch: [FoundFile] = []
   /// For each directory in the batch, its index there and its share.
   private var directories: [(index: Int, share: Double)] = []
   private var progress = ProgressBar()
@@ -36,7 +36,7 @@ struct TreeIndexer {
     let own = try openDirectory(store.path)
     ownDirectory = try own.closeAfter { try FileStatus(of: own) }
     directories = [(0, 1)]
-    batch = [Candidate(found)]
+    batch = [found]
   }
 
   mutating func run() throws {
@@ -50,8 +50,8 @@ struct TreeIndexer {
 
   private mutating func register() throws {
     let results = try registered()
-    for (candidate, result) in zip(batch, results) {
-      counts.count(result, spilled: candidate.isSpilled)
+    for (file, result) in zip(batch, results) {
+      counts.count(result, spilled: file.handle.isSpilled)
     }
     for (index, share) in directories {
       pending.append(Pending(node: results[index].node, share: share))
@@ -65,7 +65,7 @@ struct TreeIndexer {
   private mutating func registered() throws -> [Registration] {
     while true {
       do throws(StoreError) {
-        return try store.register(batch, on: filesystem)
+        return try store.register(batch: batch, on: filesystem)
       } catch {
         guard case .wrongFilesystem(let handle, _) = error else { throw error }
         while let i = batch.firstIndex(where: { $0.handle == handle }) { leaveOut(i) }
@@ -130,19 +130,21 @@ struct TreeIndexer {
   private mutating func take(
     _ name: FilePath, _ descriptor: FileDescriptor, _ parent: NodeID
   ) throws {
-    guard let found = try find(name, descriptor) else {
+    guard let found = try find(name, descriptor, parent) else {
       if isElsewhere(name, descriptor) { counts.skipped += 1 } else { counts.refused += 1 }
       return
     }
     guard found.mount == mount, !isOwnDirectory(found.status) else { return counts.skipped += 1 }
     if found.status.type == .directory { directories.append((batch.count, 0)) }
-    batch.append(Candidate(handle: found.handle, status: found.status, parent: parent))
+    batch.append(found)
   }
 
   /// Returns the file that a name leads to, or `nil` if no handle can be made of it.
-  private func find(_ name: FilePath, _ descriptor: FileDescriptor) throws -> FoundFile? {
+  private func find(
+    _ name: FilePath, _ descriptor: FileDescriptor, _ parent: NodeID
+  ) throws -> FoundFile? {
     do throws(Errno) {
-      return try FoundFile(name: name, in: descriptor)
+      return try FoundFile(name: name, in: descriptor, parent: parent)
     } catch {
       guard ![.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory].contains(error) else {
         throw SystemFailure(what: "making a file handle of \(Text.path(name))", errno: error)

@@ -11,9 +11,9 @@ import Testing
     let test = try TestStore(StoreOptions(cacheSize: cacheSize))
     let id = try test.store.attach(Synthetic.directory)
     let results = try test.store.register(
-      [
-        Synthetic.candidate(1, generation: 1), Synthetic.candidate(1, generation: 1),
-        Synthetic.candidate(1, generation: 2), Synthetic.candidate(1, generation: 2),
+      batch: [
+        Synthetic.file(1, generation: 1), Synthetic.file(1, generation: 1),
+        Synthetic.file(1, generation: 2), Synthetic.file(1, generation: 2),
       ], on: id)
     #expect(
       results.map(\.outcome) == [.created, .existing, .replaced(results[0].node), .existing])
@@ -27,9 +27,9 @@ import Testing
     let test = try TestStore(StoreOptions(cacheSize: cacheSize))
     let id = try test.store.attach(Synthetic.directory)
     let results = try test.store.register(
-      [
-        Synthetic.candidate(1, parent: NodeID(rawValue: 10)),
-        Synthetic.candidate(1, parent: NodeID(rawValue: 11)),
+      batch: [
+        Synthetic.file(1, parent: NodeID(rawValue: 10)),
+        Synthetic.file(1, parent: NodeID(rawValue: 11)),
       ], on: id)
     #expect(results[0].node == results[1].node)
     #expect(try test.store.node(results[0].node)?.parent == NodeID(rawValue: 11))

@@ -54,9 +54,9 @@ import Testing
     let id = try test.store.attach(volume.path)
     let pins = pinned ? try test.store.pinsInMemory() : nil
     let living = try test.store.register(pair.living, on: id).node
-    let third = try NamedFile("third", in: volume.path).candidate
+    let third = try NamedFile("third", in: volume.path).found
     let found = try test.store.register(
-      [Candidate(pair.dead), third, Candidate(pair.living), Candidate(pair.dead)], on: id,
+      batch: [pair.dead, third, pair.living, pair.dead], on: id,
       pinnedBy: pins)
     #expect(found.map(\.outcome) == [.stale, .created, .existing, .stale])
     #expect(found[2].node == living && found[0].node.rawValue == 0 && found[3].node.rawValue == 0)
@@ -71,8 +71,8 @@ import Testing
     let pair = try Pair(in: volume.path)
     let test = try TestStore()
     let id = try test.store.attach(volume.path)
-    let both = [Candidate(pair.dead), Candidate(pair.living)]
-    let found = try test.store.register(isReversed ? both.reversed() : both, on: id)
+    let both = [pair.dead, pair.living]
+    let found = try test.store.register(batch: isReversed ? both.reversed() : both, on: id)
     if isReversed {
       #expect(found.map(\.outcome) == [.created, .stale])
     } else {
@@ -150,8 +150,8 @@ import Testing
     let numbers = Dictionary(grouping: files, by: \.status.inode).filter { $0.value.count > 1 }
     try #require(numbers.count > 10, "files of both layers have one number")
     for _ in 0..<3 {
-      for file in files { _ = try test.store.register(file.candidate, on: id) }
-      _ = try test.store.register(files.map(\.candidate), on: id)
+      for file in files { _ = try test.store.register(file.found, on: id) }
+      _ = try test.store.register(batch: files.map(\.found), on: id)
     }
     #expect(test.store.statistics.created == UInt64(files.count))
     #expect(test.store.statistics.replaced == 0)
@@ -166,7 +166,7 @@ import Testing
     }
     for i in 0..<40 { try write("new \(i)", to: merged.path.appending("new-\(i)")) }
     for file in try TestSupport.files(below: merged.path) {
-      let found = try test.store.register(file.candidate, on: id)
+      let found = try test.store.register(file.found, on: id)
       #expect((found.outcome == .existing) == file.name.hasPrefix("lower"), "\(file.name)")
     }
     try test.store.close()

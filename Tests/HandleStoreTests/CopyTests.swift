@@ -101,7 +101,7 @@ import Testing
     let store = try Store(at: path)
     defer { try? store.close() }
     let id = try store.attach(Synthetic.directory)
-    return try store.register(Synthetic.candidate(1 << 40 + inode), on: id).node
+    return try store.register(Synthetic.file(1 << 40 + inode), on: id).node
   }
 
   /// What is copied while a process writes is whole, or refused: never served torn.

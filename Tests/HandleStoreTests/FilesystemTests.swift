@@ -26,7 +26,7 @@ import Testing
       test = try TestStore()
       filesystem = try test.store.attach(volume.path)
       files = try TestSupport.files(below: volume.path)
-      nodes = try test.store.register(files.map(\.candidate), on: filesystem).map(\.node)
+      nodes = try test.store.register(batch: files.map(\.found), on: filesystem).map(\.node)
     }
 
     func node(_ name: String) throws -> NodeID {
@@ -55,7 +55,7 @@ import Testing
     for (file, id) in zip(files, fixture.nodes) {
       let node = try #require(try store.node(id))
       #expect(node.handle == file.handle && node.type == file.status.type && node.state == .live)
-      #expect(node.isSpilled == (file.handle.length > 24))
+      #expect(node.handle.isSpilled == (file.handle.length > 24))
       #expect(try store.node(of: file.handle, on: fixture.filesystem)?.id == id)
       let again = try store.register(file.handle, status: file.status, on: fixture.filesystem)
       #expect(again.node == id && again.outcome == .existing)

@@ -282,7 +282,7 @@ import Testing
     let id = try test.store.attach(volume.path)
     try write("touched", to: volume.path.appending("a"))
     let node = try test.store.register("a", in: volume.path, on: id).node
-    #expect(try test.store.node(node)?.isSpilled == true)
+    #expect(try test.store.node(node)?.handle.isSpilled == true)
     try link(volume.path.appending("a"), to: volume.path.appending("b"))
     try unlink(volume.path.appending("a"))
 

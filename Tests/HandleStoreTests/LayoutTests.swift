@@ -106,7 +106,7 @@ import Testing
     }
     let first = try register(1, inode: 100)
     #expect(first.outcome == .created)
-    #expect(try test.store.node(first.node)?.isSpilled == (length > 24))
+    #expect(try test.store.node(first.node)?.handle.isSpilled == (length > 24))
     #expect(try register(1, inode: 100).outcome == .existing)
     let second = try register(2, inode: 200)
     #expect(second.outcome == .created)
@@ -132,8 +132,8 @@ import Testing
   @Test func anotherTypeOfFileIsAnotherFile() throws {
     let test = try TestStore()
     let id = try test.store.attach(Synthetic.directory)
-    let file = try test.store.register(Synthetic.candidate(5), on: id)
-    let directory = try test.store.register(Synthetic.candidate(5, mode: 0o040755), on: id)
+    let file = try test.store.register(Synthetic.file(5), on: id)
+    let directory = try test.store.register(Synthetic.file(5, mode: 0o040755), on: id)
     #expect(directory.outcome == .replaced(file.node))
     #expect(try test.store.node(directory.node)?.type == .directory)
     try test.store.close()
@@ -157,7 +157,7 @@ import Testing
     for (length, node) in zip(1...128, nodes) {
       let found = try #require(try test.store.node(node))
       #expect(found.handle.bytes == [UInt8](repeating: UInt8(length), count: length))
-      #expect(found.isSpilled == (length > 24))
+      #expect(found.handle.isSpilled == (length > 24))
     }
     try test.store.close()
   }

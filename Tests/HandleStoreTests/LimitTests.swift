@@ -9,7 +9,7 @@ import Testing
   @Test(.mounts) func aReadOnlyDirectoryIsOnlyRead() throws {
     let test = try TestStore()
     let node = try test.store.register(
-      Synthetic.candidate(1), on: test.store.attach(Synthetic.directory)
+      Synthetic.file(1), on: test.store.attach(Synthetic.directory)
     ).node
     try test.store.close()
     let directory = try TemporaryDirectory()
@@ -20,7 +20,7 @@ import Testing
     #expect(try store.node(node)?.state == .live)
     #expect(throws: StoreError.readOnly) { try store.retire(node) }
     #expect(throws: StoreError.readOnly) {
-      try store.register(Synthetic.candidate(2), on: store.attach(Synthetic.directory))
+      try store.register(Synthetic.file(2), on: store.attach(Synthetic.directory))
     }
     try store.close()
     try mount.unmount()
@@ -104,7 +104,7 @@ import Testing
     for reader in readers { #expect(reader.line() == "open") }
     for batch in 0..<UInt64(40) {
       let inodes = (batch * 1000)..<((batch + 1) * 1000)
-      _ = try test.store.register(inodes.map { Synthetic.candidate($0) }, on: id)
+      _ = try test.store.register(batch: inodes.map { Synthetic.file($0) }, on: id)
     }
     for reader in readers {
       var last = ""
@@ -119,7 +119,7 @@ import Testing
   @Test func killedReadersHoldNothing() throws {
     let test = try TestStore()
     let id = try test.store.attach(Synthetic.directory)
-    _ = try test.store.register((0..<2_000).map { Synthetic.candidate($0) }, on: id)
+    _ = try test.store.register(batch: (0..<2_000).map { Synthetic.file($0) }, on: id)
     for _ in 0..<4 {
       let reader = try Child("storeworker", ["readers", test.path.string])
       #expect(reader.line() == "open")
@@ -128,8 +128,8 @@ import Testing
       reader.kill()
     }
     for round in 0..<UInt32(100) {
-      let reused = (0..<200).map { Synthetic.candidate($0, generation: round + 2) }
-      _ = try test.store.register(reused, on: id)
+      let reused = (0..<200).map { Synthetic.file($0, generation: round + 2) }
+      _ = try test.store.register(batch: reused, on: id)
       _ = try test.store.prune(.nodes(0))
     }
     let size = try FileManager.default.attributesOfItem(
@@ -195,15 +195,15 @@ import Testing
   @Test func aClosedStoreIsRefused() throws {
     let test = try TestStore()
     let id = try test.store.attach(Synthetic.directory)
-    let node = try test.store.register(Synthetic.candidate(1), on: id).node
+    let node = try test.store.register(Synthetic.file(1), on: id).node
     try test.store.close()
     try test.store.close()
     let store = test.store
     #expect(throws: StoreError.closed) { try store.node(node) }
     #expect(throws: StoreError.closed) { try store.node(of: Synthetic.handle(1), on: id) }
     #expect(throws: StoreError.closed) { try store.nodes() }
-    #expect(throws: StoreError.closed) { try store.register(Synthetic.candidate(1), on: id) }
-    #expect(throws: StoreError.closed) { try store.register([], on: id) }
+    #expect(throws: StoreError.closed) { try store.register(Synthetic.file(1), on: id) }
+    #expect(throws: StoreError.closed) { try store.register(batch: [], on: id) }
     #expect(throws: StoreError.closed) { try store.retire(node) }
     #expect(throws: StoreError.closed) { try store.prune(.nodes(0)) }
     #expect(throws: StoreError.closed) { try store.open(node) }

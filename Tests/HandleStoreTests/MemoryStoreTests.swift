@@ -10,14 +10,14 @@ import Testing
 
   @Test func nodes() throws {
     let filesystem = try store.attach(Synthetic.directory)
-    let file = Synthetic.candidate(1)
+    let file = Synthetic.file(1)
     let first = try store.register(file, on: filesystem)
     #expect(first.outcome == .created && first.generation == store.incarnation)
     #expect(try store.register(file, on: filesystem).outcome == .existing)
     #expect(try store.node(first.node)?.handle == file.handle)
     #expect(try store.node(of: file.handle, on: filesystem)?.id == first.node)
     // No file has such a handle: the one that was found last is believed.
-    let second = try store.register(Synthetic.candidate(1, generation: 2), on: filesystem)
+    let second = try store.register(Synthetic.file(1, generation: 2), on: filesystem)
     #expect(second.outcome == .replaced(first.node))
     #expect(throws: StoreError.stale(first.node)) { try store.open(first.node) }
     _ = try store.registerEach(10..<20, on: filesystem)

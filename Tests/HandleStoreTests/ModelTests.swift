@@ -69,7 +69,7 @@ import Testing
       let results =
         count == 1
         ? [try test.store.register(candidates[0], on: filesystem)]
-        : try test.store.register(candidates, on: filesystem)
+        : try test.store.register(batch: candidates, on: filesystem)
       // In a batch, files whose inode is contested come last.
       let before = highest
       for (candidate, result) in zip(candidates, results) {
@@ -78,17 +78,17 @@ import Testing
     }
 
     /// A file, sometimes of a reused inode, often one that is known, also twice in a batch.
-    private mutating func candidate() -> Candidate {
+    private mutating func candidate() -> FoundFile {
       let key = UInt64.random(in: 0..<60, using: &random)
       if Int.random(in: 0..<6, using: &random) == 0 { generations[key, default: 1] += 1 }
       let parent = Bool.random(using: &random) ? NodeID(rawValue: .random(in: 1..<4)) : nil
-      return Synthetic.candidate(
+      return Synthetic.file(
         key, generation: generations[key, default: 1], parent: parent,
         links: .random(in: 1...2, using: &random))
     }
 
     private mutating func expect(
-      _ candidate: Candidate, _ result: Registration, above before: NodeID
+      _ candidate: FoundFile, _ result: Registration, above before: NodeID
     ) {
       let key = candidate.status.inode
       let handle = candidate.handle

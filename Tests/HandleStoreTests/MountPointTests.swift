@@ -26,7 +26,7 @@ import Testing
       let refusal = StoreError.wrongFilesystem(file.handle, id)
       #expect(throws: refusal) { try store.register(file, on: id) }
       #expect(throws: refusal) {
-        try store.register([Candidate(found[1]), Candidate(file)], on: id)
+        try store.register(batch: [found[1], file], on: id)
       }
     }
     #expect(try store.nodes().nodes.isEmpty)

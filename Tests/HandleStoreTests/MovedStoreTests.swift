@@ -41,7 +41,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: path.string), "nothing is made at the old path")
     let store = try Store(at: moved)
     let node = try store.register(
-      Synthetic.candidate(1 << 40), on: store.attach(Self.attached)
+      Synthetic.file(1 << 40), on: store.attach(Self.attached)
     ).node
     #expect(node.rawValue > highest && node.rawValue < 1 << 40)
     try store.close()

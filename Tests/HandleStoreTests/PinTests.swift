@@ -17,7 +17,7 @@ import Testing
   }
 
   private func node(_ inode: UInt64, pinnedBy pins: Pins? = nil) throws -> NodeID {
-    try store.register(Synthetic.candidate(inode), on: filesystem, pinnedBy: pins).node
+    try store.register(Synthetic.file(inode), on: filesystem, pinnedBy: pins).node
   }
 
   @Test func aPinnedNodeIsNotDropped() throws {
@@ -87,7 +87,7 @@ import Testing
   @Test func aBatchPinsEachNode() throws {
     let pins = try store.pinsInMemory()
     let ids = try store.register(
-      [1, 2, 1].map { Synthetic.candidate($0) }, on: filesystem, pinnedBy: pins
+      batch: [1, 2, 1].map { Synthetic.file($0) }, on: filesystem, pinnedBy: pins
     ).map(\.node)
     #expect(pins.count(of: ids[0]) == 2 && pins.count(of: ids[1]) == 1)
     #expect(try store.evict() == 0)
@@ -97,7 +97,7 @@ import Testing
     let file = try MemoryFile()
     var pins = try store.pins(in: file.descriptor)
     let ids = try store.register(
-      (0..<20_000).map { Synthetic.candidate($0) }, on: filesystem
+      batch: (0..<20_000).map { Synthetic.file($0) }, on: filesystem
     ).map(\.node)
     for id in ids where id.rawValue % 5000 < 2 { #expect(try store.pin(id, count: 3, by: pins)) }
     store.remove(pins)
@@ -189,7 +189,7 @@ import Testing
     let store = test.store
     let filesystem = try store.attach(Synthetic.directory)
     let pins = try store.pinsInMemory()
-    let ids = try store.register((0..<5000).map { Synthetic.candidate($0) }, on: filesystem)
+    let ids = try store.register(batch: (0..<5000).map { Synthetic.file($0) }, on: filesystem)
       .map(\.node)
     for id in ids where id.rawValue % 10 == 0 { #expect(try store.pin(id, by: pins)) }
     for id in ids where id.rawValue % 7 == 0 { try store.retire(id) }
@@ -200,7 +200,7 @@ import Testing
     let free = kept.filter { pins.count(of: $0) == 0 }
     #expect(free == ids.filter { pins.count(of: $0) == 0 }.suffix(free.count), "the oldest go")
     #expect(try store.evict() == 0)
-    let again = try store.register(Synthetic.candidate(0), on: filesystem)
+    let again = try store.register(Synthetic.file(0), on: filesystem)
     #expect(again.outcome == .created && again.node > ids[4999])
     try store.close()
     #expect(try Store.check(at: test.path).findings == [])
@@ -209,7 +209,7 @@ import Testing
   @Test func foreverIsForever() throws {
     let test = try TestStore()
     let filesystem = try test.store.attach(Synthetic.directory)
-    let id = try test.store.register(Synthetic.candidate(1), on: filesystem).node
+    let id = try test.store.register(Synthetic.file(1), on: filesystem).node
     try test.store.retire(id)
     #expect(try test.store.evict() == 0)
     #expect(try !test.store.forget(id))
@@ -248,9 +248,9 @@ import Testing
     let store = test.store
     let filesystem = try store.attach(Synthetic.directory)
     let pins = try store.pinsInMemory()
-    let lower = Synthetic.candidate(1)
+    let lower = Synthetic.file(1)
     let id = try store.register(lower, on: filesystem, pinnedBy: pins).node
-    let upper = Synthetic.candidate(2)
+    let upper = Synthetic.file(2)
     try store.copyUp(id, to: upper.handle, status: upper.status, on: filesystem)
     #expect(try store.evict() == 0)
     #expect(try store.register(lower, on: filesystem).node == id, "the old handle finds it")

@@ -61,11 +61,11 @@ import Testing
       switch Int.random(in: 0..<3, using: &random) {
       case 0:
         let found = try store.register(
-          Synthetic.candidate(inode), on: filesystem, pinnedBy: pins)
+          Synthetic.file(inode), on: filesystem, pinnedBy: pins)
         try held(found.node)
       case 1:
         let found = try store.register(
-          (inode..<(inode + 3)).map { Synthetic.candidate($0) }, on: filesystem, pinnedBy: pins)
+          batch: (inode..<(inode + 3)).map { Synthetic.file($0) }, on: filesystem, pinnedBy: pins)
         for result in found { try held(result.node) }
       default:
         // A node that may be gone since.

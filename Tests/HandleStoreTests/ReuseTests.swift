@@ -92,7 +92,7 @@ import Testing
     let id = try test.store.attach(volume.path)
     let files = try TestSupport.files(below: volume.path)
     #expect(files.count == 300 && files.allSatisfy { $0.handle.bytes[4...] == [0, 0, 0, 0] })
-    let nodes = try test.store.register(files.map(\.candidate), on: id).map(\.node)
+    let nodes = try test.store.register(batch: files.map(\.found), on: id).map(\.node)
 
     for (i, file) in files.enumerated() where i.isMultiple(of: 2) {
       try unlink(volume.path.appending(file.name))
@@ -114,7 +114,7 @@ import Testing
       }
     }
     #expect(test.store.statistics.compared >= 300)
-    let again = try test.store.register(new.map(\.candidate), on: id)
+    let again = try test.store.register(batch: new.map(\.found), on: id)
     #expect(again.allSatisfy { $0.outcome == .created }, "their predecessors were retired")
     try test.store.close()
   }
@@ -127,7 +127,7 @@ import Testing
     let test = try TestStore()
     let id = try test.store.attach(volume.path)
     let files = try TestSupport.files(below: volume.path)
-    let nodes = try test.store.register(files.map(\.candidate), on: id).map(\.node)
+    let nodes = try test.store.register(batch: files.map(\.found), on: id).map(\.node)
     let byInode = Dictionary(uniqueKeysWithValues: zip(files.map(\.status.inode), nodes))
     for file in files { try unlink(volume.path.appending(file.name)) }
     var replaced = 0

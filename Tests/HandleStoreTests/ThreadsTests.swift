@@ -42,7 +42,7 @@ import Testing
       for start in stride(from: 0, to: Self.files, by: 50) {
         // Each thread in another order.
         let inodes = (0..<50).map { start + (UInt64($0) * 7 + UInt64(thread) * 13) % 50 }
-        let batch = try store.register(inodes.map { Synthetic.candidate($0) }, on: id)
+        let batch = try store.register(batch: inodes.map { Synthetic.file($0) }, on: id)
         for (inode, result) in zip(inodes, batch) { found[inode] = result }
       }
       return found
@@ -61,7 +61,7 @@ import Testing
     let old = try store.registerEach(0..<count, on: id).map(\.node)
     let results = try inThreads(Self.threads) { _ in
       try (0..<count).map {
-        try store.register(Synthetic.candidate($0, generation: 2), on: id)
+        try store.register(Synthetic.file($0, generation: 2), on: id)
       }
     }
     for file in 0..<Int(count) {
@@ -83,7 +83,7 @@ import Testing
       var minted: [NodeID] = []
       for round in 0..<rounds {
         let key = UInt64(thread) << 32 | UInt64(round % 20)
-        let found = try store.register(Synthetic.candidate(key), on: id)
+        let found = try store.register(Synthetic.file(key), on: id)
         if found.outcome == .created { minted.append(found.node) }
         try Self.expectLive(found.node, key, store, id)
         if round.isMultiple(of: 3) {
@@ -169,11 +169,11 @@ import Testing
     var minted: [NodeID] = []
     do {
       for key in (UInt64(thread) << 32)... {
-        minted.append(try store.register(Synthetic.candidate(key), on: filesystem).node)
+        minted.append(try store.register(Synthetic.file(key), on: filesystem).node)
         _ = try store.node(nodes[3])
         _ = try store.nodes(limit: 5)
         _ = try store.node(of: Synthetic.handle(2), on: filesystem)
-        _ = try store.register([Synthetic.candidate(1), Synthetic.candidate(2)], on: filesystem)
+        _ = try store.register(batch: [Synthetic.file(1), Synthetic.file(2)], on: filesystem)
       }
     } catch StoreError.closed {}
     return minted
@@ -186,7 +186,7 @@ import Testing
     let store = test.store
     let id = try store.attach(Synthetic.directory)
     let count = 4000 * soak
-    let nodes = try store.register((0..<UInt64(count)).map { Synthetic.candidate($0) }, on: id)
+    let nodes = try store.register(batch: (0..<UInt64(count)).map { Synthetic.file($0) }, on: id)
       .map(\.node)
     let current = Atomic<Int>(0)
     let wrong = try inThreads(3) { number -> Int in

@@ -68,7 +68,7 @@ import Testing
       }
       #expect(throws: StoreError.unknownFilesystem(unknown)) { try store.open(handle, on: unknown) }
       #expect(throws: StoreError.unknownFilesystem(unknown)) {
-        try store.register(Synthetic.candidate(1), on: unknown)
+        try store.register(Synthetic.file(1), on: unknown)
       }
       store.detach(unknown)
     }
@@ -81,7 +81,7 @@ import Testing
 
   @Test func counts() throws {
     let pins = try store.pinsInMemory()
-    let node = try store.register(Synthetic.candidate(1), on: filesystem).node
+    let node = try store.register(Synthetic.file(1), on: filesystem).node
     for _ in 0..<2 { #expect(try store.pin(node, count: .max, by: pins)) }
     #expect(pins.count(of: node) == .max)
     #expect(pins.unpin(node, count: .max) == 0 && pins.unpin(node, count: .max) == 0)

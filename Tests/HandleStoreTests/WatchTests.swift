@@ -19,7 +19,7 @@ private let bob = WatcherID(rawValue: .max)
   }
 
   private func nodes(_ inodes: Range<UInt64>) throws -> [NodeID] {
-    try store.register(inodes.map { Synthetic.candidate($0) }, on: filesystem).map(\.node)
+    try store.register(batch: inodes.map { Synthetic.file($0) }, on: filesystem).map(\.node)
   }
 
   @Test func masksAreCombined() throws {
@@ -51,7 +51,7 @@ private let bob = WatcherID(rawValue: .max)
 
   @Test func whatCannotBeWatchedIsSaid() throws {
     let id = try nodes(0..<1)[0]
-    let upper = Synthetic.candidate(7)
+    let upper = Synthetic.file(7)
     try store.copyUp(id, to: upper.handle, status: upper.status, on: filesystem)
     let alias = try #require(try store.everyNode(in: .alias).first?.id)
     for unknown in [NodeID.root, alias, NodeID(rawValue: 1 << 50)] {
@@ -129,7 +129,7 @@ private let bob = WatcherID(rawValue: .max)
     let ids = try nodes(0..<8)
     for id in ids { try store.watch(id, mask: .deleteSelf, by: alice) }
     try store.retire(ids[5])
-    let other = try store.register(Synthetic.candidate(2, generation: 9), on: filesystem)
+    let other = try store.register(Synthetic.file(2, generation: 9), on: filesystem)
     #expect(other.outcome == .replaced(ids[2]))
     try store.retire(ids[0])
     #expect(try store.deletions(atMost: 2) == deletions([ids[0], ids[2]]))
@@ -182,7 +182,7 @@ private let bob = WatcherID(rawValue: .max)
   @Test func aCopiedUpNodeKeepsItsWatches() throws {
     let id = try nodes(0..<1)[0]
     try store.watch(id, mask: .modify, by: alice)
-    let upper = Synthetic.candidate(7)
+    let upper = Synthetic.file(7)
     try store.copyUp(id, to: upper.handle, status: upper.status, on: filesystem)
     #expect(try store.watchMask(of: id) == .modify)
     #expect(try store.deletions().isEmpty)

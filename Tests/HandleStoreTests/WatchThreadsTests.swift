@@ -12,7 +12,7 @@ import Testing
     let pins = try store.pinsInMemory()
     let count = isSanitized ? 200 : 2000
     let ids = try store.register(
-      (0..<UInt64(count)).map { Synthetic.candidate($0) }, on: filesystem, pinnedBy: pins
+      batch: (0..<UInt64(count)).map { Synthetic.file($0) }, on: filesystem, pinnedBy: pins
     ).map(\.node)
     let working = Atomic<Int>(2)
     let taken = try inThreads(6) { number -> [NodeID] in

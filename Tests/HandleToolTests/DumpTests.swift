@@ -125,7 +125,7 @@ import Testing
     let filesystem = try withDirectory(Synthetic.directory) { try store.attach($0) }
     // More than a pipe holds.
     _ = try store.register(
-      (1...20_000).map { Synthetic.candidate($0) }, on: filesystem)
+      batch: (1...20_000).map { Synthetic.file($0) }, on: filesystem)
     try store.close()
     let script = "set -o pipefail; '\(product("handlestore"))' dump \(path) --format \(format)"
     let result = try run("bash", "-c", script + " | head -1")

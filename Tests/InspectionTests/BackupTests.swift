@@ -21,7 +21,7 @@ import Testing
     #expect(try small.missing(in: store) == 0)
     #expect(try small.wrongAnswers(of: store) == [])
     let filesystem = try Synthetic.attach(to: store)
-    let next = try store.register(Synthetic.candidate(1 << 50), on: filesystem).node
+    let next = try store.register(Synthetic.file(1 << 50), on: filesystem).node
     #expect(next.rawValue >= bound + 1 << 40)
     try store.close()
   }
@@ -81,7 +81,8 @@ import Testing
     let spilled = StoreSummary.Group(
       filesystem: small.filesystem, handleType: HandleType(rawValue: 0x99), state: .live)
     #expect(
-      summary.counts[spilled] == small.nodes.values.count { $0.isSpilled && $0.state == .live })
+      summary.counts[spilled]
+        == small.nodes.values.count { $0.handle.isSpilled && $0.state == .live })
   }
 
   /// The reader's map is smaller than the data when it begins to copy.
@@ -94,7 +95,7 @@ import Testing
     #expect(reader.line() == "open")
     for batch in 0..<UInt64(20) {
       let keys = (batch * 1000)..<((batch + 1) * 1000)
-      _ = try store.register(keys.map { Synthetic.candidate($0) }, on: filesystem)
+      _ = try store.register(batch: keys.map { Synthetic.file($0) }, on: filesystem)
     }
     reader.send("copy")
     #expect(reader.line() == "copied")

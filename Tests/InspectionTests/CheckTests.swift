@@ -14,7 +14,7 @@ import Testing
     #expect(report.stale == small.nodes.values.count { $0.state == .stale })
     #expect(report.spilled == 40)
     #expect(report.filesystems == 1)
-    let opaque = small.nodes.values.count { $0.isSpilled && $0.state == .live }
+    let opaque = small.nodes.values.count { $0.handle.isSpilled && $0.state == .live }
     #expect(report.indexEntries == report.live + opaque)
   }
 

@@ -90,7 +90,7 @@ import Testing
         #expect(report.findings == [] && report.nodes > 0)
         let copy = try Store(at: target)
         let filesystem = try Synthetic.attach(to: copy)
-        let new = try copy.register(Synthetic.candidate(1 << 50), on: filesystem)
+        let new = try copy.register(Synthetic.file(1 << 50), on: filesystem)
         #expect(new.outcome == .created && new.node.rawValue > 1 << 40)
         try copy.close()
       }
@@ -132,9 +132,9 @@ enum Writing {
       // A store that grew as fast as it can would leave the checks behind.
       usleep(turn < 200 ? 500 : 20_000)
       let batch = (0..<UInt64(20)).map { _ in
-        Synthetic.candidate(.random(in: 0..<20_000, using: &random), generation: turn / 50)
+        Synthetic.file(.random(in: 0..<20_000, using: &random), generation: turn / 50)
       }
-      let found = try store.register(batch, on: filesystem)
+      let found = try store.register(batch: batch, on: filesystem)
       if turn % 3 == 0 { try store.retire(found[0].node) }
       let opaque = UInt64.random(in: 0..<500, using: &random)
       _ = try store.register(

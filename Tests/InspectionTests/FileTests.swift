@@ -56,7 +56,7 @@ import Testing
     let store = try Store(at: copy.path)
     let filesystem = try Synthetic.attach(to: store)
     let last = try store.register(
-      [Synthetic.candidate(999_999)], on: filesystem)[0].node
+      batch: [Synthetic.file(999_999)], on: filesystem)[0].node
     try store.close()
     let newest = try #require(try PageFile(in: OpenDirectory(copy.path)).newest)
     var data = try bytes(of: copy.data)

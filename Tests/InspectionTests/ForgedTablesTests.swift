@@ -15,8 +15,8 @@ import Testing
     small = try SmallStore()
     copy = try small.copy()
     let live = small.nodes.values.filter { $0.state == .live }.sorted { $0.id < $1.id }
-    plain = try #require(live.first { !$0.isSpilled })
-    opaque = try #require(live.first { $0.isSpilled })
+    plain = try #require(live.first { !$0.handle.isSpilled })
+    opaque = try #require(live.first { $0.handle.isSpilled })
   }
 
   /// Checks that there is one finding of a kind, about a node, and that a repair ends it without a
@@ -211,7 +211,7 @@ import Testing
     let store = try Store(at: copy.path)
     #expect(store.incarnation != incarnation)
     #expect(try small.missing(in: store) == 0)
-    let next = try store.register(Synthetic.candidate(1), on: Synthetic.attach(to: store)).node
+    let next = try store.register(Synthetic.file(1), on: Synthetic.attach(to: store)).node
     #expect(next.rawValue > 1 << 40)
     try store.close()
   }

@@ -29,7 +29,7 @@ import Testing
     #expect(try small.missing(in: store) == 0)
     // The index knows each file again, and tells another generation of an inode.
     let filesystem = try Synthetic.attach(to: store)
-    let live = try #require(small.nodes.values.first { $0.state == .live && !$0.isSpilled })
+    let live = try #require(small.nodes.values.first { $0.state == .live && !$0.handle.isSpilled })
     let again = try store.register(
       live.handle, status: FileStatus(inode: 1, mode: Synthetic.mode), on: filesystem)
     #expect(again.node == live.id && again.outcome == .existing)

@@ -25,9 +25,9 @@ struct SmallStore {
     var ids: [NodeID] = []
     for batch in stride(from: 0, to: plain, by: 100) {
       let candidates = (batch..<min(batch + 100, plain)).map {
-        Synthetic.candidate(UInt64($0) + 10)
+        Synthetic.file(UInt64($0) + 10)
       }
-      ids += try store.register(candidates, on: filesystem).map(\.node)
+      ids += try store.register(batch: candidates, on: filesystem).map(\.node)
     }
     for i in 0..<spilled {
       let status = FileStatus(inode: UInt64(i) + 5000, mode: Synthetic.mode)
@@ -35,7 +35,7 @@ struct SmallStore {
       ids.append(try store.register(handle, status: status, on: filesystem).node)
     }
     for i in stride(from: 0, to: plain, by: 7) {
-      let again = Synthetic.candidate(UInt64(i) + 10, generation: 2)
+      let again = Synthetic.file(UInt64(i) + 10, generation: 2)
       ids.append(try store.register(again, on: filesystem).node)
     }
     for id in ids where id.rawValue % 11 == 0 { try store.retire(id) }

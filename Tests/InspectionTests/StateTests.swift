@@ -25,7 +25,7 @@ import Testing
     #expect(store.incarnation != old.incarnation)
     #expect(try small.wrongAnswers(of: store) == [])
     #expect(try small.missing(in: store) == 0)
-    let next = try store.register(Synthetic.candidate(1), on: Synthetic.attach(to: store)).node
+    let next = try store.register(Synthetic.file(1), on: Synthetic.attach(to: store)).node
     #expect(next.rawValue >= old.idBound + 1 << 40)
     try store.close()
   }
@@ -74,7 +74,7 @@ import Testing
     try state.write(in: OpenDirectory(copy.path))
     let store = try Store(at: copy.path)
     let error = #expect(throws: StoreError.self) {
-      try store.register(Synthetic.candidate(1), on: Synthetic.attach(to: store))
+      try store.register(Synthetic.file(1), on: Synthetic.attach(to: store))
     }
     #expect(error?.description.contains("no ids left") == true)
     #expect(try small.wrongAnswers(of: store) == [])

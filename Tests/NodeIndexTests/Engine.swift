@@ -74,14 +74,14 @@ final class TestIndex {
   /// Registers a file that nothing competes with.
   @discardableResult
   func register(
-    _ candidate: Candidate, on filesystem: FilesystemID = tmpfs
+    _ candidate: FoundFile, on filesystem: FilesystemID = tmpfs
   ) throws -> Registration {
     try done(index.register(candidate, on: filesystem, Survivors()))
   }
 
   /// Registers a file, and answers the question which of two files exists.
   func register(
-    _ candidate: Candidate, on filesystem: FilesystemID = tmpfs, _ survivor: Survivor
+    _ candidate: FoundFile, on filesystem: FilesystemID = tmpfs, _ survivor: Survivor
   ) throws -> Registration {
     guard case .contested(let node) = try index.register(candidate, on: filesystem, Survivors())
     else { throw CommandFailure(description: "nothing is contested") }
@@ -111,8 +111,8 @@ final class TestIndex {
 }
 
 /// A file with an opaque handle.
-func opaque(_ number: UInt64, inode: UInt64, length: Int = 40) -> Candidate {
-  Candidate(
+func opaque(_ number: UInt64, inode: UInt64, length: Int = 40) -> FoundFile {
+  FoundFile(
     handle: Synthetic.opaque(number, length: length),
     status: FileStatus(inode: inode, mode: Synthetic.mode))
 }

@@ -69,13 +69,13 @@ import Testing
     }
 
     /// A file with few names and numbers, so that many are met again.
-    private mutating func candidate(_ filesystem: UInt16) -> Candidate {
+    private mutating func candidate(_ filesystem: UInt16) -> FoundFile {
       let number = UInt64.random(in: 0..<25, using: &random)
       let isDirectory = Int.random(in: 0..<20, using: &random) == 0
       var file =
         filesystem == TestIndex.unknown.rawValue
         ? opaque(number, inode: number % 7, length: [20, 40].randomElement(using: &random) ?? 20)
-        : Synthetic.candidate(
+        : Synthetic.file(
           number, generation: .random(in: 1...3, using: &random))
       file.status.links = .random(in: 1...2, using: &random)
       if isDirectory { file.status.mode = 0o40755 }
@@ -92,7 +92,7 @@ import Testing
 
     /// Makes a change that registers, and answers the question which file exists.
     private mutating func settle(
-      _ file: Candidate, _ change: (TestIndex, Survivors) throws -> RegistrationAttempt
+      _ file: FoundFile, _ change: (TestIndex, Survivors) throws -> RegistrationAttempt
     ) throws {
       var survivors = Survivors()
       while true {
@@ -118,7 +118,7 @@ import Testing
       let filesystem = FilesystemID(rawValue: number)
       let files = (0..<8).map { _ in candidate(number) }
       let attempts = try both {
-        try $0.index.register(files, on: filesystem, Survivors()).map { Attempt($0) }
+        try $0.index.register(batch: files, on: filesystem, Survivors()).map { Attempt($0) }
       }
       highest = max(highest, attempts?.compactMap(\.node?.rawValue).max() ?? 0)
     }

@@ -16,11 +16,11 @@ import Testing
           for i in 0..<300 as Range<UInt64> {
             // Threads go in two directions, alone and in batches.
             let inode = thread % 2 == 0 ? i : 299 - i
-            let file = Synthetic.candidate(inode)
+            let file = Synthetic.file(inode)
             let attempts =
               thread < 2
               ? [try index.register(file, on: TestIndex.tmpfs, Survivors())]
-              : try index.register([file], on: TestIndex.tmpfs, Survivors())
+              : try index.register(batch: [file], on: TestIndex.tmpfs, Survivors())
             guard case .done(let done) = attempts[0] else { continue }
             if done.outcome == .created { created.append(done.node) }
           }
@@ -42,7 +42,7 @@ import Testing
         group.addTask {
           var replaced: [NodeID] = []
           for generation in 1...200 as ClosedRange<UInt32> {
-            let file = Synthetic.candidate(1, generation: generation)
+            let file = Synthetic.file(1, generation: generation)
             var survivors = Survivors()
             while case .contested(let node) = try index.register(
               file, on: TestIndex.tmpfs, survivors)

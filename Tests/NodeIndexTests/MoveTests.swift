@@ -7,7 +7,7 @@ import Testing
 /// What the contract says of giving a node another file.
 @Suite struct MoveTests {
   private func move(
-    _ test: TestIndex, _ id: NodeID, to file: Candidate, on filesystem: FilesystemID,
+    _ test: TestIndex, _ id: NodeID, to file: FoundFile, on filesystem: FilesystemID,
     _ survivor: Survivor? = nil
   ) throws -> RegistrationAttempt {
     var survivors = Survivors()
@@ -19,7 +19,7 @@ import Testing
 
   @Test(arguments: Engine.allCases) func theOldHandleFindsTheNode(_ engine: Engine) throws {
     let test = try TestIndex(engine)
-    let (lower, upper) = (Synthetic.candidate(1), Synthetic.candidate(2))
+    let (lower, upper) = (Synthetic.file(1), Synthetic.file(2))
     let id = try test.register(lower).node
     for _ in 0..<2 {
       let moved = try test.done(move(test, id, to: upper, on: TestIndex.other))
@@ -41,14 +41,14 @@ import Testing
 
   @Test(arguments: Engine.allCases) func theFileOfAnotherNode(_ engine: Engine) throws {
     let test = try TestIndex(engine)
-    let id = try test.register(Synthetic.candidate(1)).node
-    let other = try test.register(Synthetic.candidate(2)).node
-    let moved = try test.done(move(test, id, to: Synthetic.candidate(2), on: TestIndex.tmpfs))
+    let id = try test.register(Synthetic.file(1)).node
+    let other = try test.register(Synthetic.file(2)).node
+    let moved = try test.done(move(test, id, to: Synthetic.file(2), on: TestIndex.tmpfs))
     #expect(moved.outcome == .replaced(other) && moved.node == id)
     #expect(try test.node(other)?.state == .stale)
     // A file that is gone does not take a node away.
-    let third = try test.register(Synthetic.candidate(3)).node
-    let gone = Synthetic.candidate(3, generation: 9)
+    let third = try test.register(Synthetic.file(3)).node
+    let gone = Synthetic.file(3, generation: 9)
     #expect(try test.done(move(test, id, to: gone, on: TestIndex.tmpfs, .node)).outcome == .stale)
     #expect(try test.node(third)?.state == .live)
     #expect(try test.node(id)?.handle == Synthetic.handle(2))
@@ -76,28 +76,28 @@ import Testing
 
   @Test(arguments: Engine.allCases) func whatCannotBeMoved(_ engine: Engine) throws {
     let test = try TestIndex(engine)
-    let id = try test.register(Synthetic.candidate(1)).node
+    let id = try test.register(Synthetic.file(1)).node
     #expect(throws: GateRefusal.fileType) {
       try test.index.move(
-        id, to: Synthetic.candidate(2, mode: 0o40755), on: TestIndex.tmpfs, Survivors())
+        id, to: Synthetic.file(2, mode: 0o40755), on: TestIndex.tmpfs, Survivors())
     }
     #expect(throws: StoreError.unknownNode(NodeID(rawValue: 99))) {
       try test.index.move(
-        NodeID(rawValue: 99), to: Synthetic.candidate(2), on: TestIndex.tmpfs, Survivors())
+        NodeID(rawValue: 99), to: Synthetic.file(2), on: TestIndex.tmpfs, Survivors())
     }
     #expect(try test.index.retire(id, ifItIs: nil))
     #expect(throws: StoreError.stale(id)) {
-      try test.index.move(id, to: Synthetic.candidate(2), on: TestIndex.tmpfs, Survivors())
+      try test.index.move(id, to: Synthetic.file(2), on: TestIndex.tmpfs, Survivors())
     }
   }
 
   /// Whoever found a file gone before it was copied up does not retire the copy's node.
   @Test(arguments: Engine.allCases) func retiringIsConditional(_ engine: Engine) throws {
     let test = try TestIndex(engine)
-    let id = try test.register(Synthetic.candidate(1)).node
+    let id = try test.register(Synthetic.file(1)).node
     let before = try #require(try test.node(id))
     _ = try test.index.move(
-      id, to: Synthetic.candidate(2), on: TestIndex.tmpfs, Survivors())
+      id, to: Synthetic.file(2), on: TestIndex.tmpfs, Survivors())
     #expect(try !test.index.retire(id, ifItIs: before))
     #expect(try test.node(id)?.state == .live)
     let alias = try #require(try test.all().first { $0.state == .alias })

@@ -8,7 +8,7 @@ import Testing
 @Suite struct RegisterTests {
   @Test(arguments: Engine.allCases) func aFileHasOneNode(_ engine: Engine) throws {
     let test = try TestIndex(engine)
-    let file = Synthetic.candidate(1)
+    let file = Synthetic.file(1)
     let first = try test.register(file)
     #expect(first.outcome == .created && first.generation == test.index.incarnation)
     #expect(
@@ -26,8 +26,8 @@ import Testing
 
   @Test(arguments: Engine.allCases) func anInodeThatIsReused(_ engine: Engine) throws {
     let test = try TestIndex(engine)
-    let old = try test.register(Synthetic.candidate(1)).node
-    let new = Synthetic.candidate(1, generation: 2)
+    let old = try test.register(Synthetic.file(1)).node
+    let new = Synthetic.file(1, generation: 2)
     #expect(try test.register(new, .node).outcome == .stale)
     #expect(try test.node(old)?.state == .live)
     let replaced = try test.register(new, .candidate)
@@ -35,17 +35,17 @@ import Testing
     #expect(try test.node(old)?.state == .stale)
     #expect(try test.index.node(of: Synthetic.handle(1), on: TestIndex.tmpfs) == nil)
     // The old file again: it comes late.
-    #expect(try test.register(Synthetic.candidate(1), .node).outcome == .stale)
+    #expect(try test.register(Synthetic.file(1), .node).outcome == .stale)
     // A node that was retired competes with nobody.
     #expect(try test.index.retire(replaced.node, ifItIs: nil))
-    #expect(try test.register(Synthetic.candidate(1)).outcome == .created)
+    #expect(try test.register(Synthetic.file(1)).outcome == .created)
   }
 
   @Test(arguments: Engine.allCases) func aContestChangesNothing(_ engine: Engine) throws {
     let test = try TestIndex(engine)
-    let old = try test.register(Synthetic.candidate(1)).node
+    let old = try test.register(Synthetic.file(1)).node
     let results = try test.index.register(
-      [Synthetic.candidate(5), Synthetic.candidate(1, generation: 2), Synthetic.candidate(6)],
+      batch: [Synthetic.file(5), Synthetic.file(1, generation: 2), Synthetic.file(6)],
       on: TestIndex.tmpfs, Survivors())
     guard case .contested(let node) = results[1] else {
       Issue.record("not contested: \(results[1])")
@@ -79,8 +79,8 @@ import Testing
 
   @Test(arguments: Engine.allCases) func parents(_ engine: Engine) throws {
     let test = try TestIndex(engine)
-    func file(in parent: UInt64?, links: UInt32) -> Candidate {
-      Synthetic.candidate(1, parent: parent.map { NodeID(rawValue: $0) }, links: links)
+    func file(in parent: UInt64?, links: UInt32) -> FoundFile {
+      Synthetic.file(1, parent: parent.map { NodeID(rawValue: $0) }, links: links)
     }
     let id = try test.register(file(in: nil, links: 2)).node
     #expect(try test.node(id)?.parent == nil)
@@ -102,11 +102,11 @@ import Testing
 
   @Test(arguments: Engine.allCases) func btrfsGenerationsAreNoted(_ engine: Engine) throws {
     let test = try TestIndex(engine)
-    func candidate(_ inode: UInt64, _ generation: UInt64) -> Candidate {
+    func candidate(_ inode: UInt64, _ generation: UInt64) -> FoundFile {
       let bytes =
         Synthetic.little(inode) + Synthetic.little(UInt64(5))
         + Synthetic.little(UInt32(truncatingIfNeeded: generation))
-      return Candidate(
+      return FoundFile(
         handle: Synthetic.make(.btrfs, bytes),
         status: FileStatus(inode: inode, mode: Synthetic.mode))
     }

@@ -11,7 +11,7 @@ import Testing
   }
 
   private func files(_ count: UInt64, in test: TestIndex) throws -> [NodeID] {
-    try (0..<count).map { try test.register(Synthetic.candidate($0)).node }
+    try (0..<count).map { try test.register(Synthetic.file($0)).node }
   }
 
   @Test(arguments: Engine.allCases) func whatMayGoGoes(_ engine: Engine) throws {
@@ -22,7 +22,7 @@ import Testing
     #expect(try test.node(ids[2]) == nil && test.node(ids[3]) == nil)
     #expect(try test.all().map(\.id) == [ids[0], ids[1]] + ids[4...])
     // Its file gets another node.
-    let again = try test.register(Synthetic.candidate(2))
+    let again = try test.register(Synthetic.file(2))
     #expect(again.outcome == .created && again.node > ids[7])
     var some = dropping(ids)
     some.onlyStale = true
@@ -43,12 +43,12 @@ import Testing
   @Test(arguments: Engine.allCases) func anAliasStaysWithItsNode(_ engine: Engine) throws {
     let test = try TestIndex(engine)
     let id = try files(1, in: test)[0]
-    _ = try test.index.move(id, to: Synthetic.candidate(5), on: TestIndex.tmpfs, Survivors())
+    _ = try test.index.move(id, to: Synthetic.file(5), on: TestIndex.tmpfs, Survivors())
     let alias = try #require(try test.all().first { $0.state == .alias })
     #expect(try test.index.drop(dropping([alias.id])) == 0)
     #expect(try test.index.drop(dropping([id, alias.id])) == 2)
     #expect(try test.index.count() == 0)
-    #expect(try test.register(Synthetic.candidate(0)).outcome == .created)
+    #expect(try test.register(Synthetic.file(0)).outcome == .created)
   }
 
   @Test(arguments: Engine.allCases) func pages(_ engine: Engine) throws {
@@ -129,7 +129,7 @@ import Testing
     let id = try files(1, in: test)[0]
     try test.index.close()
     #expect(throws: StoreError.closed) { try test.index.node(id) }
-    #expect(throws: StoreError.closed) { try test.register(Synthetic.candidate(7)) }
+    #expect(throws: StoreError.closed) { try test.register(Synthetic.file(7)) }
     #expect(throws: StoreError.closed) { try test.index.drop(dropping([id])) }
   }
 }

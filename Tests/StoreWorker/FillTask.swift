@@ -29,7 +29,7 @@ struct FillTask {
       } catch StoreError.diskFull {
         // What is known can be read, and known files can be registered, as before.
         for known in 1..<min(key, 100) {
-          let found = try store.register(Synthetic.candidate(known), on: filesystem)
+          let found = try store.register(Synthetic.file(known), on: filesystem)
           guard found.outcome == .existing else { throw Tasks.Usage("a lost file") }
         }
         Tasks.say("full")

@@ -10,7 +10,7 @@ extension Tasks {
     let store = try Store(at: FilePath(arguments[0]))
     let filesystem = try Synthetic.attach(to: store)
     try rename(FilePath(arguments[0]), to: FilePath(arguments[1]))
-    let found = try store.register((0..<100).map { Synthetic.candidate($0) }, on: filesystem)
+    let found = try store.register(batch: (0..<100).map { Synthetic.file($0) }, on: filesystem)
     say("\(found.map(\.node).max() ?? .root)")
     _ = readLine()
   }

@@ -16,7 +16,7 @@ extension Tasks {
     let ids = try (0..<100).map { i in
       let pinning = i % 3 > 0 ? pins : nil
       let id = try store.register(
-        Synthetic.candidate(UInt64(i)), on: filesystem, pinnedBy: pinning
+        Synthetic.file(UInt64(i)), on: filesystem, pinnedBy: pinning
       ).node
       if i % 3 == 2, try !store.pin(id, by: pins) { throw Usage("a node that is there") }
       return id

@@ -39,7 +39,7 @@ extension Tasks {
     do {
       while next < 2_000_000 {
         _ = try store.register(
-          (next..<(next + 1000)).map { Synthetic.candidate($0) }, on: filesystem)
+          batch: (next..<(next + 1000)).map { Synthetic.file($0) }, on: filesystem)
         next += 1000
       }
       say("no limit")
@@ -145,7 +145,7 @@ extension Tasks {
   static func fork(_ arguments: [String]) throws {
     let store = try Store(at: FilePath(arguments[0]))
     let filesystem = try Synthetic.attach(to: store)
-    let node = try store.register(Synthetic.candidate(1), on: filesystem).node
+    let node = try store.register(Synthetic.file(1), on: filesystem).node
     let child = ts_fork()
     if child == 0 {
       for (what, call) in calls(store, node, filesystem) {
@@ -176,8 +176,8 @@ extension Tasks {
       ("node", { _ = try store.node(node) }),
       ("find", { _ = try store.node(of: Synthetic.handle(1), on: filesystem) }),
       ("nodes", { _ = try store.nodes() }),
-      ("register", { _ = try store.register(Synthetic.candidate(1), on: filesystem) }),
-      ("batch", { _ = try store.register([Synthetic.candidate(2)], on: filesystem) }),
+      ("register", { _ = try store.register(Synthetic.file(1), on: filesystem) }),
+      ("batch", { _ = try store.register(batch: [Synthetic.file(2)], on: filesystem) }),
       ("attach", { _ = try Synthetic.attach(to: store) }),
       ("attachMounted", { try store.attachMounted() }),
       ("forget", { try store.forget(node) }),

@@ -13,7 +13,7 @@ extension Tasks {
       FilePath(arguments[1]), .writeOnly, options: [.create, .append, .closeOnExec],
       permissions: .ownerReadWrite)
     let ids = try store.register(
-      (0..<1000).map { Synthetic.candidate($0) }, on: filesystem
+      batch: (0..<1000).map { Synthetic.file($0) }, on: filesystem
     ).map(\.node)
     for id in ids { try store.watch(id, mask: .deleteSelf, by: WatcherID(rawValue: 1)) }
     say("watching")

@@ -82,7 +82,7 @@ private struct WritingThread {
     let file = files[index]
     log.append([.intent(key: file.key)])
     let found = try store.register(
-      Synthetic.candidate(file.key, generation: file.generation + 1), on: filesystem)
+      Synthetic.file(file.key, generation: file.generation + 1), on: filesystem)
     log.append([
       .stale(key: file.key, node: file.node.rawValue),
       .registered(
@@ -97,11 +97,11 @@ extension AcknowledgementLog {
   func registering(
     _ keys: [UInt64], in store: Store, on filesystem: FilesystemID
   ) throws -> [Registration] {
-    let candidates = keys.map { Synthetic.candidate($0) }
+    let candidates = keys.map { Synthetic.file($0) }
     let found =
       keys.count == 1
       ? [try store.register(candidates[0], on: filesystem)]
-      : try store.register(candidates, on: filesystem)
+      : try store.register(batch: candidates, on: filesystem)
     append(zip(keys, found).map { .registered(key: $0, generation: 1, node: $1.node.rawValue) })
     return found
   }

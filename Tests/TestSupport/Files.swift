@@ -27,7 +27,7 @@ public struct NamedFile: Sendable {
   }
 
   /// What a registration is given.
-  public var candidate: Candidate { Candidate(handle: handle, status: status) }
+  public var found: FoundFile { FoundFile(handle: handle, status: status) }
 }
 
 /// Opens a directory for a body.

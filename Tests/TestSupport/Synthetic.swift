@@ -14,11 +14,11 @@ public enum Synthetic {
   }
 
   /// A file with such a handle.
-  public static func candidate(
+  public static func file(
     _ inode: UInt64, generation: UInt32 = 1, parent: NodeID? = nil, links: UInt32 = 1,
     mode: UInt32 = mode
-  ) -> Candidate {
-    Candidate(
+  ) -> FoundFile {
+    FoundFile(
       handle: handle(inode, generation: generation),
       status: FileStatus(inode: inode, mode: mode, links: links), parent: parent)
   }
@@ -44,20 +44,28 @@ public enum Synthetic {
 }
 
 extension Store {
-  /// Registers a file.
+  /// Registers a file, given its handle and its status.
   public func register(
-    _ candidate: Candidate, on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
-  ) throws -> Registration {
+    _ handle: KernelFileHandle, status: FileStatus, on filesystem: FilesystemID,
+    parent: NodeID? = nil, pinnedBy pins: Pins? = nil
+  ) throws(StoreError) -> Registration {
     try register(
-      candidate.handle, status: candidate.status, on: filesystem, parent: candidate.parent,
-      pinnedBy: pins)
+      FoundFile(handle: handle, status: status, parent: parent), on: filesystem, pinnedBy: pins)
+  }
+
+  /// Copies a node's file up, given the handle and the status of the copy.
+  @discardableResult
+  public func copyUp(
+    _ id: NodeID, to handle: KernelFileHandle, status: FileStatus, on filesystem: FilesystemID
+  ) throws(StoreError) -> Registration {
+    try copyUp(id, to: FoundFile(handle: handle, status: status), on: filesystem)
   }
 
   /// Registers many one by one.
   public func registerEach(
     _ inodes: some Sequence<UInt64>, on filesystem: FilesystemID
   ) throws -> [Registration] {
-    try inodes.map { try register(Synthetic.candidate($0), on: filesystem) }
+    try inodes.map { try register(Synthetic.file($0), on: filesystem) }
   }
 }
 

@@ -18,11 +18,11 @@ private func directory() throws -> FilePath {
 
 private func remove(_ path: FilePath) { try? FileManager.default.removeItem(atPath: path.string) }
 
-private func candidate(_ n: UInt64) -> Candidate {
+private func candidate(_ n: UInt64) -> FoundFile {
   let inode = peers_inode(n)
   let bytes = (0..<8).map { UInt8(truncatingIfNeeded: (inode | 7 << 32) >> UInt64($0 * 8)) }
   guard let handle = KernelFileHandle(type: .inode32, bytes: bytes) else { fatalError() }
-  return Candidate(handle: handle, status: FileStatus(inode: inode, mode: 0o100_644))
+  return FoundFile(handle: handle, status: FileStatus(inode: inode, mode: 0o100_644))
 }
 
 private func withStore(_ body: (Store, FilesystemID) throws -> Void) throws {

@@ -30,7 +30,7 @@ extension Forger {
     let file = dice.pick(outside.filter { $0.path.lastComponent != "link" })
     let directory = dice.pick(inside.filter { $0.status.type == .directory })
     let parent = try target.forger.store.register(
-      directory.handle, status: directory.status, on: target.forger.filesystem
+      FoundFile(handle: directory.handle, status: directory.status), on: target.forger.filesystem
     ).node
     let connected = HandleLayout(file.handle).connected(
       file.handle.type, file.handle.bytes, directory.handle)
@@ -52,7 +52,7 @@ extension Forger {
     let node: NodeID
     do {
       node = try forger.store.register(
-        handle, status: status, on: forger.filesystem, parent: parent
+        FoundFile(handle: handle, status: status, parent: parent), on: forger.filesystem
       ).node
     } catch StoreError.staleHandle {
       // The store knows the file that has the inode now, and the kernel said that the candidate is

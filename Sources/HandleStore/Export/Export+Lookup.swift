@@ -43,11 +43,11 @@ extension Export {
   ///   - parent: the directory.
   ///   - form: how the token names the file.
   ///   - pins: where to count one pin of the file's node, as
-  ///     ``Store/register(_:on:parent:pinnedBy:)`` does.
+  ///     ``Store/register(_:on:pinnedBy:)`` does.
   /// - Returns: `nil` if the directory has no such name.
   /// - Throws: ``StoreError/refused(_:)`` if the directory does not pass the gate, or if the file
   ///   that was found is not inside; ``StoreError/badName(_:)``; ``StoreError/mountPoint(_:)``;
-  ///   ``StoreError/tokenTooLong(_:limit:)``; what ``Store/register(_:on:parent:pinnedBy:)``
+  ///   ``StoreError/tokenTooLong(_:limit:)``; what ``Store/register(_:on:pinnedBy:)``
   ///   throws.
   /// - Complexity: that of ``decode(_:)`` and of registering.
   public func lookup(
@@ -241,8 +241,9 @@ extension Export {
     let filesystem = layers[found.layer].filesystem
     let parent = try directory.map { try node(of: $0) }
     let registration = try store.register(
-      found.file.handle, status: FileStatus(found.file.status), on: filesystem, parent: parent,
-      pinnedBy: pins)
+      FoundFile(
+        handle: found.file.handle, status: FileStatus(found.file.status), parent: parent),
+      on: filesystem, pinnedBy: pins)
     do {
       let isCopied = try store.find(registration.node)?.filesystem != filesystem
       let file = isCopied ? try admit(registration.node) : found
@@ -271,7 +272,7 @@ extension Export {
   private func node(of directory: Admitted) throws -> NodeID {
     if let node = directory.node { return node.id }
     return try store.register(
-      directory.file.handle, status: FileStatus(directory.file.status),
+      FoundFile(handle: directory.file.handle, status: FileStatus(directory.file.status)),
       on: layers[directory.layer].filesystem
     ).node
   }

@@ -66,7 +66,7 @@ extension Store {
   ///   - id: the export's number on other servers that share its tokens, not 0; `nil` for a random
   ///     one.
   /// - Throws: ``StoreError/badExport(_:)``, ``StoreError/readOnly``, what ``attach(_:)`` and
-  ///   ``register(_:on:parent:pinnedBy:)`` throw, ``StoreError/unavailable(_:)`` if the containment
+  ///   ``register(_:on:pinnedBy:)`` throw, ``StoreError/unavailable(_:)`` if the containment
   ///   is not available here, ``StoreError/diskFull(path:)``, ``StoreError/exposedKeys(path:)``,
   ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``.
   /// - Complexity: O(mounts + exports)
@@ -210,7 +210,9 @@ extension Subtree {
       }
       return node.id
     }
-    return try store.register(rootHandle, status: status, on: filesystem).node
+    return try store.register(
+      FoundFile(handle: rootHandle, status: status), on: filesystem
+    ).node
   }
 }
 

@@ -77,17 +77,23 @@ extension KernelFileHandle {
     // The kernel returns ENOMEM for an inode number under which a file is just being created
     // (`iget_locked` gives up on I_CREATING). A moment later the creation is done, and a handle of
     // an earlier file is ESTALE.
-    for _ in 0..<Self.attempts {
+    for attempt in 0..<Self.attempts {
       do throws(Errno) {
         return try openOnce(on: mount, flags: flags, below: below)
       } catch .noMemory {
-        SystemCalls.yield()
+        // If the creating thread does not run, yielding is not enough.
+        if attempt < Self.yields {
+          SystemCalls.yield()
+        } else {
+          SystemCalls.sleep(microseconds: 1000)
+        }
       }
     }
     return try openOnce(on: mount, flags: flags, below: below)
   }
 
-  private static let attempts = 1000
+  private static let yields = 100
+  private static let attempts = yields + 1000
 
   private func openOnce(
     on mount: FileDescriptor, flags: CInt, below: Bool

@@ -192,6 +192,10 @@ enum SystemCalls {
   // An expected file may be a fifo or a terminal; opening it must not block.
   static var readOnly: CInt { O_RDONLY | O_NONBLOCK | O_NOCTTY }
   static var path: CInt { HS_O_PATH }
+  /// `O_NOFOLLOW`: does not follow a symbolic link.
+  static var ofName: CInt { O_NOFOLLOW }
+  /// `O_PATH | O_NOFOLLOW`: opens a symbolic link itself.
+  static var pathOfName: CInt { HS_O_PATH | O_NOFOLLOW }
   static var directory: CInt { O_RDONLY | O_DIRECTORY }
   static var readWrite: CInt { O_RDWR | O_NONBLOCK | O_NOCTTY }
   static var create: CInt { readWrite | O_CREAT }

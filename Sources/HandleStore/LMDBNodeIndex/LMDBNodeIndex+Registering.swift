@@ -3,7 +3,7 @@ internal import SystemPackage
 extension LMDBNodeIndex {
   @inline(__always)
   func register(
-    _ candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
+    _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
     let registrar = try registrar(on: filesystem)
     let key = registrar.key(of: candidate.handle)
@@ -19,7 +19,7 @@ extension LMDBNodeIndex {
   }
 
   func register(
-    _ candidates: [Candidate], on filesystem: FilesystemID, _ survivors: Survivors
+    batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
     let registrar = try registrar(on: filesystem)
     do {
@@ -32,7 +32,7 @@ extension LMDBNodeIndex {
   }
 
   func move(
-    _ id: NodeID, to candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
+    _ id: NodeID, to candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
     let registrar = try registrar(on: filesystem)
     return try perform(
@@ -55,7 +55,7 @@ extension LMDBNodeIndex {
   ///
   /// - Throws: `error` if a file is not known.
   private func allKnown(
-    _ candidates: [Candidate], _ registrar: Registrar, else error: any Error
+    _ candidates: [FoundFile], _ registrar: Registrar, else error: any Error
   ) throws -> [RegistrationAttempt] {
     try candidates.map { candidate in
       let key = registrar.key(of: candidate.handle)
@@ -69,7 +69,7 @@ extension LMDBNodeIndex {
   /// If the writer does not wait for the disk, this asks only the cache: a look-up by the writer
   /// costs less than two look-ups.
   private func known(
-    _ candidate: Candidate, _ key: IndexKey, _ registrar: Registrar
+    _ candidate: FoundFile, _ key: IndexKey, _ registrar: Registrar
   ) throws -> NodeID? {
     if let node = cached(candidate, key, registrar) { return node }
     let waits = durability == .power || !hasReservedIDs || candidate.mayHaveFurtherParents
@@ -78,7 +78,7 @@ extension LMDBNodeIndex {
 
   /// Returns the file's node from the cache.
   private func cached(
-    _ candidate: Candidate, _ key: IndexKey, _ registrar: Registrar
+    _ candidate: FoundFile, _ key: IndexKey, _ registrar: Registrar
   ) -> NodeID? {
     guard !key.isOpaque, let cache, let id = cache.hint(key.hash),
       let record = cache.find(id), record.filesystem == registrar.filesystem,
@@ -90,7 +90,7 @@ extension LMDBNodeIndex {
 
   /// Returns the file's node from LMDB.
   private func stored(
-    _ candidate: Candidate, _ key: IndexKey, _ magic: FilesystemMagic
+    _ candidate: FoundFile, _ key: IndexKey, _ magic: FilesystemMagic
   ) throws -> NodeID? {
     let transaction = try read()
     guard let id = try transaction.indexed(key, tables)?.node,
@@ -105,7 +105,7 @@ extension LMDBNodeIndex {
 extension Record {
   /// Whether this is a live node of the candidate's type, and the candidate does not change its
   /// parent.
-  fileprivate func isLive(_ candidate: Candidate) -> Bool {
+  fileprivate func isLive(_ candidate: FoundFile) -> Bool {
     state == .live && type == candidate.status.type && !candidate.moves(self)
   }
 }
@@ -113,7 +113,7 @@ extension Record {
 // MARK: Parents
 
 extension LMDBNodeIndex {
-  func recordParent(of id: NodeID, _ candidate: Candidate) throws -> Bool {
+  func recordParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool {
     if try !isReadOnly && read().knowsParent(of: id, candidate, tables) { return true }
     return try perform(RecordingParent(id: id, candidate: candidate))
   }
@@ -126,7 +126,7 @@ extension LMDBNodeIndex {
 /// Records where a file was found. The result says whether its node is live.
 private struct RecordingParent: Change {
   let id: NodeID
-  let candidate: Candidate
+  let candidate: FoundFile
 
   func apply(
     in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
@@ -142,7 +142,7 @@ private struct RecordingParent: Change {
 extension Reading where Self: ~Copyable {
   /// Whether a node is live, and recording the candidate's parent would change nothing.
   fileprivate func knowsParent(
-    of id: NodeID, _ candidate: Candidate, _ tables: Tables
+    of id: NodeID, _ candidate: FoundFile, _ tables: Tables
   ) throws -> Bool {
     guard let record = try record(id, tables), record.state == .live, !candidate.moves(record)
     else { return false }
@@ -154,7 +154,7 @@ extension Reading where Self: ~Copyable {
 extension ChangeContext {
   /// Records where a live node's file was found, if that is new.
   mutating func recordParent(
-    of candidate: Candidate, _ record: inout Record, _ id: NodeID,
+    of candidate: FoundFile, _ record: inout Record, _ id: NodeID,
     _ transaction: borrowing WriteTransaction
   ) throws {
     if candidate.moves(record) {

@@ -3,7 +3,7 @@ internal import SystemPackage
 /// Gives a live node another file, and its old handle to an alias.
 struct Moving: Change {
   let id: NodeID
-  let candidate: Candidate
+  let candidate: FoundFile
   let key: IndexKey
   let registrar: Registrar
   let survivors: Survivors

@@ -2,7 +2,7 @@ internal import SystemPackage
 
 /// Registers files of one filesystem, in order.
 struct Registering: Change {
-  let candidates: [Candidate]
+  let candidates: [FoundFile]
   let registrar: Registrar
   let survivors: Survivors
 
@@ -26,7 +26,7 @@ struct Registering: Change {
 
 /// Registers one file, without the arrays, which would cost as much as the rest.
 struct RegisteringOne: Change {
-  let candidate: Candidate
+  let candidate: FoundFile
   let key: IndexKey
   let registrar: Registrar
   let survivors: Survivors
@@ -49,7 +49,7 @@ struct Registrar {
 
   /// Finds a candidate's node, or mints one.
   func register(
-    _ candidate: Candidate, _ key: IndexKey, _ survivors: Survivors,
+    _ candidate: FoundFile, _ key: IndexKey, _ survivors: Survivors,
     in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> RegistrationAttempt {
     let id = try context.ids.next()
@@ -85,7 +85,7 @@ struct Registrar {
 
   /// Gives a key to the node `id`, which is to be the candidate's, unless it cannot have it.
   private func take(
-    _ key: IndexKey, for id: NodeID, _ candidate: Candidate, _ survivors: Survivors,
+    _ key: IndexKey, for id: NodeID, _ candidate: FoundFile, _ survivors: Survivors,
     in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> Taking {
     if key.isOpaque {
@@ -111,7 +111,7 @@ struct Registrar {
   }
 
   private func takeOpaque(
-    _ key: IndexKey, for id: NodeID, _ candidate: Candidate, _ survivors: Survivors,
+    _ key: IndexKey, for id: NodeID, _ candidate: FoundFile, _ survivors: Survivors,
     in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> Taking {
     let hint = IndexKey(hint: candidate.status.inode, on: filesystem)
@@ -144,7 +144,7 @@ struct Registrar {
 
   /// Returns how a candidate is related to a node that the index names.
   func relation(
-    of candidate: Candidate, _ key: IndexKey, to old: NodeID, _ record: Record,
+    of candidate: FoundFile, _ key: IndexKey, to old: NodeID, _ record: Record,
     _ survivors: Survivors, _ context: ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> FileRelation {
     let handle = try transaction.handle(of: record, old, context.tables)
@@ -166,7 +166,7 @@ struct Registrar {
   /// Returns the node of a candidate whose key a node of its file has. For an alias, this is the
   /// node that it stands for, or `nil` if that is not live.
   private func own(
-    _ id: NodeID, _ record: inout Record, _ candidate: Candidate,
+    _ id: NodeID, _ record: inout Record, _ candidate: FoundFile,
     in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> NodeID? {
     guard record.state == .alias else {
@@ -178,7 +178,7 @@ struct Registrar {
   }
 
   private func mint(
-    _ id: NodeID, _ candidate: Candidate, in context: inout ChangeContext,
+    _ id: NodeID, _ candidate: FoundFile, in context: inout ChangeContext,
     _ transaction: borrowing WriteTransaction
   ) throws {
     context.ids.take()

@@ -53,32 +53,32 @@ final class MemoryNodeIndex: NodeIndex {
   // MARK: Registering
 
   func register(
-    _ candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
+    _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
     let file = try file(candidate, filesystem, survivors)
     return try with { noted(file, $0.register(file)) }
   }
 
   func register(
-    _ candidates: [Candidate], on filesystem: FilesystemID, _ survivors: Survivors
+    batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
     let files = try candidates.map { try file($0, filesystem, survivors) }
     return try with { nodes in files.map { noted($0, nodes.register($0)) } }
   }
 
-  func recordParent(of id: NodeID, _ candidate: Candidate) throws -> Bool {
+  func recordParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool {
     try with { $0.recordParent(of: id, candidate) }
   }
 
   func move(
-    _ id: NodeID, to candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
+    _ id: NodeID, to candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
     let file = try file(candidate, filesystem, survivors)
     return try with { noted(file, try $0.move(id, to: file)) }
   }
 
   private func file(
-    _ candidate: Candidate, _ filesystem: FilesystemID, _ survivors: Survivors
+    _ candidate: FoundFile, _ filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> MemoryNodes.File {
     let magic = try filesystems.magic(filesystem)
     let file = candidate.handle.fileKey(on: magic)

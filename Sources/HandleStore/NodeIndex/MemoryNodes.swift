@@ -29,7 +29,7 @@ struct MemoryNodes {
 
   /// A file that is registered.
   struct File: Sendable {
-    let candidate: Candidate
+    let candidate: FoundFile
     let filesystem: FilesystemID
     let key: Key
     /// What its handle names; `nil` if it is opaque.
@@ -186,7 +186,7 @@ extension MemoryNodes {
     return entry.record.parent.flatMap { entries[$0]?.record.state == .live ? $0 : nil }
   }
 
-  mutating func recordParent(of id: NodeID, _ candidate: Candidate) -> Bool {
+  mutating func recordParent(of id: NodeID, _ candidate: FoundFile) -> Bool {
     guard var entry = entries[id], entry.record.state == .live else { return false }
     if candidate.moves(entry.record) {
       entry.record.parent = candidate.parent

@@ -83,19 +83,19 @@ protocol NodeIndex: AnyObject, Sendable {
   /// If several threads or processes register one file at the same time, exactly one gets `created`.
   /// The result for a known file needs no room on a disk.
   func register(
-    _ candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
+    _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt
 
   /// Registers several files in one change, in order, each as the call for one file does. A
   /// candidate that is contested or stale does not keep the others from being registered.
   func register(
-    _ candidates: [Candidate], on filesystem: FilesystemID, _ survivors: Survivors
+    batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt]
 
   /// Records that the file of a live node has a name in a directory, as registering it there does.
   ///
   /// - Returns: whether the node is live. If not, nothing changes.
-  func recordParent(of id: NodeID, _ candidate: Candidate) throws -> Bool
+  func recordParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool
 
   /// Gives a live node another file, which has no node of its own from then on. The node's former
   /// handle goes to a new alias, with its key. Relations of the new file to other nodes are
@@ -104,7 +104,7 @@ protocol NodeIndex: AnyObject, Sendable {
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``GateRefusal/fileType`` if
   ///   the files' types differ.
   func move(
-    _ id: NodeID, to candidate: Candidate, on filesystem: FilesystemID, _ survivors: Survivors
+    _ id: NodeID, to candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt
 
   // MARK: Removing

@@ -63,7 +63,7 @@ extension Store {
 /// Registers and pins in one step.
 extension Store {
   func registered(
-    _ candidate: Candidate, on filesystem: FilesystemID, pinnedBy pins: Pins
+    _ candidate: FoundFile, on filesystem: FilesystemID, pinnedBy pins: Pins
   ) throws -> Registration {
     var replaced: NodeID?
     while true {
@@ -77,7 +77,7 @@ extension Store {
   }
 
   func registered(
-    _ candidates: [Candidate], on filesystem: FilesystemID, pinnedBy pins: Pins
+    _ candidates: [FoundFile], on filesystem: FilesystemID, pinnedBy pins: Pins
   ) throws -> [Registration] {
     let moment = holds.moment
     var results = try registered(candidates, on: filesystem)
@@ -103,7 +103,7 @@ extension Store {
 
   /// Registers a file once more, because its node was dropped before it could be pinned.
   private func again(
-    _ candidate: Candidate, _ first: Registration, on filesystem: FilesystemID, _ pins: Pins
+    _ candidate: FoundFile, _ first: Registration, on filesystem: FilesystemID, _ pins: Pins
   ) throws -> Registration {
     let found: Registration
     do {

@@ -8,24 +8,22 @@ extension Store {
   ///
   /// - Parameters:
   ///   - id: the node of the file that was copied.
-  ///   - handle: the copy's handle.
-  ///   - status: the copy's status, of the same type.
+  ///   - file: the copy, a file of the same type.
   ///   - filesystem: the copy's filesystem.
   /// - Returns: the registration of the same node.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``StoreError/refused(_:)``
-  ///   with ``GateRefusal/fileType``, and what ``register(_:status:on:parent:pinnedBy:)`` throws.
+  ///   with ``GateRefusal/fileType``, and what ``register(_:on:pinnedBy:)`` throws.
   ///   Then nothing was changed.
   /// - Complexity: O(log nodes), one commit.
   @discardableResult
   public func copyUp(
-    _ id: NodeID, to handle: KernelFileHandle, status: FileStatus, on filesystem: FilesystemID
+    _ id: NodeID, to file: FoundFile, on filesystem: FilesystemID
   ) throws(StoreError) -> Registration {
     try guarded {
       try requireWriting()
-      let candidate = Candidate(handle: handle, status: status)
-      try requireOwn(candidate, filesystem)
-      return try decided(candidate, on: filesystem) {
-        try index.move(id, to: candidate, on: filesystem, $0)
+      try requireOwn(file, filesystem)
+      return try decided(file, on: filesystem) {
+        try index.move(id, to: file, on: filesystem, $0)
       }
     }
   }

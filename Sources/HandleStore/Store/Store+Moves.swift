@@ -21,7 +21,7 @@ extension Store {
   ///   - filesystem: the id that ``attach(_:)`` returned.
   ///   - directory: the node of the directory in which the file now has a name.
   /// - Returns: the file's node, or `nil` if the store has none; then nothing is recorded.
-  /// - Throws: what ``register(_:status:on:parent:pinnedBy:)`` throws. Then nothing is recorded.
+  /// - Throws: what ``register(_:on:pinnedBy:)`` throws. Then nothing is recorded.
   /// - Complexity: O(log nodes), one commit; no commit if the directory is already on record.
   @discardableResult
   public func recordMove(
@@ -29,10 +29,11 @@ extension Store {
   ) throws(StoreError) -> NodeID? {
     try guarded {
       try requireWriting()
-      let candidate = Candidate(file, parent: directory)
-      try requireOwn(candidate, filesystem)
+      var file = file
+      file.parent = directory
+      try requireOwn(file, filesystem)
       guard let node = try index.node(of: file.handle, on: filesystem), node.state == .live,
-        try index.recordParent(of: node.id, candidate)
+        try index.recordParent(of: node.id, file)
       else { return nil }
       return node.id
     }

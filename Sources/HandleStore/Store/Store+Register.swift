@@ -1,7 +1,7 @@
 internal import SystemPackage
 
 extension Store {
-  /// Registers a file by its handle: finds its node, or mints one.
+  /// Registers a file: finds its node, or mints one.
   ///
   /// If several threads register one file at the same time, all get the same node, and exactly one
   /// gets ``Registration/Outcome-swift.enum/created``.
@@ -11,11 +11,9 @@ extension Store {
   /// kernel cannot be asked, and the store believes the new file.
   ///
   /// - Parameters:
-  ///   - handle: the file's handle on `filesystem`.
-  ///   - status: the file's status, taken with the handle. If `filesystem` is attached, the device
-  ///     number reveals files of other filesystems; the number 0 is not checked.
+  ///   - file: the file. If `filesystem` is attached, the device number in its status reveals files
+  ///     of other filesystems; the number 0 is not checked.
   ///   - filesystem: the id that ``attach(_:)`` returned.
-  ///   - parent: the node of the directory in which the file was found.
   ///   - pins: where to count a pin for the node. The node is not dropped until the pin is taken
   ///     back.
   /// - Returns: the node, the generation for the wire, and the outcome.
@@ -28,14 +26,12 @@ extension Store {
   /// - Complexity: O(log nodes), without a commit for a known file. A reused inode costs a second
   ///   transaction and two system calls.
   public func register(
-    _ handle: KernelFileHandle, status: FileStatus, on filesystem: FilesystemID,
-    parent: NodeID? = nil, pinnedBy pins: Pins? = nil
+    _ file: FoundFile, on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> Registration {
-    let candidate = Candidate(handle: handle, status: status, parent: parent)
     let start = SystemCalls.now
     let result = try guarded {
-      guard let pins else { return try registered(candidate, on: filesystem) }
-      return try registered(candidate, on: filesystem, pinnedBy: pins)
+      guard let pins else { return try registered(file, on: filesystem) }
+      return try registered(file, on: filesystem, pinnedBy: pins)
     }
     counters.registerTimes.record(SystemCalls.now - start)
     counters.registered(result.outcome)
@@ -43,35 +39,25 @@ extension Store {
     return result
   }
 
-  /// Registers a file that was found by name or descriptor:
-  /// ``register(_:status:on:parent:pinnedBy:)``.
-  public func register(
-    _ file: FoundFile, on filesystem: FilesystemID, parent: NodeID? = nil,
-    pinnedBy pins: Pins? = nil
-  ) throws(StoreError) -> Registration {
-    try register(
-      file.handle, status: file.status, on: filesystem, parent: parent, pinnedBy: pins)
-  }
-
   /// Registers many files of one filesystem in one transaction, such as the entries of a directory.
   ///
   /// - Parameters:
-  ///   - candidates: the files.
+  ///   - files: the files.
   ///   - filesystem: the id that ``attach(_:)`` returned.
-  ///   - pins: where to count a pin for the node of each candidate.
-  /// - Returns: a result for each candidate, in order. The outcome is
+  ///   - pins: where to count a pin for the node of each file.
+  /// - Returns: a result for each file, in order. The outcome is
   ///   ``Registration/Outcome-swift.enum/stale`` for a file that is gone and whose inode belongs to
   ///   another file by now.
-  /// - Throws: what ``register(_:status:on:parent:pinnedBy:)`` throws. Then some files may be
-  ///   registered; registering them again does no harm.
-  /// - Complexity: O(candidates × log nodes), one commit, and another one if an inode was reused.
+  /// - Throws: what ``register(_:on:pinnedBy:)`` throws. Then some files may be registered;
+  ///   registering them again does no harm.
+  /// - Complexity: O(files × log nodes), one commit, and another one if an inode was reused.
   public func register(
-    _ candidates: [Candidate], on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
+    batch files: [FoundFile], on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> [Registration] {
     let start = SystemCalls.now
     let results = try guarded {
-      guard let pins else { return try registered(candidates, on: filesystem) }
-      return try registered(candidates, on: filesystem, pinnedBy: pins)
+      guard let pins else { return try registered(files, on: filesystem) }
+      return try registered(files, on: filesystem, pinnedBy: pins)
     }
     counters.registerTimes.record(SystemCalls.now - start)
     for result in results { counters.registered(result.outcome) }
@@ -80,7 +66,7 @@ extension Store {
   }
 
   @inline(__always)
-  func registered(_ candidate: Candidate, on filesystem: FilesystemID) throws -> Registration {
+  func registered(_ candidate: FoundFile, on filesystem: FilesystemID) throws -> Registration {
     try requireWriting()
     try requireOwn(candidate, filesystem)
     return try decided(candidate, on: filesystem) {
@@ -89,12 +75,12 @@ extension Store {
   }
 
   func registered(
-    _ candidates: [Candidate], on filesystem: FilesystemID
+    _ candidates: [FoundFile], on filesystem: FilesystemID
   ) throws -> [Registration] {
     try requireWriting()
     try requireOwn(candidates, filesystem)
     var survivors = Survivors()
-    var attempts = try index.register(candidates, on: filesystem, survivors)
+    var attempts = try index.register(batch: candidates, on: filesystem, survivors)
     while true {
       var contested: [Int] = []
       for (i, attempt) in attempts.enumerated() {
@@ -104,7 +90,8 @@ extension Store {
         contested.append(i)
       }
       if contested.isEmpty { break }
-      let again = try index.register(contested.map { candidates[$0] }, on: filesystem, survivors)
+      let again = try index.register(
+        batch: contested.map { candidates[$0] }, on: filesystem, survivors)
       for (i, attempt) in zip(contested, again) { attempts[i] = attempt }
     }
     return attempts.compactMap {
@@ -112,7 +99,7 @@ extension Store {
     }
   }
 
-  private func requireOwn(_ candidates: [Candidate], _ filesystem: FilesystemID) throws {
+  private func requireOwn(_ candidates: [FoundFile], _ filesystem: FilesystemID) throws {
     var last: UInt64 = 0
     let span = candidates.span
     for i in span.indices where span[i].status.device != last {
@@ -123,7 +110,7 @@ extension Store {
 
   /// Refuses a file of another filesystem. A name that is a mount point leads to one, and there the
   /// same handle names another file.
-  func requireOwn(_ candidate: Candidate, _ filesystem: FilesystemID) throws {
+  func requireOwn(_ candidate: FoundFile, _ filesystem: FilesystemID) throws {
     let device = candidate.status.device
     guard filesystems.mayBeElsewhere(device, filesystem) else { return }
     guard let file = try opened(candidate, filesystem) else {
@@ -135,7 +122,7 @@ extension Store {
   /// Returns the file that a candidate's handle opens on a filesystem, or `nil` if it does not have
   /// the candidate's device number and inode number.
   private func opened(
-    _ candidate: Candidate, _ filesystem: FilesystemID
+    _ candidate: FoundFile, _ filesystem: FilesystemID
   ) throws -> OwnedDescriptor? {
     let mount = try filesystems.mount(filesystem).0
     do throws(Errno) {

@@ -9,7 +9,7 @@ extension Store {
   /// - Throws: ``StoreError/staleHandle(_:)`` if the candidate's file is gone.
   @inline(__always)
   func decided(
-    _ candidate: Candidate, on filesystem: FilesystemID,
+    _ candidate: FoundFile, on filesystem: FilesystemID,
     _ change: (Survivors) throws -> RegistrationAttempt
   ) throws -> Registration {
     var survivors = Survivors()
@@ -29,7 +29,7 @@ extension Store {
   /// Asks the kernel which of two files exists: a candidate's, or that of a node which has the
   /// candidate's key or hint in the index.
   func survivor(
-    _ candidate: Candidate, _ competitor: NodeID, on filesystem: FilesystemID
+    _ candidate: FoundFile, _ competitor: NodeID, on filesystem: FilesystemID
   ) throws -> Survivor {
     guard
       let candidateIsThere = try isThere(

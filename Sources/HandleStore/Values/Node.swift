@@ -40,8 +40,6 @@ public struct Node: Sendable {
   public var parent: NodeID? { record.parent }
   /// When the node entered its state, in seconds since 1970.
   public var since: UInt32 { record.since }
-  /// Whether the handle is in the spill table and not in the record.
-  public var isSpilled: Bool { spilled != nil }
 
   /// The file's handle.
   public var handle: KernelFileHandle { spilled?.handle ?? record.handleBytes }

@@ -7,7 +7,7 @@ public enum NodeState: UInt8, Sendable, CaseIterable {
   /// The node's file is gone, or its inode belongs to another file. A stale node stays stale.
   case stale = 2
   /// The node keeps the handle that another node had before its file was copied up
-  /// (``Store/copyUp(_:to:status:on:)``), and ``Node/parent`` names that other node. No client gets
+  /// (``Store/copyUp(_:to:on:)``), and ``Node/parent`` names that other node. No client gets
   /// the id of an alias.
   case alias = 3
 

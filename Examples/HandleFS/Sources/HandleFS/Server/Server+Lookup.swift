@@ -39,9 +39,10 @@ extension Server {
     _ file: BackingFile, _ status: stat, in parent: UInt64?, pinnedBy pins: Pins? = nil
   ) throws -> Registration {
     let registration = try store.register(
-      KernelFileHandle(of: file.descriptor), status: FileStatus(status),
-      on: filesystems.filesystem(of: file, status),
-      parent: parent.map(node), pinnedBy: pins)
+      FoundFile(
+        handle: KernelFileHandle(of: file.descriptor), status: FileStatus(status),
+        parent: parent.map(node)),
+      on: filesystems.filesystem(of: file, status), pinnedBy: pins)
     if case .replaced(let old) = registration.outcome { forgetReplaced(old) }
     return registration
   }

@@ -1,26 +1,36 @@
-internal import CHandleSys
-internal import Glibc
 public import SystemPackage
 
-/// The file that a name in a directory leads to. Handle and status always belong to the same file,
-/// even if another file takes the name meanwhile.
+/// A file as it was found, by a name or by a descriptor: what the store needs to register it. Handle
+/// and status must belong to the same file. The initializers that read them see to it, even if
+/// another file takes the name meanwhile.
 public struct FoundFile: Sendable {
-  /// The file's handle.
-  public let handle: KernelFileHandle
-  /// The file's status.
-  public let status: FileStatus
-  /// The id of the mount through which the file was reached. It differs from the directory's if the
-  /// name is a mount point. Two ids can be compared while both mounts exist. Never persisted.
-  public let mount: Int32
+  /// The file's handle. A connectable handle names the same file as a plain one.
+  public var handle: KernelFileHandle
+  /// The file's status, taken with its handle.
+  public var status: FileStatus
+  /// The node of the directory in which the file was found, if known.
+  public var parent: NodeID?
+  /// The id of the mount through which the file was reached; `nil` if the handle was not made here.
+  /// It differs from the directory's if the name is a mount point. Two ids can be compared while
+  /// both mounts exist. Never persisted.
+  public private(set) var mount: Int32?
+
+  /// Makes a value of what a server knows of a file.
+  public init(handle: KernelFileHandle, status: FileStatus, parent: NodeID? = nil) {
+    self.handle = handle
+    self.status = status
+    self.parent = parent
+  }
 
   /// Reads handle and status of an open file (`name_to_handle_at(2)`, `statx(2)`); `O_PATH` too.
   ///
   /// - Throws: `EOPNOTSUPP` if the filesystem has no handles, `EOVERFLOW` if the handle would be
   ///   larger than 128 bytes, `EBADF`.
   /// - Complexity: two system calls, about 1.5 µs. Any thread.
-  public init(of descriptor: FileDescriptor) throws(Errno) {
+  public init(of descriptor: FileDescriptor, parent: NodeID? = nil) throws(Errno) {
     (handle, mount) = try KernelFileHandle.make(descriptor, "")
     status = try FileStatus(of: descriptor)
+    self.parent = parent
   }
 
   /// Reads handle and status of a name in a directory. A symbolic link is not followed. The file is
@@ -32,9 +42,11 @@ public struct FoundFile: Sendable {
   /// - Throws: `EINVAL` if `name` is anything else, what ``init(of:)`` throws, and `ENOENT`,
   ///   `ENOTDIR`, `EACCES`, `EMFILE`.
   /// - Complexity: four system calls, about 4 µs. Any thread.
-  public init(name: FilePath, in directory: FileDescriptor) throws(Errno) {
+  public init(
+    name: FilePath, in directory: FileDescriptor, parent: NodeID? = nil
+  ) throws(Errno) {
     try name.requireOneName()
-    try self.init(resolving: name, in: directory)
+    try self.init(resolving: name, in: directory, parent: parent)
   }
 
   /// Reads handle and status of the file at a path, without confining it: an absolute path starts
@@ -46,11 +58,13 @@ public struct FoundFile: Sendable {
   ///   - directory: an open directory, `O_PATH` too.
   /// - Throws: what ``init(of:)`` throws, and `ENOENT`, `ENOTDIR`, `ELOOP`, `EACCES`, `EMFILE`.
   /// - Complexity: four system calls, about 4 µs. Any thread.
-  public init(resolving path: FilePath, in directory: FileDescriptor) throws(Errno) {
+  public init(
+    resolving path: FilePath, in directory: FileDescriptor, parent: NodeID? = nil
+  ) throws(Errno) {
     try path.requirePath()
     let file = OwnedDescriptor(
       try SystemCalls.open(path, in: directory, flags: SystemCalls.pathOfName))
-    try self.init(of: file.descriptor)
+    try self.init(of: file.descriptor, parent: parent)
   }
 
   /// Returns the id of the mount on which the file at a path lies (`statx(2)`), comparable with
@@ -67,9 +81,22 @@ public struct FoundFile: Sendable {
   }
 }
 
-extension SystemCalls {
-  /// `O_NOFOLLOW`: does not follow a symbolic link.
-  static var ofName: CInt { O_NOFOLLOW }
-  /// `O_PATH | O_NOFOLLOW`: opens a symbolic link itself.
-  static var pathOfName: CInt { HS_O_PATH | O_NOFOLLOW }
+extension FoundFile {
+  /// Whether the file may also have names in directories other than the one in which it was found.
+  var mayHaveFurtherParents: Bool {
+    parent != nil && status.links > 1 && status.type != .directory
+  }
+
+  /// Whether registering the file changes the parent in its record. A file with several names keeps
+  /// its recorded parent, and gets a further one.
+  func moves(_ record: Record) -> Bool {
+    guard let parent, record.parent != parent else { return false }
+    return record.parent == nil || status.type == .directory || status.links <= 1
+  }
+
+  /// Whether the file was found in a directory other than the one on record, and may have names in
+  /// both.
+  func hasFurtherParent(_ record: Record) -> Bool {
+    parent != nil && record.parent != parent && !moves(record)
+  }
 }
