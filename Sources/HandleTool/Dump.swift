@@ -3,7 +3,7 @@ import HandleStore
 
 struct Dump: ParsableCommand {
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, csv }
-  enum State: String, ExpressibleByArgument, CaseIterable { case live, stale, alias }
+  enum State: String, ExpressibleByArgument, CaseIterable { case live, stale }
 
   static let configuration = CommandConfiguration(
     abstract: "Print the nodes of a store, one per line.",
@@ -20,7 +20,8 @@ struct Dump: ParsableCommand {
       handle_type by name and by number; handle in hexadecimal; length in bytes; storage, inline \
       or spilled; state; type of the file; parent, the node of the directory in which the file was \
       found, if known; since, the time when the node entered its state; watch_mask, the events \
-      that its watchers watch for, all together, as inotify bits.
+      that its watchers watch for, all together, as inotify bits; former_handles, the handles that \
+      the file had before it was copied up to another layer.
 
       Exit codes: 0 success; 1 there is no node with the given id, or the other options exclude \
       it; 3 the store cannot be used, or is damaged: then nothing is printed.
@@ -81,7 +82,6 @@ struct Dump: ParsableCommand {
     switch state {
     case .live: .live
     case .stale: .stale
-    case .alias: .alias
     case nil: nil
     }
   }

@@ -9,6 +9,7 @@ enum NodeColumn: String, CaseIterable {
   case handleTypeNumber = "handle_type_number"
   case handle, length, storage, state, type, parent, since
   case watchMask = "watch_mask"
+  case formerHandles = "former_handles"
 
   enum Value {
     case number(UInt64)
@@ -21,7 +22,7 @@ enum NodeColumn: String, CaseIterable {
   /// Whether the value has quotes in JSON.
   var isText: Bool {
     switch self {
-    case .handleType, .handle, .storage, .state, .type, .since: true
+    case .handleType, .handle, .storage, .state, .type, .since, .formerHandles: true
     default: false
     }
   }
@@ -43,6 +44,7 @@ enum NodeColumn: String, CaseIterable {
     case .parent: node.parent.map { .number($0.rawValue) } ?? .unknown
     case .since: .time(Timestamp(seconds: node.since))
     case .watchMask: facts.watchMask.isEmpty ? .unknown : .number(UInt64(facts.watchMask.rawValue))
+    case .formerHandles: .word(facts.formerHandles)
     }
   }
 }
@@ -51,10 +53,15 @@ enum NodeColumn: String, CaseIterable {
 struct NodeFacts {
   let inode: FileKey?
   let watchMask: WatchMask
+  /// Each as `FILESYSTEM:TYPE:BYTES`, with a space between them.
+  let formerHandles: String
 
   init(_ node: Node, _ store: Store) throws {
     inode = store.fileKey(of: node)
     watchMask = try store.watchMask(of: node.id)
+    formerHandles = try store.aliases(of: node.id).map { alias in
+      "\(alias.filesystem):\(alias.handle.type.rawValue):\(alias.handle.hexadecimal)"
+    }.joined(separator: " ")
   }
 }
 

@@ -103,7 +103,6 @@ extension NodeState {
     switch self {
     case .live: "live"
     case .stale: "stale"
-    case .alias: "alias"
     }
   }
 }

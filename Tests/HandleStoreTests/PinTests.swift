@@ -243,7 +243,7 @@ import Testing
     #expect(try test.store.forget(root))
   }
 
-  @Test func anAliasStaysWithItsNode() throws {
+  @Test func aLiveNodeWithAnAliasIsNotDropped() throws {
     let test = try TestStore(StoreOptions(retention: .nodes(0)))
     let store = test.store
     let filesystem = try store.attach(Synthetic.directory)
@@ -255,7 +255,9 @@ import Testing
     #expect(try store.evict() == 0)
     #expect(try store.register(lower, on: filesystem).node == id, "the old handle finds it")
     pins.unpin(id)
-    #expect(try store.evict() == 2)
-    #expect(try store.everyNode().isEmpty)
+    #expect(try store.evict() == 0 && !store.forget(id))
+    #expect(try store.aliases(of: id).map(\.handle) == [lower.handle])
+    #expect(try store.retire(id) && store.evict() == 1)
+    #expect(try store.everyNode().isEmpty && store.aliases(of: id).isEmpty)
   }
 }

@@ -246,6 +246,7 @@ import Testing
     try fixture.store.copyUp(node, to: copy.handle, status: copy.status, on: above)
     try fixture.again { try fixture.putBack() }
     #expect(try fixture.store.attach(upper.path) == above)
+    #expect(try fixture.store.aliases(of: node).isEmpty)
     let new = try fixture.create("new")
     #expect(new != node && fixture.contents(new) == "new")
     #expect(fixture.contents(node) == "copied")

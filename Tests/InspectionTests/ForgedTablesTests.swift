@@ -50,12 +50,12 @@ import Testing
   // MARK: Index
 
   @Test func aMissingIndexEntry() throws {
-    try copy.forge { try $0.removeIndex(key(plain), $1) }
+    try copy.forge { try $0.remove(key(plain), from: $1.inodes) }
     try expect(.index, plain.id)
   }
 
   @Test func aMissingEntryOfAnOpaqueHandle() throws {
-    try copy.forge { try $0.removeIndex(key(opaque), $1) }
+    try copy.forge { try $0.remove(key(opaque), from: $1.inodes) }
     // The entry of its inode has no node that says so.
     try expect(.index, opaque.id, count: 2)
   }
@@ -63,9 +63,9 @@ import Testing
   /// The row by `st_ino` is a hint.
   @Test func aMissingHintOfAnOpaqueInodeIsNoDamage() throws {
     try copy.forge { transaction, tables in
-      let value = try #require(try transaction.indexed(key(opaque), tables))
-      try transaction.removeIndex(
-        IndexKey(hint: value.inode, on: opaque.filesystem), tables)
+      let value = try #require(try tables.indexed(key(opaque), in: transaction))
+      try transaction.remove(
+        IndexKey(hint: value.inode, on: opaque.filesystem), from: tables.inodes)
     }
     #expect(try copy.check().findings == [])
   }
@@ -73,19 +73,19 @@ import Testing
   @Test func anIndexEntryToNowhere() throws {
     let stray = IndexKey(
       FileKey(77_777, generation: 0, zeroIsWildcard: false), on: plain.filesystem)
-    try copy.forge { try $0.putIndex(stray, IndexValue(NodeID(rawValue: 99_999)), size: 8, $1) }
+    try copy.forge { try $0.put(IndexValue(NodeID(rawValue: 99_999)), for: stray, in: $1.inodes) }
     try expect(.index, NodeID(rawValue: 99_999))
   }
 
   @Test func anIndexEntryUnderAnotherKey() throws {
     let stray = IndexKey(
       FileKey(77_777, generation: 0, zeroIsWildcard: false), on: plain.filesystem)
-    try copy.forge { try $0.putIndex(stray, IndexValue(plain.id), size: 8, $1) }
+    try copy.forge { try $0.put(IndexValue(plain.id), for: stray, in: $1.inodes) }
     try expect(.index, plain.id)
   }
 
   @Test func anIndexEntryForAnotherNode() throws {
-    try copy.forge { try $0.putIndex(key(plain), IndexValue(opaque.id), size: 8, $1) }
+    try copy.forge { try $0.put(IndexValue(opaque.id), for: key(plain), in: $1.inodes) }
     try expect(.index, plain.id, count: 2)
   }
 
@@ -93,14 +93,14 @@ import Testing
     let stale = try #require(small.nodes.values.first { $0.state == .stale })
     let stray = IndexKey(
       FileKey(77_777, generation: 0, zeroIsWildcard: false), on: plain.filesystem)
-    try copy.forge { try $0.putIndex(stray, IndexValue(stale.id), size: 8, $1) }
+    try copy.forge { try $0.put(IndexValue(stale.id), for: stray, in: $1.inodes) }
     try expect(.index, stale.id)
   }
 
   @Test func twoLiveNodesOfOneInode() throws {
     var twin = record(plain)
     let id = NodeID(rawValue: 700)
-    try copy.forge { try $0.appendNode(&twin, plain.handle, id, $1) }
+    try copy.forge { try $1.append(&twin, plain.handle, for: id, in: $0) }
     let report = try copy.check()
     #expect(report.findings.map(\.kind) == [.nodeID, .index])
     #expect(report.findings.allSatisfy { $0.node == id })
@@ -217,7 +217,7 @@ import Testing
   }
 
   @Test func dataOfNobody() throws {
-    try copy.forge { try $0.remove($1.meta, Tables.storeKey.span, 8) }
+    try copy.forge { try $0.remove(Tables.storeKey, from: $1.meta) }
     #expect(try copy.check().findings.map(\.kind) == [.table])
     #expect(try copy.repair().originalState == nil)
     #expect(try copy.check().findings == [])

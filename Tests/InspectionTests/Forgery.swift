@@ -53,13 +53,16 @@ extension StoreCopy {
 
 extension WriteTransaction {
   /// Puts numbers under a number.
-  func put(_ table: Table, _ number: UInt64, _ words: [UInt64], size: Int? = nil) throws {
-    let key: InlineArray<1, UInt64> = [number]
-    try put(table, key.span, 8, words.span, size ?? words.count * 8)
+  /// Puts any words under a number.
+  func put<K, V>(
+    _ table: Table<K, V>, _ number: UInt64, _ words: [UInt64], size: Int? = nil
+  ) throws {
+    var value = PackedBytes(size: size ?? words.count * 8)
+    value.words = words
+    try put(value, for: number, in: Table(dbi: table.dbi))
   }
 
-  func remove(_ table: Table, _ number: UInt64) throws {
-    let key: InlineArray<1, UInt64> = [number]
-    try remove(table, key.span, 8)
+  func remove<K, V>(_ table: Table<K, V>, _ number: UInt64) throws {
+    try remove(number, from: Table<UInt64, UInt64>(dbi: table.dbi))
   }
 }

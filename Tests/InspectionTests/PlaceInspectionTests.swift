@@ -17,7 +17,7 @@ import Testing
     copy = try small.copy()
     let (file, directories) = (file, directories)
     try copy.forge { transaction, tables in
-      for directory in directories { try transaction.put(Place(file, in: directory), tables) }
+      for directory in directories { try tables.put(Place(file, in: directory), in: transaction) }
     }
   }
 
@@ -45,9 +45,8 @@ import Testing
   @Test func oneWithAWrongChecksum() throws {
     let (file, directories) = (file, directories)
     try copy.forge { transaction, tables in
-      let value: InlineArray<1, UInt64> = [Place(file, in: file).value]
       try transaction.put(
-        tables.places, Place(file, in: directories[1]).key.span, 16, value.span, 8)
+        Place(file, in: file).value, for: Place(file, in: directories[1]).key, in: tables.places)
     }
     #expect(throws: StoreError.self) { try places() }
     #expect(try copy.check().findings.map(\.kind) == [.place])

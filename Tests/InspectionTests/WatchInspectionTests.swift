@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test func aRepairKeepsAnOverflow() throws {
-    try copy.forge { try $0.put(.overflow, $1) }
+    try copy.forge { try $1.put(.overflow, in: $0) }
     _ = try copy.repair()
     try expectAll(in: copy.path, overflowed: true)
   }
@@ -91,9 +91,10 @@ import Testing
 
   @Test func aWatchWithAWrongChecksum() throws {
     try copy.forge { transaction, tables in
-      let key = Watch.key(watched, Self.watchers[0])
-      let value: InlineArray<1, UInt64> = [Watch(waiting, Self.watchers[0], .modify).value]
-      try transaction.put(tables.watches, key.span, 16, value.span, 8)
+      let (right, wrong) = (watched, waiting)
+      try transaction.put(
+        Watch(wrong, Self.watchers[0], .modify).value,
+        for: Watch(right, Self.watchers[0], .modify).key, in: tables.watches)
     }
     #expect(throws: StoreError.self) { try Store(at: copy.path).watches(of: watched) }
     try expectFinding(nil, watches: 5)
@@ -102,13 +103,13 @@ import Testing
 
   @Test func aWatchOfANodeThatIsNotThere() throws {
     let nobody = NodeID(rawValue: 70_000)
-    try copy.forge { try $0.put(Watch(nobody, Self.watchers[0], .modify), $1) }
+    try copy.forge { try $1.put(Watch(nobody, Self.watchers[0], .modify), in: $0) }
     try expectFinding(nobody, watches: 6)
     #expect(try overflowed())
   }
 
   @Test func aStaleWatchedNodeThatIsNotInLimbo() throws {
-    try copy.forge { try $0.leaveLimbo(reported, $1) }
+    try copy.forge { try $1.removeFromLimbo(reported, in: $0) }
     try expectFinding(reported, watches: 6)
     // Rather twice than never.
     let store = try Store(at: copy.path)
@@ -117,13 +118,13 @@ import Testing
   }
 
   @Test func aNodeThatIsInLimboTwice() throws {
-    try copy.forge { try $0.put(LimboRow(reported, isReported: false), $1) }
+    try copy.forge { try $1.put(LimboRow(reported, isReported: false), in: $0) }
     try expectFinding(reported, watches: 6)
   }
 
   @Test func aNodeInLimboThatNobodyWatches() throws {
     let stale = try #require(small.nodes.values.first { $0.state == .stale }?.id)
-    try copy.forge { try $0.put(LimboRow(stale, isReported: true), $1) }
+    try copy.forge { try $1.put(LimboRow(stale, isReported: true), in: $0) }
     try expectFinding(nil, watches: 6)
   }
 
@@ -148,7 +149,7 @@ import Testing
     try copy.forge { transaction, tables in
       var twin = Record(
         handle: node.handle, filesystem: node.filesystem, type: node.type, parent: nil, since: 0)
-      try transaction.appendNode(&twin, node.handle, NodeID(rawValue: 900), tables)
+      try tables.append(&twin, node.handle, for: NodeID(rawValue: 900), in: transaction)
     }
     #expect(try copy.repair().retired == 1)
     #expect(try copy.check().findings == [])

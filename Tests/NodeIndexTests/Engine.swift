@@ -83,10 +83,10 @@ final class TestIndex {
   func register(
     _ candidate: FoundFile, on filesystem: FilesystemID = tmpfs, _ survivor: Survivor
   ) throws -> Registration {
-    guard case .contested(let node) = try index.register(candidate, on: filesystem, Survivors())
+    guard case .contested(let other) = try index.register(candidate, on: filesystem, Survivors())
     else { throw CommandFailure(description: "nothing is contested") }
     var survivors = Survivors()
-    survivors[candidate.handle, node] = survivor
+    survivors[candidate.handle, other.handle] = survivor
     return try done(index.register(candidate, on: filesystem, survivors))
   }
 
@@ -95,6 +95,18 @@ final class TestIndex {
       throw CommandFailure(description: "\(attempt)")
     }
     return registration
+  }
+
+  /// All aliases, node by node.
+  func aliases() throws -> [Alias] {
+    var aliases: [Alias] = []
+    var next: NodeID? = .root
+    while let start = next {
+      let page = try index.aliases(from: start, nodes: 1)
+      aliases += page.aliases
+      next = page.next
+    }
+    return aliases
   }
 
   /// All nodes, page by page.
@@ -115,6 +127,11 @@ func opaque(_ number: UInt64, inode: UInt64, length: Int = 40) -> FoundFile {
   FoundFile(
     handle: Synthetic.opaque(number, length: length),
     status: FileStatus(inode: inode, mode: Synthetic.mode))
+}
+
+extension Alias {
+  /// Everything that a caller can see of an alias, but when it was made.
+  var seen: String { "\(node) \(filesystem) \(type.rawValue) \(handle)" }
 }
 
 extension Node {

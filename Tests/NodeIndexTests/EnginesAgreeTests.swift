@@ -45,7 +45,8 @@ import Testing
       case 0..<40: try register()
       case 40..<50: try registerMany()
       case 50..<58: try move(id)
-      case 58..<66: _ = try both { try $0.index.retire(id, ifItIs: nil) }
+      case 58..<60: try removeAlias()
+      case 60..<66: _ = try both { try $0.index.retire(id, ifItIs: nil) }
       case 66..<70: _ = try both { try $0.index.retire(id, ifItIs: $0.node(NodeID(rawValue: 5))) }
       case 70..<78: try drop()
       case 78..<84:
@@ -86,7 +87,7 @@ import Testing
     }
 
     private mutating func survivor() -> Survivor {
-      [.candidate, .candidate, .node, .both, .neither, .unknown].randomElement(using: &random)
+      [.candidate, .candidate, .other, .both, .neither, .unknown].randomElement(using: &random)
         ?? .unknown
     }
 
@@ -98,11 +99,11 @@ import Testing
       while true {
         let given = survivors
         guard let attempt = try both({ Attempt(try change($0, given)) }) else { return }
-        guard let node = attempt.contested else {
+        guard let other = attempt.contested else {
           highest = max(highest, attempt.node?.rawValue ?? 0)
           return
         }
-        survivors[file.handle, node] = survivor()
+        survivors[file.handle, other] = survivor()
       }
     }
 
@@ -140,6 +141,12 @@ import Testing
       _ = try both { try $0.index.drop(wanted) }
     }
 
+    private mutating func removeAlias() throws {
+      guard let alias = try engines[0].aliases().randomElement(using: &random) else { return }
+      _ = try both { try $0.index.remove(alias) }
+      _ = try both { try $0.index.remove(alias) }
+    }
+
     func compare() throws {
       let nodes = try #require(try both { try $0.all().map(\.seen) })
       #expect(try both { try $0.index.count() } == nodes.count)
@@ -152,6 +159,13 @@ import Testing
       for node in try engines[0].all() {
         _ = try both { try $0.index.node(of: node.handle, on: node.filesystem)?.seen }
       }
+      let aliases = try #require(
+        try both { try $0.aliases().map(\.seen).sorted() })
+      #expect(try engines[0].aliases().count == aliases.count)
+      for alias in try engines[0].aliases() {
+        let found = try both { try $0.index.node(of: alias.handle, on: alias.filesystem)?.seen }
+        #expect(found != nil)
+      }
       _ = try both { try $0.index.limbo() }
       _ = try both { try $0.index.watchedNodes(from: .root, limit: 5) }
     }
@@ -159,13 +173,14 @@ import Testing
 
   /// An attempt that can be compared.
   private struct Attempt: Equatable {
-    let contested: NodeID?
+    /// The handle of the other file.
+    let contested: KernelFileHandle?
     let registration: String?
     let node: NodeID?
 
     init(_ attempt: RegistrationAttempt) {
       switch attempt {
-      case .contested(let id): (contested, registration, node) = (id, nil, nil)
+      case .contested(let other): (contested, registration, node) = (other.handle, nil, nil)
       case .done(let done):
         (contested, node) = (nil, done.node)
         registration = "\(done.node) \(done.outcome)"

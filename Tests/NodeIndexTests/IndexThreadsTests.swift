@@ -44,12 +44,11 @@ import Testing
           for generation in 1...200 as ClosedRange<UInt32> {
             let file = Synthetic.file(1, generation: generation)
             var survivors = Survivors()
-            while case .contested(let node) = try index.register(
+            while case .contested(let other) = try index.register(
               file, on: TestIndex.tmpfs, survivors)
             {
-              let old = try #require(try index.node(node))
-              let known = try #require(old.handle.fileKey(on: .tmpfs)).generation
-              survivors[file.handle, node] = known > generation ? .node : .candidate
+              let known = try #require(other.key).generation
+              survivors[file.handle, other.handle] = known > generation ? .other : .candidate
             }
             if case .done(let done) = try index.register(file, on: TestIndex.tmpfs, survivors),
               case .replaced(let old) = done.outcome

@@ -15,7 +15,7 @@ import Testing
     FileRelation.File(handle: Synthetic.opaque(number, length: 20), key: nil, type: .regular)
   }
 
-  @Test(arguments: [nil, Survivor.candidate, .node, .both, .neither, .unknown])
+  @Test(arguments: [nil, Survivor.candidate, .other, .both, .neither, .unknown])
   func theSameFileIsTheSame(_ survivor: Survivor?) {
     #expect(FileRelation(of: file(1), to: file(1), survivor: survivor) == .same)
     #expect(FileRelation(of: opaque(1), to: opaque(1), survivor: survivor) == .same)
@@ -23,7 +23,7 @@ import Testing
 
   @Test(arguments: [
     (nil, FileRelation.contested), (Survivor.candidate, .replaced), (.neither, .replaced),
-    (.unknown, .replaced), (.node, .stale), (.both, .replaced),
+    (.unknown, .replaced), (.other, .stale), (.both, .replaced),
   ]) func anotherGeneration(_ survivor: Survivor?, _ relation: FileRelation) {
     #expect(FileRelation(of: file(1), to: file(2), survivor: survivor) == relation)
     #expect(FileRelation(of: file(1), to: file(1, .directory), survivor: survivor) == relation)
@@ -31,7 +31,7 @@ import Testing
 
   @Test(arguments: [
     (nil, FileRelation.contested), (Survivor.candidate, .replaced), (.neither, .replaced),
-    (.unknown, .replaced), (.node, .stale), (.both, .separate),
+    (.unknown, .replaced), (.other, .stale), (.both, .separate),
   ]) func anotherOpaqueHandle(_ survivor: Survivor?, _ relation: FileRelation) {
     #expect(FileRelation(of: opaque(1), to: opaque(2), survivor: survivor) == relation)
   }

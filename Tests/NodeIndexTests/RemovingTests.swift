@@ -40,14 +40,16 @@ import Testing
     #expect(try test.index.drop(some) == 1 && test.index.count() == 4)
   }
 
-  @Test(arguments: Engine.allCases) func anAliasStaysWithItsNode(_ engine: Engine) throws {
+  @Test(arguments: Engine.allCases) func aliasesGoWithTheirNode(_ engine: Engine) throws {
     let test = try TestIndex(engine)
     let id = try files(1, in: test)[0]
     _ = try test.index.move(id, to: Synthetic.file(5), on: TestIndex.tmpfs, Survivors())
-    let alias = try #require(try test.all().first { $0.state == .alias })
-    #expect(try test.index.drop(dropping([alias.id])) == 0)
-    #expect(try test.index.drop(dropping([id, alias.id])) == 2)
-    #expect(try test.index.count() == 0)
+    // Nothing else leads from the old handle to the copy.
+    #expect(try test.index.drop(dropping([id])) == 0)
+    #expect(try test.index.retire(id, ifItIs: nil))
+    #expect(try test.aliases().count == 1)
+    #expect(try test.index.drop(dropping([id])) == 1)
+    #expect(try test.aliases().isEmpty && test.index.count() == 0)
     #expect(try test.register(Synthetic.file(0)).outcome == .created)
   }
 

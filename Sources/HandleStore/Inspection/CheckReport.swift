@@ -1,12 +1,12 @@
 /// The result of ``Store/check(at:findings:)``: what the store holds, and what is wrong with it.
 public struct CheckReport: Hashable, Sendable {
-  /// The number of node records: live nodes, stale nodes and aliases.
+  /// The number of nodes.
   public internal(set) var nodes = 0
   /// The number of live nodes.
   public internal(set) var live = 0
   /// The number of stale nodes.
   public internal(set) var stale = 0
-  /// The number of aliases: handles that live nodes had before they were copied up.
+  /// The number of aliases: handles that nodes had before their files were copied up.
   public internal(set) var aliases = 0
   /// The number of index entries: one for each live node or alias, and up to one more if its handle
   /// is opaque.

@@ -18,6 +18,8 @@ final class Harvest {
     case limbo
     /// A ``Place``: the lower half of its key is the directory.
     case place
+    /// An ``AliasRow``: the lower half of its key is the hash of the alias's key in the index.
+    case alias
   }
 
   struct Row {
@@ -38,11 +40,23 @@ final class Harvest {
     case unanimous
   }
 
+  /// The words of a row.
+  fileprivate struct Value: Stored {
+    var words: [UInt64]
+    var size: Int
+
+    init(words: [UInt64], size: Int) {
+      self.words = words
+      self.size = size
+    }
+
+    init() { self.init(words: [UInt64](repeating: 0, count: 18), size: 18 * 8) }
+  }
+
   private static let batch = 4096
-  private static let widest = 17
   let policy: Policy
   private let environment: Environment
-  private let tables: [Table]
+  private let tables: [Table<NumberPair, Value>]
   private var pending: [Row] = []
 
   init(in directory: OpenDirectory, _ policy: Policy) throws {
@@ -53,7 +67,8 @@ final class Harvest {
       directory: directory, mode: mode, mapSize: Environment.initialMapSize,
       tables: UInt32(Kind.allCases.count))
     tables = try environment.openTables(
-      Kind.allCases.map { ("\($0)", integerKeys: false) }, create: true)
+      Kind.allCases.map { ("\($0)", integerKeys: false) }, create: true
+    ).map { Table(dbi: $0) }
   }
 
   deinit {
@@ -78,22 +93,16 @@ final class Harvest {
   }
 
   private func put(_ row: Row, _ transaction: borrowing WriteTransaction) throws {
-    let key = Self.key(row.id, row.minor)
-    var existing = [UInt64](repeating: 0, count: Self.widest)
-    var words = existing.mutableSpan
+    let table = tables[row.kind.rawValue]
+    var existing = Value()
     let found = try transaction.insert(
-      tables[row.kind.rawValue], key.span, 16, row.words.span, row.size, existing: &words)
+      Value(words: row.words, size: row.size), for: row.key, in: table, existing: &existing)
     guard policy == .unanimous, let found,
-      found != row.size || !row.words.elementsEqual(existing.prefix(row.words.count))
+      found != row.size || !row.words.elementsEqual(existing.words.prefix(row.words.count))
     else { return }
     // A row of zeros is never intact, so it stands for no row.
     let none = [UInt64](repeating: 0, count: row.words.count)
-    try transaction.put(tables[row.kind.rawValue], key.span, 16, none.span, row.size)
-  }
-
-  /// Returns a key whose byte order is the order of the numbers.
-  private static func key(_ id: UInt64, _ minor: UInt64) -> InlineArray<2, UInt64> {
-    [id.bigEndian, minor.bigEndian]
+    try transaction.put(Value(words: none, size: row.size), for: row.key, in: table)
   }
 
   // MARK: Reading
@@ -101,41 +110,26 @@ final class Harvest {
   /// Returns a row of a node, or `nil` if there is none.
   func row(_ kind: Kind, _ id: UInt64, _ minor: UInt64 = 0) throws -> Row? {
     guard let transaction = try environment.read() else { return nil }
-    let key = Self.key(id, minor)
-    var words = [UInt64](repeating: 0, count: Self.widest)
-    var buffer = words.mutableSpan
-    guard let size = try transaction.get(tables[kind.rawValue], key.span, 16, into: &buffer) else {
+    let key = NumberPair(id, minor)
+    var value = Value()
+    guard let size = try transaction.get(key, from: tables[kind.rawValue], into: &value) else {
       return nil
     }
-    return Row(
-      kind: kind, id: id, minor: minor, words: Array(words.prefix((size + 7) / 8)), size: size)
+    return Row(kind, key, value, size: size)
   }
 
   /// Returns up to a batch of rows in key order, starting after the row `last`.
   private func rows(_ kind: Kind, behind last: Row?) throws -> [Row] {
     guard let transaction = try environment.read() else { return [] }
-    var cursor = try transaction.cursor(tables[kind.rawValue])
-    let first = last.map { Self.key($0.id, $0.minor) } ?? [0, 0]
-    var more = try cursor.seek(first.span, 16)
+    var cursor = try Cursor(tables[kind.rawValue], in: transaction)
+    var more = try cursor.seek(last?.key ?? NumberPair())
     if more && last != nil { more = try cursor.next() }
     var rows: [Row] = []
     while more && rows.count < Self.batch {
-      rows.append(Self.row(kind, cursor))
+      rows.append(Row(kind, cursor.key, cursor.value, size: cursor.valueSize))
       more = try cursor.next()
     }
     return rows
-  }
-
-  private static func row(_ kind: Kind, _ cursor: borrowing Cursor) -> Row {
-    var key: InlineArray<2, UInt64> = [0, 0]
-    var keyWords = key.mutableSpan
-    _ = cursor.copyKey(into: &keyWords)
-    var words = [UInt64](repeating: 0, count: widest)
-    var buffer = words.mutableSpan
-    let size = cursor.copyValue(into: &buffer)
-    return Row(
-      kind: kind, id: UInt64(bigEndian: key[0]), minor: UInt64(bigEndian: key[1]),
-      words: Array(words.prefix((size + 7) / 8)), size: size)
   }
 
   /// Passes all rows of a kind to `body`, a batch at a time, in key order.
@@ -149,6 +143,16 @@ final class Harvest {
 }
 
 extension Harvest.Row {
+  fileprivate init(
+    _ kind: Harvest.Kind, _ key: NumberPair, _ value: Harvest.Value, size: Int
+  ) {
+    self.init(
+      kind: kind, id: key.first, minor: key.second,
+      words: Array(value.words.prefix((size + 7) / 8)), size: size)
+  }
+
+  var key: NumberPair { NumberPair(id, minor) }
+
   init(_ id: NodeID, _ record: Record) {
     self.init(
       kind: .node, id: id.rawValue, words: (0..<6).map { record.words[$0] }, size: Record.size)
@@ -181,11 +185,26 @@ extension Harvest.Row {
       words: [place.value], size: Place.valueSize)
   }
 
+  init(_ alias: Alias, under key: NumberPair) {
+    let row = AliasRow(alias, for: key)
+    self.init(
+      kind: .alias, id: key.first, minor: key.second,
+      words: (0..<(row.size + 7) / 8).map { row.words[$0] }, size: row.size)
+  }
+
+  /// The alias, or `nil` if the row is not an intact one.
+  var alias: Alias? {
+    guard size <= AliasRow.maximumSize else { return nil }
+    var row = AliasRow()
+    for i in words.indices { row.words[i] = words[i] }
+    return row.alias(size: size, key: key)
+  }
+
   /// The place, or `nil` if the row is not an intact one.
-  var place: Place? { Place(key: (id.bigEndian, minor.bigEndian), value: words[0]) }
+  var place: Place? { Place(key: key, value: words[0]) }
 
   /// The watch, or `nil` if the row is not an intact one.
-  var watch: Watch? { Watch(key: (id.bigEndian, minor.bigEndian), value: words[0]) }
+  var watch: Watch? { Watch(key: key, value: words[0]) }
 
   /// The record, or `nil` if the row is not an intact one.
   var record: Record? {

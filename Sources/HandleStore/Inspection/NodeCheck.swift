@@ -12,12 +12,11 @@ struct NodeCheck {
 
   private(set) var live = 0
   private(set) var stale = 0
-  private(set) var aliases = 0
   /// Whether every node's record could be read, and the handle and filesystem of every live node.
   private(set) var allIntact = true
   /// The number of rows in the spill table that belong to a node that was read.
   private(set) var spilledMet = 0
-  /// The number of index entries that belong to a live node that was read.
+  /// The number of index entries that belong to a live node or an alias that was read.
   private(set) var indexedMet = 0
 
   init(
@@ -46,7 +45,7 @@ struct NodeCheck {
     count(record)
     let magic = magic(of: record, id)
     let handle = handle(of: record, id)
-    guard record.state?.isIndexed ?? false else { return }
+    guard record.state == .live else { return }
     guard let magic, let handle else { return allIntact = false }
     checkIndex(IndexKey(handle, on: record.filesystem, magic), id, record.filesystem)
   }
@@ -54,7 +53,6 @@ struct NodeCheck {
   private mutating func count(_ record: Record) {
     switch record.state {
     case .live: live += 1
-    case .alias: aliases += 1
     case .stale, nil: stale += 1
     }
   }
@@ -120,6 +118,47 @@ struct NodeCheck {
       "page \(entry.page.number) has a spilled handle for node \(id), which has none")
   }
 
+  // MARK: Aliases
+
+  /// Checks an entry of the table `aliases`: it must be intact, and the index must have it under its
+  /// key. Call this when all nodes were checked.
+  mutating func check(alias entry: LeafEntry) {
+    let page = entry.page.number
+    guard let alias = AliasRow.alias(entry, in: file) else {
+      allIntact = false
+      return findings.add(
+        .index, page: page, "a row of the table `aliases` on page \(page) is not intact")
+    }
+    let id = alias.node
+    switch find(id, in: .nodes) {
+    case .unreadable: allIntact = false
+    case .absent:
+      findings.add(
+        .index, page: page, node: id,
+        "page \(page) has an alias of node \(id), which does not exist")
+    case .found: checkKey(of: alias, page)
+    }
+  }
+
+  private mutating func checkKey(of alias: Alias, _ page: Int) {
+    guard let magic = filesystems[alias.filesystem], let inodes = tables[.inodes] else {
+      return allIntact = false
+    }
+    let key = IndexKey(alias.handle, on: alias.filesystem, magic)
+    switch lookup.find(key.bytes, in: inodes, .bytes) {
+    case .unreadable: allIntact = false
+    case .found(let entry) where value(entry)?.isAlias(of: alias.node) ?? false: indexedMet += 1
+    case .found, .absent:
+      findings.add(
+        .index, page: page, node: alias.node,
+        "the index does not have the alias of node \(alias.node) on page \(page)")
+    }
+  }
+
+  private func value(_ entry: LeafEntry) -> IndexValue? {
+    (try? file.value(of: entry, limit: 16)).flatMap { IndexValue($0) }
+  }
+
   // MARK: Index
 
   /// Checks that the index has a live node under each of its keys.
@@ -149,11 +188,13 @@ struct NodeCheck {
       findings.add(.index, node: id, "node \(id) is live but has no entry in the index")
     case .found(let entry):
       let bytes = try? file.value(of: entry, limit: 16)
-      if let bytes, bytes.count == size, let value = IndexValue(bytes), value.node == id {
+      if let bytes, bytes.count == size, let value = IndexValue(bytes), value.node == id,
+        !value.isAlias
+      {
         indexedMet += 1
         return value
       }
-      let other = bytes.map { "node \($0.word(0))" } ?? "no node"
+      let other = bytes.flatMap { IndexValue($0) }.map { "node \($0.node)" } ?? "no node"
       findings.add(
         .index, page: entry.page.number, node: id,
         "node \(id) is live, but the index has \(other) in its place on page \(entry.page.number)")
@@ -164,11 +205,12 @@ struct NodeCheck {
   /// Checks that an entry of the index belongs to a live node, and stands under a key of that node.
   func checkTarget(ofIndex entry: LeafEntry) {
     let page = entry.page.number
-    guard let value = (try? file.value(of: entry, limit: 16)).flatMap({ IndexValue($0) }) else {
+    guard let value = value(entry) else {
       return findings.add(
         .index, page: page, "page \(page) has an index entry without a node")
     }
-    guard let record = node(value.node), record.state?.isIndexed ?? false else {
+    if value.isAlias { return checkTarget(ofAlias: entry, value.node) }
+    guard let record = node(value.node), record.state == .live else {
       return findings.add(
         .index, page: page, node: value.node,
         "page \(page) has an index entry for node \(value.node), which is not live")
@@ -180,6 +222,19 @@ struct NodeCheck {
     )
   }
 
+  /// Checks that the table `aliases` has the alias that the index has under a key.
+  private func checkTarget(ofAlias entry: LeafEntry, _ id: NodeID) {
+    let key = NumberPair(id.rawValue, IndexKey.hash(entry.key))
+    if let aliases = tables[.aliases],
+      case .found = lookup.find(key.bytes, in: aliases, .bytes)
+    {
+      return
+    }
+    findings.add(
+      .index, page: entry.page.number, node: id,
+      "page \(entry.page.number) has an index entry for an alias of node \(id), which has none")
+  }
+
   /// Returns the keys under which the index may have a live node; empty if they are unknown.
   private func keys(of record: Record, _ id: NodeID) -> [IndexKey] {
     guard let magic = filesystems[record.filesystem], let handle = quietHandle(of: record, id)
@@ -189,7 +244,7 @@ struct NodeCheck {
     let key = IndexKey(handle, on: record.filesystem, magic)
     guard key.isOpaque, let inodes = tables[.inodes],
       case .found(let found) = lookup.find(key.bytes, in: inodes, .bytes),
-      let value = (try? file.value(of: found, limit: 16)).flatMap({ IndexValue($0) })
+      let value = value(found)
     else { return [key] }
     return [key, IndexKey(hint: value.inode, on: record.filesystem)]
   }

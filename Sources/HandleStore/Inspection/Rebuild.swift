@@ -45,6 +45,7 @@ struct Rebuild {
       try putNodes()
       try putWatches(areAll: hasAllWatches)
       try putPlaces()
+      try putAliases()
       try environment.sync()
     } catch {
       close()
@@ -61,9 +62,7 @@ struct Rebuild {
   private func putFilesystems() throws {
     try environment.commit { transaction in
       for (id, known) in filesystems {
-        let key: InlineArray<1, UInt64> = [UInt64(id.rawValue)]
-        let value = FilesystemRecord.encode(known, id)
-        try transaction.put(tables.filesystems, key.span, 8, value.words.span, value.size)
+        try transaction.put(FilesystemRecord.encode(known, id), for: id, in: tables.filesystems)
       }
     }
   }
@@ -93,21 +92,20 @@ struct Rebuild {
       areAll = areAll && all
     }
     guard !areAll else { return }
-    try environment.commit { try $0.put(.overflow, tables) }
+    try environment.commit { try tables.put(.overflow, in: $0) }
   }
 
   /// Puts a watch if its node is there, and returns whether it is.
   private func put(
     watch row: Harvest.Row, _ transaction: borrowing WriteTransaction
   ) throws -> Bool {
-    guard let watch = row.watch, let record = try transaction.record(watch.node, tables),
-      record.state != .alias
+    guard let watch = row.watch, let record = try tables.record(watch.node, in: transaction)
     else { return false }
-    try transaction.put(watch, tables)
+    try tables.put(watch, in: transaction)
     guard record.state == .stale else { return true }
     let reported = LimboRow(watch.node, isReported: true)
     let isReported = try found.row(.limbo, reported.number)?.words == [reported.value]
-    try transaction.put(LimboRow(watch.node, isReported: isReported), tables)
+    try tables.put(LimboRow(watch.node, isReported: isReported), in: transaction)
     return true
   }
 
@@ -116,8 +114,23 @@ struct Rebuild {
     try found.forEachBatch(.place) { rows in
       try environment.commit { transaction in
         for place in rows.compactMap(\.place)
-        where try transaction.record(place.node, tables)?.state == .live {
-          try transaction.put(place, tables)
+        where try tables.record(place.node, in: transaction)?.state == .live {
+          try tables.put(place, in: transaction)
+        }
+      }
+    }
+  }
+
+  /// Puts the aliases of the nodes that were kept, unless a node has the alias's key.
+  private func putAliases() throws {
+    try found.forEachBatch(.alias) { rows in
+      try environment.commit { transaction in
+        for alias in rows.compactMap(\.alias)
+        where try tables.record(alias.node, in: transaction) != nil {
+          guard let magic = filesystems[alias.filesystem]?.identity.magic else { continue }
+          let key = IndexKey(alias.handle, on: alias.filesystem, magic)
+          guard try tables.indexed(key, in: transaction) == nil else { continue }
+          try tables.put(alias, under: key, in: transaction)
         }
       }
     }
@@ -134,7 +147,7 @@ struct Rebuild {
       return
     }
     let magic = filesystems[record.filesystem]?.identity.magic
-    if record.state?.isIndexed ?? false {
+    if record.state == .live {
       if magic == nil { counts.lostFilesystems.insert(record.filesystem) }
       if let (key, inode) = try magic.flatMap({ try key(of: record, id, handle, $0) }) {
         try index(id, key, inode: inode, on: record.filesystem, &counts, transaction)
@@ -144,7 +157,7 @@ struct Rebuild {
       }
     }
     if magic == nil { record.leaveFilesystem() }
-    try transaction.appendNode(&record, handle, id, tables)
+    try tables.append(&record, handle, for: id, in: transaction)
     counts.kept += 1
   }
 
@@ -170,20 +183,20 @@ struct Rebuild {
     _ id: NodeID, _ key: IndexKey, inode: UInt64, on filesystem: FilesystemID,
     _ counts: inout Counts, _ transaction: borrowing WriteTransaction
   ) throws {
-    if let old = try transaction.indexed(key, tables)?.node {
+    if let old = try tables.indexed(key, in: transaction)?.node {
       try retire(old, key, transaction)
       counts.retired += 1
     }
-    try transaction.putKeys(key, id, inode: inode, on: filesystem, tables)
+    try tables.putKeys(key, of: id, inode: inode, on: filesystem, in: transaction)
   }
 
   private func retire(
     _ id: NodeID, _ key: IndexKey, _ transaction: borrowing WriteTransaction
   ) throws {
-    guard var record = try transaction.record(id, tables) else { return }
-    try transaction.removeKeys(key, of: id, on: record.filesystem, tables)
+    guard var record = try tables.record(id, in: transaction) else { return }
+    try tables.removeKeys(key, of: id, on: record.filesystem, in: transaction)
     record.enter(.stale, at: now)
-    try transaction.putRecord(&record, id, tables)
+    try tables.put(&record, for: id, in: transaction)
   }
 }
 

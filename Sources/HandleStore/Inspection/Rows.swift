@@ -31,10 +31,31 @@ extension FilesystemRecord {
   }
 }
 
+extension NumberPair {
+  /// The bytes of the key.
+  var bytes: ArraySlice<UInt8> {
+    words[0].littleEndianBytes + words[1].littleEndianBytes
+  }
+}
+
 extension IndexKey {
+  /// Returns the hash of a key, given its bytes.
+  static func hash(_ key: ArraySlice<UInt8>) -> UInt64 {
+    var words = InlineArray<18, UInt64>(repeating: 0)
+    for i in 0..<min((key.count + 7) / 8, 18) { words[i] = key.word(8 * i) }
+    return Checksum.wide(words.span, 0..<min(key.count, 144), seed: 0)
+  }
+
   /// The bytes of the key.
   var bytes: ArraySlice<UInt8> {
     (0..<size).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64($0 % 8 * 8)) }[...]
+  }
+}
+
+extension LeafEntry {
+  /// The key as two numbers.
+  var pair: NumberPair {
+    NumberPair(UInt64(bigEndian: key.word(0)), UInt64(bigEndian: key.word(8)))
   }
 }
 
@@ -44,7 +65,7 @@ extension PageFile {
     guard entry.key.count == Watch.keySize,
       let bytes = try? value(of: entry, limit: Watch.valueSize), bytes.count == Watch.valueSize
     else { return nil }
-    return Watch(key: (entry.key.word(0), entry.key.word(8)), value: bytes.word(0))
+    return Watch(key: entry.pair, value: bytes.word(0))
   }
 
   /// Reads an entry of the table `limbo`.
@@ -60,13 +81,26 @@ extension PageFile {
     guard entry.key.count == Place.keySize,
       let bytes = try? value(of: entry, limit: Place.valueSize), bytes.count == Place.valueSize
     else { return nil }
-    return Place(key: (entry.key.word(0), entry.key.word(8)), value: bytes.word(0))
+    return Place(key: entry.pair, value: bytes.word(0))
+  }
+}
+
+extension AliasRow {
+  /// Reads an entry of the table `aliases`.
+  static func alias(_ entry: LeafEntry, in file: PageFile) -> Alias? {
+    guard entry.key.count == 16, let bytes = try? file.value(of: entry, limit: maximumSize) else {
+      return nil
+    }
+    var row = AliasRow()
+    for i in 0..<18 { row.words[i] = bytes.word(8 * i) }
+    return row.alias(size: bytes.count, key: entry.pair)
   }
 }
 
 extension IndexValue {
   init?(_ bytes: ArraySlice<UInt8>) {
     guard bytes.count == 8 || bytes.count == 16 else { return nil }
-    self.init(NodeID(rawValue: bytes.word(0)), inode: bytes.word(8))
+    let node = NodeID(rawValue: bytes.word(0))
+    self = bytes.count == 8 ? IndexValue(node) : IndexValue(node, inode: bytes.word(8))
   }
 }

@@ -78,6 +78,7 @@ final class Salvage {
     case .watches: row = file.watch(entry).map { Harvest.Row($0) }
     case .limbo: row = file.limboRow(entry).map { Harvest.Row($0) }
     case .places: row = file.place(entry).map { Harvest.Row($0) }
+    case .aliases: row = file.alias(entry)
     }
     guard let row else {
       if table == .watches { hasAllWatches = false }
@@ -124,7 +125,7 @@ final class Salvage {
       let row = file.node(entry) ?? file.spilled(entry) ?? file.opaqueInode(entry)
         ?? file.watch(entry).map({ Harvest.Row($0) })
         ?? file.limboRow(entry).map({ Harvest.Row($0) })
-        ?? file.place(entry).map({ Harvest.Row($0) })
+        ?? file.place(entry).map({ Harvest.Row($0) }) ?? file.alias(entry)
     else {
       collectFilesystem(entry)
       return collectMark(entry)
@@ -156,6 +157,10 @@ extension PageFile {
     else { return nil }
     let id = NodeID(rawValue: entry.number)
     return SpilledHandle(bytes, for: id).map { Harvest.Row(id, $0) }
+  }
+
+  fileprivate func alias(_ entry: LeafEntry) -> Harvest.Row? {
+    AliasRow.alias(entry, in: self).map { Harvest.Row($0, under: entry.pair) }
   }
 
   /// Reads what the index has under an opaque handle.

@@ -68,11 +68,13 @@ final class StoreCheck {
     let tables = TableTrees(file, meta, use, findings)
     checkMark(tables[.meta])
     checkFilesystems(tables[.filesystems])
+    let aliases = walk(.aliases, tables) { _ in }
+    report.aliases = aliases.entries
     let spill = walk(.spill, tables) { self.checkSpilled($0) }
     let index = walk(.inodes, tables) { _ in }
     report.spilled = spill.entries
     report.indexEntries = index.entries
-    checkNodes(tables, spill, index)
+    checkNodes(tables, spill, index, aliases)
     checkWatches(tables)
     checkPlaces(tables)
     checkLost()
@@ -145,12 +147,14 @@ final class StoreCheck {
 
   // MARK: Nodes
 
-  private func checkNodes(_ tables: TableTrees, _ spill: TreeWalk, _ index: TreeWalk) {
+  private func checkNodes(
+    _ tables: TableTrees, _ spill: TreeWalk, _ index: TreeWalk, _ aliases: TreeWalk
+  ) {
     guard tables[.nodes] != nil else { return tellLoss() }
     var nodes = NodeCheck(self, tables, filesystems, filesystemsAreWhole: filesystemsAreWhole)
     let walk = walk(.nodes, tables) { nodes.check($0) }
-    report.nodes = nodes.live + nodes.stale + nodes.aliases
-    report.aliases = nodes.aliases
+    if aliases.isWhole { again(tables[.aliases], .bytes) { nodes.check(alias: $0) } }
+    report.nodes = nodes.live + nodes.stale
     report.live = nodes.live
     report.stale = nodes.stale
     // An entry that names an unread node would look like surplus.

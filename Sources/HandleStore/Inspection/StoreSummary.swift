@@ -12,6 +12,8 @@ public struct StoreSummary: Hashable, Sendable {
 
   /// The number of nodes in each group that has any.
   public let counts: [Group: Int]
+  /// The number of aliases: handles that nodes had before their files were copied up.
+  public let aliases: Int
   /// The number of handles in the spill table: those of more than 24 bytes.
   public let spilled: Int
   /// The number of watches.
@@ -38,8 +40,6 @@ public struct StoreSummary: Hashable, Sendable {
   public var live: Int { count { $0.state == .live } }
   /// The number of stale nodes.
   public var stale: Int { count { $0.state == .stale } }
-  /// The number of aliases: handles that nodes had before they were copied up.
-  public var aliases: Int { count { $0.state == .alias } }
   /// The bytes of used pages for each node; 0 if there are no nodes.
   public var bytesPerNode: Double {
     nodes == 0 ? 0 : Double(usedPages * pageSize) / Double(nodes)

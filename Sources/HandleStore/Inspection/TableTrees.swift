@@ -1,6 +1,6 @@
 /// The names of a store's tables, as in ``Tables``.
 enum TableName: String, CaseIterable {
-  case nodes, inodes, spill, filesystems, meta, watches, limbo, places
+  case nodes, inodes, spill, filesystems, meta, watches, limbo, places, aliases
 
   var order: KeyOrder { flags == TreeRecord.integerKeys ? .integer : .bytes }
 
@@ -8,7 +8,7 @@ enum TableName: String, CaseIterable {
   var flags: Int {
     switch self {
     case .nodes, .spill, .filesystems, .limbo: TreeRecord.integerKeys
-    case .inodes, .meta, .watches, .places: 0
+    case .inodes, .meta, .watches, .places, .aliases: 0
     }
   }
 }

@@ -33,7 +33,7 @@ struct WatchCheck {
 
   private mutating func check(_ id: NodeID, _ page: Int) {
     guard let record = record(id) else { return allIntact = false }
-    guard let state = record?.state, state != .alias else {
+    guard let state = record?.state else {
       return findings.add(
         .watch, page: page, node: id, "page \(page) has a watch of node \(id), which does not exist"
       )

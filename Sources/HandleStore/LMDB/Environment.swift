@@ -27,14 +27,6 @@ struct EnvironmentMode {
   }
 }
 
-/// A named database of an environment.
-struct Table: Sendable {
-  let dbi: UInt32
-
-  /// The free pages, by the commit that freed them. Read only.
-  static let free = Table(dbi: 0)
-}
-
 /// The state of an environment after its newest commit.
 struct EnvironmentInfo {
   var mapSize: Int
@@ -172,10 +164,14 @@ struct TableStatistics {
     return unsafe WriteTransaction(pool: pool, raw: transaction)
   }
 
-  /// Opens tables by name; if `create` is set, makes missing ones.
+  /// Opens tables by name; if `create` is set, makes missing ones. Returns their numbers for
+  /// ``Table``.
+  ///
+  /// - Parameter names: the names. The keys of a table are numbers in the machine's byte order if
+  ///   `integerKeys` is set, else bytes.
   func openTables(
     _ names: [(String, integerKeys: Bool)], create: Bool
-  ) throws(LMDBError) -> [Table] {
+  ) throws(LMDBError) -> [UInt32] {
     do throws(LMDBError) {
       return try openTablesOnce(names, create: create)
     } catch .mapResized {
@@ -187,11 +183,11 @@ struct TableStatistics {
 
   private func openTablesOnce(
     _ names: [(String, integerKeys: Bool)], create: Bool
-  ) throws(LMDBError) -> [Table] {
+  ) throws(LMDBError) -> [UInt32] {
     var started: OpaquePointer?
     try lmdb(unsafe mdb_txn_begin(raw, nil, create ? 0 : UInt32(MDB_RDONLY), &started))
     guard let transaction = unsafe started else { throw LMDBError(code: ENOMEM) }
-    var tables: [Table] = []
+    var tables: [UInt32] = []
     for (name, integerKeys) in names {
       let flags = (integerKeys ? MDB_INTEGERKEY : 0) | (create ? MDB_CREATE : 0)
       var dbi: UInt32 = 0
@@ -200,7 +196,7 @@ struct TableStatistics {
         unsafe mdb_txn_abort(transaction)
         throw LMDBError(code: code)
       }
-      tables.append(Table(dbi: dbi))
+      tables.append(dbi)
     }
     // Commit even if nothing changed: an abort would close the tables again.
     try lmdb(unsafe mdb_txn_commit(transaction))

@@ -17,6 +17,27 @@ extension Change {
   var weight: Int { 1 }
 }
 
+/// Several changes of one kind, made one by one and applied in order, as one change.
+struct Batch<Element: Sendable, C: Change>: Change {
+  let elements: [Element]
+  let change: @Sendable (Element) -> C
+
+  var weight: Int { elements.count }
+
+  func apply(
+    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
+  ) throws -> [C.Output] {
+    var results: [C.Output] = []
+    results.reserveCapacity(elements.count)
+    // A span lends each element, and the array would copy it.
+    let elements = elements.span
+    for i in elements.indices {
+      results.append(try change(elements[i]).apply(in: &context, transaction))
+    }
+    return results
+  }
+}
+
 /// What the changes of one transaction share. The next transaction uses it again, with the storage
 /// of its arrays.
 struct ChangeContext {
@@ -65,14 +86,14 @@ struct ChangeContext {
 }
 
 extension ChangeContext {
-  /// Makes a live node or an alias stale and removes it from the index.
+  /// Makes a live node stale and removes it from the index. Its aliases stay.
   mutating func retire(
-    _ id: NodeID, _ record: inout Record, _ transaction: borrowing WriteTransaction
+    _ id: NodeID, _ record: inout Record, in transaction: borrowing WriteTransaction
   ) throws {
     try removeKeys(of: id, record, transaction)
-    try transaction.removeFurtherParents(of: id, tables)
+    try tables.removeFurtherParents(of: id, in: transaction)
     record.enter(.stale, at: now)
-    try transaction.putRecord(&record, id, tables)
+    try tables.put(&record, for: id, in: transaction)
     try enterLimbo(id, transaction)
     changed.append((id, record))
   }
@@ -81,24 +102,32 @@ extension ChangeContext {
   private func removeKeys(
     of id: NodeID, _ record: Record, _ transaction: borrowing WriteTransaction
   ) throws {
-    let handle = try transaction.handle(of: record, id, tables)
+    let handle = try tables.handle(of: record, id, in: transaction)
     let key = IndexKey(
       handle, on: record.filesystem, try filesystems.magic(record.filesystem))
-    try transaction.removeKeys(key, of: id, on: record.filesystem, tables)
+    try tables.removeKeys(key, of: id, on: record.filesystem, in: transaction)
   }
 
-  /// Removes a node from the store.
+  /// Removes an alias, if its node has it.
+  mutating func remove(_ alias: Alias, in transaction: borrowing WriteTransaction) throws {
+    let key = IndexKey(
+      alias.handle, on: alias.filesystem, try filesystems.magic(alias.filesystem))
+    try tables.removeAlias(under: key, of: alias.node, in: transaction)
+  }
+
+  /// Removes a node with its aliases.
   mutating func drop(
-    _ id: NodeID, _ record: Record, _ transaction: borrowing WriteTransaction
+    _ id: NodeID, _ record: Record, in transaction: borrowing WriteTransaction
   ) throws {
-    if record.state?.isIndexed ?? false { try removeKeys(of: id, record, transaction) }
-    try transaction.removeFurtherParents(of: id, tables)
-    try transaction.removeNode(id, tables)
+    if record.state == .live { try removeKeys(of: id, record, transaction) }
+    for alias in try tables.aliases(of: id, in: transaction) { try remove(alias, in: transaction) }
+    try tables.removeFurtherParents(of: id, in: transaction)
+    try tables.removeNode(id, in: transaction)
     changed.append((id, nil))
   }
 }
 
-/// Makes a live node stale, and an alias too if a file is given. The result says whether it did.
+/// Makes a live node stale. The result says whether it did.
 struct Retiring: Change {
   let id: NodeID
   /// If given, the node is retired only if it still has this file: it may have been copied up
@@ -108,12 +137,11 @@ struct Retiring: Change {
   func apply(
     in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> Bool {
-    guard var record = try transaction.record(id, context.tables) else {
+    guard var record = try context.tables.record(id, in: transaction) else {
       throw StoreError.unknownNode(id)
     }
-    let isWanted = record.state == .live || file != nil && record.state == .alias
-    guard isWanted, try has(record, context, transaction) else { return false }
-    try context.retire(id, &record, transaction)
+    guard record.state == .live, try has(record, context, transaction) else { return false }
+    try context.retire(id, &record, in: transaction)
     return true
   }
 
@@ -122,7 +150,22 @@ struct Retiring: Change {
   ) throws -> Bool {
     guard let file else { return true }
     return try record.filesystem == file.filesystem
-      && transaction.handle(of: record, id, context.tables) == file.handle
+      && context.tables.handle(of: record, id, in: transaction) == file.handle
+  }
+}
+
+/// Removes an alias. The result says whether its node had it.
+struct RemovingAlias: Change {
+  let alias: Alias
+
+  func apply(
+    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
+  ) throws -> Bool {
+    guard try context.tables.aliases(of: alias.node, in: transaction).contains(alias) else {
+      return false
+    }
+    try context.remove(alias, in: transaction)
+    return true
   }
 }
 
@@ -134,14 +177,14 @@ extension Dropping: Change {
     let excess = try transaction.statistics(context.tables.nodes).entries - keeping
     var dropped = 0
     for id in ids where dropped < min(excess, limit) {
-      guard let record = try transaction.record(id, context.tables) else { continue }
+      guard let record = try context.tables.record(id, in: transaction) else { continue }
       let isAllowed = try allows(id, record, at: context.now) {
-        try transaction.isWatched(id, context.tables)
-      } target: {
-        try transaction.record($0, context.tables)
+        try context.tables.isWatched(id, in: transaction)
+      } hasAliases: {
+        try !context.tables.aliases(of: id, in: transaction).isEmpty
       }
       guard isAllowed else { continue }
-      try context.drop(id, record, transaction)
+      try context.drop(id, record, in: transaction)
       dropped += 1
     }
     return dropped
@@ -170,9 +213,7 @@ extension ChangeContext {
   fileprivate mutating func record(
     _ known: KnownFilesystem, _ id: FilesystemID, _ transaction: borrowing WriteTransaction
   ) throws {
-    let key: InlineArray<1, UInt64> = [UInt64(id.rawValue)]
-    let value = FilesystemRecord.encode(known, id)
-    try transaction.put(tables.filesystems, key.span, 8, value.words.span, value.size)
+    try transaction.put(FilesystemRecord.encode(known, id), for: id, in: tables.filesystems)
     recorded[id] = known
   }
 

@@ -64,10 +64,13 @@ enum FilesystemRecord {
 }
 
 /// A word followed by bytes, stored as words.
-struct PackedBytes {
+struct PackedBytes: Stored {
   var words: [UInt64]
   /// The size in bytes, including the first word.
   var size: Int
+
+  /// Makes room for the longest row.
+  init() { self.init(size: FilesystemRecord.maximumSize) }
 
   /// Makes room for `size` bytes.
   init(size: Int) {

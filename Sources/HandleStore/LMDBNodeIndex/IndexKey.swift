@@ -5,6 +5,7 @@
 /// | --- | --- | --- |
 /// | inode of a known handle type | the words of the ``FileKey``, big-endian | node id |
 /// | opaque handle | length and type, then the bytes; filesystem + 0x8000 | node id, `st_ino` |
+/// | alias | as one of the two | node id + 2⁶³ |
 /// | hint for opaque handles | `st_ino`, big-endian; filesystem + 0x8000 | node id |
 struct IndexKey: Equatable {
   static let opaqueBit: UInt16 = 0x8000
@@ -17,6 +18,8 @@ struct IndexKey: Equatable {
 
   /// Whether this is the key of an opaque handle, or a hint for one.
   var isOpaque: Bool { file == nil }
+
+  init() {}
 
   private init(prefix: UInt16) { words[0] = UInt64(prefix.byteSwapped) }
 
@@ -69,17 +72,32 @@ struct IndexKey: Equatable {
   }
 }
 
-/// A value of the table `inodes`: a node id, and for an opaque handle also the file's `st_ino`.
+/// A value of the table `inodes`: a node id, and for an opaque handle of a live node also the file's
+/// `st_ino`. If the upper bit is set, the key is that of an alias of the node.
 struct IndexValue {
   var words = InlineArray<2, UInt64>(repeating: 0)
+  let size: Int
 
-  init() {}
+  init() { size = 16 }
 
-  init(_ node: NodeID, inode: UInt64 = 0) {
+  init(_ node: NodeID) {
     words[0] = node.rawValue
-    words[1] = inode
+    size = 8
   }
 
-  var node: NodeID { NodeID(rawValue: words[0]) }
+  init(_ node: NodeID, inode: UInt64) {
+    words[0] = node.rawValue
+    words[1] = inode
+    size = 16
+  }
+
+  init(aliasOf node: NodeID) { self.init(NodeID(rawValue: node.rawValue | Self.aliasBit)) }
+
+  private static let aliasBit: UInt64 = 1 << 63
+
+  var node: NodeID { NodeID(rawValue: words[0] & ~Self.aliasBit) }
+  var isAlias: Bool { words[0] & Self.aliasBit != 0 }
+
+  func isAlias(of node: NodeID) -> Bool { isAlias && self.node == node }
   var inode: UInt64 { words[1] }
 }

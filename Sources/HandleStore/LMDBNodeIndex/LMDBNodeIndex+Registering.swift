@@ -5,46 +5,46 @@ extension LMDBNodeIndex {
   func register(
     _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
-    let registrar = try registrar(on: filesystem)
-    let key = registrar.key(of: candidate.handle)
-    if let node = try known(candidate, key, registrar) { return .done(existing(node)) }
+    let change = try registering(on: filesystem, survivors)(candidate)
+    if let node = try known(change) { return .done(existing(node)) }
     do {
-      return try perform(
-        RegisteringOne(
-          candidate: candidate, key: key, registrar: registrar, survivors: survivors))
+      return try perform(change)
     } catch {
       guard case .diskFull = describe(error) else { throw error }
-      return try allKnown([candidate], registrar, else: error)[0]
+      return try allKnown([change], else: error)[0]
     }
   }
 
   func register(
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
-    let registrar = try registrar(on: filesystem)
+    let registering = try registering(on: filesystem, survivors)
     do {
-      return try perform(
-        Registering(candidates: candidates, registrar: registrar, survivors: survivors))
+      return try perform(Batch(elements: candidates, change: registering))
     } catch {
       guard case .diskFull = describe(error) else { throw error }
-      return try allKnown(candidates, registrar, else: error)
+      return try allKnown(candidates.map(registering), else: error)
     }
   }
 
   func move(
     _ id: NodeID, to candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
-    let registrar = try registrar(on: filesystem)
-    return try perform(
-      Moving(
-        id: id, candidate: candidate, key: registrar.key(of: candidate.handle),
-        registrar: registrar, survivors: survivors))
+    try perform(Moving(id: id, file: registering(on: filesystem, survivors)(candidate)))
   }
 
-  private func registrar(on filesystem: FilesystemID) throws -> Registrar {
+  /// Returns what makes the change that registers a file.
+  @inline(__always)
+  private func registering(
+    on filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> @Sendable (FoundFile) -> Registering {
     guard !isReadOnly else { throw StoreError.readOnly }
-    return Registrar(
-      filesystem: filesystem, magic: try filesystems.magic(filesystem), incarnation: incarnation)
+    let (magic, incarnation) = (try filesystems.magic(filesystem), incarnation)
+    return { candidate in
+      Registering(
+        candidate: candidate, key: IndexKey(candidate.handle, on: filesystem, magic),
+        filesystem: filesystem, magic: magic, incarnation: incarnation, survivors: survivors)
+    }
   }
 
   private func existing(_ node: NodeID) -> Registration {
@@ -55,11 +55,10 @@ extension LMDBNodeIndex {
   ///
   /// - Throws: `error` if a file is not known.
   private func allKnown(
-    _ candidates: [FoundFile], _ registrar: Registrar, else error: any Error
+    _ files: [Registering], else error: any Error
   ) throws -> [RegistrationAttempt] {
-    try candidates.map { candidate in
-      let key = registrar.key(of: candidate.handle)
-      guard let node = try stored(candidate, key, registrar.magic) else { throw error }
+    try files.map { file in
+      guard let node = try stored(file) else { throw error }
       return .done(existing(node))
     }
   }
@@ -68,37 +67,36 @@ extension LMDBNodeIndex {
   ///
   /// If the writer does not wait for the disk, this asks only the cache: a look-up by the writer
   /// costs less than two look-ups.
-  private func known(
-    _ candidate: FoundFile, _ key: IndexKey, _ registrar: Registrar
-  ) throws -> NodeID? {
-    if let node = cached(candidate, key, registrar) { return node }
-    let waits = durability == .power || !hasReservedIDs || candidate.mayHaveFurtherParents
-    return waits ? try stored(candidate, key, registrar.magic) : nil
+  private func known(_ file: Registering) throws -> NodeID? {
+    if let node = cached(file) { return node }
+    let waits = durability == .power || !hasReservedIDs || file.candidate.mayHaveFurtherParents
+    return waits ? try stored(file) : nil
   }
 
   /// Returns the file's node from the cache.
-  private func cached(
-    _ candidate: FoundFile, _ key: IndexKey, _ registrar: Registrar
-  ) -> NodeID? {
-    guard !key.isOpaque, let cache, let id = cache.hint(key.hash),
-      let record = cache.find(id), record.filesystem == registrar.filesystem,
-      record.isLive(candidate), !candidate.hasFurtherParent(record),
-      record.inlineHandle?.fileKey(on: registrar.magic) == key.file
+  private func cached(_ file: Registering) -> NodeID? {
+    guard !file.key.isOpaque, let cache, let id = cache.hint(file.key.hash),
+      let record = cache.find(id), record.filesystem == file.filesystem,
+      record.isLive(file.candidate), !file.candidate.hasFurtherParent(record),
+      record.inlineHandle?.fileKey(on: file.magic) == file.key.file
     else { return nil }
     return id
   }
 
   /// Returns the file's node from LMDB.
-  private func stored(
-    _ candidate: FoundFile, _ key: IndexKey, _ magic: FilesystemMagic
-  ) throws -> NodeID? {
+  private func stored(_ file: Registering) throws -> NodeID? {
     let transaction = try read()
-    guard let id = try transaction.indexed(key, tables)?.node,
-      let record = try transaction.record(id, tables), record.isLive(candidate),
-      try isSameFile(candidate.handle, key, record, id, magic, transaction)
+    guard let value = try tables.indexed(file.key, in: transaction),
+      let record = try tables.record(value.node, in: transaction), record.isLive(file.candidate),
+      try tables.file(
+        under: file.key, value, record: record, on: file.magic, in: transaction
+      ).isNamed(by: file.candidate.handle, file.key.file)
     else { return nil }
-    guard candidate.hasFurtherParent(record), let parent = candidate.parent else { return id }
-    return try transaction.has(Place(id, in: parent), tables) ? id : nil
+    let id = value.node
+    guard !value.isAlias, file.candidate.hasFurtherParent(record),
+      let parent = file.candidate.parent
+    else { return id }
+    return try tables.has(Place(id, in: parent), in: transaction) ? id : nil
   }
 }
 
@@ -114,12 +112,22 @@ extension Record {
 
 extension LMDBNodeIndex {
   func recordParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool {
-    if try !isReadOnly && read().knowsParent(of: id, candidate, tables) { return true }
+    if try !isReadOnly && knowsParent(of: id, candidate) { return true }
     return try perform(RecordingParent(id: id, candidate: candidate))
   }
 
+  /// Whether a node is live, and recording the candidate's parent would change nothing.
+  private func knowsParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool {
+    let transaction = try read()
+    guard let record = try tables.record(id, in: transaction), record.state == .live,
+      !candidate.moves(record)
+    else { return false }
+    guard candidate.hasFurtherParent(record), let parent = candidate.parent else { return true }
+    return try tables.has(Place(id, in: parent), in: transaction)
+  }
+
   func furtherParents(of id: NodeID) throws -> [NodeID] {
-    try read().places(of: id, tables).map(\.directory)
+    try tables.places(of: id, in: read()).map(\.directory)
   }
 }
 
@@ -131,23 +139,11 @@ private struct RecordingParent: Change {
   func apply(
     in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> Bool {
-    guard var record = try transaction.record(id, context.tables), record.state == .live else {
+    guard var record = try context.tables.record(id, in: transaction), record.state == .live else {
       return false
     }
     try context.recordParent(of: candidate, &record, id, transaction)
     return true
-  }
-}
-
-extension Reading where Self: ~Copyable {
-  /// Whether a node is live, and recording the candidate's parent would change nothing.
-  fileprivate func knowsParent(
-    of id: NodeID, _ candidate: FoundFile, _ tables: Tables
-  ) throws -> Bool {
-    guard let record = try record(id, tables), record.state == .live, !candidate.moves(record)
-    else { return false }
-    guard candidate.hasFurtherParent(record), let parent = candidate.parent else { return true }
-    return try has(Place(id, in: parent), tables)
   }
 }
 
@@ -159,12 +155,12 @@ extension ChangeContext {
   ) throws {
     if candidate.moves(record) {
       record.parent = candidate.parent
-      try transaction.putRecord(&record, id, tables)
+      try tables.put(&record, for: id, in: transaction)
       changed.append((id, record))
       // The file has only the name that was just found.
-      if candidate.status.links <= 1 { try transaction.removeFurtherParents(of: id, tables) }
+      if candidate.status.links <= 1 { try tables.removeFurtherParents(of: id, in: transaction) }
     } else if candidate.hasFurtherParent(record), let parent = candidate.parent {
-      try transaction.put(Place(id, in: parent), tables)
+      try tables.put(Place(id, in: parent), in: transaction)
     }
   }
 }

@@ -95,37 +95,44 @@ extension LMDBNodeIndex {
     let ticket = cache?.ticket(for: id)
     counters.count(.gets)
     let transaction = try read()
-    guard let record = try transaction.record(id, tables) else { return nil }
+    guard let record = try tables.record(id, in: transaction) else { return nil }
     if let cache, let ticket { cache.insert(id, record, ticket) }
-    return try transaction.node(id, record, tables)
+    return try tables.node(id, record, in: transaction)
   }
 
   func node(of handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node? {
     let magic = try filesystems.magic(filesystem)
     let key = IndexKey(handle, on: filesystem, magic)
     let transaction = try read()
-    guard let id = try transaction.indexed(key, tables)?.node else { return nil }
-    guard let record = try transaction.record(id, tables) else {
-      throw StoreError.damaged("the index names node \(id), which does not exist")
+    guard let value = try tables.indexed(key, in: transaction) else { return nil }
+    guard let record = try tables.record(value.node, in: transaction) else {
+      throw StoreError.damaged("the index names node \(value.node), which does not exist")
     }
-    guard try isSameFile(handle, key, record, id, magic, transaction) else { return nil }
-    guard record.state == .alias, let target = record.parent,
-      let own = try transaction.record(target, tables)
-    else { return try transaction.node(id, record, tables) }
-    return try transaction.node(target, own, tables)
+    let file = try tables.file(
+      under: key, value, record: record, on: magic, in: transaction)
+    guard file.isNamed(by: handle, key.file) else { return nil }
+    return try tables.node(value.node, record, in: transaction)
   }
 
-  /// Whether a handle names the file of the node that has its key.
-  func isSameFile(
-    _ handle: KernelFileHandle, _ key: IndexKey, _ record: Record, _ id: NodeID,
-    _ magic: FilesystemMagic, _ transaction: borrowing ReadTransaction
-  ) throws -> Bool {
-    let stored = try transaction.handle(of: record, id, tables)
-    guard let file = key.file else { return stored == handle }
-    let its = stored.fileKey(on: magic)
-    try Registrar.require(its, toBeOfSameInodeAs: file, id)
-    return its == file
+  func aliases(from start: NodeID, nodes limit: Int) throws -> AliasPage {
+    var found: [Alias] = []
+    var nodes = 0
+    var next: NodeID?
+    try tables.forEachAlias(from: start, in: read()) { alias in
+      if found.last?.node != alias.node {
+        guard nodes < limit else {
+          next = alias.node
+          return false
+        }
+        nodes += 1
+      }
+      found.append(alias)
+      return true
+    }
+    return AliasPage(aliases: found, next: next)
   }
+
+  func remove(_ alias: Alias) throws -> Bool { try perform(RemovingAlias(alias: alias)) }
 
   func count() throws -> Int { try read().statistics(tables.nodes).entries }
 
@@ -134,29 +141,23 @@ extension LMDBNodeIndex {
   ) throws -> NodePage {
     let most = limit.multipliedReportingOverflow(by: 16)
     var found: [Node] = []
-    let transaction = try read()
-    var cursor = try transaction.cursor(tables.nodes)
-    let first: InlineArray<1, UInt64> = [start.rawValue]
-    var more = try cursor.seek(first.span, 8)
+    var next: NodeID?
     var looked = 0
-    var last: NodeID?
-    while more {
-      let (id, record) = try cursor.node()
-      // Ids must grow. Otherwise a caller that continues from here could loop for ever.
-      guard last.map({ $0 < id }) ?? (id >= start) else { throw LMDBError.corrupted }
-      last = id
+    let transaction = try read()
+    try tables.forEachNode(from: start, in: transaction) { id, record in
       if found.count == limit || looked == (most.overflow ? .max : most.partialValue) {
-        return NodePage(nodes: found, next: id)
+        next = id
+        return false
       }
       looked += 1
       if filesystem ?? record.filesystem == record.filesystem
         && state ?? record.state == record.state
       {
-        found.append(try transaction.node(id, record, tables))
+        found.append(try tables.node(id, record, in: transaction))
       }
-      more = try cursor.next()
+      return true
     }
-    return NodePage(nodes: found, next: nil)
+    return NodePage(nodes: found, next: next)
   }
 
   func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool {
@@ -164,22 +165,6 @@ extension LMDBNodeIndex {
   }
 
   func drop(_ dropping: Dropping) throws -> Int { try perform(dropping) }
-}
-
-extension Cursor {
-  /// Returns the row of the table `nodes` that the cursor is at.
-  fileprivate func node() throws -> (NodeID, Record) {
-    var key: InlineArray<1, UInt64> = [0]
-    var keyWords = key.mutableSpan
-    _ = copyKey(into: &keyWords)
-    let id = NodeID(rawValue: key[0])
-    var record = Record()
-    var words = record.words.mutableSpan
-    guard copyValue(into: &words) == Record.size, record.isIntact(for: id) else {
-      throw StoreError.damaged("the record of node \(id) has a wrong checksum")
-    }
-    return (id, record)
-  }
 }
 
 // MARK: Filesystems
@@ -193,16 +178,12 @@ extension LMDBNodeIndex {
 
   func reloadFilesystems() throws {
     let transaction = try read()
-    var cursor = try transaction.cursor(tables.filesystems)
+    var cursor = try Cursor(tables.filesystems, in: transaction)
     while try cursor.next() {
-      var key: InlineArray<1, UInt64> = [0]
-      var keyWords = key.mutableSpan
-      _ = cursor.copyKey(into: &keyWords)
-      let id = FilesystemID(rawValue: UInt16(truncatingIfNeeded: key[0]))
-      var value = PackedBytes(size: FilesystemRecord.maximumSize)
-      var words = value.words.mutableSpan
-      value.size = cursor.copyValue(into: &words)
-      guard let known = FilesystemRecord.decode(value, id) else {
+      let id = cursor.key
+      var row = cursor.value
+      row.size = cursor.valueSize
+      guard let known = FilesystemRecord.decode(row, id) else {
         throw StoreError.damaged("the record of filesystem \(id) has a wrong checksum")
       }
       filesystems[id] = known
@@ -223,13 +204,13 @@ extension LMDBNodeIndex {
     let transaction = try read()
     // Most stores have no watches.
     guard try transaction.statistics(tables.watches).entries > 0 else { return [] }
-    return try transaction.watches(of: id, tables)
+    return try tables.watches(of: id, in: transaction)
   }
 
   func watchedNodes(from start: NodeID, limit: Int) throws -> WatchedNodePage {
     var found: [WatchedNode] = []
     var next: NodeID?
-    try read().forEachWatch(from: start, tables) { watch in
+    try tables.forEachWatch(from: start, in: read()) { watch in
       if let last = found.last, last.id == watch.node {
         found[found.count - 1] = WatchedNode(id: watch.node, mask: last.mask.union(watch.mask))
       } else if found.count == limit {
@@ -244,7 +225,7 @@ extension LMDBNodeIndex {
   }
 
   func limbo() throws -> [LimboNode] {
-    try read().limbo(atMost: .max, tables).map {
+    try tables.limboRows(atMost: .max, in: read()).map {
       LimboNode(id: $0.node, isReported: $0.isReported)
     }
   }
@@ -258,7 +239,7 @@ extension LMDBNodeIndex {
 
   private func hasDeletions() throws -> Bool {
     let transaction = try read()
-    return try transaction.has(.overflow, tables)
-      || !transaction.limbo(from: .firstWaiting, atMost: 1, tables).isEmpty
+    return try tables.has(.overflow, in: transaction)
+      || !tables.limboRows(from: .firstWaiting, atMost: 1, in: transaction).isEmpty
   }
 }

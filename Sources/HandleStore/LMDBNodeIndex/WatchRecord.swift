@@ -10,30 +10,24 @@ extension Watch {
   /// The seed that distinguishes the checksums of watches from others.
   private static let seed: UInt64 = 0x5741_5443_4845_5300
 
-  /// Returns the key of a watch. With watcher 0, it is the lowest key that a watch of the node can
-  /// have.
-  static func key(_ node: NodeID, _ watcher: WatcherID) -> InlineArray<2, UInt64> {
-    [node.rawValue.bigEndian, watcher.rawValue.bigEndian]
-  }
-
-  private static func checksum(_ node: UInt64, _ watcher: UInt64, _ mask: UInt64) -> UInt64 {
-    let words: InlineArray<3, UInt64> = [node, watcher, mask]
-    return UInt64(Checksum.of(words.span, 0..<24, seed: seed))
-  }
+  var key: NumberPair { NumberPair(node.rawValue, watcher.rawValue) }
 
   var value: UInt64 {
     let mask = UInt64(mask.rawValue)
-    return mask << 32 | Self.checksum(node.rawValue, watcher.rawValue, mask)
+    return mask << 32 | Self.checksum(key, mask: mask)
   }
 
-  /// Reads a watch from the two big-endian words of its key and its value; `nil` if the checksum
-  /// does not match.
-  init?(key: (UInt64, UInt64), value: UInt64) {
-    let (node, watcher) = (UInt64(bigEndian: key.0), UInt64(bigEndian: key.1))
-    guard value & 0xffff_ffff == Self.checksum(node, watcher, value >> 32) else { return nil }
+  private static func checksum(_ key: NumberPair, mask: UInt64) -> UInt64 {
+    let words: InlineArray<3, UInt64> = [key.first, key.second, mask]
+    return UInt64(Checksum.of(words.span, 0..<24, seed: seed))
+  }
+
+  /// Decodes a row; `nil` if the checksum is wrong.
+  init?(key: NumberPair, value: UInt64) {
+    guard value & 0xffff_ffff == Self.checksum(key, mask: value >> 32) else { return nil }
     self.init(
-      NodeID(rawValue: node), WatcherID(rawValue: watcher), WatchMask(rawValue: UInt32(value >> 32))
-    )
+      NodeID(rawValue: key.first), WatcherID(rawValue: key.second),
+      WatchMask(rawValue: UInt32(value >> 32)))
   }
 }
 

@@ -3,12 +3,14 @@ struct Watching: Change {
   let watch: Watch
 
   func apply(in context: inout ChangeContext, _ transaction: borrowing WriteTransaction) throws {
-    let record = try transaction.record(watch.node, context.tables)
-    guard let record, record.state != .alias else { throw StoreError.unknownNode(watch.node) }
+    let record = try context.tables.record(watch.node, in: transaction)
+    guard let record else { throw StoreError.unknownNode(watch.node) }
     guard record.state == .live else { throw StoreError.stale(watch.node) }
     // A client that reconnects sets its watches again; then there is nothing to write.
-    guard try !transaction.watches(of: watch.node, context.tables).contains(watch) else { return }
-    try transaction.put(watch, context.tables)
+    guard try !context.tables.watches(of: watch.node, in: transaction).contains(watch) else {
+      return
+    }
+    try context.tables.put(watch, in: transaction)
   }
 }
 
@@ -20,9 +22,11 @@ struct Unwatching: Change {
   func apply(in context: inout ChangeContext, _ transaction: borrowing WriteTransaction) throws
     -> Bool
   {
-    guard try transaction.removeWatch(node, watcher, context.tables) else { return false }
-    if try !transaction.isWatched(node, context.tables) {
-      try transaction.leaveLimbo(node, context.tables)
+    guard try context.tables.removeWatch(of: node, by: watcher, in: transaction) else {
+      return false
+    }
+    if try !context.tables.isWatched(node, in: transaction) {
+      try context.tables.removeFromLimbo(node, in: transaction)
     }
     return true
   }
@@ -35,12 +39,12 @@ struct TakingDeletions: Change {
   func apply(
     in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> Deletions {
-    let rows = try transaction.limbo(from: .firstWaiting, atMost: limit, context.tables)
+    let rows = try context.tables.limboRows(from: .firstWaiting, atMost: limit, in: transaction)
     for row in rows {
-      try transaction.remove(row, context.tables)
-      try transaction.put(LimboRow(row.node, isReported: true), context.tables)
+      try context.tables.remove(row, in: transaction)
+      try context.tables.put(LimboRow(row.node, isReported: true), in: transaction)
     }
-    let overflowed = try transaction.remove(.overflow, context.tables)
+    let overflowed = try context.tables.remove(.overflow, in: transaction)
     return Deletions(nodes: rows.map(\.node), overflowed: overflowed)
   }
 }
@@ -49,15 +53,15 @@ extension ChangeContext {
   /// Puts a node that became stale into limbo, if it is watched. If limbo is then too full, its
   /// first nodes lose their watches.
   func enterLimbo(_ id: NodeID, _ transaction: borrowing WriteTransaction) throws {
-    guard try transaction.isWatched(id, tables) else { return }
-    try transaction.put(LimboRow(id, isReported: false), tables)
-    while try transaction.limboCount(tables) > max(limboLimit, 0) {
-      guard let first = try transaction.limbo(atMost: 1, tables).first else { return }
-      for watch in try transaction.watches(of: first.node, tables) {
-        try transaction.removeWatch(watch.node, watch.watcher, tables)
+    guard try tables.isWatched(id, in: transaction) else { return }
+    try tables.put(LimboRow(id, isReported: false), in: transaction)
+    while try tables.limboCount(in: transaction) > max(limboLimit, 0) {
+      guard let first = try tables.limboRows(atMost: 1, in: transaction).first else { return }
+      for watch in try tables.watches(of: first.node, in: transaction) {
+        try tables.removeWatch(of: watch.node, by: watch.watcher, in: transaction)
       }
-      try transaction.remove(first, tables)
-      try transaction.put(.overflow, tables)
+      try tables.remove(first, in: transaction)
+      try tables.put(.overflow, in: transaction)
     }
   }
 }

@@ -1,10 +1,10 @@
 internal import SystemPackage
 
-/// Which of two files exists that compete for one key in the index: a candidate's, or that of the
-/// node that has the key. The kernel says so.
+/// Which of two files exists that compete for one key in the index: the candidate, or the file that
+/// has the key, of a node or an alias. The kernel says so.
 enum Survivor: Sendable {
   case candidate
-  case node
+  case other
   case both
   case neither
   /// The kernel cannot be asked, because the filesystem is not attached or this process may not
@@ -12,52 +12,58 @@ enum Survivor: Sendable {
   case unknown
 }
 
-/// What the kernel said about candidates and nodes that compete. A file that is gone never comes
+/// What the kernel said about files that compete. A file that is gone never comes
 /// back, so an answer stays good when a change is applied again.
 struct Survivors: Sendable {
   private struct Pair: Hashable {
     let candidate: KernelFileHandle
-    let node: NodeID
+    let other: KernelFileHandle
   }
 
   private var answers: [Pair: Survivor] = [:]
 
-  /// The answer for a candidate's handle and a node; `nil` if the kernel has not been asked.
-  subscript(candidate: KernelFileHandle, node: NodeID) -> Survivor? {
-    get { answers.isEmpty ? nil : answers[Pair(candidate: candidate, node: node)] }
-    set { answers[Pair(candidate: candidate, node: node)] = newValue }
+  /// The answer for a candidate's handle and another one; `nil` if the kernel has not been asked.
+  subscript(candidate: KernelFileHandle, other: KernelFileHandle) -> Survivor? {
+    get { answers.isEmpty ? nil : answers[Pair(candidate: candidate, other: other)] }
+    set { answers[Pair(candidate: candidate, other: other)] = newValue }
   }
 }
 
-/// How a candidate is related to a node that has its key in the index. All engines decide by
-/// this, and by nothing else.
+/// How a candidate is related to the file that has its key in the index, of a node or an alias. All
+/// engines decide by this, and by nothing else.
 enum FileRelation {
-  /// The node is the candidate's: same inode, same generation, same type. A file with an opaque
-  /// handle is the same if all bytes of the handle are.
+  /// It is the same file: same inode, same generation, same type. A file with an opaque handle is
+  /// the same if all bytes of the handle are.
   case same
-  /// The node is of another file. Nothing may be changed before the kernel was asked which of the
-  /// two exists.
+  /// It is another file. Nothing may be changed before the kernel was asked which of the two exists.
   case contested
-  /// The node's file is gone. The candidate takes the key, and the node becomes stale.
+  /// The other file is gone. The candidate takes the key.
   case replaced
-  /// The candidate's file is gone. The node keeps the key.
+  /// The candidate is gone. The other file keeps the key.
   case stale
   /// Both files exist, because opaque handles do not say which inode they name, and files of two
   /// layers of an overlayfs can have the same `st_ino`. Both have nodes.
   case separate
 
   /// One of the two files in question.
-  struct File {
+  struct File: Sendable {
     let handle: KernelFileHandle
     /// What the handle names; `nil` if it is opaque.
     let key: FileKey?
     let type: FileType
+
+    /// Whether a handle names this file.
+    @inline(__always)
+    func isNamed(by handle: KernelFileHandle, _ key: FileKey?) -> Bool {
+      guard let key, let own = self.key else { return handle == self.handle }
+      return key == own
+    }
   }
 
   /// - Parameter survivor: which of the two exists; `nil` if the kernel has not been asked.
   @inline(__always)
-  init(of candidate: File, to node: File, survivor: @autoclosure () -> Survivor?) {
-    if candidate.type == node.type && Self.haveSameHandle(candidate, node) {
+  init(of candidate: File, to other: File, survivor: @autoclosure () -> Survivor?) {
+    if candidate.type == other.type && other.isNamed(by: candidate.handle, candidate.key) {
       self = .same
       return
     }
@@ -66,15 +72,9 @@ enum FileRelation {
       case nil: .contested
       // The candidate was found last. If nobody knows better, it is the one that exists.
       case .candidate, .neither, .unknown: .replaced
-      case .node: .stale
+      case .other: .stale
       // An inode has only one generation at a time.
       case .both: candidate.key == nil ? .separate : .replaced
       }
-  }
-
-  @inline(__always)
-  private static func haveSameHandle(_ a: File, _ b: File) -> Bool {
-    guard let key = a.key, let other = b.key else { return a.handle == b.handle }
-    return key == other
   }
 }

@@ -36,14 +36,19 @@ final class MemoryNodeIndex: NodeIndex {
   func node(_ id: NodeID) throws -> Node? { try with { $0.node(id) } }
 
   func node(of handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node? {
-    let key = MemoryNodes.Key(handle, on: filesystem, try filesystems.magic(filesystem))
-    return try with { $0.node(of: handle, key) }
+    let magic = try filesystems.magic(filesystem)
+    let key = MemoryNodes.Key(handle, on: filesystem, magic)
+    return try with { $0.node(of: handle, on: magic, key) }
   }
 
   func nodes(
     from start: NodeID, limit: Int, on filesystem: FilesystemID?, in state: NodeState?
   ) throws -> NodePage {
     try with { $0.nodes(from: start, limit: limit, on: filesystem, in: state) }
+  }
+
+  func aliases(from start: NodeID, nodes limit: Int) throws -> AliasPage {
+    try with { $0.aliases(from: start, nodes: limit) }
   }
 
   func count() throws -> Int { try with { $0.count } }
@@ -105,6 +110,12 @@ final class MemoryNodeIndex: NodeIndex {
 
   func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool {
     try with { try $0.retire(id, ifItIs: file) }
+  }
+
+  func remove(_ alias: Alias) throws -> Bool {
+    let magic = try filesystems.magic(alias.filesystem)
+    let key = MemoryNodes.Key(alias.handle, on: alias.filesystem, magic)
+    return try with { $0.remove(alias, key) }
   }
 
   func drop(_ dropping: Dropping) throws -> Int { try with { $0.drop(dropping) } }

@@ -53,7 +53,18 @@ struct MemoryNodes {
     var handle: KernelFileHandle
     /// The keys that the node has, or had.
     var keys: [Key]
+    var aliasKeys: [Key] = []
     var furtherParents: Set<NodeID> = []
+  }
+
+  /// Who has a key.
+  private struct Holder {
+    let node: NodeID
+    let isAlias: Bool
+    let file: FileRelation.File
+
+    /// The node, if it has the key itself.
+    var liveNode: NodeID? { isAlias ? nil : node }
   }
 
   private let limboLimit: Int
@@ -61,6 +72,8 @@ struct MemoryNodes {
   /// The ids in ascending order, and some of nodes that were dropped.
   private var ids: [NodeID] = []
   private var index: [Key: NodeID] = [:]
+  /// The aliases by their keys. No key is in ``index``, too.
+  private var aliases: [Key: Alias] = [:]
   private var nextID = NodeID.first
   private var watchMasks: [NodeID: [WatcherID: WatchMask]] = [:]
   private var reported: Set<NodeID> = []
@@ -81,22 +94,32 @@ extension MemoryNodes {
     Node(id, entry.record) ?? Node(id, entry.record, spilled: entry.handle)
   }
 
-  func node(of handle: KernelFileHandle, _ key: Key) -> Node? {
-    guard let id = index[key], let entry = entries[id], isSameFile(handle, key, entry) else {
-      return nil
-    }
-    guard entry.record.state == .alias, let target = entry.record.parent else {
-      return Self.node(id, entry)
-    }
-    return node(target) ?? Self.node(id, entry)
+  func node(of handle: KernelFileHandle, on magic: FilesystemMagic, _ key: Key) -> Node? {
+    guard let holder = holder(of: key, on: magic),
+      holder.file.isNamed(by: handle, handle.fileKey(on: magic))
+    else { return nil }
+    return node(holder.node)
   }
 
-  /// Whether a handle names the file of the node that has its key.
-  private func isSameFile(_ handle: KernelFileHandle, _ key: Key, _ entry: Entry) -> Bool {
-    guard case .inode(_, let inode) = key, case .inode(_, let its)? = entry.keys.first else {
-      return entry.handle == handle
+  private func holder(of key: Key, on magic: FilesystemMagic) -> Holder? {
+    if let alias = aliases[key] {
+      return Holder(
+        node: alias.node, isAlias: true,
+        file: FileRelation.File(
+          handle: alias.handle, key: alias.handle.fileKey(on: magic), type: alias.type))
     }
-    return inode.key == its.key
+    guard let id = index[key], let entry = entries[id] else { return nil }
+    return Holder(
+      node: id, isAlias: false,
+      file: FileRelation.File(
+        handle: entry.handle, key: entry.handle.fileKey(on: magic), type: entry.record.type))
+  }
+
+  func aliases(from start: NodeID, nodes limit: Int) -> AliasPage {
+    let all = ids[ids.lowerBound(of: start)...].filter { !(entries[$0]?.aliasKeys.isEmpty ?? true) }
+    let found = all.prefix(limit).flatMap { entries[$0]?.aliasKeys ?? [] }
+    return AliasPage(
+      aliases: found.compactMap { aliases[$0] }, next: all.count > limit ? all[limit] : nil)
   }
 
   func nodes(
@@ -141,49 +164,63 @@ extension [NodeID] {
 
 extension MemoryNodes {
   mutating func register(_ file: File) -> RegistrationAttempt {
-    let named = index[file.key]
-    let hinted = file.hint.flatMap { index[$0] }
-    var gone: [NodeID] = []
-    for old in [named, hinted == named ? nil : hinted].compactMap(\.self) {
-      switch relation(of: file, to: old) {
-      case .contested: return .contested(old)
+    let named = holder(of: file.key, on: file.magic)
+    let hinted = file.hint.flatMap { holder(of: $0, on: file.magic) }
+    var gone: [Holder] = []
+    for holder in [named, hinted?.node == named?.node ? nil : hinted].compactMap(\.self) {
+      switch relation(of: file, to: holder) {
+      case .contested: return .contested(holder.file)
       case .stale: return file.isStale
       case .same:
-        if let node = own(old, file) { return file.registration(node, .existing) }
-        gone.append(old)
-      case .separate where old != named: break
-      case .replaced, .separate: gone.append(old)
+        if let node = own(holder, file) { return file.registration(node, .existing) }
+        gone.append(holder)
+      case .separate where holder.node != named?.node: break
+      case .replaced, .separate: gone.append(holder)
       }
     }
-    let replaced = gone.last { entries[$0]?.record.state == .live }
-    for old in gone { makeStale(old) }
+    for holder in gone { displace(holder, file.key) }
     let id = mint(
       Record(
         handle: file.candidate.handle, filesystem: file.filesystem,
         type: file.candidate.status.type, parent: file.candidate.parent, since: Self.now),
       file.candidate.handle, keys: [file.key] + (file.hint.map { [$0] } ?? []))
+    let replaced = gone.last { $0.liveNode != nil }?.node
     return file.registration(id, replaced.map { .replaced($0) } ?? .created)
   }
 
-  private func relation(of file: File, to id: NodeID) -> FileRelation {
-    guard let entry = entries[id] else { return .replaced }
+  private func relation(of file: File, to holder: Holder) -> FileRelation {
     let candidate = file.candidate
     return FileRelation(
       of: FileRelation.File(
         handle: candidate.handle, key: file.file, type: candidate.status.type),
-      to: FileRelation.File(
-        handle: entry.handle, key: entry.handle.fileKey(on: file.magic), type: entry.record.type),
-      survivor: file.survivors[candidate.handle, id])
+      to: holder.file, survivor: file.survivors[candidate.handle, holder.file.handle])
   }
 
-  /// Returns the node of a file whose key a node of that file has. For an alias, this is the node
-  /// that it stands for, or `nil` if that is not live.
-  private mutating func own(_ id: NodeID, _ file: File) -> NodeID? {
-    guard let entry = entries[id], entry.record.state == .alias else {
-      _ = recordParent(of: id, file.candidate)
-      return id
+  /// Returns the node of a file, if the holder of its key is of that very file: the node that has
+  /// the key, or the node that an alias stands for, if that is live.
+  private mutating func own(_ holder: Holder, _ file: File) -> NodeID? {
+    guard holder.isAlias else {
+      _ = recordParent(of: holder.node, file.candidate)
+      return holder.node
     }
-    return entry.record.parent.flatMap { entries[$0]?.record.state == .live ? $0 : nil }
+    return entries[holder.node]?.record.state == .live ? holder.node : nil
+  }
+
+  /// Makes a node that has a key stale, or removes the alias that has it.
+  private mutating func displace(_ holder: Holder, _ key: Key) {
+    if holder.isAlias { removeAlias(key) } else { makeStale(holder.node) }
+  }
+
+  private mutating func removeAlias(_ key: Key) {
+    guard let alias = aliases.removeValue(forKey: key) else { return }
+    entries[alias.node]?.aliasKeys.removeAll { $0 == key }
+  }
+
+  /// Removes an alias, if its node has it.
+  mutating func remove(_ alias: Alias, _ key: Key) -> Bool {
+    guard aliases[key] == alias else { return false }
+    removeAlias(key)
+    return true
   }
 
   mutating func recordParent(of id: NodeID, _ candidate: FoundFile) -> Bool {
@@ -214,44 +251,54 @@ extension MemoryNodes {
     guard let entry = entries[id] else { throw StoreError.unknownNode(id) }
     guard entry.record.state == .live else { throw StoreError.stale(id) }
     guard entry.record.type == file.candidate.status.type else { throw GateRefusal.fileType }
-    if index[file.key] == id, relation(of: file, to: id) == .same {
+    let named = holder(of: file.key, on: file.magic)
+    if let named, named.liveNode == id, relation(of: file, to: named) == .same {
       return file.registration(id, .existing)
     }
-    var gone: [NodeID] = []
-    for old in others(than: id, file) {
-      switch relation(of: file, to: old) {
-      case .contested: return .contested(old)
+    var gone: [Holder] = []
+    for holder in others(than: id, file) {
+      switch relation(of: file, to: holder) {
+      case .contested: return .contested(holder.file)
       case .stale: return file.isStale
-      case .same, .replaced: gone.append(old)
+      case .same, .replaced: gone.append(holder)
       case .separate: break
       }
     }
-    let replaced = gone.last { entries[$0]?.record.state == .live }
-    var alias = entry.record
-    alias.parent = id
-    alias.enter(.alias, at: Self.now)
-    _ = mint(alias, entry.handle, keys: entry.keys)
-    for old in gone { makeStale(old) }
-    var moved = entry
-    moved.handle = file.candidate.handle
-    moved.keys = [file.key] + (file.hint.map { [$0] } ?? [])
-    moved.record = Record(
-      handle: file.candidate.handle, filesystem: file.filesystem, type: entry.record.type,
-      parent: entry.record.parent, since: Self.now)
-    entries[id] = moved
-    for key in moved.keys { index[key] = id }
+    for holder in gone { displace(holder, file.key) }
+    give(file, to: id)
+    let replaced = gone.last { $0.liveNode != nil }?.node
     return file.registration(id, replaced.map { .replaced($0) } ?? .existing)
   }
 
-  /// Returns the other nodes that have a file's key or hint. An alias of this node may have the
-  /// hint.
-  private func others(than id: NodeID, _ file: File) -> [NodeID] {
-    var others: [NodeID] = []
-    if let old = index[file.key], old != id { others.append(old) }
-    if let hint = file.hint, let old = index[hint], old != id, !others.contains(old),
-      let record = entries[old]?.record, record.state != .alias || record.parent != id
+  /// Gives a live node another file. Its present key becomes that of an alias, unless the new file
+  /// has the same key.
+  private mutating func give(_ file: File, to id: NodeID) {
+    guard var entry = entries[id], let key = entry.keys.first else { return }
+    loseKeys(id)
+    if key != file.key {
+      aliases[key] = Alias(
+        node: id, filesystem: entry.record.filesystem, handle: entry.handle,
+        type: entry.record.type, since: Self.now)
+      entry.aliasKeys.append(key)
+    }
+    entry.aliasKeys = entry.aliasKeys.filter { aliases[$0]?.node == id }
+    entry.handle = file.candidate.handle
+    entry.keys = [file.key] + (file.hint.map { [$0] } ?? [])
+    entry.record = Record(
+      handle: file.candidate.handle, filesystem: file.filesystem, type: entry.record.type,
+      parent: entry.record.parent, since: Self.now)
+    entries[id] = entry
+    for key in entry.keys { index[key] = id }
+  }
+
+  /// Returns who else has a file's key or hint.
+  private func others(than id: NodeID, _ file: File) -> [Holder] {
+    let named = holder(of: file.key, on: file.magic)
+    var others = [named].compactMap(\.self).filter { $0.liveNode != id }
+    if let hinted = file.hint.flatMap({ holder(of: $0, on: file.magic) }),
+      hinted.node != id, hinted.node != named?.node
     {
-      others.append(old)
+      others.append(hinted)
     }
     return others
   }
@@ -265,7 +312,7 @@ extension MemoryNodes {
   mutating func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool {
     guard let entry = entries[id] else { throw StoreError.unknownNode(id) }
     let record = entry.record
-    guard record.state == .live || file != nil && record.state == .alias,
+    guard record.state == .live,
       file.map({ $0.filesystem == record.filesystem && $0.handle == entry.handle }) ?? true
     else { return false }
     makeStale(id)
@@ -291,9 +338,10 @@ extension MemoryNodes {
       guard let record = entries[id]?.record,
         dropping.allows(
           id, record, at: now, isWatched: { watchMasks[id] != nil },
-          target: { entries[$0]?.record })
+          hasAliases: { !(entries[id]?.aliasKeys.isEmpty ?? true) })
       else { continue }
       loseKeys(id)
+      for key in entries[id]?.aliasKeys ?? [] { removeAlias(key) }
       entries[id] = nil
       dropped += 1
     }
@@ -306,7 +354,7 @@ extension MemoryNodes {
 
 extension MemoryNodes {
   mutating func watch(_ watch: Watch) throws {
-    guard let record = entries[watch.node]?.record, record.state != .alias else {
+    guard let record = entries[watch.node]?.record else {
       throw StoreError.unknownNode(watch.node)
     }
     guard record.state == .live else { throw StoreError.stale(watch.node) }

@@ -3,25 +3,27 @@
 ///
 /// What follows is the contract; an engine can be written from it alone.
 ///
-/// **Nodes.** A node is minted once, has an id, and is live, stale, or an alias. An id is never used
-/// again, neither after a crash nor on another host that uses the same index. Ids grow: a node that
+/// **Nodes.** A node is minted once, has an id, and is live or stale. An id is never used again, neither after a crash nor on another host that uses the same index. Ids grow: a node that
 /// a call mints has a higher id than every node that existed before the call began. (An engine takes
 /// ids in ranges, and what it leaves of a range after a crash stays unused.) A stale node stays
-/// stale. An alias stands for the live node in its `parent`, and has the handle that this node had
-/// before its file was copied up.
+/// stale.
+///
+/// **Aliases.** If a node's file is copied up, the node keeps its former handle as an alias, by which
+/// it is still found, live or stale. An alias goes when its node is dropped, when another file gets
+/// its key, or by ``remove(_:)``.
 ///
 /// **Keys.** Each live node and each alias has a key in the index, by which its file is found: a
 /// handle of a known layout by filesystem and inode (``FileKey`` without its generation), an opaque
 /// handle by filesystem and all its bytes. A key belongs to one node. For opaque handles there is
-/// also a hint: the node that was last registered with an `st_ino`. If another node has a file's key
-/// or hint, ``FileRelation`` decides what happens, and nothing else does.
+/// also a hint: the node that was last registered with an `st_ino`. If another node or an alias has a
+/// file's key or hint, ``FileRelation`` decides what happens, and nothing else does.
 ///
 /// **Changes.** Each call that changes something is atomic, and durable as the store promises when
 /// it returns. After an error nothing has changed, unless the call says otherwise. An engine may
 /// apply a change several times, and several changes in one transaction.
 ///
 /// **The kernel.** An engine never calls the kernel about a file. If only the kernel can decide, a
-/// call changes nothing and returns the node that competes; the caller asks, and calls again with
+/// call changes nothing and returns the file that competes; the caller asks, and calls again with
 /// the answer (``Survivors``).
 ///
 /// **Threads.** Any thread may make any call. A reading call sees all changes whose calls returned
@@ -49,9 +51,8 @@ protocol NodeIndex: AnyObject, Sendable {
   /// Returns a node, in any state; `nil` if no node has the id. The caller has asked ``cache``.
   func node(_ id: NodeID) throws -> Node?
 
-  /// Returns the node that has a handle's key, if it is the node of this very file; `nil` if not.
-  /// For an alias, this is the node that it stands for, live or not, or the alias itself if that
-  /// node was dropped.
+  /// Returns the node that has a handle's key, directly or by an alias, if the key is of this very
+  /// file; `nil` if not.
   func node(of handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node?
 
   /// Returns at most `limit` nodes, 1 or more, in the order of their ids, from `start` on. Looks at
@@ -59,6 +60,10 @@ protocol NodeIndex: AnyObject, Sendable {
   func nodes(
     from start: NodeID, limit: Int, on filesystem: FilesystemID?, in state: NodeState?
   ) throws -> NodePage
+
+  /// Returns all aliases of at most `limit` nodes, 1 or more, in the order of the nodes' ids, from
+  /// `start` on.
+  func aliases(from start: NodeID, nodes limit: Int) throws -> AliasPage
 
   /// How many nodes there are, in all states.
   func count() throws -> Int
@@ -70,13 +75,13 @@ protocol NodeIndex: AnyObject, Sendable {
 
   /// Registers a file: finds the node that has its key, or mints one.
   ///
-  /// - `same`: the result is `existing`. If the node is an alias, the result names the node that it
-  ///   stands for; if that is not live, the alias becomes stale and the candidate gets a node. The
-  ///   parent of the candidate is recorded: as `parent` if there was none, or if the file can have
+  /// - `same`: the result is `existing`. If an alias has the key, the result names its node; if that
+  ///   is not live, the alias goes and the candidate gets a node of its own. If a node has the key,
+  ///   the parent of the candidate is recorded: as `parent` if there was none, or if the file can have
   ///   only one name; otherwise as a further parent.
-  /// - `contested`: nothing changes, and the result names the node.
-  /// - `replaced`: the node becomes stale and loses its key, and the candidate gets a node. The
-  ///   result is `replaced` if the stale node was live, else `created`.
+  /// - `contested`: nothing changes, and the result names the other file.
+  /// - `replaced`: the node becomes stale and loses its key, or the alias goes, and the candidate
+  ///   gets a node. The result is `replaced` if a node became stale, else `created`.
   /// - `stale`: nothing changes.
   /// - `separate`: the node keeps its key and loses the hint, and the candidate gets a node.
   ///
@@ -98,8 +103,9 @@ protocol NodeIndex: AnyObject, Sendable {
   func recordParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool
 
   /// Gives a live node another file, which has no node of its own from then on. The node's former
-  /// handle goes to a new alias, with its key. Relations of the new file to other nodes are
-  /// decided as for a registration; there is no conflict if the node has the file already.
+  /// handle becomes an alias, unless the new file has the same key. Relations of the new file to
+  /// other nodes and aliases are decided as for a registration; there is no conflict if the node has
+  /// the file already.
   ///
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``GateRefusal/fileType`` if
   ///   the files' types differ.
@@ -113,12 +119,15 @@ protocol NodeIndex: AnyObject, Sendable {
   /// goes to limbo.
   ///
   /// - Parameter file: if given, the node becomes stale only if it still has the handle that this
-  ///   value has, and then also if it is an alias.
+  ///   value has.
   /// - Returns: whether the node became stale.
   /// - Throws: ``StoreError/unknownNode(_:)``.
   func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool
 
-  /// Removes nodes that may go (``Dropping``), in the given order.
+  /// Removes an alias, if its node still has it; returns whether it did.
+  func remove(_ alias: Alias) throws -> Bool
+
+  /// Removes nodes that may go (``Dropping``) with their aliases, in the given order.
   ///
   /// - Returns: how many were removed.
   func drop(_ dropping: Dropping) throws -> Int
@@ -139,7 +148,7 @@ protocol NodeIndex: AnyObject, Sendable {
 
   /// Puts a watch on a live node, or replaces its mask.
   ///
-  /// - Throws: ``StoreError/unknownNode(_:)`` for an alias too, ``StoreError/stale(_:)``.
+  /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``.
   func watch(_ watch: Watch) throws
 
   /// Removes a watch. With its last watch, a node leaves limbo.
@@ -174,9 +183,9 @@ protocol NodeIndex: AnyObject, Sendable {
 /// The result of registering a file.
 enum RegistrationAttempt: Sendable {
   case done(Registration)
-  /// Nothing was changed: this node has the candidate's key, and the kernel must say
-  /// which of the two files exists.
-  case contested(NodeID)
+  /// Nothing was changed: another file has the candidate's key or hint, and the kernel must say which
+  /// of the two exists.
+  case contested(FileRelation.File)
 }
 
 /// Which nodes to remove.
@@ -194,18 +203,16 @@ struct Dropping: Sendable {
   /// How many nodes go at most.
   var limit = Int.max
 
-  /// Whether a node may go: it is not held, not watched, old enough, and no alias of a live node.
+  /// Whether a node may go: it is old enough, not held, not watched, and not live with aliases. Only
+  /// the aliases lead from a file to its copy; without them, an old handle would open the original.
   func allows(
     _ id: NodeID, _ record: Record, at now: UInt32, isWatched: () throws -> Bool,
-    target: (NodeID) throws -> Record?
+    hasAliases: () throws -> Bool
   ) rethrows -> Bool {
-    guard record.isOlder(than: age, at: now), !(onlyStale && record.state == .live) else {
-      return false
-    }
-    if record.state == .alias, let parent = record.parent, try target(parent)?.state == .live {
-      return false
-    }
-    return try !isHeld(id) && !isWatched()
+    guard record.isOlder(than: age, at: now), !(onlyStale && record.state == .live),
+      !isHeld(id), try !isWatched()
+    else { return false }
+    return try record.state != .live || !hasAliases()
   }
 }
 

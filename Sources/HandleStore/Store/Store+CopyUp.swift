@@ -1,4 +1,13 @@
 extension Store {
+  /// Returns the handles that a node's file had before it was copied up.
+  ///
+  /// - Returns: the aliases, in no order; none if the store has no such node.
+  /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
+  /// - Complexity: O(log nodes). Any thread.
+  public func aliases(of id: NodeID) throws(StoreError) -> [Alias] {
+    try guarded { try index.aliases(from: id, nodes: 1).aliases.filter { $0.node == id } }
+  }
+
   /// Gives a node another file: the copy of its file on the upper layer of a union.
   ///
   /// In one transaction, the node gets the new handle and keeps the old one as an alias. A token or

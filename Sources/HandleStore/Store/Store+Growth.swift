@@ -49,11 +49,10 @@ extension Store {
   private func requireFound(_ node: Node) throws {
     guard let (mount, bound) = filesystems.suspect(node.filesystem),
       let magic = try? index.filesystems.magic(node.filesystem),
-      let position = FilesystemGrowth.position(of: node.handle, since: node.since, magic),
-      position > bound,
       let growth = FilesystemGrowth(of: mount.descriptor, magic)
     else { return }
-    if try isLost(node, position, mount, magic, growth) { throw StoreError.stale(node.id) }
+    let files = LateFiles(mount: mount, magic: magic, certain: bound, growth: growth)
+    if try files.haveLost(node.handle, since: node.since) { throw StoreError.stale(node.id) }
   }
 
   /// Notes how far a filesystem has grown. A full disk is no error here: without the note, the
@@ -105,45 +104,62 @@ extension Store {
     }
   }
 
-  /// Retires the nodes and aliases of files that are gone, among those made so late that they may
-  /// not have reached the disk.
+  /// Retires the nodes of files that are gone, and removes their aliases, among those made so late
+  /// that they may not have reached the disk.
   private func retireLost(
     _ filesystem: FilesystemID, _ mount: OwnedDescriptor, after certain: UInt64,
     _ growth: FilesystemGrowth
   ) throws {
     let magic = try index.filesystems.magic(filesystem)
+    let files = LateFiles(mount: mount, magic: magic, certain: certain, growth: growth)
     var next: NodeID? = .root
     while let start = next {
-      let page = try nodes(from: start, on: filesystem)
-      for node in page.nodes where node.state != .stale {
-        guard let position = FilesystemGrowth.position(of: node.handle, since: node.since, magic),
-          position > certain,
-          try isLost(node, position, mount, magic, growth)
-        else { continue }
+      let page = try nodes(from: start, on: filesystem, in: .live)
+      for node in page.nodes where try files.haveLost(node.handle, since: node.since) {
         _ = try index.retire(node.id, ifItIs: node)
         counters.count(.retired)
       }
       next = page.next
     }
+    next = .root
+    while let start = next {
+      let page = try index.aliases(from: start, nodes: 1024)
+      for alias in page.aliases
+      where try alias.filesystem == filesystem
+        && files.haveLost(alias.handle, since: alias.since)
+      {
+        _ = try index.remove(alias)
+      }
+      next = page.next
+    }
   }
+}
 
-  /// Whether a node's file is gone. A file that has its handle is another one if it was born after
-  /// the node was minted. On overlayfs the birth shows nothing, because a copy has its original's
-  /// handle and a birth of its own.
-  private func isLost(
-    _ node: Node, _ position: UInt64, _ mount: OwnedDescriptor, _ magic: FilesystemMagic,
-    _ growth: FilesystemGrowth
-  ) throws -> Bool {
+/// The files of a filesystem that were made so late that they may not have reached the disk before a
+/// power cut.
+private struct LateFiles {
+  let mount: OwnedDescriptor
+  let magic: FilesystemMagic
+  /// The growth that is certainly on the disk.
+  let certain: UInt64
+  let growth: FilesystemGrowth
+
+  /// Whether the file of a node or alias was made so late, and is gone. A file that has its handle is
+  /// another one if it was born after the handle was registered. On overlayfs the birth shows
+  /// nothing, because a copy has its original's handle and a birth of its own.
+  func haveLost(_ handle: KernelFileHandle, since: UInt32) throws -> Bool {
+    guard let position = FilesystemGrowth.position(of: handle, since: since, magic),
+      position > certain
+    else { return false }
     if growth.isCounted && position > growth.now { return true }
     do throws(Errno) {
-      let file = OwnedDescriptor(
-        try node.handle.open(on: mount.descriptor, flags: SystemCalls.path))
+      let file = OwnedDescriptor(try handle.open(on: mount.descriptor, flags: SystemCalls.path))
       guard magic != .overlay else { return false }
-      return try FullStatus(of: file.descriptor).birthSeconds > Int64(node.since)
+      return try FullStatus(of: file.descriptor).birthSeconds > Int64(since)
     } catch .staleHandle {
       return true
     } catch {
-      throw StoreError(error, "opening node \(node.id)")
+      throw StoreError(error, "opening handle \(handle)")
     }
   }
 }

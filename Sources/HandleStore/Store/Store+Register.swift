@@ -84,9 +84,9 @@ extension Store {
     while true {
       var contested: [Int] = []
       for (i, attempt) in attempts.enumerated() {
-        guard case .contested(let node) = attempt else { continue }
-        let candidate = candidates[i]
-        survivors[candidate.handle, node] = try survivor(candidate, node, on: filesystem)
+        guard case .contested(let other) = attempt else { continue }
+        survivors[candidates[i].handle, other.handle] = try survivor(
+          of: candidates[i], and: other, on: filesystem)
         contested.append(i)
       }
       if contested.isEmpty { break }

@@ -44,9 +44,8 @@ extension Store {
     }
   }
 
-  /// Drops stale nodes that nobody holds, and their aliases, as far as `retention` allows it. Live
-  /// nodes stay. ``Retention/nodes(_:)`` here counts only stale nodes and their aliases; the lowest
-  /// ids are dropped first.
+  /// Drops stale nodes that nobody holds, as far as `retention` allows it. Live nodes stay.
+  /// ``Retention/nodes(_:)`` here counts only stale nodes; the lowest ids are dropped first.
   ///
   /// - Returns: how many were dropped.
   /// - Throws: what ``forget(_:)`` throws; what was dropped before that stays dropped.
@@ -56,16 +55,16 @@ extension Store {
     switch retention {
     case .forever: return try guarded { 0 }
     case .seconds(let age):
-      return try dropEach(where: { $0.state != .live && $0.isOlder(than: age) }) { ids, _ in
+      return try dropEach(where: { $0.state == .stale && $0.isOlder(than: age) }) { ids, _ in
         Dropping(ids: ids, isHeld: isHeld, onlyStale: true, age: age)
       }
     case .nodes(let limit):
       var stale = 0
       try forEachPage { nodes throws(StoreError) in
-        for node in nodes where try isStale(node) { stale += 1 }
+        stale += nodes.count { $0.state == .stale }
         return true
       }
-      return try dropEach(where: { $0.state != .live }, atMost: stale - max(limit, 0)) {
+      return try dropEach(where: { $0.state == .stale }, atMost: stale - max(limit, 0)) {
         Dropping(ids: $0, isHeld: isHeld, onlyStale: true, limit: $1)
       }
     }
@@ -95,17 +94,6 @@ extension Store {
       let page = try nodes(from: start)
       guard try body(page.nodes) else { return }
       next = page.next
-    }
-  }
-
-  /// Whether a node is stale. An alias counts as stale if the node that it stands for is not live.
-  private func isStale(_ node: Node) throws(StoreError) -> Bool {
-    switch node.state {
-    case .live: return false
-    case .stale: return true
-    case .alias:
-      guard let target = node.parent else { return true }
-      return try self.node(target)?.state != .live
     }
   }
 

@@ -16,9 +16,10 @@ extension Store {
       let free = try transaction.freePages()
       let info = environment.info
       return StoreSummary(
-        counts: counts, spilled: try transaction.statistics(tables.spill).entries,
+        counts: counts, aliases: try transaction.statistics(tables.aliases).entries,
+        spilled: try transaction.statistics(tables.spill).entries,
         watches: try transaction.statistics(tables.watches).entries,
-        limbo: try transaction.limboCount(tables),
+        limbo: try tables.limboCount(in: transaction),
         nodesDepth: try transaction.statistics(tables.nodes).depth,
         inodesDepth: try transaction.statistics(tables.inodes).depth,
         pageSize: environment.pageSize, usedPages: info.lastPage + 1 - free, freePages: free,
@@ -49,15 +50,12 @@ extension StoreSummary.Group {
 extension Reading where Self: ~Copyable {
   /// Returns the number of pages in the free list of the snapshot.
   fileprivate func freePages() throws(LMDBError) -> Int {
-    var cursor = try cursor(.free)
+    var cursor = try Cursor(.free, in: self)
     var free = 0
     while try cursor.next() {
-      // A list of page numbers begins with its length.
-      var length: InlineArray<1, UInt64> = [0]
-      var words = length.mutableSpan
-      let size = cursor.copyValue(into: &words)
-      guard length[0] < UInt64(clamping: size / 8) else { throw LMDBError.corrupted }
-      free += Int(length[0])
+      let count = cursor.value
+      guard count < UInt64(clamping: cursor.valueSize / 8) else { throw LMDBError.corrupted }
+      free += Int(count)
     }
     return free
   }

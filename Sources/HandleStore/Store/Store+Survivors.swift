@@ -20,16 +20,17 @@ extension Store {
           throw StoreError.staleHandle(candidate.handle)
         }
         return registration
-      case .contested(let node):
-        survivors[candidate.handle, node] = try survivor(candidate, node, on: filesystem)
+      case .contested(let other):
+        survivors[candidate.handle, other.handle] = try survivor(
+          of: candidate, and: other, on: filesystem)
       }
     }
   }
 
-  /// Asks the kernel which of two files exists: a candidate's, or that of a node which has the
-  /// candidate's key or hint in the index.
+  /// Asks the kernel which of two files exists: a candidate, or the file that has the candidate's key
+  /// or hint in the index.
   func survivor(
-    _ candidate: FoundFile, _ competitor: NodeID, on filesystem: FilesystemID
+    of candidate: FoundFile, and other: FileRelation.File, on filesystem: FilesystemID
   ) throws -> Survivor {
     guard
       let candidateIsThere = try isThere(
@@ -38,10 +39,10 @@ extension Store {
     // Both have the same inode, so only one can exist.
     let magic = try index.filesystems.magic(filesystem)
     if candidateIsThere && candidate.handle.fileKey(on: magic) != nil { return .candidate }
-    guard let node = try find(competitor), node.state != .stale,
-      try isThere(node.handle, node.type, on: filesystem) ?? false
-    else { return candidateIsThere ? .candidate : .neither }
-    return candidateIsThere ? .both : .node
+    guard try isThere(other.handle, other.type, on: filesystem) ?? false else {
+      return candidateIsThere ? .candidate : .neither
+    }
+    return candidateIsThere ? .both : .other
   }
 
   /// Returns whether a handle opens a file of a type. Returns `nil` if the kernel cannot be asked,

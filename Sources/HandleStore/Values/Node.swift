@@ -35,8 +35,7 @@ public struct Node: Sendable {
   public var state: NodeState { record.state ?? .stale }
   /// The file's type.
   public var type: FileType { record.type }
-  /// The node of the directory in which the file was found, if known; for an alias, the node that
-  /// it stands for.
+  /// The node of the directory in which the file was found, if known.
   public var parent: NodeID? { record.parent }
   /// When the node entered its state, in seconds since 1970.
   public var since: UInt32 { record.since }

@@ -6,13 +6,6 @@ public enum NodeState: UInt8, Sendable, CaseIterable {
   case live = 1
   /// The node's file is gone, or its inode belongs to another file. A stale node stays stale.
   case stale = 2
-  /// The node keeps the handle that another node had before its file was copied up
-  /// (``Store/copyUp(_:to:on:)``), and ``Node/parent`` names that other node. No client gets
-  /// the id of an alias.
-  case alias = 3
-
-  /// Whether the index has an entry for the node's handle.
-  var isIndexed: Bool { self != .stale }
 }
 
 /// A row of the table `nodes`: 48 bytes in six little-endian words (Docs/Format.md).

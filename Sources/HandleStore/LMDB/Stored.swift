@@ -1,0 +1,79 @@
+/// The words of a key or value. LMDB copies them in and out.
+protocol Words {
+  func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R
+  mutating func withMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) -> R) -> R
+}
+
+extension InlineArray: Words where Element == UInt64 {
+  @inline(__always)
+  func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+    unsafe span.withUnsafeBytes { unsafe body($0) }
+  }
+
+  @inline(__always)
+  mutating func withMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) -> R) -> R {
+    var words = mutableSpan
+    return unsafe words.withUnsafeMutableBytes { unsafe body($0) }
+  }
+}
+
+extension [UInt64]: Words {
+  func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+    unsafe withUnsafeBytes { unsafe body($0) }
+  }
+
+  mutating func withMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) -> R) -> R {
+    unsafe withUnsafeMutableBytes { unsafe body($0) }
+  }
+}
+
+/// A key or value of a table: words of eight bytes, of which the first `size` bytes are stored.
+protocol Stored {
+  associatedtype Storage: Words
+
+  var words: Storage { get set }
+  /// The size in bytes.
+  var size: Int { get }
+
+  /// Makes a value to read into. It has room for the longest that a table may hold.
+  init()
+}
+
+extension UInt64: Stored {
+  var words: InlineArray<1, UInt64> {
+    get { [self] }
+    set { self = newValue[0] }
+  }
+  var size: Int { 8 }
+}
+
+/// Two numbers in eight bytes each, big-endian, so that LMDB sorts them by the first number and then
+/// by the second. The key of a row that a node may have several of.
+struct NumberPair: Stored, Equatable {
+  var first: UInt64
+  var second: UInt64
+
+  init(_ first: UInt64, _ second: UInt64) {
+    self.first = first
+    self.second = second
+  }
+
+  init() { self.init(0, 0) }
+
+  var words: InlineArray<2, UInt64> {
+    get { [first.bigEndian, second.bigEndian] }
+    set { (first, second) = (UInt64(bigEndian: newValue[0]), UInt64(bigEndian: newValue[1])) }
+  }
+  var size: Int { 16 }
+}
+
+/// A named database of an environment.
+struct Table<Key: Stored, Value: Stored>: Sendable {
+  let dbi: UInt32
+}
+
+extension Table where Key == UInt64, Value == UInt64 {
+  /// The free pages, by the commit that freed them: a list of page numbers, which begins with its
+  /// length. Read only.
+  static var free: Table { Table(dbi: 0) }
+}
