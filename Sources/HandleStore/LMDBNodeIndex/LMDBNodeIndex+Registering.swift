@@ -5,46 +5,56 @@ extension LMDBNodeIndex {
   func register(
     _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
-    let change = try registering(on: filesystem, survivors)(candidate)
-    if let node = try known(change) { return .done(existing(node)) }
+    let registrar = try registrar(on: filesystem, survivors)
+    let key = registrar.key(of: candidate.handle)
+    if let node = try known(candidate, under: key, registrar) { return .done(existing(node)) }
     do {
-      return try perform(change)
+      return try perform { context, transaction in
+        try registrar.register(candidate, under: key, in: &context, transaction)
+      }
     } catch {
       guard case .diskFull = describe(error) else { throw error }
-      return try allKnown([change], else: error)[0]
+      return try allKnown([candidate], registrar, else: error)[0]
     }
   }
 
   func register(
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
-    let registering = try registering(on: filesystem, survivors)
+    let registrar = try registrar(on: filesystem, survivors)
     do {
-      return try perform(Batch(elements: candidates, change: registering))
+      return try perform(weight: candidates.count) { context, transaction in
+        var results: [RegistrationAttempt] = []
+        results.reserveCapacity(candidates.count)
+        // A span lends each candidate, and the array would copy it.
+        let candidates = candidates.span
+        for i in candidates.indices {
+          let key = registrar.key(of: candidates[i].handle)
+          results.append(
+            try registrar.register(candidates[i], under: key, in: &context, transaction))
+        }
+        return results
+      }
     } catch {
       guard case .diskFull = describe(error) else { throw error }
-      return try allKnown(candidates.map(registering), else: error)
+      return try allKnown(candidates, registrar, else: error)
     }
   }
 
   func move(
     _ id: NodeID, to candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
-    try perform(Moving(id: id, file: registering(on: filesystem, survivors)(candidate)))
+    let registrar = try registrar(on: filesystem, survivors)
+    return try perform { try registrar.move(id, to: candidate, in: &$0, $1) }
   }
 
-  /// Returns what makes the change that registers a file.
-  @inline(__always)
-  private func registering(
+  private func registrar(
     on filesystem: FilesystemID, _ survivors: Survivors
-  ) throws -> @Sendable (FoundFile) -> Registering {
+  ) throws -> Registrar {
     guard !isReadOnly else { throw StoreError.readOnly }
-    let (magic, incarnation) = (try filesystems.magic(filesystem), incarnation)
-    return { candidate in
-      Registering(
-        candidate: candidate, key: IndexKey(candidate.handle, on: filesystem, magic),
-        filesystem: filesystem, magic: magic, incarnation: incarnation, survivors: survivors)
-    }
+    return Registrar(
+      filesystem: filesystem, magic: try filesystems.magic(filesystem), incarnation: incarnation,
+      survivors: survivors)
   }
 
   private func existing(_ node: NodeID) -> Registration {
@@ -55,10 +65,11 @@ extension LMDBNodeIndex {
   ///
   /// - Throws: `error` if a file is not known.
   private func allKnown(
-    _ files: [Registering], else error: any Error
+    _ candidates: [FoundFile], _ registrar: Registrar, else error: any Error
   ) throws -> [RegistrationAttempt] {
-    try files.map { file in
-      guard let node = try stored(file) else { throw error }
+    try candidates.map { candidate in
+      let key = registrar.key(of: candidate.handle)
+      guard let node = try stored(candidate, under: key, registrar) else { throw error }
       return .done(existing(node))
     }
   }
@@ -67,35 +78,41 @@ extension LMDBNodeIndex {
   ///
   /// If the writer does not wait for the disk, this asks only the cache: a look-up by the writer
   /// costs less than two look-ups.
-  private func known(_ file: Registering) throws -> NodeID? {
-    if let node = cached(file) { return node }
-    let waits = durability == .power || !hasReservedIDs || file.candidate.mayHaveFurtherParents
-    return waits ? try stored(file) : nil
+  private func known(
+    _ candidate: FoundFile, under key: IndexKey, _ registrar: Registrar
+  ) throws -> NodeID? {
+    if let node = cached(candidate, under: key, registrar) { return node }
+    let waits = durability == .power || !hasReservedIDs || candidate.mayHaveFurtherParents
+    return waits ? try stored(candidate, under: key, registrar) : nil
   }
 
   /// Returns the file's node from the cache.
-  private func cached(_ file: Registering) -> NodeID? {
-    guard !file.key.isOpaque, let cache, let id = cache.hint(file.key.hash),
-      let record = cache.find(id), record.filesystem == file.filesystem,
-      record.isLive(file.candidate), !file.candidate.hasFurtherParent(record),
-      record.inlineHandle?.fileKey(on: file.magic) == file.key.file
+  private func cached(
+    _ candidate: FoundFile, under key: IndexKey, _ registrar: Registrar
+  ) -> NodeID? {
+    guard !key.isOpaque, let cache, let id = cache.hint(key.hash),
+      let record = cache.find(id), record.filesystem == registrar.filesystem,
+      record.isLive(candidate), !candidate.hasFurtherParent(record),
+      record.inlineHandle?.fileKey(on: registrar.magic) == key.file
     else { return nil }
     return id
   }
 
   /// Returns the file's node from LMDB.
-  private func stored(_ file: Registering) throws -> NodeID? {
+  private func stored(
+    _ candidate: FoundFile, under key: IndexKey, _ registrar: Registrar
+  ) throws -> NodeID? {
     let transaction = try read()
-    guard let value = try tables.indexed(file.key, in: transaction),
-      let record = try tables.record(value.node, in: transaction), record.isLive(file.candidate),
+    guard let value = try tables.indexed(key, in: transaction),
+      let record = try tables.record(value.node, in: transaction), record.isLive(candidate),
       try tables.file(
-        under: file.key, value, record: record, on: file.magic, in: transaction
-      ).isNamed(by: file.candidate.handle, file.key.file)
+        under: key, value, record: record, on: registrar.magic, in: transaction
+      ).isNamed(by: candidate.handle, key.file)
     else { return nil }
     let id = value.node
-    guard !value.isAlias, file.candidate.hasFurtherParent(record),
-      let parent = file.candidate.parent
-    else { return id }
+    guard !value.isAlias, candidate.hasFurtherParent(record), let parent = candidate.parent else {
+      return id
+    }
     return try tables.has(Place(id, in: parent), in: transaction) ? id : nil
   }
 }
@@ -113,7 +130,7 @@ extension Record {
 extension LMDBNodeIndex {
   func recordParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool {
     if try !isReadOnly && knowsParent(of: id, candidate) { return true }
-    return try perform(RecordingParent(id: id, candidate: candidate))
+    return try perform { try $0.recordParent(of: id, candidate, in: $1) }
   }
 
   /// Whether a node is live, and recording the candidate's parent would change nothing.
@@ -128,39 +145,5 @@ extension LMDBNodeIndex {
 
   func furtherParents(of id: NodeID) throws -> [NodeID] {
     try tables.places(of: id, in: read()).map(\.directory)
-  }
-}
-
-/// Records where a file was found. The result says whether its node is live.
-private struct RecordingParent: Change {
-  let id: NodeID
-  let candidate: FoundFile
-
-  func apply(
-    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
-  ) throws -> Bool {
-    guard var record = try context.tables.record(id, in: transaction), record.state == .live else {
-      return false
-    }
-    try context.recordParent(of: candidate, &record, id, transaction)
-    return true
-  }
-}
-
-extension ChangeContext {
-  /// Records where a live node's file was found, if that is new.
-  mutating func recordParent(
-    of candidate: FoundFile, _ record: inout Record, _ id: NodeID,
-    _ transaction: borrowing WriteTransaction
-  ) throws {
-    if candidate.moves(record) {
-      record.parent = candidate.parent
-      try tables.put(&record, for: id, in: transaction)
-      changed.append((id, record))
-      // The file has only the name that was just found.
-      if candidate.status.links <= 1 { try tables.removeFurtherParents(of: id, in: transaction) }
-    } else if candidate.hasFurtherParent(record), let parent = candidate.parent {
-      try tables.put(Place(id, in: parent), in: transaction)
-    }
   }
 }

@@ -82,9 +82,11 @@ final class LMDBNodeIndex: NodeIndex {
   }
 
   /// Applies a change.
-  func perform<C: Change>(_ change: C) throws -> C.Output {
+  ///
+  /// - Parameter weight: about how many nodes the change adds.
+  func perform<R: Sendable>(weight: Int = 1, _ change: @escaping Change<R>) throws -> R {
     guard let writer else { throw StoreError.readOnly }
-    return try writer.perform(change)
+    return try writer.perform(weight: weight, change)
   }
 }
 
@@ -132,7 +134,9 @@ extension LMDBNodeIndex {
     return AliasPage(aliases: found, next: next)
   }
 
-  func remove(_ alias: Alias) throws -> Bool { try perform(RemovingAlias(alias: alias)) }
+  func remove(_ alias: Alias) throws -> Bool {
+    try perform { try $0.removeIfPresent(alias, in: $1) }
+  }
 
   func count() throws -> Int { try read().statistics(tables.nodes).entries }
 
@@ -161,10 +165,12 @@ extension LMDBNodeIndex {
   }
 
   func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool {
-    try perform(Retiring(id: id, file: file))
+    try perform { try $0.retire(id, ifItIs: file, in: $1) }
   }
 
-  func drop(_ dropping: Dropping) throws -> Int { try perform(dropping) }
+  func drop(_ dropping: Dropping) throws -> Int {
+    try perform { try $0.drop(dropping, in: $1) }
+  }
 }
 
 // MARK: Filesystems
@@ -173,7 +179,7 @@ extension LMDBNodeIndex {
   func record(
     _ filesystem: FilesystemID, _ change: @escaping @Sendable (KnownFilesystem?) -> KnownFilesystem?
   ) throws {
-    try perform(RecordingFilesystem(id: filesystem, change: change))
+    try perform { try $0.record(filesystem, in: $1, change) }
   }
 
   func reloadFilesystems() throws {
@@ -194,10 +200,12 @@ extension LMDBNodeIndex {
 // MARK: Watches
 
 extension LMDBNodeIndex {
-  func watch(_ watch: Watch) throws { try perform(Watching(watch: watch)) }
+  func watch(_ watch: Watch) throws {
+    try perform { try $0.watch(watch, in: $1) }
+  }
 
   func unwatch(_ id: NodeID, by watcher: WatcherID) throws -> Bool {
-    try perform(Unwatching(node: id, watcher: watcher))
+    try perform { try $0.unwatch(id, by: watcher, in: $1) }
   }
 
   func watches(of id: NodeID) throws -> [Watch] {
@@ -234,7 +242,7 @@ extension LMDBNodeIndex {
     guard !isReadOnly else { throw StoreError.readOnly }
     // Most calls find none, and need no commit.
     guard try hasDeletions() else { return Deletions(nodes: [], overflowed: false) }
-    return try perform(TakingDeletions(limit: limit))
+    return try perform { try $0.takeDeletions(atMost: limit, in: $1) }
   }
 
   private func hasDeletions() throws -> Bool {

@@ -57,20 +57,22 @@ final class Writer: Sendable {
 
   /// Applies a change and commits it, perhaps with others. Returns when it is as durable as the
   /// store promises.
-  func perform<C: Change>(_ change: C) throws -> C.Output {
+  ///
+  /// - Parameter weight: about how many nodes the change adds.
+  func perform<R: Sendable>(weight: Int, _ change: @escaping Change<R>) throws -> R {
     while true {
-      let waits = queue.withLock { queue -> (Pending<C>, Event)? in
+      let waits = queue.withLock { queue -> (Pending<R>, Event)? in
         guard queue.led else {
           queue.led = true
           return nil
         }
-        let pending = Pending(change)
+        let pending = Pending(weight: weight, change)
         queue.waiting.append(pending)
         return (pending, queue.next)
       }
       guard let (pending, done) = waits else {
         defer { serve() }
-        return try commitAlone(change)
+        return try commit(count: 1, weight: weight, change)
       }
       done.wait()
       // If there is no result, nobody leads any more, and this thread may.
@@ -94,12 +96,6 @@ final class Writer: Sendable {
       queue.led = false
       return queue.take().next
     }.set()
-  }
-
-  private func commitAlone<C: Change>(_ change: C) throws -> C.Output {
-    try commit(count: 1, weight: change.weight) { context, transaction in
-      try change.apply(in: &context, transaction)
-    }
   }
 
   private func commitTogether(_ group: [any PendingChange]) {
@@ -188,21 +184,23 @@ private protocol PendingChange: AnyObject, Sendable {
   func fail(_ error: any Error)
 }
 
-private final class Pending<C: Change>: PendingChange {
-  private let change: C
-  private let outcome = Mutex<Result<C.Output, any Error>?>(nil)
+private final class Pending<R: Sendable>: PendingChange {
+  let weight: Int
+  private let change: Change<R>
+  private let outcome = Mutex<Result<R, any Error>?>(nil)
 
-  init(_ change: C) { self.change = change }
-
-  var weight: Int { change.weight }
+  init(weight: Int, _ change: @escaping Change<R>) {
+    self.weight = weight
+    self.change = change
+  }
 
   func apply(in context: inout ChangeContext, _ transaction: borrowing WriteTransaction) throws {
-    let output = try change.apply(in: &context, transaction)
+    let output = try change(&context, transaction)
     outcome.withLock { $0 = .success(output) }
   }
 
   func fail(_ error: any Error) { outcome.withLock { $0 = .failure(error) } }
 
   /// The result of the change, valid once its transaction is over.
-  var result: Result<C.Output, any Error>? { outcome.withLock { $0 } }
+  var result: Result<R, any Error>? { outcome.withLock { $0 } }
 }

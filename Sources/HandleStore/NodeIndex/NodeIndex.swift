@@ -185,7 +185,7 @@ enum RegistrationAttempt: Sendable {
   case done(Registration)
   /// Nothing was changed: another file has the candidate's key or hint, and the kernel must say which
   /// of the two exists.
-  case contested(FileRelation.File)
+  indirect case contested(FileRelation.File)
 }
 
 /// Which nodes to remove.

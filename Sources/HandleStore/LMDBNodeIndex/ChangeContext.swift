@@ -3,40 +3,8 @@ internal import SystemPackage
 /// A change to the store. The writer applies it in a transaction, alone or with other changes, and
 /// again in a new transaction if the first one fails. So a change must affect nothing but the
 /// transaction and its context.
-protocol Change: Sendable {
-  associatedtype Output: Sendable
-
-  /// About how many nodes the change adds.
-  var weight: Int { get }
-
-  func apply(in context: inout ChangeContext, _ transaction: borrowing WriteTransaction) throws
-    -> Output
-}
-
-extension Change {
-  var weight: Int { 1 }
-}
-
-/// Several changes of one kind, made one by one and applied in order, as one change.
-struct Batch<Element: Sendable, C: Change>: Change {
-  let elements: [Element]
-  let change: @Sendable (Element) -> C
-
-  var weight: Int { elements.count }
-
-  func apply(
-    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
-  ) throws -> [C.Output] {
-    var results: [C.Output] = []
-    results.reserveCapacity(elements.count)
-    // A span lends each element, and the array would copy it.
-    let elements = elements.span
-    for i in elements.indices {
-      results.append(try change(elements[i]).apply(in: &context, transaction))
-    }
-    return results
-  }
-}
+typealias Change<Output> =
+  @Sendable (inout ChangeContext, borrowing WriteTransaction) throws -> Output
 
 /// What the changes of one transaction share. The next transaction uses it again, with the storage
 /// of its arrays.
@@ -94,7 +62,7 @@ extension ChangeContext {
     try tables.removeFurtherParents(of: id, in: transaction)
     record.enter(.stale, at: now)
     try tables.put(&record, for: id, in: transaction)
-    try enterLimbo(id, transaction)
+    try enterLimbo(id, in: transaction)
     changed.append((id, record))
   }
 
@@ -127,91 +95,76 @@ extension ChangeContext {
   }
 }
 
-/// Makes a live node stale. The result says whether it did.
-struct Retiring: Change {
-  let id: NodeID
-  /// If given, the node is retired only if it still has this file: it may have been copied up
-  /// since.
-  let file: Node?
+// MARK: Removing
 
-  func apply(
-    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
+extension ChangeContext {
+  /// Makes a live node stale, if it still has a file; it may have been copied up since. Returns
+  /// whether it did.
+  mutating func retire(
+    _ id: NodeID, ifItIs file: Node?, in transaction: borrowing WriteTransaction
   ) throws -> Bool {
-    guard var record = try context.tables.record(id, in: transaction) else {
+    guard var record = try tables.record(id, in: transaction) else {
       throw StoreError.unknownNode(id)
     }
-    guard record.state == .live, try has(record, context, transaction) else { return false }
-    try context.retire(id, &record, in: transaction)
-    return true
-  }
-
-  private func has(
-    _ record: Record, _ context: ChangeContext, _ transaction: borrowing WriteTransaction
-  ) throws -> Bool {
-    guard let file else { return true }
-    return try record.filesystem == file.filesystem
-      && context.tables.handle(of: record, id, in: transaction) == file.handle
-  }
-}
-
-/// Removes an alias. The result says whether its node had it.
-struct RemovingAlias: Change {
-  let alias: Alias
-
-  func apply(
-    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
-  ) throws -> Bool {
-    guard try context.tables.aliases(of: alias.node, in: transaction).contains(alias) else {
-      return false
+    guard record.state == .live else { return false }
+    if let file {
+      guard record.filesystem == file.filesystem,
+        try tables.handle(of: record, id, in: transaction) == file.handle
+      else { return false }
     }
-    try context.remove(alias, in: transaction)
+    try retire(id, &record, in: transaction)
     return true
   }
-}
 
-/// Drops nodes that may go. The result is how many it dropped.
-extension Dropping: Change {
-  func apply(
-    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
+  /// Removes an alias; returns whether its node had it.
+  mutating func removeIfPresent(
+    _ alias: Alias, in transaction: borrowing WriteTransaction
+  ) throws -> Bool {
+    guard try tables.aliases(of: alias.node, in: transaction).contains(alias) else { return false }
+    try remove(alias, in: transaction)
+    return true
+  }
+
+  /// Drops nodes that may go; returns how many it dropped.
+  mutating func drop(
+    _ dropping: Dropping, in transaction: borrowing WriteTransaction
   ) throws -> Int {
-    let excess = try transaction.statistics(context.tables.nodes).entries - keeping
+    let excess = try transaction.statistics(tables.nodes).entries - dropping.keeping
     var dropped = 0
-    for id in ids where dropped < min(excess, limit) {
-      guard let record = try context.tables.record(id, in: transaction) else { continue }
-      let isAllowed = try allows(id, record, at: context.now) {
-        try context.tables.isWatched(id, in: transaction)
+    for id in dropping.ids where dropped < min(excess, dropping.limit) {
+      guard let record = try tables.record(id, in: transaction) else { continue }
+      let isAllowed = try dropping.allows(id, record, at: now) {
+        try tables.isWatched(id, in: transaction)
       } hasAliases: {
-        try !context.tables.aliases(of: id, in: transaction).isEmpty
+        try !tables.aliases(of: id, in: transaction).isEmpty
       }
       guard isAllowed else { continue }
-      try context.drop(id, record, in: transaction)
+      try drop(id, record, in: transaction)
       dropped += 1
     }
     return dropped
   }
 }
 
-/// Adds a filesystem to the store, or changes what is known of it.
-struct RecordingFilesystem: Change {
-  let id: FilesystemID
-  /// Returns what to record, given what was known before; `nil` changes nothing.
-  let change: @Sendable (KnownFilesystem?) -> KnownFilesystem?
-
-  func apply(
-    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
-  ) throws {
-    guard let known = change(context.known(id)) else { return }
-    try context.record(known, id, transaction)
-  }
-}
+// MARK: Filesystems
 
 extension ChangeContext {
-  /// Returns what is known of a filesystem, including what this transaction wrote.
-  fileprivate func known(_ id: FilesystemID) -> KnownFilesystem? { recorded[id] ?? filesystems[id] }
+  /// Adds a filesystem to the store, or changes what is known of it.
+  ///
+  /// - Parameter change: returns what to record, given what was known before; `nil` changes nothing.
+  mutating func record(
+    _ id: FilesystemID, in transaction: borrowing WriteTransaction,
+    _ change: (KnownFilesystem?) -> KnownFilesystem?
+  ) throws {
+    guard let known = change(known(id)) else { return }
+    try record(known, for: id, in: transaction)
+  }
 
-  /// Records what is known of a filesystem.
-  fileprivate mutating func record(
-    _ known: KnownFilesystem, _ id: FilesystemID, _ transaction: borrowing WriteTransaction
+  /// Returns what is known of a filesystem, including what this transaction wrote.
+  private func known(_ id: FilesystemID) -> KnownFilesystem? { recorded[id] ?? filesystems[id] }
+
+  private mutating func record(
+    _ known: KnownFilesystem, for id: FilesystemID, in transaction: borrowing WriteTransaction
   ) throws {
     try transaction.put(FilesystemRecord.encode(known, id), for: id, in: tables.filesystems)
     recorded[id] = known
@@ -219,9 +172,40 @@ extension ChangeContext {
 
   /// Notes the generation of a registered file (``KnownFilesystem/note(_:)``).
   mutating func note(
-    _ key: FileKey?, on id: FilesystemID, _ transaction: borrowing WriteTransaction
+    _ key: FileKey?, on id: FilesystemID, in transaction: borrowing WriteTransaction
   ) throws {
     guard var known = known(id), known.note(key) else { return }
-    try record(known, id, transaction)
+    try record(known, for: id, in: transaction)
+  }
+}
+
+// MARK: Parents
+
+extension ChangeContext {
+  /// Records where a file was found; returns whether its node is live.
+  mutating func recordParent(
+    of id: NodeID, _ candidate: FoundFile, in transaction: borrowing WriteTransaction
+  ) throws -> Bool {
+    guard var record = try tables.record(id, in: transaction), record.state == .live else {
+      return false
+    }
+    try recordParent(of: candidate, in: &record, for: id, transaction)
+    return true
+  }
+
+  /// Records where a live node's file was found, if that is new.
+  mutating func recordParent(
+    of candidate: FoundFile, in record: inout Record, for id: NodeID,
+    _ transaction: borrowing WriteTransaction
+  ) throws {
+    if candidate.moves(record) {
+      record.parent = candidate.parent
+      try tables.put(&record, for: id, in: transaction)
+      changed.append((id, record))
+      // The file has only the name that was just found.
+      if candidate.status.links <= 1 { try tables.removeFurtherParents(of: id, in: transaction) }
+    } else if candidate.hasFurtherParent(record), let parent = candidate.parent {
+      try tables.put(Place(id, in: parent), in: transaction)
+    }
   }
 }

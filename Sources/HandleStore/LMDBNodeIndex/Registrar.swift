@@ -1,0 +1,187 @@
+internal import SystemPackage
+
+/// Registers files of one filesystem in a transaction.
+struct Registrar: Sendable {
+  let filesystem: FilesystemID
+  let magic: FilesystemMagic
+  let incarnation: UInt32
+  let survivors: Survivors
+
+  /// Returns the key of a file in the index.
+  func key(of handle: KernelFileHandle) -> IndexKey { IndexKey(handle, on: filesystem, magic) }
+
+  /// Finds a file's node, or mints one.
+  func register(
+    _ candidate: FoundFile, under key: IndexKey, in context: inout ChangeContext,
+    _ transaction: borrowing WriteTransaction
+  ) throws -> RegistrationAttempt {
+    let id = try context.ids.next()
+    let replaced: NodeID?
+    switch try take(key, of: candidate, for: id, in: &context, transaction) {
+    case .taken(let old): replaced = old
+    case .contested(let other): return .contested(other)
+    case .stale: return .done(.stale(generation: incarnation))
+    case .same(let node):
+      context.registered.append((key.hash, node))
+      return .done(Registration(node: node, generation: incarnation, outcome: .existing))
+    }
+    if magic == .btrfs { try context.note(key.file, on: filesystem, in: transaction) }
+    try mint(id, for: candidate, in: &context, transaction)
+    context.registered.append((key.hash, id))
+    return .done(
+      Registration(
+        node: id, generation: incarnation, outcome: replaced.map { .replaced($0) } ?? .created))
+  }
+
+  private func mint(
+    _ id: NodeID, for candidate: FoundFile, in context: inout ChangeContext,
+    _ transaction: borrowing WriteTransaction
+  ) throws {
+    context.ids.take()
+    var record = Record(
+      handle: candidate.handle, filesystem: filesystem, type: candidate.status.type,
+      parent: candidate.parent, since: context.now)
+    try context.tables.append(&record, candidate.handle, for: id, in: transaction)
+    context.added.append((id, record))
+  }
+
+  // MARK: The key
+
+  /// What became of a candidate's key.
+  private enum Taking {
+    /// The new node has it. A live node that had it before is stale now.
+    case taken(from: NodeID?)
+    /// The candidate's own node has it.
+    case same(NodeID)
+    indirect case contested(FileRelation.File)
+    case stale
+  }
+
+  /// Gives a candidate's key to the node `id`, unless it cannot have it.
+  private func take(
+    _ key: IndexKey, of candidate: FoundFile, for id: NodeID, in context: inout ChangeContext,
+    _ transaction: borrowing WriteTransaction
+  ) throws -> Taking {
+    if key.isOpaque {
+      return try takeOpaque(key, of: candidate, for: id, in: &context, transaction)
+    }
+    guard let value = try context.tables.insert(IndexValue(id), for: key, in: transaction) else {
+      return .taken(from: nil)
+    }
+    var holder = try holder(value, in: context, transaction)
+    switch try relation(of: candidate, key, to: holder, in: context, transaction) {
+    case .contested: return .contested(try file(of: holder, key, in: context, transaction))
+    case .stale: return .stale
+    case .same:
+      if let node = try own(&holder, for: candidate, in: &context, transaction) {
+        return .same(node)
+      }
+    case .replaced, .separate: break
+    }
+    try context.displace(&holder, key, in: transaction)
+    try transaction.put(IndexValue(id), for: key, in: context.tables.inodes)
+    return .taken(from: holder.liveNode)
+  }
+
+  private func takeOpaque(
+    _ key: IndexKey, of candidate: FoundFile, for id: NodeID, in context: inout ChangeContext,
+    _ transaction: borrowing WriteTransaction
+  ) throws -> Taking {
+    let named = try context.tables.indexed(key, in: transaction)
+    let hint = IndexKey(hint: candidate.status.inode, on: filesystem)
+    let hinted = try context.tables.indexed(hint, in: transaction)
+    var gone: [KeyHolder] = []
+    for value in [named, hinted?.node == named?.node ? nil : hinted].compactMap(\.self) {
+      var holder = try holder(value, in: context, transaction)
+      switch try relation(of: candidate, key, to: holder, in: context, transaction) {
+      case .contested: return .contested(try file(of: holder, key, in: context, transaction))
+      case .stale: return .stale
+      case .same:
+        if let node = try own(&holder, for: candidate, in: &context, transaction) {
+          return .same(node)
+        }
+        gone.append(holder)
+      case .separate where holder.node != named?.node: break
+      case .replaced, .separate: gone.append(holder)
+      }
+    }
+    for i in gone.indices { try context.displace(&gone[i], key, in: transaction) }
+    try context.tables.putKeys(
+      key, of: id, inode: candidate.status.inode, on: filesystem, in: transaction)
+    return .taken(from: gone.last { $0.liveNode != nil }?.node)
+  }
+
+  /// Returns the candidate's node, if the holder of its key is of the very same file: the node that
+  /// has the key, or the node that an alias stands for, if that is live.
+  private func own(
+    _ holder: inout KeyHolder, for candidate: FoundFile, in context: inout ChangeContext,
+    _ transaction: borrowing WriteTransaction
+  ) throws -> NodeID? {
+    guard !holder.isAlias else { return holder.record.state == .live ? holder.node : nil }
+    try context.recordParent(
+      of: candidate, in: &holder.record, for: holder.node, transaction)
+    return holder.node
+  }
+}
+
+/// Who has a key in the index: a live node, or an alias of a node.
+struct KeyHolder {
+  let value: IndexValue
+  /// The node's record.
+  var record: Record
+
+  var node: NodeID { value.node }
+  var isAlias: Bool { value.isAlias }
+  /// The node, if it has the key itself.
+  var liveNode: NodeID? { isAlias ? nil : node }
+}
+
+extension Registrar {
+  /// Returns who has a key, given what the index has under it.
+  @inline(__always)
+  func holder(
+    _ value: IndexValue, in context: ChangeContext, _ transaction: borrowing WriteTransaction
+  ) throws -> KeyHolder {
+    let record =
+      value.isAlias
+      ? try context.tables.record(withAlias: value.node, in: transaction)
+      : try context.tables.record(indexed: value.node, on: filesystem, in: transaction)
+    return KeyHolder(value: value, record: record)
+  }
+
+  /// Returns the file that the key is of.
+  @inline(__always)
+  func file(
+    of holder: KeyHolder, _ key: IndexKey, in context: ChangeContext,
+    _ transaction: borrowing WriteTransaction
+  ) throws -> FileRelation.File {
+    try context.tables.file(
+      under: key, holder.value, record: holder.record, on: magic, in: transaction)
+  }
+
+  /// Returns how a candidate is related to the file that has its key.
+  @inline(__always)
+  func relation(
+    of candidate: FoundFile, _ key: IndexKey, to holder: KeyHolder, in context: ChangeContext,
+    _ transaction: borrowing WriteTransaction
+  ) throws -> FileRelation {
+    let other = try file(of: holder, key, in: context, transaction)
+    return FileRelation(
+      of: FileRelation.File(
+        handle: candidate.handle, key: key.file, type: candidate.status.type),
+      to: other, survivor: survivors[candidate.handle, other.handle])
+  }
+}
+
+extension ChangeContext {
+  /// Makes a node that has a key stale, or removes the alias that has it.
+  mutating func displace(
+    _ holder: inout KeyHolder, _ key: IndexKey, in transaction: borrowing WriteTransaction
+  ) throws {
+    if holder.isAlias {
+      try tables.removeAlias(under: key, of: holder.node, in: transaction)
+    } else {
+      try retire(holder.node, &holder.record, in: transaction)
+    }
+  }
+}
