@@ -114,7 +114,7 @@ public struct FilesystemProbe: Sendable {
         SystemCalls.open(".", in: directory, flags: SystemCalls.directory))
     else { return "." }
     var entries = DirectoryEntries(of: own.descriptor)
-    while let entry = try? entries.next() {
+    while let entry = try? entries.read() {
       if entry.type == .regular { return entry.name }
     }
     return "."
@@ -126,7 +126,7 @@ public struct FilesystemProbe: Sendable {
     do throws(Errno) {
       let handle = try made.get()
       let file = OwnedDescriptor(try handle.open(on: descriptor, flags: SystemCalls.path))
-      return (try? KernelFileHandle(of: file.descriptor)) == handle ? .same : .different
+      return (try? KernelFileHandle.make(of: file.descriptor)) == handle ? .same : .different
     } catch .notPermitted {
       return .notPermitted
     } catch {

@@ -128,9 +128,8 @@ extension Store {
     do throws(Errno) {
       let file = OwnedDescriptor(
         try candidate.handle.open(on: mount.descriptor, flags: SystemCalls.path))
-      let status = try FileStatus(of: file.descriptor)
-      return status.device == candidate.status.device && status.inode == candidate.status.inode
-        ? file : nil
+      let status = FileStatus(try FullStatus(of: file.descriptor))
+      return status.isOfSameFile(as: candidate.status) ? file : nil
     } catch .staleHandle {
       return nil
     } catch {

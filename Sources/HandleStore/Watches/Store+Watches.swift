@@ -5,7 +5,7 @@ extension Store {
   /// a restart or a kill of the server. A watched node is not dropped, even if it is stale: it is
   /// then in limbo until its last watch ends.
   ///
-  /// The store itself looks only for the deletion of files (``sweep(_:)``). For everything else,
+  /// The store itself looks only for the deletion of files (``sweep(from:limit:)``). For everything else,
   /// the masks tell the server which files to watch at the filesystem, and for which events
   /// (``watchedNodes(from:limit:)``).
   ///
@@ -25,7 +25,7 @@ extension Store {
       guard !mask.isEmpty else {
         throw StoreError.badValue("a watch of node \(id) needs events; name at least one")
       }
-      try index.watch(Watch(id, watcher, mask))
+      try index.watch(Watch(node: id, watcher: watcher, mask: mask))
     }
   }
 
