@@ -26,7 +26,7 @@ extension Store {
   /// - Throws: ``StoreError/badValue(_:)`` for a limit below 1, ``StoreError/readOnly``,
   ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
   ///   ``StoreError/forked``.
-  /// - Complexity: O(1) if there are none; otherwise O(`limit`) and one commit. Any thread.
+  /// - Complexity: O(1) if there are none; otherwise O(`limit`) and one write. Any thread.
   public func deletions(atMost limit: Int = 1024) throws(StoreError) -> Deletions {
     try guarded {
       try Self.requireLimit(limit)

@@ -17,7 +17,7 @@ extension Store {
   ///   ``StoreError/badValue(_:)`` for an empty mask, ``StoreError/readOnly``,
   ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
   ///   ``StoreError/forked``.
-  /// - Complexity: O(log watches + watchers of the node), one commit. Any thread.
+  /// - Complexity: O(log watches + watchers of the node), one write. Any thread.
   public func watch(
     _ id: NodeID, mask: WatchMask, by watcher: WatcherID
   ) throws(StoreError) {
@@ -34,7 +34,7 @@ extension Store {
   /// - Returns: whether the client watched the node.
   /// - Throws: ``StoreError/readOnly``, ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``,
   ///   ``StoreError/closed``, ``StoreError/forked``.
-  /// - Complexity: O(log watches), one commit. Any thread.
+  /// - Complexity: O(log watches), one write. Any thread.
   @discardableResult
   public func unwatch(_ id: NodeID, by watcher: WatcherID) throws(StoreError) -> Bool {
     try guarded { try index.unwatch(id, by: watcher) }

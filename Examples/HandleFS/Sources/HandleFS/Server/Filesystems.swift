@@ -31,7 +31,8 @@ final class Filesystems: Sendable {
     self.crossesMounts = crossesMounts
     let status = try root.status
     device = status.st_dev
-    let kind = store.knownFilesystems().first { $0.id == source.filesystem }?.magic.description
+    let kind = store.knownFilesystems().first { $0.id == source.filesystem }?.identity.magic
+      .description
     looksAtAll = crossesMounts || kind == "overlay"
     numbers =
       looksAtAll || kind == "btrfs"
