@@ -47,6 +47,7 @@ public struct FoundFile: Sendable {
   /// - Parameters:
   ///   - name: one component, not `.` or `..`.
   ///   - directory: an open directory, `O_PATH` too.
+  ///   - parent: the node of the directory that has the file, if known.
   /// - Throws: ``StoreError/badName(_:)`` if `name` is anything else, what ``init(of:parent:)``
   ///   throws, ``StoreError/system(_:_:)`` with `ENOENT`, `ENOTDIR`, `EACCES`, and
   ///   ``StoreError/tooManyOpenFiles``.
@@ -65,6 +66,7 @@ public struct FoundFile: Sendable {
   /// - Parameters:
   ///   - path: an absolute path, or one that starts in `directory`.
   ///   - directory: an open directory, `O_PATH` too.
+  ///   - parent: the node of the directory that has the file, if known.
   /// - Throws: what ``init(name:in:parent:)`` throws, and ``StoreError/system(_:_:)`` with `ELOOP`.
   /// - Complexity: four system calls, about 4 µs. Any thread.
   public init(
