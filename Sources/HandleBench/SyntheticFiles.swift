@@ -14,7 +14,7 @@ struct SyntheticFiles {
     defer { try? directory.close() }
     let id = try store.attach(directory)
     filesystem = id
-    switch store.knownFilesystems().first(where: { $0.id == id })?.magic.description {
+    switch store.knownFilesystems().first(where: { $0.id == id })?.identity.magic.description {
     case "ext4", "f2fs": (type, make) = (.inode32, { Self.bytes($0, 4) + Self.bytes(7, 4) })
     case "xfs": (type, make) = (.inode64, { Self.bytes($0, 8) + Self.bytes(7, 4) })
     case "tmpfs": (type, make) = (.inode32, { Self.bytes(7, 4) + Self.bytes($0, 8) })

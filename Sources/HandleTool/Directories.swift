@@ -24,12 +24,13 @@ func withDirectories<R>(
 /// before making a store for it: it throws if a store cannot keep the directory.
 func foundDirectory(_ directory: FileDescriptor, at path: FilePath) throws -> FoundFile {
   let found: FoundFile
-  do throws(Errno) {
+  do throws(StoreError) {
     found = try FoundFile(of: directory)
-  } catch .notSupported {
-    throw StoreError.noHandles(try FilesystemProbe(of: directory).magic)
   } catch {
-    throw SystemFailure(what: "making a file handle of \(Text.path(path))", errno: error)
+    guard error.errno == .notSupported else {
+      throw SystemFailure(what: "making a file handle of \(Text.path(path))", errno: error.errno)
+    }
+    throw StoreError.noHandles(try FilesystemProbe(of: directory).magic)
   }
   if case .notPermitted = try FilesystemProbe(of: directory).opening {
     throw StoreError.notPermitted("opening \(Text.path(path)) by its handle")
@@ -52,11 +53,4 @@ func isDirectory(_ directory: FileDescriptor, in top: FileDescriptor) throws -> 
     name.append("..")
   }
   return false
-}
-
-extension FileStatus {
-  /// Returns whether both are of the same file, provided that it existed at both times.
-  func isOfSameFile(as other: FileStatus) -> Bool {
-    inode == other.inode && device == other.device
-  }
 }

@@ -86,11 +86,15 @@ extension FilesystemProbe {
   private func addIdentity(to report: inout Report) {
     report.add("attachable", .flag(identity != nil))
     if let identityObstacle { report.add("attaching obstacle", identityObstacle.description) }
-    if let identity {
-      report.add(identity.isUUID ? "uuid" : "fsid", identity.uuid)
-      report.add("root handle", identity.root.map { .text("\($0)") } ?? .unknown)
-      report.add("volume", identity.volume.isEmpty ? .unknown : .text(identity.volume))
-    }
+    identity?.add(to: &report)
+  }
+}
+
+extension FilesystemIdentity {
+  func add(to report: inout Report) {
+    report.add(isUUID ? "uuid" : "fsid", hexadecimal)
+    report.add("root handle", root.map { .text("\($0)") } ?? .unknown)
+    report.add("volume", volume.isEmpty ? .unknown : .text(volume))
   }
 }
 

@@ -61,10 +61,8 @@ extension Filesystem {
   var report: Report {
     var report = Report()
     report.add("filesystem", UInt64(id.rawValue))
-    report.add("kind", magic.description)
-    report.add(isUUID ? "uuid" : "fsid", uuid)
-    report.add("root handle", root.map { .text($0.description) } ?? .unknown)
-    report.add("volume", volume.isEmpty ? .unknown : .text(volume))
+    report.add("kind", identity.magic.description)
+    identity.add(to: &report)
     report.add("mounted", .flag(isAttached))
     report.add("put back", .flag(wasPutBack))
     return report

@@ -97,7 +97,7 @@ extension StoreError {
       .readOnlyExport:
       .finding
     case .inUse, .alreadyOpen, .readOnly, .closed, .forked, .noStore, .notAStore,
-      .unsupportedVersion, .damaged, .torn, .tornCopy, .sharedData, .tooManyReaders, .noExport,
+      .unsupportedVersion, .damaged, .torn, .tornCopy, .sharedData, .tooManyCallers, .noExport,
       .exposedKeys, .noKeys, .unusableKeys, .noKey, .damagedFile, .foreignFile, .unexpected:
       .store
     case .badExport, .badName, .badValue, .tokenTooLong: .usage

@@ -119,7 +119,7 @@ struct TreeIndexer {
   }
 
   private mutating func next(_ entries: inout DirectoryEntries) -> DirectoryEntries.Entry? {
-    do throws(Errno) {
+    do throws(StoreError) {
       return try entries.next()
     } catch {
       counts.refused += 1
@@ -134,7 +134,9 @@ struct TreeIndexer {
       if isElsewhere(name, descriptor) { counts.skipped += 1 } else { counts.refused += 1 }
       return
     }
-    guard found.mount == mount, !isOwnDirectory(found.status) else { return counts.skipped += 1 }
+    guard found.mount == mount, !found.status.isOfSameFile(as: ownDirectory) else {
+      return counts.skipped += 1
+    }
     if found.status.type == .directory { directories.append((batch.count, 0)) }
     batch.append(found)
   }
@@ -143,11 +145,11 @@ struct TreeIndexer {
   private func find(
     _ name: FilePath, _ descriptor: FileDescriptor, _ parent: NodeID
   ) throws -> FoundFile? {
-    do throws(Errno) {
+    do throws(StoreError) {
       return try FoundFile(name: name, in: descriptor, parent: parent)
     } catch {
-      guard ![.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory].contains(error) else {
-        throw SystemFailure(what: "making a file handle of \(Text.path(name))", errno: error)
+      guard ![.tooManyOpenFiles, .noMemory].contains(error.errno) else {
+        throw SystemFailure(what: "making a file handle of \(Text.path(name))", errno: error.errno)
       }
       return nil
     }
@@ -157,10 +159,6 @@ struct TreeIndexer {
   /// handles, which does not matter to this walk.
   private func isElsewhere(_ name: FilePath, _ descriptor: FileDescriptor) -> Bool {
     (try? FoundFile.mount(resolving: name, in: descriptor)).map { $0 != mount } ?? false
-  }
-
-  private func isOwnDirectory(_ status: FileStatus) -> Bool {
-    status.inode == ownDirectory.inode && status.device == ownDirectory.device
   }
 
   /// Divides a directory's share equally among the directories found in it and the directory

@@ -95,8 +95,7 @@ import Testing
     if takenForTelling {
       let store = try mounted.storeOfKilledServer()
       try store.attach(mounted.volume.path)
-      var gone = 0
-      try store.sweep { (deletions) throws(StoreError) in gone += deletions.nodes.count }
+      let gone = try store.sweep().deletions.nodes.count
       try store.close()
       #expect(gone == 1)
     }

@@ -26,15 +26,15 @@ import Testing
   @Test func theRootsFilesKeepTheirs() throws {
     let (test, volume, _, root) = try shown(.ext4)
     let status = try status(volume.path)
-    let numbers = try InodeNumbers(in: test.store, root: root, status)
-    #expect(try numbers.number(of: root, status) == status.inode)
+    let numbers = try InodeNumbers(in: test.store, root: root, status: status)
+    #expect(try numbers.number(of: root, status: status) == status.inode)
     for inode in [1, 12, 1 << 32, 1 << 48 - 1] as [UInt64] {
-      #expect(try numbers.number(inode, in: root, status) == inode)
+      #expect(try numbers.number(inode, in: root, status: status) == inode)
     }
     // Those would be another filesystem's.
-    #expect(try numbers.number(1 << 48, in: root, status) == nil)
+    #expect(try numbers.number(1 << 48, in: root, status: status) == nil)
     #expect(
-      try numbers.number(of: root, self.status(1 << 48)) == 1 << 63 | root.rawValue)
+      try numbers.number(of: root, status: self.status(1 << 48)) == 1 << 63 | root.rawValue)
     #expect(!FileManager.default.fileExists(atPath: test.path.appending("namespaces").string))
   }
 
@@ -51,21 +51,21 @@ import Testing
       return try withDirectory(place) {
         let file = try FoundFile(of: $0)
         let node = try test.store.register(file, on: filesystem).node
-        let own = try numbers.number(of: node, status(256))
-        #expect(try numbers.number(256, in: node, status(256)) == own)
+        let own = try numbers.number(of: node, status: status(256))
+        #expect(try numbers.number(256, in: node, status: status(256)) == own)
         #expect(own & (1 << 48 - 1) == 256 && own >> 63 == 0)
-        #expect(try numbers.number(of: node, status(1 << 60)) == 1 << 63 | node.rawValue)
+        #expect(try numbers.number(of: node, status: status(1 << 60)) == 1 << 63 | node.rawValue)
         return own
       }
     }
-    let first = try InodeNumbers(in: test.store, root: root, status(volume.path))
+    let first = try InodeNumbers(in: test.store, root: root, status: status(volume.path))
     var found = try places.map { try number($0, first) }
     found.append(256)
     #expect(Set(found).count == places.count + 1)
-    let second = try InodeNumbers(in: test.store, root: root, status(volume.path))
+    let second = try InodeNumbers(in: test.store, root: root, status: status(volume.path))
     #expect(try places.reversed().map { try number($0, second) } == found.dropLast().reversed())
     try test.reopen()
-    let third = try InodeNumbers(in: test.store, root: root, status(volume.path))
+    let third = try InodeNumbers(in: test.store, root: root, status: status(volume.path))
     #expect(try places.reversed().map { try number($0, third) } == found.dropLast().reversed())
     // A backup has them, too.
     let backup = try TemporaryDirectory()

@@ -58,7 +58,7 @@ import Testing
     #expect(
       lines == [
         "open tooManyOpenFiles", "path tooManyOpenFiles", "store tooManyOpenFiles",
-        "mounted tooManyOpenFiles", "usable",
+        "mounted tooManyOpenFiles", "sockets tooManyOpenFiles", "found tooManyOpenFiles", "usable",
       ])
     #expect(child.wait() == 0)
   }

@@ -116,7 +116,7 @@ import Testing
       (.noStore(path: path), "create"), (.notAStore(path: path, reason: "why"), "name a store"),
       (.unsupportedVersion(found: 2, supported: 1), "release"), (.damaged("what"), "check"),
       (.torn("what"), "repair"), (.diskFull(path: path), "free some space"),
-      (.tooManyOpenFiles, "RLIMIT_NOFILE"), (.tooManyReaders, "end some"),
+      (.tooManyOpenFiles, "RLIMIT_NOFILE"), (.tooManyCallers, "end some"),
       (.badValue("name 1 or more"), "name 1"), (.unexpected("what"), "report this"),
       (.tooManyFilesystems, "create another"),
       (.foreignFile(path: path, remedy: "remove it"), "remove"),

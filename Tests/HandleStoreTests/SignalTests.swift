@@ -44,7 +44,7 @@ import Testing
     let (mine, its) = (sockets.mine, sockets.its)
     let parking = Parking(socket: mine)
     let wasReceived = try inStorm {
-      var parked = ParkedFiles()
+      let parked = ParkedFiles()
       return try parked.receive(from: its)
     } afterAWhile: {
       try parking.release(.root)
@@ -64,7 +64,7 @@ import Testing
       return count
     } afterAWhile: {
       receiver.async {
-        var parked = ParkedFiles()
+        let parked = ParkedFiles()
         for _ in 0..<count { _ = try? parked.receive(from: its) }
       }
     }

@@ -12,18 +12,31 @@ extension Trait where Self == ConditionTrait {
 final class TestStore {
   let directory: TemporaryDirectory
   private(set) var store: Store
+  private var options: StoreOptions
   var path: FilePath { directory.appending("store") }
 
   init(_ options: StoreOptions = StoreOptions()) throws {
     directory = try TemporaryDirectory()
+    self.options = options
     store = try Store(at: directory.appending("store"), options: options)
   }
 
   func reopen(_ options: StoreOptions? = nil) throws {
-    let before = store.options
+    self.options = options ?? self.options
     try store.close()
-    store = try Store(at: path, options: options ?? before)
+    store = try Store(at: path, options: self.options)
   }
+}
+
+/// Expects a call to throw a ``StoreError`` with an errno.
+func expect(
+  _ errno: Errno, _ comment: Comment? = nil, at place: SourceLocation = #_sourceLocation,
+  _ call: () throws -> some Any
+) {
+  let error = #expect(throws: StoreError.self, comment, sourceLocation: place) {
+    _ = try call()
+  }
+  #expect(error == nil || error?.errno == errno, comment, sourceLocation: place)
 }
 
 extension Store {

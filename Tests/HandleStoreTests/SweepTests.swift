@@ -32,15 +32,17 @@ import Testing
     func path(_ i: Int) -> FilePath { volume.path.appending("\(i)") }
 
     /// What a sweep gives out, and what it has looked at.
-    func sweep(ending: Bool = false) throws -> (nodes: [NodeID], overflows: Int, Sweep) {
-      let taken = Taken()
-      let sweep = try store.sweep { deletions throws(StoreError) in
-        taken.nodes += deletions.nodes
-        taken.overflows += deletions.overflowed ? 1 : 0
-        guard ending else { return }
-        for id in deletions.nodes { try store.unwatch(id, by: SweepTests.watcher) }
+    func sweep(ending: Bool = false, limit: Int = 1024) throws -> Swept {
+      var swept = Swept()
+      var start: NodeID? = .root
+      while let from = start {
+        let step = try store.sweep(from: from, limit: limit)
+        swept.add(step)
+        start = step.next
+        guard ending else { continue }
+        for id in step.deletions.nodes { try store.unwatch(id, by: SweepTests.watcher) }
       }
-      return (taken.nodes, taken.overflows, sweep)
+      return swept
     }
 
     func reopen() throws {
@@ -49,9 +51,21 @@ import Testing
     }
   }
 
-  private final class Taken {
+  /// What the steps of a sweep gave out together.
+  private struct Swept {
     var nodes: [NodeID] = []
     var overflows = 0
+    var present = 0
+    var gone = 0
+    var skipped = 0
+
+    mutating func add(_ step: SweepStep) {
+      nodes += step.deletions.nodes
+      overflows += step.deletions.overflowed ? 1 : 0
+      present += step.present
+      gone += step.gone
+      skipped += step.skipped
+    }
   }
 
   @Test(arguments: VolumeKind.allCases) func eachDeletedFileIsReportedOnce(
@@ -64,8 +78,8 @@ import Testing
     // Another call finds these.
     #expect(throws: StoreError.stale(watched.nodes[0])) { try store.open(watched.nodes[0]) }
     try store.retire(watched.nodes[1])
-    let (deleted, _, sweep) = try watched.sweep()
-    #expect(deleted.sorted() == Array(watched.nodes[..<12]))
+    let sweep = try watched.sweep()
+    #expect(sweep.nodes.sorted() == Array(watched.nodes[..<12]))
     #expect((sweep.present, sweep.gone, sweep.skipped) == (28, 10, 0))
     #expect(try watched.sweep().nodes.isEmpty)
     for i in 12..<15 { try unlink(watched.path(i)) }
@@ -116,7 +130,7 @@ import Testing
     try unlink(watched.path(0))
     watched.store.detach(watched.filesystem)
     let detached = try watched.sweep()
-    #expect(detached.nodes.isEmpty && detached.2.skipped == 5)
+    #expect(detached.nodes.isEmpty && detached.skipped == 5)
     try watched.store.attach(watched.volume.path)
     #expect(try watched.sweep().nodes == [watched.nodes[0]])
   }
@@ -126,8 +140,8 @@ import Testing
     try succeed("sync", "-f", watched.volume.path.string)
     let shut = try withDirectory(watched.volume.path) { ts_shut_down($0.rawValue, 2) }
     #expect(shut == 0)
-    let (deleted, overflows, sweep) = try watched.sweep()
-    #expect(deleted.isEmpty && overflows == 0 && sweep.gone == 0)
+    let sweep = try watched.sweep()
+    #expect(sweep.nodes.isEmpty && sweep.overflows == 0 && sweep.gone == 0)
     #expect(sweep.present + sweep.skipped == 5)
   }
 
@@ -135,10 +149,10 @@ import Testing
   @Test(arguments: [true, false]) func aSweepOfManyReportsEach(_ ending: Bool) throws {
     let watched = try Watched(.tmpfs, files: 500, limboLimit: 20)
     for i in 0..<400 { try unlink(watched.path(i)) }
-    let (deleted, overflows, sweep) = try watched.sweep(ending: ending)
-    #expect(deleted.count == 400 && Set(deleted) == Set(watched.nodes[..<400]))
+    let sweep = try watched.sweep(ending: ending)
+    #expect(sweep.nodes.count == 400 && Set(sweep.nodes) == Set(watched.nodes[..<400]))
     #expect(sweep.gone == 400 && sweep.present == 100)
-    #expect(ending ? overflows == 0 : overflows > 0)
+    #expect(ending ? sweep.overflows == 0 : sweep.overflows > 0)
     #expect(try watched.store.limbo().count == (ending ? 0 : 20))
     #expect(try watched.sweep().nodes.isEmpty)
   }
@@ -153,7 +167,21 @@ import Testing
     let first = try watched.store.deletions()
     #expect(first == deletions(Array(watched.nodes[20..<30]), overflowed: true))
     for id in first.nodes { try watched.store.unwatch(id, by: Self.watcher) }
-    let (deleted, overflows, _) = try watched.sweep(ending: true)
-    #expect(deleted.sorted() == Array(watched.nodes[50..<90]) && overflows == 0)
+    let sweep = try watched.sweep(ending: true)
+    #expect(sweep.nodes.sorted() == Array(watched.nodes[50..<90]) && sweep.overflows == 0)
+  }
+
+  /// A step looks at no more nodes, and returns no more deletions, than its caller asked for.
+  @Test(arguments: [1, 3, 100]) func aStepIsBounded(_ limit: Int) throws {
+    let watched = try Watched(.tmpfs, files: 20)
+    for i in 0..<10 { try unlink(watched.path(i)) }
+    for i in 5..<10 { try watched.store.retire(watched.nodes[i]) }
+    let step = try watched.store.sweep(limit: limit)
+    #expect(step.deletions.nodes == Array(watched.nodes[5..<10].prefix(limit)))
+    #expect(step.present + step.gone + step.skipped == 0 && step.next == .root)
+    let sweep = try watched.sweep(limit: limit)
+    #expect((step.deletions.nodes + sweep.nodes).sorted() == Array(watched.nodes[..<10]))
+    #expect(sweep.gone == 5 && sweep.present == 10)
+    expect(.invalidArgument) { try watched.store.sweep(limit: 0) }
   }
 }

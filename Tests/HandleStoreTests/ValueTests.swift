@@ -113,7 +113,7 @@ import Testing
   @Test(arguments: [Int.max, .min, -1, 0, 1 << 20 + 1])
   func capacities(_ capacity: Int) throws {
     let file = try MemoryFile()
-    #expect(throws: Errno.invalidArgument) {
+    expect(.invalidArgument) {
       try IntentJournal(in: file.descriptor, capacity: capacity)
     }
     #expect(file.blocks == 0)
@@ -124,7 +124,7 @@ import Testing
     let journal = try IntentJournal(in: file.descriptor, capacity: 1)
     let long = FilePath(String(repeating: "x", count: 70_000))
     let intent = Intent.rename(Synthetic.opaque(1, length: 128), from: long, to: long)
-    #expect(throws: Errno.invalidArgument) { try journal.note(intent, for: 0) }
+    expect(.invalidArgument) { try journal.note(intent, for: 0) }
     try journal.note(intent, for: .max)
     #expect(journal[.max] != nil && journal[0] == nil)
     try journal.note(.insertRange(of: .max, size: .max), for: .max)
@@ -132,7 +132,7 @@ import Testing
     journal.forget(0)
     let others = try MemoryFile()
     let opens = try OpenFiles(in: others.descriptor, fuse: file.descriptor)
-    #expect(throws: Errno.invalidArgument) { try opens.open(0, of: .root, file: nil) }
+    expect(.invalidArgument) { try opens.open(0, of: .root, file: nil) }
     #expect(try opens.open(.max, of: NodeID(rawValue: .max), file: nil) == 0)
   }
 }
@@ -154,7 +154,7 @@ import Testing
       #expect(throws: StoreError.self) { try export.lookup(FilePath(name), in: .node(.root)) }
       #expect(throws: StoreError.self) { try exported.store.openExport(name) }
       try withDirectory(exported.inside) { root in
-        #expect(throws: Errno.fileNameTooLong) { try FoundFile(name: FilePath(name), in: root) }
+        expect(.fileNameTooLong) { try FoundFile(name: FilePath(name), in: root) }
         for roots in [[], Array(repeating: root, count: 17), Array(repeating: root, count: 2)] {
           #expect(throws: StoreError.self) { try exported.store.addExport("more", roots: roots) }
         }

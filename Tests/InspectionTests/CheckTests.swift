@@ -1,7 +1,8 @@
-import HandleStore
 import SystemPackage
 import TestSupport
 import Testing
+
+@testable import HandleStore
 
 @Suite struct CheckTests {
   @Test(arguments: [Durability.process, .power])

@@ -20,15 +20,15 @@ import Testing
       "handlestore namespaces 1\n"
       + (1...32_767).map { "namespace \($0) 30000 \($0)\n" }.joined()
     try write(body, to: path)
-    #expect(throws: StoreError.self) { try InodeNumbers(in: store, root: root, status(2)) }
+    #expect(throws: StoreError.self) { try InodeNumbers(in: store, root: root, status: status(2)) }
     try write(SmallFile.sealed(body), to: path)
-    let numbers = try InodeNumbers(in: store, root: root, status(2))
+    let numbers = try InodeNumbers(in: store, root: root, status: status(2))
     let node = try register(other.path, store)
     for _ in 0..<2 {
-      #expect(try numbers.number(of: node, status(2)) == 1 << 63 | node.rawValue)
-      #expect(try numbers.number(2, in: node, status(2)) == nil)
+      #expect(try numbers.number(of: node, status: status(2)) == 1 << 63 | node.rawValue)
+      #expect(try numbers.number(2, in: node, status: status(2)) == nil)
     }
-    #expect(try numbers.number(of: root, status(2)) == 2)
+    #expect(try numbers.number(of: root, status: status(2)) == 2)
     #expect(try read(path) == SmallFile.sealed(body))
   }
 

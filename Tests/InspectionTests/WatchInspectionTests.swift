@@ -93,8 +93,8 @@ import Testing
     try copy.forge { transaction, tables in
       let (right, wrong) = (watched, waiting)
       try transaction.put(
-        Watch(wrong, Self.watchers[0], .modify).value,
-        for: Watch(right, Self.watchers[0], .modify).key, in: tables.watches)
+        Watch(node: wrong, watcher: Self.watchers[0], mask: .modify).value,
+        for: Watch(node: right, watcher: Self.watchers[0], mask: .modify).key, in: tables.watches)
     }
     #expect(throws: StoreError.self) { try Store(at: copy.path).watches(of: watched) }
     try expectFinding(nil, watches: 5)
@@ -103,7 +103,9 @@ import Testing
 
   @Test func aWatchOfANodeThatIsNotThere() throws {
     let nobody = NodeID(rawValue: 70_000)
-    try copy.forge { try $1.put(Watch(nobody, Self.watchers[0], .modify), in: $0) }
+    try copy.forge {
+      try $1.put(Watch(node: nobody, watcher: Self.watchers[0], mask: .modify), in: $0)
+    }
     try expectFinding(nobody, watches: 6)
     #expect(try overflowed())
   }

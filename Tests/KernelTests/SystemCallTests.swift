@@ -34,7 +34,7 @@ import Testing
     Call("open_by_handle_at", .badFileDescriptor) {
       SystemCalls.close(try handle.open(on: $0, flags: SystemCalls.path))
     },
-    Call("name_to_handle_at", .badFileDescriptor) { _ = try KernelFileHandle(of: $0) },
+    Call("name_to_handle_at", .badFileDescriptor) { _ = try KernelFileHandle.make(of: $0) },
     Call("name_to_handle_at by name", .badFileDescriptor) {
       _ = try KernelFileHandle.make($0, "a")
     },
@@ -43,7 +43,7 @@ import Testing
     Call("fstatfs", .badFileDescriptor) { _ = try FilesystemStatus(of: $0) },
     Call("getdents64", .badFileDescriptor) {
       var entries = DirectoryEntries(of: $0)
-      _ = try entries.next()
+      _ = try entries.read()
     },
     Call("read", .badFileDescriptor) { _ = try SystemCalls.readAll($0) },
     Call("pread", .badFileDescriptor) {
@@ -89,7 +89,7 @@ import Testing
     Call("statx by name", .notDirectory) { _ = try FullStatus($0, "a") },
     Call("getdents64", .notDirectory) {
       var entries = DirectoryEntries(of: $0)
-      _ = try entries.next()
+      _ = try entries.read()
     },
     Call("pread before the start", .invalidArgument) {
       var buffer: [UInt8] = [0]

@@ -52,7 +52,7 @@ import Testing
       case 78..<84:
         let mask = WatchMask(rawValue: .random(in: 1...0xfff, using: &random))
         _ = try both { engine in
-          try engine.index.watch(Watch(id, watcher, mask))
+          try engine.index.watch(Watch(node: id, watcher: watcher, mask: mask))
           return true
         }
       case 84..<88: _ = try both { try $0.index.unwatch(id, by: watcher) }

@@ -17,7 +17,7 @@ import Testing
   @Test(arguments: Engine.allCases) func whatMayGoGoes(_ engine: Engine) throws {
     let test = try TestIndex(engine)
     let ids = try files(8, in: test)
-    try test.index.watch(Watch(ids[1], WatcherID(rawValue: 1), .modify))
+    try test.index.watch(Watch(node: ids[1], watcher: WatcherID(rawValue: 1), mask: .modify))
     #expect(try test.index.drop(dropping(Array(ids[..<4]), held: [ids[0]])) == 2)
     #expect(try test.node(ids[2]) == nil && test.node(ids[3]) == nil)
     #expect(try test.all().map(\.id) == [ids[0], ids[1]] + ids[4...])
@@ -79,12 +79,15 @@ import Testing
     let test = try TestIndex(engine)
     let ids = try files(5, in: test)
     let (a, b) = (WatcherID(rawValue: 1), WatcherID(rawValue: 2))
-    for id in ids.reversed() { try test.index.watch(Watch(id, b, .modify)) }
-    try test.index.watch(Watch(ids[2], a, .attrib))
-    try test.index.watch(Watch(ids[2], a, .delete))
+    for id in ids.reversed() { try test.index.watch(Watch(node: id, watcher: b, mask: .modify)) }
+    try test.index.watch(Watch(node: ids[2], watcher: a, mask: .attrib))
+    try test.index.watch(Watch(node: ids[2], watcher: a, mask: .delete))
     #expect(
       try test.index.watches(of: ids[2])
-        == [Watch(ids[2], a, .delete), Watch(ids[2], b, .modify)])
+        == [
+          Watch(node: ids[2], watcher: a, mask: .delete),
+          Watch(node: ids[2], watcher: b, mask: .modify),
+        ])
     let page = try test.index.watchedNodes(from: ids[1], limit: 2)
     #expect(page.nodes.map(\.id) == [ids[1], ids[2]] && page.next == ids[3])
     #expect(page.nodes[1].mask == [.delete, .modify])
@@ -92,10 +95,10 @@ import Testing
     #expect(try test.index.unwatch(ids[2], by: a) && !test.index.unwatch(ids[2], by: a))
     #expect(try test.index.retire(ids[0], ifItIs: nil))
     #expect(throws: StoreError.stale(ids[0])) {
-      try test.index.watch(Watch(ids[0], a, .modify))
+      try test.index.watch(Watch(node: ids[0], watcher: a, mask: .modify))
     }
     #expect(throws: StoreError.unknownNode(NodeID(rawValue: 99))) {
-      try test.index.watch(Watch(NodeID(rawValue: 99), a, .modify))
+      try test.index.watch(Watch(node: NodeID(rawValue: 99), watcher: a, mask: .modify))
     }
     try test.reopen()
     #expect(try test.index.limbo() == [LimboNode(id: ids[0], isReported: false)])
@@ -112,7 +115,9 @@ import Testing
   @Test(arguments: Engine.allCases) func limboOverflows(_ engine: Engine) throws {
     let test = try TestIndex(engine, limboLimit: 3)
     let ids = try files(6, in: test)
-    for id in ids { try test.index.watch(Watch(id, WatcherID(rawValue: 1), .deleteSelf)) }
+    for id in ids {
+      try test.index.watch(Watch(node: id, watcher: WatcherID(rawValue: 1), mask: .deleteSelf))
+    }
     #expect(try test.index.retire(ids[4], ifItIs: nil))
     #expect(try test.index.takeDeletions(limit: 9).nodes == [ids[4]])
     for i in [3, 2, 1] { #expect(try test.index.retire(ids[i], ifItIs: nil)) }

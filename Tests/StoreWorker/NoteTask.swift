@@ -9,7 +9,7 @@ extension Tasks {
     let journal = try IntentJournal(in: file)
     var request: UInt64 = 1
     while true {
-      try journal.note(.create(.regular, FilePath("name-\(request)")), for: request)
+      try journal.note(.create(.regular, as: FilePath("name-\(request)")), for: request)
       if request == 100 { say("noted") }
       if request > 100 { journal.forget(request) }
       request += 1

@@ -126,6 +126,8 @@ extension Tasks {
       ("path", { _ = try store.open(node) }),
       ("store", { _ = try Store(at: FilePath(arguments[0] + "-2")) }),
       ("mounted", { _ = try store.attachMounted() }),
+      ("sockets", { _ = try Parking.makeSockets() }),
+      ("found", { _ = try FoundFile(resolving: "/", in: taken[0]) }),
     ] as [(String, () throws -> Void)] {
       do {
         try call()

@@ -48,13 +48,13 @@ enum Tasks {
 
   /// `verify STORE DURABILITY LOG…`: opens a store after a power cut, holds it to the logs, closes it.
   private static func verify(_ arguments: [String]) throws {
+    let durability = try durability(arguments[1])
     let store = try Store(
-      at: FilePath(arguments[0]),
-      options: StoreOptions(durability: durability(arguments[1])))
+      at: FilePath(arguments[0]), options: StoreOptions(durability: durability))
     var witness = Witness()
     let lines = try arguments.dropFirst(2).map { try AcknowledgementLog.lines(FilePath($0)) }
     witness.read(lines.flatMap { $0 })
-    try witness.check(store, allowing: store.options.durability == .process)
+    try witness.check(store, allowing: durability == .process)
     try witness.checkAllNodes(store)
     try store.close()
     for finding in witness.findings.prefix(20) { say("finding \(finding)") }

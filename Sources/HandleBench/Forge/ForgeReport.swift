@@ -7,7 +7,7 @@ struct ForgeReport {
   private let tally: Tally
 
   init(_ forger: Forger, seed: UInt64) {
-    let magic = forger.stores.server.knownFilesystems().first?.magic.description ?? "?"
+    let magic = forger.stores.server.knownFilesystems().first?.identity.magic.description ?? "?"
     let ways = forger.stores.targets.map(\.containment.rawValue).joined(separator: ", ")
     title = "seed \(seed), \(magic), containment \(ways)"
     tally = forger.tally

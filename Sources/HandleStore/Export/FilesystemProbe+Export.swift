@@ -8,7 +8,7 @@ extension FilesystemProbe {
   /// - Parameter directory: the directory, opened for reading.
   /// - Complexity: O(mounts). Any thread.
   public static func containments(of directory: FileDescriptor) -> [Containment] {
-    guard let handle = try? KernelFileHandle(of: directory),
+    guard let handle = try? KernelFileHandle.make(of: directory),
       let identity = try? FilesystemIdentity.of(directory).identity
     else { return [] }
     return Containment.allCases.filter { containment in

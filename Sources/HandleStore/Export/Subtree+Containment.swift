@@ -183,7 +183,7 @@ extension Subtree {
       }).map({ OwnedDescriptor($0) })
     else { return nil }
     var entries = DirectoryEntries(of: list.descriptor)
-    while let entry = try entries.next(where: mayBe) {
+    while let entry = try entries.read(where: mayBe) {
       if let found = try confirm(file, entry.name, in: directory) { return found }
     }
     return nil

@@ -76,7 +76,7 @@ extension Subtree {
         SystemCalls.open(".", in: directory.descriptor, flags: SystemCalls.directory))
     else { return false }
     var entries = DirectoryEntries(of: list.descriptor)
-    while let entry = try? entries.next(where: { $0.inode == inode }) {
+    while let entry = try? entries.read(where: { $0.inode == inode }) {
       if entry.name == name { return true }
     }
     return false
@@ -86,6 +86,6 @@ extension Subtree {
 extension FullStatus {
   /// Whether both are of the same file, reached through the same mount.
   fileprivate func isSame(as other: FullStatus) -> Bool {
-    inode == other.inode && device == other.device && mount == other.mount
+    isOfSameFile(as: other) && mount == other.mount
   }
 }

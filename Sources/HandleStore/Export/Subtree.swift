@@ -102,9 +102,7 @@ final class Subtree: Sendable {
   }
 
   /// Returns whether an open file is the root.
-  func isRoot(_ status: FullStatus) -> Bool {
-    status.inode == rootStatus.inode && status.device == rootStatus.device
-  }
+  func isRoot(_ status: FullStatus) -> Bool { status.isOfSameFile(as: rootStatus) }
 }
 
 /// A file on a subtree's filesystem, opened as a path.
@@ -119,7 +117,7 @@ struct SubtreeFile {
     status = try FullStatus(of: descriptor.descriptor)
   }
 
-  var type: FileType { FileMode(rawValue: status.mode).type }
+  var type: FileType { status.type }
 }
 
 extension Subtree {
@@ -145,7 +143,7 @@ extension Subtree {
 
   private func isSame(_ file: SubtreeFile, _ handle: KernelFileHandle) throws -> Bool {
     guard handle.fileKey(on: magic)?.needsComparison ?? true else { return true }
-    return try KernelFileHandle(of: file.descriptor.descriptor)
+    return try KernelFileHandle.make(of: file.descriptor.descriptor)
       .isOfSameFile(as: handle, on: magic)
   }
 
@@ -157,7 +155,7 @@ extension Subtree {
   ) throws -> SubtreeFile? {
     do throws(Errno) {
       let fd = try SystemCalls.openName(name, in: directory.descriptor, flags: flags, mode: mode)
-      return try SubtreeFile(fd, KernelFileHandle(of: fd.descriptor))
+      return try SubtreeFile(fd, .make(of: fd.descriptor))
     } catch .noSuchFileOrDirectory, .staleHandle, .notSupported {
       return nil
     } catch .improperLink {

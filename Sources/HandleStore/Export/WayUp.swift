@@ -4,8 +4,7 @@ internal import SystemPackage
 /// mount.
 struct WayUp {
   private struct Step {
-    let inode: UInt64
-    let device: UInt64
+    let directory: FileStatus
     /// The directory's change time before the next directory was looked up, and after it;
     /// nanoseconds.
     let before: Int64
@@ -30,13 +29,9 @@ struct WayUp {
         isInside = true
         return
       }
-      if let last = steps.last, last.inode == status.inode && last.device == status.device {
-        return
-      }
-      steps.append(
-        Step(
-          inode: status.inode, device: status.device, before: status.changed,
-          after: status.changed))
+      let here = FileStatus(status)
+      if let last = steps.last, last.directory.isOfSameFile(as: here) { return }
+      steps.append(Step(directory: here, before: status.changed, after: status.changed))
       let next = try subtree.next(above: directory, status)
       steps[steps.count - 1].after = try FullStatus(of: directory.descriptor).changed
       switch next {
@@ -57,7 +52,7 @@ struct WayUp {
   func stood(until later: WayUp) -> Bool {
     isInside == later.isInside && steps.count == later.steps.count
       && zip(steps, later.steps).allSatisfy {
-        $0.inode == $1.inode && $0.device == $1.device && $0.before == $1.after
+        $0.directory.isOfSameFile(as: $1.directory) && $0.before == $1.after
       }
   }
 

@@ -24,7 +24,7 @@ public struct CheckReport: Hashable, Sendable {
   /// The number of pages in the free list.
   public internal(set) var freePages = 0
   /// The size of a page in bytes.
-  public internal(set) var pageSize = 0
+  var pageSize = 0
   /// The findings in the order in which the check found them, up to the limit.
   public internal(set) var findings: [Finding] = []
   /// The number of all findings, including those beyond the limit that ``findings`` leaves out.

@@ -61,7 +61,7 @@ struct LostFilesystems {
           let file = try? OwnedDescriptor(
             handle.open(on: directory.descriptor, flags: SystemCalls.path))
         else { return false }
-        return (try? KernelFileHandle(of: file.descriptor)) == handle
+        return (try? KernelFileHandle.make(of: file.descriptor)) == handle
       }
     }
   }

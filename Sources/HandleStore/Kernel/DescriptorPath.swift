@@ -8,21 +8,15 @@ public struct DescriptorPath: Hashable, Sendable {
   /// names.
   public let isUnlinked: Bool
 
-  /// Asks the kernel for the path of an open file.
-  ///
-  /// The path is `/` if the kernel does not know one: the file was opened by its handle, and no
-  /// process has looked it up by a name since its inode was read.
-  ///
-  /// - Throws: `ENOENT` if the descriptor is not open, `ENAMETOOLONG` if the path has more than
-  ///   4,095 bytes.
-  /// - Complexity: one system call, about 3 µs. Any thread.
-  public init(of descriptor: FileDescriptor) throws(Errno) {
+  /// Asks the kernel for the path of an open file (`readlink(2)`).
+  static func read(of descriptor: FileDescriptor) throws(Errno) -> DescriptorPath {
     let told = try SystemCalls.path(of: descriptor)
     let mark = " (deleted)"
     let name = told.lastComponent.map { String(decoding: $0) } ?? ""
     // A file's own name may end in the mark: then its path still leads to it.
-    isUnlinked = name.hasSuffix(mark) && !Self.leads(told, to: descriptor)
-    path = isUnlinked ? Self.removing(mark.utf8.count, from: told) : told
+    let isUnlinked = name.hasSuffix(mark) && !leads(told, to: descriptor)
+    return DescriptorPath(
+      path: isUnlinked ? removing(mark.utf8.count, from: told) : told, isUnlinked: isUnlinked)
   }
 
   /// Whether this path leads to the open file, as this process sees it now.
@@ -40,10 +34,10 @@ public struct DescriptorPath: Hashable, Sendable {
     guard let device = try? SystemCalls.device(of: descriptor),
       let found = try? OwnedDescriptor(open(path, on: device)),
       (try? SystemCalls.device(of: found.descriptor)) == device,
-      let there = try? FileStatus(of: found.descriptor),
-      let here = try? FileStatus(of: descriptor)
+      let there = try? FullStatus(of: found.descriptor),
+      let here = try? FullStatus(of: descriptor)
     else { return false }
-    return there.inode == here.inode && there.device == here.device
+    return there.isOfSameFile(as: here)
   }
 
   /// Opens a path with `O_PATH`. Tries the kernel's cache first, which usually has the path of an
@@ -72,8 +66,7 @@ extension FilePath {
   ///
   /// - Parameter bytes: one component, byte for byte; it need not be UTF-8.
   /// - Returns: `nil` if `bytes` is empty, is `.` or `..`, or contains a slash or a zero.
-  public init?(name bytes: some Sequence<UInt8>) {
-    let bytes = Array(bytes)
+  public init?(name bytes: [UInt8]) {
     guard !bytes.contains(0) else { return nil }
     let terminated: [CChar] = bytes.map { CChar(bitPattern: $0) } + [0]
     self.init(platformString: terminated)
@@ -87,15 +80,6 @@ extension FilePath {
     let (bytes, dot) = (bytes, UInt8(ascii: "."))
     return !bytes.isEmpty && bytes != [dot] && bytes != [dot, dot]
       && !bytes.contains(UInt8(ascii: "/"))
-  }
-
-  func requireOneName() throws(Errno) {
-    guard isOneName else { throw .invalidArgument }
-  }
-
-  /// Throws if the path is empty: the kernel would take it for the directory itself.
-  func requirePath() throws(Errno) {
-    guard !isEmpty else { throw .noSuchFileOrDirectory }
   }
 
   /// The path's bytes as the kernel has them, without the zero at the end. They need not be UTF-8.

@@ -19,7 +19,7 @@ public struct DirectoryEntries {
     public let type: FileType
   }
 
-  private let descriptor: FileDescriptor
+  let descriptor: FileDescriptor
   private var buffer = [UInt8](repeating: 0, count: 32 << 10)
   private var filled = 0
   private var offset = 0
@@ -28,15 +28,12 @@ public struct DirectoryEntries {
   /// the caller's to close.
   public init(of descriptor: FileDescriptor) { self.descriptor = descriptor }
 
-  /// Returns the next entry, or `nil` at the end.
-  ///
-  /// - Throws: what `getdents64(2)` gives: `ENOTDIR`, `EBADF`, `EIO`.
-  /// - Complexity: O(1), and a system call for each 32 KiB.
-  public mutating func next() throws(Errno) -> Entry? { try next { _ in true } }
+  /// Reads the next entry; `nil` at the end.
+  mutating func read() throws(Errno) -> Entry? { try read { _ in true } }
 
-  /// Returns the next entry whose head satisfies `mayBe`, or `nil` at the end. Builds no names for
-  /// the entries that it skips.
-  mutating func next(where mayBe: (Entry.Head) -> Bool) throws(Errno) -> Entry? {
+  /// Reads the next entry whose head satisfies `mayBe`; `nil` at the end. Builds no names for the
+  /// entries that it skips.
+  mutating func read(where mayBe: (Entry.Head) -> Bool) throws(Errno) -> Entry? {
     while true {
       if offset == filled {
         offset = 0

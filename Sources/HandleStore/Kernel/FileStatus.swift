@@ -25,4 +25,10 @@ public struct FileStatus: Hashable, Sendable {
 
   /// The file's type, from ``mode``.
   public var type: FileType { FileMode(rawValue: mode).type }
+
+  /// Returns whether both are of the same file: inode and device number are equal. The file must
+  /// have existed at both times, because an inode number is used again after its file is gone.
+  public func isOfSameFile(as other: FileStatus) -> Bool {
+    inode == other.inode && device == other.device
+  }
 }

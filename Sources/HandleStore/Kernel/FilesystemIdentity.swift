@@ -8,18 +8,26 @@ internal import SystemPackage
 /// the directory hashes, and the volume: the system's name for the device that holds the filesystem
 /// (or the mount's source, if the filesystem has neither UUID nor device). A part that is unknown
 /// matches any value.
-struct FilesystemIdentity: Equatable {
-  var magic: FilesystemMagic
-  /// A UUID of 16 bytes, or an fsid of 8.
-  var uuid: [UInt8]
-  var root: KernelFileHandle?
-  var volume: String
+public struct FilesystemIdentity: Hashable, Sendable {
+  /// The kind of filesystem.
+  public internal(set) var magic: FilesystemMagic
+  /// A UUID of 16 bytes or, if the filesystem has none, the id of `statfs(2)`, 8 bytes.
+  public internal(set) var uuid: [UInt8]
+  /// The handle of the root directory, if a mount shows that directory.
+  public internal(set) var root: KernelFileHandle?
+  /// The name of the device that holds the filesystem, if the name survives a reboot; otherwise
+  /// empty.
+  public internal(set) var volume: String
   /// When the root directory was created, as `seconds.nanoseconds`; empty if unknown.
   var birth = ""
   /// The hash seed in ext4's superblock, which mke2fs draws anew each time; empty if unknown.
   var seed = ""
 
-  var isUUID: Bool { uuid.count == 16 }
+  /// Whether ``uuid`` is a UUID. If not, it may change with a remount.
+  public var isUUID: Bool { uuid.count == 16 }
+
+  /// ``uuid`` in hexadecimal, two digits a byte, without separators.
+  public var hexadecimal: String { Hexadecimal.string(uuid) }
 
   /// Whether both may be the same filesystem: no part that both know differs.
   func matches(_ other: FilesystemIdentity) -> Bool {

@@ -1,42 +1,11 @@
 internal import CHandleSys
 internal import Glibc
-public import SystemPackage
+internal import SystemPackage
 
 extension KernelFileHandle {
   /// Makes the handle of an open file of any kind, `O_PATH` too (`name_to_handle_at(2)`).
-  ///
-  /// - Throws: `EOPNOTSUPP` if the filesystem has no handles, `EOVERFLOW` if the handle would be
-  ///   larger than 128 bytes, `EBADF`.
-  /// - Complexity: one system call, about a microsecond. Any thread.
-  public init(of descriptor: FileDescriptor) throws(Errno) {
-    self = try Self.make(descriptor, "").handle
-  }
-
-  /// Makes the handle of a name in a directory (`name_to_handle_at(2)`). A symbolic link is not
-  /// followed.
-  ///
-  /// - Parameters:
-  ///   - name: one component, not `.` or `..`.
-  ///   - directory: an open directory, `O_PATH` too.
-  ///   - connectable: whether to ask for a handle that also names the parent
-  ///     (`AT_HANDLE_CONNECTABLE`, Linux 6.13; ext4, XFS and btrfs). The kernel makes one only by
-  ///     name, not from a descriptor.
-  /// - Throws: `EINVAL` if `name` is anything else, what ``init(of:)`` throws, and `ENOENT`,
-  ///   `ENOTDIR`, `EACCES`.
-  public init(
-    name: FilePath, in directory: FileDescriptor, connectable: Bool = false
-  ) throws(Errno) {
-    try name.requireOneName()
-    self = try Self.make(directory, name, connectable: connectable).handle
-  }
-
-  /// Makes the handle of the file at a path (`name_to_handle_at(2)`), resolved as by
-  /// ``FoundFile/init(resolving:in:)``. Never pass a path that a client sent.
-  public init(
-    resolving path: FilePath, in directory: FileDescriptor, connectable: Bool = false
-  ) throws(Errno) {
-    try path.requirePath()
-    self = try Self.make(directory, path, connectable: connectable).handle
+  static func make(of descriptor: FileDescriptor) throws(Errno) -> KernelFileHandle {
+    try make(descriptor, "").handle
   }
 
   /// Returns a file's handle and the id of the mount through which the file was reached. An empty

@@ -16,7 +16,7 @@ struct KernelPath {
   /// The last component, or `nil` for the root directory.
   var name: FilePath? {
     let start = bytes.lastIndex(of: Self.slash).map { $0 + 1 } ?? bytes.startIndex
-    return FilePath(name: bytes[start...])
+    return FilePath(name: Array(bytes[start...]))
   }
 
   /// The path of the parent directory without its leading slash, or `.` for a single component.

@@ -16,9 +16,9 @@ struct DirectoryIdentity: Equatable {
     let descriptor = directory.descriptor
     let status = try FullStatus(of: descriptor)
     // On btrfs the handle names the subvolume too, and so distinguishes a snapshot.
-    let inode = (try? KernelFileHandle(of: descriptor))?.hexadecimal ?? "\(status.inode)"
+    let inode = (try? KernelFileHandle.make(of: descriptor))?.hexadecimal ?? "\(status.inode)"
     let filesystem = (try? FilesystemIdentity.ofVolume(descriptor)).map {
-      "\(Hexadecimal.string($0.uuid)) \($0.volume)"
+      "\($0.hexadecimal) \($0.volume)"
     }
     let line = "\(inode) \(status.birth) \(filesystem ?? "unknown")"
     text = String(line.map { $0.isNewline ? " " : $0 })

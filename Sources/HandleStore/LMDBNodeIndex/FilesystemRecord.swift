@@ -11,7 +11,7 @@ enum FilesystemRecord {
     let root = identity.root.map { "\($0.type.rawValue) \($0.hexadecimal)" } ?? ""
     let text = """
       magic \(String(identity.magic.rawValue, radix: 16))
-      uuid \(Hexadecimal.string(identity.uuid))
+      uuid \(identity.hexadecimal)
       root \(root)
       birth \(identity.birth)
       seed \(identity.seed)

@@ -81,7 +81,7 @@ struct LMDBOpening {
   private static func requireEmpty(_ directory: OpenDirectory) throws(StoreError) {
     do throws(Errno) {
       var entries = DirectoryEntries(of: directory.descriptor)
-      while let entry = try entries.next() {
+      while let entry = try entries.read() {
         // A process that was killed while it made a store leaves these.
         if ["writer", "state.new"].contains(entry.name) { continue }
         throw Errno.directoryNotEmpty

@@ -13,7 +13,7 @@ extension StoreError {
   private init(_ error: LMDBError, path: FilePath) {
     let what = "using \(path.appending("data.mdb"))"
     switch error {
-    case .readersFull: self = .tooManyReaders
+    case .readersFull: self = .tooManyCallers
     // An earlier commit could not be written.
     case .panic: self = .system(.ioError, what)
     case _ where error.isDamage: self = .damaged(error.text)

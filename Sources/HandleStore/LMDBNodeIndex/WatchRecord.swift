@@ -26,8 +26,8 @@ extension Watch {
   init?(key: NumberPair, value: UInt64) {
     guard value & 0xffff_ffff == Self.checksum(key, mask: value >> 32) else { return nil }
     self.init(
-      NodeID(rawValue: key.first), WatcherID(rawValue: key.second),
-      WatchMask(rawValue: UInt32(value >> 32)))
+      node: NodeID(rawValue: key.first), watcher: WatcherID(rawValue: key.second),
+      mask: WatchMask(rawValue: UInt32(value >> 32)))
   }
 }
 

@@ -372,7 +372,9 @@ extension MemoryNodes {
   }
 
   func watches(of id: NodeID) -> [Watch] {
-    (watchMasks[id] ?? [:]).sorted { $0.key < $1.key }.map { Watch(id, $0.key, $0.value) }
+    (watchMasks[id] ?? [:]).sorted { $0.key < $1.key }.map {
+      Watch(node: id, watcher: $0.key, mask: $0.value)
+    }
   }
 
   func watchedNodes(from start: NodeID, limit: Int) -> WatchedNodePage {

@@ -59,7 +59,7 @@ extension OpenDirectory: SmallFiles {
       try SystemCalls.waitForLock(file.descriptor)
       let named = try? open("writer", flags: SystemCalls.path)
       if let named,
-        try FileStatus(of: named.descriptor).inode == FileStatus(of: file.descriptor).inode
+        try FullStatus(of: named.descriptor).isOfSameFile(as: FullStatus(of: file.descriptor))
       {
         return file
       }

@@ -4,16 +4,18 @@ extension Intent {
   /// Returns whether an operation on names was done, judged by what the names lead to now.
   ///
   /// - Parameters:
-  ///   - directory: the directory of ``name``, open; `O_PATH` too.
-  ///   - newDirectory: the directory of ``newName``, if it is another one.
-  /// - Throws: the errors of `name_to_handle_at(2)` and `statx(2)`, except `ENOENT`.
+  ///   - directory: the directory of the name, open; `O_PATH` too.
+  ///   - newDirectory: the directory of the second name, if it is another one.
+  /// - Throws: ``StoreError/badName(_:)`` if a name of the intent is not one component, and
+  ///   ``StoreError/system(_:_:)`` with the errors of `name_to_handle_at(2)` and `statx(2)`, except
+  ///   `ENOENT`.
   /// - Complexity: one or two system calls. Any thread.
   public func wasDone(
-    in directory: FileDescriptor, _ newDirectory: FileDescriptor? = nil
-  ) throws(Errno) -> Bool {
+    in directory: FileDescriptor, newDirectory: FileDescriptor? = nil
+  ) throws(StoreError) -> Bool {
     switch operation {
     case .create:
-      let status = try Self.present { () throws(Errno) -> FileStatus in
+      let status = try Self.present { () throws(StoreError) -> FileStatus in
         try FileStatus(name: name, in: directory)
       }
       return status?.type == type
@@ -53,17 +55,17 @@ extension Intent {
 
   private func handle(
     _ name: FilePath, _ directory: FileDescriptor
-  ) throws(Errno) -> KernelFileHandle? {
-    try Self.present { () throws(Errno) -> KernelFileHandle in
+  ) throws(StoreError) -> KernelFileHandle? {
+    try Self.present { () throws(StoreError) -> KernelFileHandle in
       try KernelFileHandle(name: name, in: directory)
     }
   }
 
-  private static func present<R>(_ body: () throws(Errno) -> R) throws(Errno) -> R? {
-    do throws(Errno) {
+  private static func present<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R? {
+    do throws(StoreError) {
       return try body()
     } catch {
-      if error == .noSuchFileOrDirectory { return nil }
+      if error.errno == .noSuchFileOrDirectory { return nil }
       throw error
     }
   }

@@ -20,42 +20,42 @@ public import SystemPackage
 public struct Intent: Hashable, Sendable {
   /// An operation that must not be done twice.
   public enum Operation: UInt8, Sendable, CaseIterable {
-    /// Creates a name, for a new file of ``Intent/type``.
+    /// Creates a name for a new file.
     case create = 1
-    /// Creates a second name for ``Intent/file``.
+    /// Creates a second name for a file.
     case link
-    /// Removes a name of ``Intent/file``.
+    /// Removes a name of a file.
     case remove
-    /// Renames ``Intent/file`` to ``Intent/newName``.
+    /// Renames a file.
     case rename
-    /// Exchanges ``Intent/name`` and ``Intent/newName``.
+    /// Exchanges the names of two files.
     case exchange
-    /// Creates the extended attribute ``Intent/name``.
+    /// Creates an extended attribute.
     case createAttribute
-    /// Removes the extended attribute ``Intent/name``.
+    /// Removes an extended attribute.
     case removeAttribute
-    /// Inserts ``Intent/length`` bytes.
+    /// Inserts bytes into a file.
     case insertRange
-    /// Removes a range of ``Intent/length`` bytes.
+    /// Removes a range of bytes from a file.
     case collapseRange
   }
 
   /// The operation that is about to be done.
-  public var operation: Operation
+  public let operation: Operation
   /// The type of the file to create.
-  public var type: FileType
+  let type: FileType
   /// A name in a directory, or of an attribute; at most 255 bytes.
-  public var name: FilePath
+  let name: FilePath
   /// The second name of a rename or exchange; at most 255 bytes.
-  public var newName: FilePath
+  let newName: FilePath
   /// The file whose name the operation creates, removes or changes.
-  public var file: KernelFileHandle?
-  /// The file at ``newName`` before an exchange.
-  public var other: KernelFileHandle?
+  let file: KernelFileHandle?
+  /// The file at `newName` before an exchange.
+  let other: KernelFileHandle?
   /// The file's size before the operation, in bytes.
-  public var size: UInt64
+  let size: UInt64
   /// How many bytes are inserted or removed.
-  public var length: UInt64
+  let length: UInt64
 
   init(
     _ operation: Operation, type: FileType = FileType(rawValue: 0), name: FilePath = "",
@@ -73,7 +73,7 @@ public struct Intent: Hashable, Sendable {
   }
 
   /// The intent to create a file of a type under a name that is free.
-  public static func create(_ type: FileType, _ name: FilePath) -> Intent {
+  public static func create(_ type: FileType, as name: FilePath) -> Intent {
     Intent(.create, type: type, name: name)
   }
 

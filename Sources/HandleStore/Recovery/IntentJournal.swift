@@ -31,9 +31,10 @@ public final class IntentJournal: Sendable {
   }
 
   /// The largest capacity of a journal; its file then takes a gibibyte.
-  public static let maximumCapacity = 1 << 20
+  static let maximumCapacity = 1 << 20
 
   private let words: SharedWords
+  private let capacity: Int
   private let state: Mutex<State>
 
   /// Opens the journal in a file, with the requests that an earlier process left in it.
@@ -41,14 +42,22 @@ public final class IntentJournal: Sendable {
   /// - Parameters:
   ///   - descriptor: a file open for reading and writing; a memfd, or a file on a disk. It stays
   ///     the caller's, and may be closed afterwards. An empty file is an empty journal.
-  ///   - capacity: the most requests in progress at a time, 1…``maximumCapacity``; each takes a
-  ///     kibibyte.
-  /// - Throws: `EINVAL` if the capacity is out of range; `ENOSPC`, `EDQUOT`, `ENOMEM`, `EACCES`. On
-  ///   an error the file is as it was.
+  ///   - capacity: the most requests in progress at a time, 1…1,048,576; each takes a kibibyte.
+  /// - Throws: ``StoreError/badValue(_:)`` if the capacity is out of range;
+  ///   ``StoreError/system(_:_:)`` with `ENOSPC`, `EDQUOT`, `ENOMEM`, `EACCES`. On an error the file
+  ///   is as it was.
   /// - Complexity: O(capacity)
-  public init(in descriptor: FileDescriptor, capacity: Int = 256) throws(Errno) {
-    guard (1...Self.maximumCapacity).contains(capacity) else { throw .invalidArgument }
-    words = try SharedWords(of: descriptor, count: capacity * IntentSlot.words)
+  public init(in descriptor: FileDescriptor, capacity: Int = 256) throws(StoreError) {
+    guard (1...Self.maximumCapacity).contains(capacity) else {
+      throw .badValue(
+        "a journal has room for 1 to \(Self.maximumCapacity) requests, not for \(capacity)")
+    }
+    do throws(Errno) {
+      words = try SharedWords(of: descriptor, count: capacity * IntentSlot.words)
+    } catch {
+      throw StoreError(error, "using the file of a journal for \(capacity) requests")
+    }
+    self.capacity = capacity
     var state = State()
     for slot in (0..<capacity).reversed() {
       let number = words[slot * IntentSlot.words]
@@ -76,13 +85,19 @@ public final class IntentJournal: Sendable {
   /// Notes what the server is about to do for a request. This replaces what was noted for it
   /// before.
   ///
-  /// - Throws: `EINVAL` for request 0; `ENOBUFS` if as many requests are in progress as the journal
-  ///   has room for.
+  /// - Throws: ``StoreError/badValue(_:)`` for request 0; ``StoreError/system(_:_:)`` with `ENOBUFS`
+  ///   if as many requests are in progress as the journal has room for.
   /// - Complexity: O(1), no system call.
-  public func note(_ intent: Intent, for request: UInt64) throws(Errno) {
-    guard request != 0 else { throw .invalidArgument }
+  public func note(_ intent: Intent, for request: UInt64) throws(StoreError) {
+    guard request != 0 else {
+      throw .badValue("a journal has no request 0; number the requests from 1")
+    }
     let slot = state.withLock { $0.slot(for: request) }
-    guard let slot else { throw .noBufferSpace }
+    guard let slot else {
+      throw .system(
+        .noBufferSpace,
+        "noting a request in a journal that has room for \(capacity), all of them in progress")
+    }
     let start = slot * IntentSlot.words
     words[start] = 0
     IntentSlot.write(intent, words, at: start)

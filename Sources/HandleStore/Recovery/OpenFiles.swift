@@ -41,12 +41,17 @@ public final class OpenFiles: Sendable {
   ///   - descriptor: a file open for reading and writing, such as a memfd; it stays the caller's.
   ///     If it is empty, no file is open.
   ///   - fuse: the connection to the kernel, an open `/dev/fuse`. The caller closes it, later.
-  /// - Throws: `EMFILE`, `ENOSPC`, `ENOMEM`.
+  /// - Throws: ``StoreError/tooManyOpenFiles``, ``StoreError/system(_:_:)`` with `ENOSPC`, `ENOMEM`,
+  ///   `EBADF`.
   /// - Complexity: O(open files)
-  public init(in descriptor: FileDescriptor, fuse: FileDescriptor) throws(Errno) {
-    self.descriptor = OwnedDescriptor(try SystemCalls.duplicate(descriptor))
+  public init(in descriptor: FileDescriptor, fuse: FileDescriptor) throws(StoreError) {
     self.fuse = fuse
-    for _ in 0..<SystemCalls.size(of: descriptor) / Self.chunkBytes { try addChunk() }
+    do throws(Errno) {
+      self.descriptor = OwnedDescriptor(try SystemCalls.duplicate(descriptor))
+      for _ in 0..<SystemCalls.size(of: descriptor) / Self.chunkBytes { try addChunk() }
+    } catch {
+      throw StoreError(error, "taking over the opens in a file")
+    }
   }
 
   /// Records an open.
@@ -59,10 +64,21 @@ public final class OpenFiles: Sendable {
   ///     is not to keep it. It stays the caller's. Only the first open of a file uses it: all opens
   ///     of a file have to go the same way.
   /// - Returns: the number under which the kernel keeps the file, or 0 if it does not.
-  /// - Throws: `EINVAL` for number 0; `ENOSPC`, `ENOMEM`. It is no error if the kernel cannot keep
-  ///   the file.
+  /// - Throws: ``StoreError/badValue(_:)`` for number 0; ``StoreError/system(_:_:)`` with `ENOSPC`,
+  ///   `ENOMEM`. It is no error if the kernel cannot keep the file.
   /// - Complexity: O(1); for the first open of a file, a system call.
   public func open(
+    _ number: UInt64, of node: NodeID, file: FileDescriptor?
+  ) throws(StoreError) -> UInt32 {
+    guard number != 0 else { throw .badValue("an open has no number 0; number them from 1") }
+    do throws(Errno) {
+      return try record(number, of: node, file: file)
+    } catch {
+      throw StoreError(error, "recording an open of node \(node)")
+    }
+  }
+
+  private func record(
     _ number: UInt64, of node: NodeID, file: FileDescriptor?
   ) throws(Errno) -> UInt32 {
     try state.withLock { (state) throws(Errno) in
@@ -72,7 +88,6 @@ public final class OpenFiles: Sendable {
         // A file without a name: it was gone when the request came again, so a new one was made.
         close(slot, &state)
       }
-      guard number != 0 else { throw .invalidArgument }
       while state.free.isEmpty { try addChunk(&state) }
       let slot = state.free.removeLast()
       let backing = state.files[node]?.backing ?? keep(file)

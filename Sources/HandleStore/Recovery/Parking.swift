@@ -24,10 +24,14 @@ public final class Parking: Sendable {
 
   /// Returns two connected sockets: one for a ``Parking``, one for its ``ParkedFiles``.
   ///
-  /// - Throws: `EMFILE`, `ENFILE`.
-  public static func makeSockets() throws(Errno) -> SocketPair {
-    let (mine, its) = try SystemCalls.socketPair()
-    return SocketPair(mine: mine, its: its)
+  /// - Throws: ``StoreError/tooManyOpenFiles``.
+  public static func makeSockets() throws(StoreError) -> SocketPair {
+    do throws(Errno) {
+      let (mine, its) = try SystemCalls.socketPair()
+      return SocketPair(mine: mine, its: its)
+    } catch {
+      throw StoreError(error, "making two connected sockets")
+    }
   }
 
   /// Parks a node's file, in place of the file that is parked for the node.
@@ -35,21 +39,29 @@ public final class Parking: Sendable {
   /// - Parameters:
   ///   - file: the file, open; `O_PATH` too. It stays the caller's.
   ///   - node: the file's node.
-  /// - Throws: `EPIPE` if the other process is gone; `ETOOMANYREFS` if too many descriptors are in
-  ///   flight.
+  /// - Throws: ``StoreError/system(_:_:)`` with `EPIPE` or `ECONNRESET` if the other process is gone,
+  ///   with `ETOOMANYREFS` if too many descriptors are in flight.
   /// - Complexity: a system call. It waits if the other process does not keep up; signals do not
   ///   end the wait.
-  public func park(_ file: FileDescriptor, of node: NodeID) throws(Errno) {
-    try send(ParkedFiles.park, node, file)
+  public func park(_ file: FileDescriptor, of node: NodeID) throws(StoreError) {
+    do throws(Errno) {
+      try send(ParkedFiles.park, node, file)
+    } catch {
+      throw StoreError(error, "parking the file of node \(node)")
+    }
   }
 
   /// Releases a node's file, if one is parked.
   ///
   /// - Parameter node: the file's node.
-  /// - Throws: `EPIPE`.
+  /// - Throws: ``StoreError/system(_:_:)`` with `EPIPE` or `ECONNRESET`.
   /// - Complexity: a system call.
-  public func release(_ node: NodeID) throws(Errno) {
-    try send(ParkedFiles.release, node, nil)
+  public func release(_ node: NodeID) throws(StoreError) {
+    do throws(Errno) {
+      try send(ParkedFiles.release, node, nil)
+    } catch {
+      throw StoreError(error, "releasing the parked file of node \(node)")
+    }
   }
 
   private func send(
@@ -61,33 +73,37 @@ public final class Parking: Sendable {
   }
 }
 
-/// The files that another process has parked in this one (see ``Parking``). One thread at a time.
-public struct ParkedFiles: ~Copyable {
+/// The files that another process has parked in this one (see ``Parking``). They stay open until
+/// they are released, or until this object is gone. Any thread; but only if one thread at a time
+/// receives from a socket, its messages are carried out in their order.
+public final class ParkedFiles: Sendable {
   static let park: UInt64 = 1
   static let release: UInt64 = 2
 
-  private var files: [NodeID: OwnedDescriptor] = [:]
+  private let files = Mutex<[NodeID: OwnedDescriptor]>([:])
 
   /// Creates an empty set of parked files.
   public init() {}
 
-  /// How many files are parked.
-  public var count: Int { files.count }
-
   /// Waits for the next message from a socket, and carries it out.
   ///
   /// - Returns: whether there was a message; `false` if the other side is closed.
-  /// - Throws: `EBADMSG` for a message that no ``Parking`` sends, and skips it; the errors of
-  ///   `recvmsg(2)`. Signals do not end the wait.
-  public mutating func receive(from socket: FileDescriptor) throws(Errno) -> Bool {
-    guard let message = try SystemCalls.receive(from: socket) else { return false }
-    let node = NodeID(rawValue: message.second)
-    switch message.first {
-    case Self.park: files[node] = message.descriptor ?? files[node]
-    case Self.release: files[node] = nil
-    default: break
+  /// - Throws: ``StoreError/system(_:_:)`` with `EBADMSG` for a message that no ``Parking`` sends,
+  ///   and skips it; with the errors of `recvmsg(2)`. Signals do not end the wait.
+  public func receive(from socket: FileDescriptor) throws(StoreError) -> Bool {
+    do throws(Errno) {
+      guard let message = try SystemCalls.receive(from: socket) else { return false }
+      let node = NodeID(rawValue: message.second)
+      switch message.first {
+      case Self.park where message.descriptor != nil:
+        files.withLock { $0[node] = message.descriptor }
+      case Self.release: files.withLock { $0[node] = nil }
+      default: break
+      }
+      return true
+    } catch {
+      throw StoreError(error, "receiving a parked file")
     }
-    return true
   }
 }
 

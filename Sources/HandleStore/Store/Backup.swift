@@ -24,7 +24,7 @@ struct Backup {
     do throws(Errno) {
       directory = try OpenDirectory(path)
       var entries = DirectoryEntries(of: directory.descriptor)
-      guard try entries.next() == nil else { throw .directoryNotEmpty }
+      guard try entries.read() == nil else { throw .directoryNotEmpty }
     } catch {
       throw StoreError(error, "backing up to \(path)")
     }

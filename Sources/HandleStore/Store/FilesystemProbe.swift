@@ -20,19 +20,6 @@ public struct FilesystemProbe: Sendable {
     case refused(Errno)
   }
 
-  /// What distinguishes the filesystem from others.
-  public struct Identity: Hashable, Sendable {
-    /// The UUID or, if the filesystem has none, the id of `statfs(2)`; in hexadecimal.
-    public let uuid: String
-    /// Whether ``uuid`` is a UUID. If not, it may change with a remount.
-    public let isUUID: Bool
-    /// The handle of the root directory, if a mount shows that directory.
-    public let root: KernelFileHandle?
-    /// The name of the device that holds the filesystem, if the name survives a reboot; otherwise
-    /// empty.
-    public let volume: String
-  }
-
   /// The filesystem's kind.
   public let magic: FilesystemMagic
   /// The kind's name in the mount table, such as `ext4` or `fuse.sshfs`; empty if the table does
@@ -40,10 +27,8 @@ public struct FilesystemProbe: Sendable {
   public let type: String
   /// The mount point of the mount through which the directory was reached; empty if unknown.
   public let mountPoint: FilePath
-  /// The directory's handle, or `nil` if there is none.
+  /// The directory's handle, or `nil` if there is none; ``opening`` says why.
   public let handle: KernelFileHandle?
-  /// Why there is no ``handle``, or `nil`.
-  public let handleObstacle: Errno?
   /// A connectable handle (Linux 6.13), or `nil` if there is none. It names the first regular file in
   /// the directory or, if there is no such file, the directory itself, whose handle needs no parent.
   public let connectable: KernelFileHandle?
@@ -59,7 +44,7 @@ public struct FilesystemProbe: Sendable {
   /// opened.
   public let checksGenerationZero: Bool?
   /// What distinguishes the filesystem from others, or `nil` if a store cannot attach it.
-  public let identity: Identity?
+  public let identity: FilesystemIdentity?
   /// The error with which ``Store/attach(_:)`` would refuse the filesystem, or `nil`.
   public let identityObstacle: StoreError?
 
@@ -69,23 +54,27 @@ public struct FilesystemProbe: Sendable {
   /// Probes the filesystem that a directory is on.
   ///
   /// - Parameter descriptor: a directory, opened for reading.
-  /// - Throws: what `fstatfs(2)` gives: `EBADF`, `EIO`. A filesystem without handles is not an
-  ///   error.
+  /// - Throws: ``StoreError/system(_:_:)`` with what `fstatfs(2)` gives: `EBADF`, `EIO`. A
+  ///   filesystem without handles is not an error.
   /// - Complexity: O(mounts + entries of the directory)
-  public init(of descriptor: FileDescriptor) throws(Errno) {
-    magic = try FilesystemStatus(of: descriptor).magic
+  public init(of descriptor: FileDescriptor) throws(StoreError) {
+    do throws(Errno) {
+      magic = try FilesystemStatus(of: descriptor).magic
+    } catch {
+      throw StoreError(error, "asking for the filesystem of \(descriptor.words)")
+    }
     let mount = Self.mount(of: descriptor)
     type = mount?.type ?? ""
     mountPoint = mount?.point ?? ""
     let made = Self.handle("", descriptor, connectable: false)
-    (handle, handleObstacle) = made.parts
+    handle = made.parts.0
     (connectable, connectableObstacle) =
       Self.handle(Self.regularFile(in: descriptor), descriptor, connectable: true).parts
     opening = Self.tryOpening(made, on: descriptor)
     let known = handle?.fileKey(on: magic)
     knowsLayout = known != nil
     checksGenerationZero = known.map { !$0.zeroIsWildcard }
-    (identity, identityObstacle) = Self.identity(of: descriptor, magic).parts
+    (identity, identityObstacle) = Self.identity(of: descriptor).parts
   }
 
   private static func mount(of descriptor: FileDescriptor) -> Mount? {
@@ -114,7 +103,7 @@ public struct FilesystemProbe: Sendable {
         SystemCalls.open(".", in: directory, flags: SystemCalls.directory))
     else { return "." }
     var entries = DirectoryEntries(of: own.descriptor)
-    while let entry = try? entries.next() {
+    while let entry = try? entries.read() {
       if entry.type == .regular { return entry.name }
     }
     return "."
@@ -126,7 +115,7 @@ public struct FilesystemProbe: Sendable {
     do throws(Errno) {
       let handle = try made.get()
       let file = OwnedDescriptor(try handle.open(on: descriptor, flags: SystemCalls.path))
-      return (try? KernelFileHandle(of: file.descriptor)) == handle ? .same : .different
+      return (try? KernelFileHandle.make(of: file.descriptor)) == handle ? .same : .different
     } catch .notPermitted {
       return .notPermitted
     } catch {
@@ -135,18 +124,12 @@ public struct FilesystemProbe: Sendable {
   }
 
   private static func identity(
-    of descriptor: FileDescriptor, _ magic: FilesystemMagic
-  ) -> Result<Identity, StoreError> {
-    do throws(Errno) {
-      let found = try FilesystemIdentity.of(descriptor).identity
-      return .success(
-        Identity(
-          uuid: Hexadecimal.string(found.uuid), isUUID: found.isUUID, root: found.root,
-          volume: found.volume))
-    } catch .notSupported {
-      return .failure(.noHandles(magic))
+    of descriptor: FileDescriptor
+  ) -> Result<FilesystemIdentity, StoreError> {
+    do throws(StoreError) {
+      return .success(try FilesystemIdentity.identify(descriptor).identity)
     } catch {
-      return .failure(StoreError(error, "identifying the filesystem"))
+      return .failure(error)
     }
   }
 }

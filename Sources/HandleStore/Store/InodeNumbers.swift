@@ -41,7 +41,7 @@ public final class InodeNumbers: Sendable {
   ///   - store: the store that has the nodes and keeps the numbers of the namespaces.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/damagedFile(path:_:)``,
   ///   ``StoreError/system(_:_:)``.
-  public init(in store: Store, root: NodeID, _ status: FileStatus) throws(StoreError) {
+  public init(in store: Store, root: NodeID, status: FileStatus) throws(StoreError) {
     self.store = store
     rootDevice = status.device
     main = try store.guarded {
@@ -62,7 +62,7 @@ public final class InodeNumbers: Sendable {
   ///   ``StoreError/readOnly``, ``StoreError/damagedFile(path:_:)``,
   ///   ``StoreError/diskFull(path:)``, ``StoreError/system(_:_:)``.
   /// - Complexity: O(1); for the first file of a filesystem or subvolume O(namespaces) and a flush.
-  public func number(of node: NodeID, _ status: FileStatus) throws(StoreError) -> UInt64 {
+  public func number(of node: NodeID, status: FileStatus) throws(StoreError) -> UInt64 {
     try store.guarded {
       guard let found = try store.find(node) else { throw StoreError.unknownNode(node) }
       return try number(of: found, status.inode, device: status.device)
@@ -77,10 +77,10 @@ public final class InodeNumbers: Sendable {
   ///   - directory: the directory's node.
   ///   - status: the directory's status.
   /// - Returns: `nil` if the number depends on the file's node: register the file, and call
-  ///   ``number(of:_:)``.
-  /// - Throws: what ``number(of:_:)`` throws.
+  ///   ``number(of:status:)``.
+  /// - Throws: what ``number(of:status:)`` throws.
   public func number(
-    _ inode: UInt64, in directory: NodeID, _ status: FileStatus
+    _ inode: UInt64, in directory: NodeID, status: FileStatus
   ) throws(StoreError) -> UInt64? {
     try store.guarded {
       guard let node = try store.find(directory) else {

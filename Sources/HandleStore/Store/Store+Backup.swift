@@ -1,7 +1,7 @@
 public import SystemPackage
 
 extension Store {
-  /// Writes a copy of the store as it is now to another directory, without its free pages. This and
+  /// Writes a copy of the store as it is now to another directory, without its unused space. This and
   /// other processes can go on using the store.
   ///
   /// The backup has the same incarnation and answers for the same nodes. When it is opened for

@@ -3,7 +3,7 @@ public import SystemPackage
 extension Store {
   /// Reads a whole store and reports what is wrong with it.
   ///
-  /// It reads the pages without LMDB, so nothing in them can crash the process. It changes nothing.
+  /// It reads the files itself, page by page, so nothing in them can crash the process. It changes nothing.
   /// Another process may write to the store meanwhile: the check reads a snapshot.
   ///
   /// - Parameters:

@@ -10,7 +10,7 @@ extension Store {
 
   /// Gives a node another file: the copy of its file on the upper layer of a union.
   ///
-  /// In one transaction, the node gets the new handle and keeps the old one as an alias. A token or
+  /// In one atomic write, the node gets the new handle and keeps the old one as an alias. A token or
   /// a registration with the old handle still finds this node. If the new file was registered as
   /// another node meanwhile, that node is retired, and the outcome names it:
   /// ``Registration/Outcome-swift.enum/replaced(_:)``.
@@ -23,7 +23,7 @@ extension Store {
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``StoreError/refused(_:)``
   ///   with ``GateRefusal/fileType``, and what ``register(_:on:pinnedBy:)`` throws.
   ///   Then nothing was changed.
-  /// - Complexity: O(log nodes), one commit.
+  /// - Complexity: O(log nodes), one write.
   @discardableResult
   public func copyUp(
     _ id: NodeID, to file: FoundFile, on filesystem: FilesystemID

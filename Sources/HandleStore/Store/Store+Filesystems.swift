@@ -5,17 +5,8 @@ public import SystemPackage
 public struct Filesystem: Hashable, Sendable {
   /// The store's number for the filesystem.
   public let id: FilesystemID
-  /// The kind of filesystem.
-  public let magic: FilesystemMagic
-  /// The UUID, or the id from `statfs(2)` if there is none; in hexadecimal.
-  public let uuid: String
-  /// Whether ``uuid`` is a UUID. The id from `statfs(2)` may change with a remount.
-  public let isUUID: Bool
-  /// The handle of the root directory, if known.
-  public let root: KernelFileHandle?
-  /// The name of the device that the filesystem is on, if it has one that outlives a reboot;
-  /// otherwise empty.
-  public let volume: String
+  /// What distinguishes the filesystem from others.
+  public let identity: FilesystemIdentity
   /// Whether the store can open files on the filesystem now.
   public let isAttached: Bool
   /// Whether the filesystem was put back to an earlier state. What has its UUID since then is
@@ -39,7 +30,7 @@ extension Store {
   /// - Throws: ``StoreError/noHandles(_:)``, ``StoreError/ambiguousFilesystem(_:)``,
   ///   ``StoreError/tooManyFilesystems``, ``StoreError/readOnly`` if the filesystem is new, and
   ///   what a registration throws.
-  /// - Complexity: O(mounts), and a commit for a new filesystem. On btrfs, XFS and overlayfs
+  /// - Complexity: O(mounts), and a write for a new filesystem. On btrfs, XFS and overlayfs
   ///   O(nodes) the first time after a mount; this opens each node that was registered in the last
   ///   minutes before the mount.
   @discardableResult
@@ -49,19 +40,31 @@ extension Store {
       if isReadOnly { try index.reloadFilesystems() }
       // The kernel does not report a filesystem's UUID on an `O_PATH` descriptor.
       let mount = OwnedDescriptor(try reopen(descriptor))
-      let (identity, superblock) = try identify(mount.descriptor)
-      try requireNoTwin(of: identity, superblock)
-      return try attaching.withLock { _ in
-        let growth = FilesystemGrowth(of: mount.descriptor, identity.magic)
+      let (identity, superblock) = try FilesystemIdentity.identify(mount.descriptor)
+      return try attach(mount, identity, superblock) { growth in
         try supersede(filesystems.putBack(identity, growth))
-        let found = try filesystems.find(identity, superblock: superblock)
-        let id = try found ?? introduce(identity)
-        let isAttached = filesystems.isAttached(id, superblock: superblock)
-        let suspect = isAttached ? nil : try resume(id, mount, growth)
-        try filesystems.attach(
-          id, .init(mount: mount, identity.magic, superblock: superblock, suspect: suspect))
-        return id
+        return try filesystems.find(identity, superblock: superblock) ?? introduce(identity)
       }
+    }
+  }
+
+  /// Attaches a filesystem through an open file on it, if no copy of it is mounted too.
+  ///
+  /// - Parameter find: returns its id, given how far it has grown; no other thread attaches
+  ///   meanwhile.
+  private func attach(
+    _ mount: OwnedDescriptor, _ identity: FilesystemIdentity, _ superblock: String,
+    find: (FilesystemGrowth?) throws -> FilesystemID
+  ) throws -> FilesystemID {
+    try requireNoTwin(of: identity, superblock)
+    return try attaching.withLock { _ in
+      let growth = FilesystemGrowth(of: mount.descriptor, identity.magic)
+      let id = try find(growth)
+      let isAttached = filesystems.isAttached(id, superblock: superblock)
+      let suspect = isAttached ? nil : try resume(id, mount, growth)
+      try filesystems.attach(
+        id, .init(mount: mount, identity.magic, superblock: superblock, suspect: suspect))
+      return id
     }
   }
 
@@ -73,18 +76,6 @@ extension Store {
         + "them a new UUID (tune2fs -U, xfs_admin -U, btrfstune -u), or unmount it")
   }
 
-  private func identify(
-    _ descriptor: FileDescriptor
-  ) throws -> (identity: FilesystemIdentity, superblock: String) {
-    do throws(Errno) {
-      return try FilesystemIdentity.of(descriptor)
-    } catch .notSupported {
-      throw try StoreError.noHandles(FilesystemStatus(of: descriptor).magic)
-    } catch {
-      throw StoreError(error, "identifying the filesystem")
-    }
-  }
-
   private func introduce(_ identity: FilesystemIdentity) throws -> FilesystemID {
     let id = try index.filesystems.nextID()
     try index.record(id) { _ in KnownFilesystem(identity: identity) }
@@ -93,7 +84,7 @@ extension Store {
 
   /// Opens a file again, because `open_by_handle_at(2)` takes no `O_PATH` descriptor for the mount.
   private func reopen(_ descriptor: FileDescriptor) throws -> FileDescriptor {
-    let type = try FileStatus(of: descriptor).type
+    let type = try FullStatus(of: descriptor).type
     switch type {
     case .directory:
       return try SystemCalls.open(".", in: descriptor, flags: SystemCalls.directory)
@@ -132,24 +123,22 @@ extension Store {
     }
   }
 
-  /// Attaches what is mounted at a place, if it is a filesystem of the store and no copy of it is
-  /// mounted too.
+  /// Attaches what is mounted at a place, if it is a filesystem of the store that is not attached.
   private func attachIfKnown(_ root: OwnedDescriptor, _ mount: Mount) {
     guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor),
-      superblock == mount.device, (try? identity.twin(of: superblock)) == .some(nil)
+      superblock == mount.device
     else { return }
-    attaching.withLock { _ in
-      let growth = FilesystemGrowth(of: root.descriptor, identity.magic)
+    // A filesystem that cannot be attached is left alone: nobody asked for this one.
+    _ = try? attach(root, identity, superblock) { growth in
       guard filesystems.putBack(identity, growth).isEmpty,
-        let id = try? filesystems.find(identity, superblock: superblock),
-        !filesystems.isAttached(id, superblock: superblock),
-        case let suspect = try? resume(id, root, growth),
-        let attachment = try? FilesystemTable.Attachment(
-          mount: root, identity.magic, superblock: superblock, suspect: suspect)
-      else { return }
-      filesystems.attach(id, attachment)
+        let id = try filesystems.find(identity, superblock: superblock),
+        !filesystems.isAttached(id, superblock: superblock)
+      else { throw NotToAttach() }
+      return id
     }
   }
+
+  private struct NotToAttach: Error {}
 
   /// Detaches a filesystem, so that it can be unmounted. Its nodes stay, but cannot be opened until
   /// it is attached again.
@@ -158,11 +147,26 @@ extension Store {
   /// Returns the filesystems that the store knows, in the order of their ids.
   public func knownFilesystems() -> [Filesystem] {
     index.filesystems.all.sorted { $0.key < $1.key }.map { id, known in
-      let identity = known.identity
-      return Filesystem(
-        id: id, magic: identity.magic, uuid: Hexadecimal.string(identity.uuid),
-        isUUID: identity.isUUID, root: identity.root, volume: identity.volume,
-        isAttached: filesystems.isAttached(id), wasPutBack: known.isSuperseded)
+      Filesystem(
+        id: id, identity: known.identity, isAttached: filesystems.isAttached(id),
+        wasPutBack: known.isSuperseded)
+    }
+  }
+}
+
+extension FilesystemIdentity {
+  /// Returns the identity of the filesystem that a file is on, and the device number of its
+  /// superblock, or throws the error for the user.
+  static func identify(
+    _ descriptor: FileDescriptor
+  ) throws(StoreError) -> (identity: FilesystemIdentity, superblock: String) {
+    do throws(Errno) {
+      return try of(descriptor)
+    } catch {
+      if error == .notSupported, let status = try? FilesystemStatus(of: descriptor) {
+        throw .noHandles(status.magic)
+      }
+      throw StoreError(error, "identifying the filesystem")
     }
   }
 }

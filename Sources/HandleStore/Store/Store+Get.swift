@@ -5,7 +5,7 @@ extension Store {
   ///
   /// - Returns: `nil` if no node has the id.
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
-  /// - Complexity: O(1) from the cache, O(log nodes) from LMDB.
+  /// - Complexity: O(1) from the cache, O(log nodes) otherwise.
   public func node(_ id: NodeID) throws(StoreError) -> Node? {
     try guarded { try find(id) }
   }

@@ -22,7 +22,7 @@ extension Store {
   ///   - directory: the node of the directory in which the file now has a name.
   /// - Returns: the file's node, or `nil` if the store has none; then nothing is recorded.
   /// - Throws: what ``register(_:on:pinnedBy:)`` throws. Then nothing is recorded.
-  /// - Complexity: O(log nodes), one commit; no commit if the directory is already on record.
+  /// - Complexity: O(log nodes), one write; no write if the directory is already on record.
   @discardableResult
   public func recordMove(
     of file: FoundFile, on filesystem: FilesystemID, into directory: NodeID

@@ -117,7 +117,7 @@ extension Store {
     counters.count(.compared)
     let path = try handle.open(on: mount.descriptor, flags: SystemCalls.path)
     do throws(Errno) {
-      guard try KernelFileHandle(of: path).isOfSameFile(as: handle, on: magic) else {
+      guard try KernelFileHandle.make(of: path).isOfSameFile(as: handle, on: magic) else {
         throw .staleHandle
       }
       if mode == .path { return path }
@@ -140,11 +140,11 @@ extension Store {
       let root = OwnedDescriptor(
         try SystemCalls.open(".", in: mount.descriptor, flags: SystemCalls.directory))
       var entries = DirectoryEntries(of: root.descriptor)
-      _ = try entries.next()
+      _ = try entries.read()
     } catch .noSuchFileOrDirectory {
       // The directory was removed, and the filesystem has answered.
     } catch .notDirectory {
-      _ = try FileStatus(of: mount.descriptor)
+      _ = try FullStatus(of: mount.descriptor)
     } catch {
       throw StoreError(error, "reading the filesystem")
     }

@@ -23,8 +23,8 @@ extension Store {
   ///   ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``. Then nothing was
   ///   registered. ``StoreError/system(_:_:)`` if there is no room for a pin; then nothing is
   ///   pinned.
-  /// - Complexity: O(log nodes), without a commit for a known file. A reused inode costs a second
-  ///   transaction and two system calls.
+  /// - Complexity: O(log nodes), without a write for a known file. A reused inode costs a second
+  ///   write and two system calls.
   public func register(
     _ file: FoundFile, on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> Registration {
@@ -39,7 +39,7 @@ extension Store {
     return result
   }
 
-  /// Registers many files of one filesystem in one transaction, such as the entries of a directory.
+  /// Registers many files of one filesystem in one atomic write, such as the entries of a directory.
   ///
   /// - Parameters:
   ///   - files: the files.
@@ -50,7 +50,7 @@ extension Store {
   ///   another file by now.
   /// - Throws: what ``register(_:on:pinnedBy:)`` throws. Then some files may be registered;
   ///   registering them again does no harm.
-  /// - Complexity: O(files × log nodes), one commit, and another one if an inode was reused.
+  /// - Complexity: O(files × log nodes), one write, and another one if an inode was reused.
   public func register(
     batch files: [FoundFile], on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> [Registration] {
@@ -128,9 +128,8 @@ extension Store {
     do throws(Errno) {
       let file = OwnedDescriptor(
         try candidate.handle.open(on: mount.descriptor, flags: SystemCalls.path))
-      let status = try FileStatus(of: file.descriptor)
-      return status.device == candidate.status.device && status.inode == candidate.status.inode
-        ? file : nil
+      let status = FileStatus(try FullStatus(of: file.descriptor))
+      return status.isOfSameFile(as: candidate.status) ? file : nil
     } catch .staleHandle {
       return nil
     } catch {

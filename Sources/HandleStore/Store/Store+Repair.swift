@@ -1,7 +1,7 @@
 public import SystemPackage
 
 extension Store {
-  /// Makes a damaged store usable again. It puts what is provably intact into a new `data.mdb`, and
+  /// Makes a damaged store usable again. It puts what is provably intact into new files, and
   /// keeps the original in the store's directory `set-aside`. It never deletes any of the original
   /// data.
   ///

@@ -6,7 +6,7 @@ extension Store {
   /// - Returns: whether the node was dropped.
   /// - Throws: ``StoreError/readOnly``, ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``,
   ///   ``StoreError/closed``, ``StoreError/forked``.
-  /// - Complexity: O(log nodes), and a commit if the node may be dropped.
+  /// - Complexity: O(log nodes), and a write if the node may be dropped.
   @discardableResult
   public func forget(_ id: NodeID) throws(StoreError) -> Bool {
     switch options.retention {
@@ -27,7 +27,7 @@ extension Store {
   /// - Returns: how many were dropped.
   /// - Throws: what ``forget(_:)`` throws; what was dropped before that stays dropped.
   /// - Complexity: O(1) if there are few enough nodes; otherwise O(nodes up to the last one
-  ///   dropped), and a commit for each thousand dropped.
+  ///   dropped), and a write for each thousand dropped.
   @discardableResult
   public func evict() throws(StoreError) -> Int {
     switch options.retention {
@@ -49,7 +49,7 @@ extension Store {
   ///
   /// - Returns: how many were dropped.
   /// - Throws: what ``forget(_:)`` throws; what was dropped before that stays dropped.
-  /// - Complexity: O(nodes), and a commit for each thousand dropped.
+  /// - Complexity: O(nodes), and a write for each thousand dropped.
   @discardableResult
   public func prune(_ retention: Retention) throws(StoreError) -> Int {
     switch retention {

@@ -6,7 +6,7 @@ extension Store {
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/readOnly``,
   ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
   ///   ``StoreError/forked``.
-  /// - Complexity: O(log nodes), one commit.
+  /// - Complexity: O(log nodes), one write.
   @discardableResult
   public func retire(_ id: NodeID) throws(StoreError) -> Bool {
     try guarded {

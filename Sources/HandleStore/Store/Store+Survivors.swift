@@ -54,7 +54,7 @@ extension Store {
     guard let (mount, magic) = try? filesystems.mount(filesystem) else { return nil }
     do throws(Errno) {
       let file = OwnedDescriptor(try open(handle, .path, on: mount, magic))
-      return try FileStatus(of: file.descriptor).type == type
+      return try FullStatus(of: file.descriptor).type == type
     } catch .staleHandle {
       try requireAnswer(mount)
       return false

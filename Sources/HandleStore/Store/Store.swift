@@ -24,7 +24,7 @@ public final class Store: Sendable {
   /// led then, even if that directory is renamed.
   public var path: FilePath { files.path }
   /// The options with which the store was opened.
-  public let options: StoreOptions
+  let options: StoreOptions
   /// The generation that goes on the wire with each node id of the store: a random number chosen
   /// when the store is made. A copy of a store keeps it.
   public let incarnation: UInt32

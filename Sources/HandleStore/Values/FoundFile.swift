@@ -24,12 +24,20 @@ public struct FoundFile: Sendable {
 
   /// Reads handle and status of an open file (`name_to_handle_at(2)`, `statx(2)`); `O_PATH` too.
   ///
-  /// - Throws: `EOPNOTSUPP` if the filesystem has no handles, `EOVERFLOW` if the handle would be
-  ///   larger than 128 bytes, `EBADF`.
+  /// - Throws: ``StoreError/system(_:_:)`` with `EOPNOTSUPP` if the filesystem has no handles, with
+  ///   `EOVERFLOW` if the handle would be larger than 128 bytes, with `EBADF`.
   /// - Complexity: two system calls, about 1.5 µs. Any thread.
-  public init(of descriptor: FileDescriptor, parent: NodeID? = nil) throws(Errno) {
+  public init(of descriptor: FileDescriptor, parent: NodeID? = nil) throws(StoreError) {
+    do throws(Errno) {
+      try self.init(reading: descriptor, parent: parent)
+    } catch {
+      throw StoreError(error, "making the handle of \(descriptor.words)")
+    }
+  }
+
+  private init(reading descriptor: FileDescriptor, parent: NodeID?) throws(Errno) {
     (handle, mount) = try KernelFileHandle.make(descriptor, "")
-    status = try FileStatus(of: descriptor)
+    status = FileStatus(try FullStatus(of: descriptor))
     self.parent = parent
   }
 
@@ -39,13 +47,15 @@ public struct FoundFile: Sendable {
   /// - Parameters:
   ///   - name: one component, not `.` or `..`.
   ///   - directory: an open directory, `O_PATH` too.
-  /// - Throws: `EINVAL` if `name` is anything else, what ``init(of:)`` throws, and `ENOENT`,
-  ///   `ENOTDIR`, `EACCES`, `EMFILE`.
+  ///   - parent: the node of the directory that has the file, if known.
+  /// - Throws: ``StoreError/badName(_:)`` if `name` is anything else, what ``init(of:parent:)``
+  ///   throws, ``StoreError/system(_:_:)`` with `ENOENT`, `ENOTDIR`, `EACCES`, and
+  ///   ``StoreError/tooManyOpenFiles``.
   /// - Complexity: four system calls, about 4 µs. Any thread.
   public init(
     name: FilePath, in directory: FileDescriptor, parent: NodeID? = nil
-  ) throws(Errno) {
-    try name.requireOneName()
+  ) throws(StoreError) {
+    guard name.isOneName else { throw .badName(name) }
     try self.init(resolving: name, in: directory, parent: parent)
   }
 
@@ -56,28 +66,32 @@ public struct FoundFile: Sendable {
   /// - Parameters:
   ///   - path: an absolute path, or one that starts in `directory`.
   ///   - directory: an open directory, `O_PATH` too.
-  /// - Throws: what ``init(of:)`` throws, and `ENOENT`, `ENOTDIR`, `ELOOP`, `EACCES`, `EMFILE`.
+  ///   - parent: the node of the directory that has the file, if known.
+  /// - Throws: what ``init(name:in:parent:)`` throws, and ``StoreError/system(_:_:)`` with `ELOOP`.
   /// - Complexity: four system calls, about 4 µs. Any thread.
   public init(
     resolving path: FilePath, in directory: FileDescriptor, parent: NodeID? = nil
-  ) throws(Errno) {
-    try path.requirePath()
-    let file = OwnedDescriptor(
-      try SystemCalls.open(path, in: directory, flags: SystemCalls.pathOfName))
-    try self.init(of: file.descriptor, parent: parent)
+  ) throws(StoreError) {
+    do throws(Errno) {
+      try path.requireNotEmpty()
+      let file = OwnedDescriptor(
+        try SystemCalls.open(path, in: directory, flags: SystemCalls.pathOfName))
+      try self.init(reading: file.descriptor, parent: parent)
+    } catch {
+      throw StoreError(error, "making the handle of \(path.words)")
+    }
   }
 
   /// Returns the id of the mount on which the file at a path lies (`statx(2)`), comparable with
   /// ``mount``. Works even if the filesystem has no handles. The path is resolved as by
-  /// ``init(resolving:in:)``.
+  /// ``init(resolving:in:parent:)``.
   ///
-  /// - Throws: `ENOENT`, `ENOTDIR`, `EACCES`.
+  /// - Throws: ``StoreError/system(_:_:)`` with `ENOENT`, `ENOTDIR`, `EACCES`.
   /// - Complexity: one system call. Any thread.
   public static func mount(
     resolving path: FilePath, in directory: FileDescriptor
-  ) throws(Errno) -> Int32 {
-    try path.requirePath()
-    return Int32(truncatingIfNeeded: try FullStatus(directory, path).mount)
+  ) throws(StoreError) -> Int32 {
+    Int32(truncatingIfNeeded: try FullStatus.resolving(path, in: directory).mount)
   }
 }
 

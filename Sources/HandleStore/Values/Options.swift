@@ -3,7 +3,7 @@ public enum Durability: String, Sendable, CaseIterable {
   /// A `kill -9` of the process at any instruction. A power cut may lose the newest changes or tear
   /// the store; the next open notices that, and never serves torn data.
   case process
-  /// A power cut too. Each commit, which may carry several changes, is flushed to the disk.
+  /// A power cut too. Each write, which may carry several changes, is flushed to the disk.
   case power
 }
 

@@ -29,7 +29,7 @@ public struct Statistics: Sendable, Hashable {
   public let retired: UInt64
   /// Nodes that were dropped.
   public let dropped: UInt64
-  /// Records read by id, and how many of them the cache had.
+  /// Nodes read by id, and how many of them the cache had.
   public let gets, cacheHits: UInt64
   /// Files opened.
   public let opened: UInt64
@@ -43,10 +43,10 @@ public struct Statistics: Sendable, Hashable {
   public let admitted: UInt64
   /// See ``admitted``.
   public let gateRefusals: [GateRefusal: UInt64]
-  /// How many changes each commit carried.
-  public let commitSizes: Histogram
-  /// How long each commit took, from the beginning of its transaction.
-  public let commitTimes: Histogram
+  /// How many changes each write carried: the store writes the changes of several threads together.
+  public let writeSizes: Histogram
+  /// How long each write took.
+  public let writeTimes: Histogram
   /// How long each registering call took.
   public let registerTimes: Histogram
   /// How long each opening of a node took.
@@ -80,8 +80,8 @@ final class StatisticsCounters: Sendable {
   private let errors = Dictionary(
     uniqueKeysWithValues: StoreError.Code.allCases.map { ($0, AtomicCounter()) })
   private let gateRefusals = GateRefusal.allCases.map { _ in AtomicCounter() }
-  private let commitSizes = HistogramCounters()
-  private let commitTimes = HistogramCounters()
+  private let writeSizes = HistogramCounters()
+  private let writeTimes = HistogramCounters()
   let registerTimes = HistogramCounters()
   let openTimes = HistogramCounters()
   let gateTimes = HistogramCounters()
@@ -92,8 +92,8 @@ final class StatisticsCounters: Sendable {
   func refused(_ refusal: GateRefusal) { gateRefusals[refusal.rawValue].add(1) }
 
   func committed(changes: Int, nanoseconds: UInt64) {
-    commitSizes.record(UInt64(changes))
-    commitTimes.record(nanoseconds)
+    writeSizes.record(UInt64(changes))
+    writeTimes.record(nanoseconds)
   }
 
   func registered(_ outcome: Registration.Outcome) {
@@ -114,7 +114,7 @@ final class StatisticsCounters: Sendable {
       retired: value(.retired), dropped: value(.dropped), gets: value(.gets) + cacheHits,
       cacheHits: cacheHits, opened: value(.opened), compared: value(.compared),
       errors: failed, admitted: value(.admitted), gateRefusals: gated,
-      commitSizes: commitSizes.histogram, commitTimes: commitTimes.histogram,
+      writeSizes: writeSizes.histogram, writeTimes: writeTimes.histogram,
       registerTimes: registerTimes.histogram, openTimes: openTimes.histogram,
       gateTimes: gateTimes.histogram)
   }

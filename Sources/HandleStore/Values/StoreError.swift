@@ -98,8 +98,8 @@ public enum StoreError: Error, Equatable, Sendable {
   case diskFull(path: FilePath)
   /// The process or the system has no descriptors left (`EMFILE`, `ENFILE`).
   case tooManyOpenFiles
-  /// All 1,000 reader slots are taken.
-  case tooManyReaders
+  /// The store serves as many callers at a time as it can.
+  case tooManyCallers
   /// The process lacks a capability.
   case notPermitted(String)
   /// A system call failed in a way that has no case of its own.
@@ -222,8 +222,9 @@ extension StoreError: CustomStringConvertible {
     case .diskFull(let path):
       "the disk of \(path) is full; nothing acknowledged is lost: free some space and try again"
     case .tooManyOpenFiles: "no file descriptors are left; close some, or raise RLIMIT_NOFILE"
-    case .tooManyReaders:
-      "all reader slots of the store are taken; end some of the processes that read it"
+    case .tooManyCallers:
+      "the store serves as many callers as it can; end some of the processes that read it, or try "
+        + "again later"
     case .notPermitted(let what):
       "\(what) is not permitted; run as root, or with CAP_DAC_READ_SEARCH"
     case .system(let errno, let what): "\(what): \(errno)\(Self.remedy(errno))"

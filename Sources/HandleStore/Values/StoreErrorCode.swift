@@ -87,8 +87,8 @@ extension StoreError {
     case diskFull = 60
     /// ``StoreError/tooManyOpenFiles``.
     case tooManyOpenFiles = 61
-    /// ``StoreError/tooManyReaders``.
-    case tooManyReaders = 62
+    /// ``StoreError/tooManyCallers``.
+    case tooManyCallers = 62
     /// ``StoreError/notPermitted(_:)``.
     case notPermitted = 63
     /// ``StoreError/system(_:_:)``.
@@ -98,79 +98,59 @@ extension StoreError {
   /// The number of the error.
   ///
   /// - Complexity: O(1). Any thread.
-  public var code: Code {
-    switch self {
-    case .stale: .stale
-    case .staleHandle: .staleHandle
-    case .unknownNode: .unknownNode
-    case .unknownFilesystem: .unknownFilesystem
-    case .notAttached: .notAttached
-    case .wrongFilesystem: .wrongFilesystem
-    case .ambiguousFilesystem: .ambiguousFilesystem
-    case .tooManyFilesystems: .tooManyFilesystems
-    case .noHandles: .noHandles
-    case .notOpenable: .notOpenable
-    case .notOpenableHandle: .notOpenableHandle
-    case .refused: .refused
-    case .noExport: .noExport
-    case .badExport: .badExport
-    case .readOnlyExport: .readOnlyExport
-    case .unavailable: .unavailable
-    case .tokenTooLong: .tokenTooLong
-    case .badName: .badName
-    case .mountPoint: .mountPoint
-    case .exposedKeys: .exposedKeys
-    case .noKeys: .noKeys
-    case .unusableKeys: .unusableKeys
-    case .noKey: .noKey
-    case .damagedFile: .damagedFile
-    case .foreignFile: .foreignFile
-    case .inUse: .inUse
-    case .alreadyOpen: .alreadyOpen
-    case .readOnly: .readOnly
-    case .closed: .closed
-    case .forked: .forked
-    case .noStore: .noStore
-    case .notAStore: .notAStore
-    case .unsupportedVersion: .unsupportedVersion
-    case .damaged: .damaged
-    case .torn: .torn
-    case .tornCopy: .tornCopy
-    case .sharedData: .sharedData
-    case .badValue: .badValue
-    case .unexpected: .unexpected
-    case .diskFull: .diskFull
-    case .tooManyOpenFiles: .tooManyOpenFiles
-    case .tooManyReaders: .tooManyReaders
-    case .notPermitted: .notPermitted
-    case .system: .system
-    }
-  }
+  public var code: Code { numbers.code }
 
   /// What a file server replies to the kernel or to a client.
   ///
   /// - Complexity: O(1). Any thread.
-  public var errno: Errno {
+  public var errno: Errno { numbers.errno }
+
+  private var numbers: (code: Code, errno: Errno) {
     switch self {
-    case .stale, .staleHandle, .unknownNode, .refused, .noExport, .noKeys, .noKey: .staleHandle
-    case .wrongFilesystem, .mountPoint: .improperLink
-    case .tooManyFilesystems, .diskFull: .noSpace
-    case .noHandles, .unavailable, .unsupportedVersion: .notSupported
-    case .notOpenable, .notOpenableHandle: .noSuchAddressOrDevice
-    case .badExport, .badName, .notAStore, .badValue: .invalidArgument
-    case .readOnlyExport, .readOnly: .readOnlyFileSystem
-    case .tokenTooLong: .overflow
-    case .exposedKeys: .permissionDenied
-    case .inUse, .alreadyOpen: .resourceBusy
-    case .closed, .forked: .badFileDescriptor
-    case .noStore: .noSuchFileOrDirectory
-    case .tooManyOpenFiles: .tooManyOpenFiles
-    case .tooManyReaders: .resourceTemporarilyUnavailable
-    case .notPermitted: .notPermitted
-    case .system(let errno, _): errno
-    case .unknownFilesystem, .notAttached, .ambiguousFilesystem, .unusableKeys, .damagedFile,
-      .foreignFile, .damaged, .torn, .tornCopy, .sharedData, .unexpected:
-      .ioError
+    case .stale: (.stale, .staleHandle)
+    case .staleHandle: (.staleHandle, .staleHandle)
+    case .unknownNode: (.unknownNode, .staleHandle)
+    case .unknownFilesystem: (.unknownFilesystem, .ioError)
+    case .notAttached: (.notAttached, .ioError)
+    case .wrongFilesystem: (.wrongFilesystem, .improperLink)
+    case .ambiguousFilesystem: (.ambiguousFilesystem, .ioError)
+    case .tooManyFilesystems: (.tooManyFilesystems, .noSpace)
+    case .noHandles: (.noHandles, .notSupported)
+    case .notOpenable: (.notOpenable, .noSuchAddressOrDevice)
+    case .notOpenableHandle: (.notOpenableHandle, .noSuchAddressOrDevice)
+    case .refused: (.refused, .staleHandle)
+    case .noExport: (.noExport, .staleHandle)
+    case .badExport: (.badExport, .invalidArgument)
+    case .readOnlyExport: (.readOnlyExport, .readOnlyFileSystem)
+    case .unavailable: (.unavailable, .notSupported)
+    case .tokenTooLong: (.tokenTooLong, .overflow)
+    case .badName: (.badName, .invalidArgument)
+    case .mountPoint: (.mountPoint, .improperLink)
+    case .exposedKeys: (.exposedKeys, .permissionDenied)
+    case .noKeys: (.noKeys, .staleHandle)
+    case .unusableKeys: (.unusableKeys, .ioError)
+    case .noKey: (.noKey, .staleHandle)
+    case .damagedFile: (.damagedFile, .ioError)
+    case .foreignFile: (.foreignFile, .ioError)
+    case .inUse: (.inUse, .resourceBusy)
+    case .alreadyOpen: (.alreadyOpen, .resourceBusy)
+    case .readOnly: (.readOnly, .readOnlyFileSystem)
+    case .closed: (.closed, .badFileDescriptor)
+    case .forked: (.forked, .badFileDescriptor)
+    case .noStore: (.noStore, .noSuchFileOrDirectory)
+    case .notAStore: (.notAStore, .invalidArgument)
+    case .unsupportedVersion: (.unsupportedVersion, .notSupported)
+    case .damaged: (.damaged, .ioError)
+    case .torn: (.torn, .ioError)
+    case .tornCopy: (.tornCopy, .ioError)
+    case .sharedData: (.sharedData, .ioError)
+    case .badValue: (.badValue, .invalidArgument)
+    case .unexpected: (.unexpected, .ioError)
+    case .diskFull: (.diskFull, .noSpace)
+    case .tooManyOpenFiles: (.tooManyOpenFiles, .tooManyOpenFiles)
+    case .tooManyCallers: (.tooManyCallers, .resourceTemporarilyUnavailable)
+    case .notPermitted: (.notPermitted, .notPermitted)
+    case .system(let errno, _): (.system, errno)
     }
   }
 }

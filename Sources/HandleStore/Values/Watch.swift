@@ -53,12 +53,6 @@ public struct Watch: Hashable, Sendable {
   public let watcher: WatcherID
   /// The events that it watches for.
   public let mask: WatchMask
-
-  init(_ node: NodeID, _ watcher: WatcherID, _ mask: WatchMask) {
-    self.node = node
-    self.watcher = watcher
-    self.mask = mask
-  }
 }
 
 /// A watched node.

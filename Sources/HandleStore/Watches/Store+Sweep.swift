@@ -1,7 +1,7 @@
 internal import SystemPackage
 
-/// The counts of a sweep.
-public struct Sweep: Hashable, Sendable {
+/// One step of a sweep: what it found, and where the next step starts.
+public struct SweepStep: Hashable, Sendable {
   /// Live nodes whose file exists.
   public internal(set) var present = 0
   /// Live nodes whose file is deleted; the sweep retired them.
@@ -9,6 +9,10 @@ public struct Sweep: Hashable, Sendable {
   /// Live nodes that the sweep could not decide: their filesystem is not attached or cannot be
   /// read, or a full disk kept the store from retiring them.
   public internal(set) var skipped = 0
+  /// The deletions to report to the watchers.
+  public internal(set) var deletions: Deletions
+  /// The node at which the next step starts; `nil` after the last step.
+  public internal(set) var next: NodeID?
 }
 
 extension Store {
@@ -22,7 +26,7 @@ extension Store {
   /// - Throws: ``StoreError/badValue(_:)`` for a limit below 1, ``StoreError/readOnly``,
   ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
   ///   ``StoreError/forked``.
-  /// - Complexity: O(1) if there are none; otherwise O(`limit`) and one commit. Any thread.
+  /// - Complexity: O(1) if there are none; otherwise O(`limit`) and one write. Any thread.
   public func deletions(atMost limit: Int = 1024) throws(StoreError) -> Deletions {
     try guarded {
       try Self.requireLimit(limit)
@@ -39,59 +43,60 @@ extension Store {
     try guarded { try index.limbo() }
   }
 
-  /// Opens the file of each live watched node, retires the nodes whose files are deleted, and
-  /// passes on everything that ``deletions(atMost:)`` returns: earlier deletions, and those that
-  /// the sweep finds.
+  /// Opens the files of some live watched nodes, retires the nodes whose files are deleted, and
+  /// returns what ``deletions(atMost:)`` returns: earlier deletions, and those that the sweep finds.
+  /// A sweep takes several steps:
+  ///
+  /// ```swift
+  /// var start: NodeID? = .root
+  /// while let from = start {
+  ///   let step = try store.sweep(from: from)
+  ///   report(step.deletions)
+  ///   start = step.next
+  /// }
+  /// ```
   ///
   /// A file that has another hard link, or is still open somewhere, exists: as in `inotify(7)`, a
   /// file is deleted when its last reference goes.
   ///
-  /// - Parameter report: receives the deletions, batch by batch, in no order. It may use the store.
-  ///   If it ends the watches of the nodes that it has reported, the sweep does not overflow limbo.
-  /// - Returns: how many nodes the sweep found present, gone and undecided.
-  /// - Throws: what ``deletions(atMost:)`` and `report` throw, ``StoreError/tooManyOpenFiles``,
+  /// If the caller ends the watches of the nodes that a step returned before it takes the next
+  /// step, the sweep does not overflow limbo.
+  ///
+  /// - Parameters:
+  ///   - start: the lowest id to look at.
+  ///   - limit: the maximum number of nodes to look at, and of deletions to return, 1 or more. A step
+  ///     looks at no more nodes than limbo has room for (``StoreOptions/limboLimit``).
+  /// - Throws: what ``deletions(atMost:)`` throws, ``StoreError/tooManyOpenFiles``,
   ///   ``StoreError/notPermitted(_:)``.
-  /// - Complexity: O(watches), and an ``open(_:_:)`` for each watched node. Any thread.
-  @discardableResult
+  /// - Complexity: O(watches of these nodes), and an ``open(_:_:)`` for each of the nodes. Any
+  ///   thread.
   public func sweep(
-    _ report: (Deletions) throws(StoreError) -> Void
-  ) throws(StoreError) -> Sweep {
-    var sweep = Sweep()
-    try giveOut(report)
-    // A page holds no more deletions than limbo has room for.
-    let limit = min(max(options.limboLimit, 1), 1024)
-    var next: NodeID? = .root
-    while let start = next {
-      let page = try watchedNodes(from: start, limit: limit)
-      for watched in page.nodes { try look(at: watched.id, &sweep) }
-      try giveOut(report)
-      next = page.next
-    }
-    return sweep
+    from start: NodeID = .root, limit: Int = 1024
+  ) throws(StoreError) -> SweepStep {
+    // Report earlier deletions first: limbo has to have room for those of this step.
+    var step = SweepStep(deletions: try deletions(atMost: limit), next: start)
+    guard step.deletions.isEmpty else { return step }
+    let page = try watchedNodes(from: start, limit: min(limit, max(options.limboLimit, 1)))
+    for watched in page.nodes { try look(at: watched.id, &step) }
+    step.deletions = try deletions(atMost: limit)
+    // If other threads found many more meanwhile, some are left to return.
+    let isFull = step.deletions.nodes.count == limit
+    step.next = page.next ?? (isFull ? start : nil)
+    return step
   }
 
-  private func giveOut(
-    _ report: (Deletions) throws(StoreError) -> Void
-  ) throws(StoreError) {
-    while true {
-      let deletions = try deletions()
-      if deletions.isEmpty { return }
-      try report(deletions)
-    }
-  }
-
-  private func look(at id: NodeID, _ sweep: inout Sweep) throws(StoreError) {
+  private func look(at id: NodeID, _ step: inout SweepStep) throws(StoreError) {
     guard try node(id)?.state == .live else { return }
     do throws(StoreError) {
       let descriptor = try open(id)
       SystemCalls.close(descriptor)
-      sweep.present += 1
+      step.present += 1
     } catch {
       switch error {
       case .stale:
         // On a full disk the node is still live, and the next sweep finds it again.
-        if try node(id)?.state == .live { sweep.skipped += 1 } else { sweep.gone += 1 }
-      case .notAttached, .system: sweep.skipped += 1
+        if try node(id)?.state == .live { step.skipped += 1 } else { step.gone += 1 }
+      case .notAttached, .system: step.skipped += 1
       case .unknownNode: break  // It is not watched any more.
       default: throw error
       }

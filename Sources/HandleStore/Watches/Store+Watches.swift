@@ -5,7 +5,7 @@ extension Store {
   /// a restart or a kill of the server. A watched node is not dropped, even if it is stale: it is
   /// then in limbo until its last watch ends.
   ///
-  /// The store itself looks only for the deletion of files (``sweep(_:)``). For everything else,
+  /// The store itself looks only for the deletion of files (``sweep(from:limit:)``). For everything else,
   /// the masks tell the server which files to watch at the filesystem, and for which events
   /// (``watchedNodes(from:limit:)``).
   ///
@@ -17,7 +17,7 @@ extension Store {
   ///   ``StoreError/badValue(_:)`` for an empty mask, ``StoreError/readOnly``,
   ///   ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
   ///   ``StoreError/forked``.
-  /// - Complexity: O(log watches + watchers of the node), one commit. Any thread.
+  /// - Complexity: O(log watches + watchers of the node), one write. Any thread.
   public func watch(
     _ id: NodeID, mask: WatchMask, by watcher: WatcherID
   ) throws(StoreError) {
@@ -25,7 +25,7 @@ extension Store {
       guard !mask.isEmpty else {
         throw StoreError.badValue("a watch of node \(id) needs events; name at least one")
       }
-      try index.watch(Watch(id, watcher, mask))
+      try index.watch(Watch(node: id, watcher: watcher, mask: mask))
     }
   }
 
@@ -34,7 +34,7 @@ extension Store {
   /// - Returns: whether the client watched the node.
   /// - Throws: ``StoreError/readOnly``, ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``,
   ///   ``StoreError/closed``, ``StoreError/forked``.
-  /// - Complexity: O(log watches), one commit. Any thread.
+  /// - Complexity: O(log watches), one write. Any thread.
   @discardableResult
   public func unwatch(_ id: NodeID, by watcher: WatcherID) throws(StoreError) -> Bool {
     try guarded { try index.unwatch(id, by: watcher) }

@@ -71,9 +71,9 @@ import Testing
       exported.inside.appending("directory/one"), to: exported.inside.appending("directory/below/x")
     )
     #expect(try exported.entry("directory/below/x")?.registration.outcome == .existing)
-    let commits = exported.store.statistics.commitSizes.count
+    let commits = exported.store.statistics.writeSizes.count
     _ = try exported.entry("directory/below/x")
-    #expect(exported.store.statistics.commitSizes.count == commits)
+    #expect(exported.store.statistics.writeSizes.count == commits)
     try unlink(exported.inside.appending("directory/one"))
     try exported.forgetAll()
     #expect(try exported.export.contents(token) == "contents of directory/one")

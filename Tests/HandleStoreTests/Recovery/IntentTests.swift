@@ -25,7 +25,7 @@ import Testing
 
   @Test func whatIsCreated() throws {
     let names = try Names()
-    let intent = Intent.create(.directory, "new")
+    let intent = Intent.create(.directory, as: "new")
     #expect(try !intent.wasDone(in: names.directory))
     try write("a file of that name is not the directory", to: names.temporary.appending("new"))
     #expect(try !intent.wasDone(in: names.directory))
@@ -61,14 +61,14 @@ import Testing
     #expect(mkdir(names.path("there"), 0o755) == 0)
     let there = try FileDescriptor.open(names.temporary.appending("there"), .readOnly)
     let intent = try Intent.rename(names.handle("file"), from: "file", to: "new")
-    #expect(try !intent.wasDone(in: names.directory, there))
+    #expect(try !intent.wasDone(in: names.directory, newDirectory: there))
     // The same file under both names: a link that was there, and nothing was done.
     #expect(Glibc.link(names.path("file"), names.path("there/new")) == 0)
-    #expect(try !intent.wasDone(in: names.directory, there))
+    #expect(try !intent.wasDone(in: names.directory, newDirectory: there))
     #expect(Glibc.unlink(names.path("file")) == 0)
-    #expect(try intent.wasDone(in: names.directory, there))
+    #expect(try intent.wasDone(in: names.directory, newDirectory: there))
     #expect(Glibc.rename(names.path("other"), names.path("there/new")) == 0)
-    #expect(try !intent.wasDone(in: names.directory, there))
+    #expect(try !intent.wasDone(in: names.directory, newDirectory: there))
   }
 
   @Test func whatIsExchanged() throws {
@@ -127,7 +127,7 @@ import Testing
     let long = FilePath(String(repeating: "n", count: 255))
     let odd = FilePath(platformString: [CChar(bitPattern: 0xff), CChar(bitPattern: 0x80), 1, 0])
     return [
-      .create(.symbolicLink, long), .link(big, as: odd), .remove("a", of: small),
+      .create(.symbolicLink, as: long), .link(big, as: odd), .remove("a", of: small),
       .rename(big, from: long, to: odd), .exchange(odd, of: big, with: long, of: small),
       .createAttribute("user.x"), .removeAttribute("user.y"), .insertRange(of: 1 << 40, size: .max),
       .collapseRange(of: 0, size: 0),
@@ -157,32 +157,32 @@ import Testing
     // The request that it was noting may be missing; what it had noted before is there.
     #expect(journal.count >= 100)
     for request in UInt64(1)...100 {
-      #expect(journal[request] == .create(.regular, FilePath("name-\(request)")))
+      #expect(journal[request] == .create(.regular, as: FilePath("name-\(request)")))
     }
   }
 
   @Test func roomIsMadeOfWhatNobodyAsksFor() throws {
     let left = try IntentJournal(in: file, capacity: 4)
-    for request in UInt64(1)...4 { try left.note(.create(.regular, "old"), for: request) }
-    #expect(throws: Errno.noBufferSpace) {
-      try left.note(.create(.regular, "one too many"), for: 5)
+    for request in UInt64(1)...4 { try left.note(.create(.regular, as: "old"), for: request) }
+    expect(.noBufferSpace) {
+      try left.note(.create(.regular, as: "one too many"), for: 5)
     }
     let next = try IntentJournal(in: file, capacity: 4)
     #expect(next[2] != nil)
     // Request 2 came again, and is under way; the others were answered.
-    try next.note(.create(.regular, "again"), for: 2)
-    for request in UInt64(11)...13 { try next.note(.create(.regular, "new"), for: request) }
-    #expect(throws: Errno.noBufferSpace) { try next.note(.create(.regular, "no"), for: 14) }
-    #expect(next[2] == .create(.regular, "again"))
+    try next.note(.create(.regular, as: "again"), for: 2)
+    for request in UInt64(11)...13 { try next.note(.create(.regular, as: "new"), for: request) }
+    expect(.noBufferSpace) { try next.note(.create(.regular, as: "no"), for: 14) }
+    #expect(next[2] == .create(.regular, as: "again"))
     #expect([1, 3, 4].allSatisfy { next[$0] == nil })
   }
 
   @Test func whatIsNotedTwiceIsTheLast() throws {
     let journal = try IntentJournal(in: file)
-    try journal.note(.create(.regular, "first"), for: 7)
-    try journal.note(.create(.directory, "second"), for: 7)
+    try journal.note(.create(.regular, as: "first"), for: 7)
+    try journal.note(.create(.directory, as: "second"), for: 7)
     #expect(journal.count == 1)
-    #expect(journal[7] == .create(.directory, "second"))
+    #expect(journal[7] == .create(.directory, as: "second"))
     journal.forget(7)
     #expect(journal[7] == nil)
   }

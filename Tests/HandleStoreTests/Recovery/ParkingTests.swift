@@ -25,14 +25,15 @@ import Testing
       let file = try test.store.open(node)
       try file.closeAfter { try parking.park(file, of: node) }
     }
-    var parked = ParkedFiles()
+    let parked = ParkedFiles()
+    let name = volume.path.appending("file").string + " (deleted)"
     try park()
     try unlink(volume.path.appending("file"))
     // The sender may be gone by the time that it is received.
     try mine.close()
     #expect(try parked.receive(from: its))
     #expect(try !parked.receive(from: its))
-    #expect(parked.count == 1)
+    #expect(try descriptors(to: [name]) == 1)
     try its.close()
     #expect(try test.store.contents(node) == "contents")
 
@@ -41,13 +42,14 @@ import Testing
     parking.move(to: again)
     try park()
     #expect(try parked.receive(from: itsAgain))
-    #expect(parked.count == 1)
+    #expect(try descriptors(to: [name]) == 1)
     try parking.release(node)
     try again.close()
     #expect(try parked.receive(from: itsAgain))
     #expect(try !parked.receive(from: itsAgain))
     try itsAgain.close()
-    #expect(parked.count == 0)
+    #expect(try descriptors(to: [name]) == 0)
+    withExtendedLifetime(parked) {}
     #expect(throws: StoreError.stale(node)) { try test.store.open(node) }
   }
 }
@@ -57,15 +59,17 @@ import Testing
   @Test(arguments: [1, 15, 17, 100]) func ofAnotherLength(_ length: Int) throws {
     let sockets = try Parking.makeSockets()
     let (mine, its) = (sockets.mine, sockets.its)
-    var parked = ParkedFiles()
+    let parked = ParkedFiles()
     let message = [UInt8](repeating: 1, count: length)
     #expect(try mine.writeAll(message) == length)
-    #expect(throws: Errno(rawValue: EBADMSG)) { try parked.receive(from: its) }
+    expect(Errno(rawValue: EBADMSG)) { try parked.receive(from: its) }
     // The next one is taken.
     let parking = Parking(socket: mine)
+    let names = [try name(of: mine)]
     try parking.park(mine, of: .root)
     #expect(try parked.receive(from: its))
-    #expect(parked.count == 1)
+    #expect(try descriptors(to: names) == 2)
+    withExtendedLifetime(parked) {}
     for socket in [mine, its] { try socket.close() }
   }
 
@@ -74,24 +78,24 @@ import Testing
     let (mine, its) = (sockets.mine, sockets.its)
     #expect(ts_send_descriptors(mine.rawValue, 1, 5, mine.rawValue, its.rawValue) == 0)
     let names = try [mine, its].map { try name(of: $0) }
-    let before = try count(of: names)
-    var parked = ParkedFiles()
+    let before = try descriptors(to: names)
+    let parked = ParkedFiles()
     #expect(try parked.receive(from: its))
-    #expect(parked.count == 1)
-    #expect(try count(of: names) == before + 1)
+    #expect(try descriptors(to: names) == before + 1)
+    withExtendedLifetime(parked) {}
     for socket in [mine, its] { try socket.close() }
   }
 
   private func name(of socket: FileDescriptor) throws -> String {
     try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(socket.rawValue)")
   }
+}
 
-  /// How many descriptors lead to some sockets.
-  private func count(of sockets: [String]) throws -> Int {
-    try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count {
-      let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
-      return target.map { sockets.contains($0) } ?? false
-    }
+/// How many descriptors of this process lead to some files.
+private func descriptors(to names: [String]) throws -> Int {
+  try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count {
+    let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+    return target.map { names.contains($0) } ?? false
   }
 }
 

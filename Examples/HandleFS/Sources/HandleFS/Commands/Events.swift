@@ -72,10 +72,10 @@ struct Events: ParsableCommand {
   private func node(_ path: String) throws -> UInt64 {
     let here = FileDescriptor(rawValue: AT_FDCWD)
     let handle: KernelFileHandle
-    do throws(Errno) {
+    do throws(StoreError) {
       handle = try KernelFileHandle(resolving: FilePath(path), in: here)
     } catch {
-      throw CommandError("\(path): \(error); name a file below the mount point")
+      throw CommandError("\(path): \(error.errno); name a file below the mount point")
     }
     guard handle.type.rawValue == 0x81 || handle.type.rawValue == 0x82, handle.length >= 12 else {
       throw CommandError("\(path) is not on a handlefs mount; name a file below the mount point")

@@ -31,11 +31,12 @@ final class Filesystems: Sendable {
     self.crossesMounts = crossesMounts
     let status = try root.status
     device = status.st_dev
-    let kind = store.knownFilesystems().first { $0.id == source.filesystem }?.magic.description
+    let kind = store.knownFilesystems().first { $0.id == source.filesystem }?.identity.magic
+      .description
     looksAtAll = crossesMounts || kind == "overlay"
     numbers =
       looksAtAll || kind == "btrfs"
-      ? try InodeNumbers(in: store, root: source.export.root, FileStatus(status)) : nil
+      ? try InodeNumbers(in: store, root: source.export.root, status: FileStatus(status)) : nil
   }
 
   /// Returns the file system that a file is on.
@@ -71,7 +72,7 @@ final class Filesystems: Sendable {
   func shown(_ status: stat, _ node: NodeID) throws -> stat {
     guard let numbers else { return status }
     var status = status
-    status.st_ino = UInt(try numbers.number(of: node, FileStatus(status)))
+    status.st_ino = UInt(try numbers.number(of: node, status: FileStatus(status)))
     return status
   }
 
@@ -86,6 +87,6 @@ final class Filesystems: Sendable {
   /// if it takes the file's node to tell.
   func shown(_ inode: UInt64, in directory: NodeID, _ status: stat) throws -> UInt64? {
     guard let numbers else { return inode }
-    return try numbers.number(inode, in: directory, FileStatus(status))
+    return try numbers.number(inode, in: directory, status: FileStatus(status))
   }
 }

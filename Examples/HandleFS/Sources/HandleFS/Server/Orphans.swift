@@ -53,11 +53,11 @@ final class Orphans: Sendable {
     try order.withLock { _ in
       guard let file = self[node] else { return }
       if parked.count(of: node) == 0 { _ = try store.pin(node, by: parked) }
-      do throws(Errno) {
+      do throws(StoreError) {
         try parking.park(file.descriptor, of: node)
       } catch {
         // If the supervisor was killed, the next one gets all parked files.
-        guard error == .brokenPipe || error == .connectionReset else { throw error }
+        guard [.brokenPipe, .connectionReset].contains(error.errno) else { throw error }
       }
     }
   }

@@ -35,7 +35,7 @@ extension Server {
   ) throws -> Reply {
     let directory = try path(parent)
     try once(request, { try $0.wasDone(in: directory.descriptor) }) {
-      try isFree(name, directory) ? .create(type, name) : nil
+      try isFree(name, directory) ? .create(type, as: name) : nil
     } act: {
       try request.asCaller { try act(directory) }
     }
@@ -96,7 +96,7 @@ extension Server {
   ) throws -> Reply {
     let (from, to) = (try path(parent), try path(newParent))
     var kept: Kept?
-    try once(request, { try $0.wasDone(in: from.descriptor, to.descriptor) }) {
+    try once(request, { try $0.wasDone(in: from.descriptor, newDirectory: to.descriptor) }) {
       let file = try KernelFileHandle(name: name, in: from.descriptor)
       guard let victim = try existing(newName, to) else {
         return .rename(file, from: name, to: newName)
@@ -146,7 +146,7 @@ extension Server {
     let directory = try path(parent)
     var created: BackingFile?
     try once(request, { try $0.wasDone(in: directory.descriptor) }) {
-      try isFree(name, directory) ? .create(.regular, name) : nil
+      try isFree(name, directory) ? .create(.regular, as: name) : nil
     } act: {
       do throws(Errno) {
         created = try request.asCaller { () throws(Errno) in

@@ -188,7 +188,12 @@ final class Watchers: Sendable {
   private func sweep(tell watcher: WatcherID?) {
     tellOverflow(watcher)
     do {
-      try store.sweep { (deletions) throws(StoreError) in tell(deletions) }
+      var start: NodeID? = .root
+      while let first = start {
+        let step = try store.sweep(from: first)
+        tell(step.deletions)
+        start = step.next
+      }
     } catch {
       log.error("checking the watched files failed", metadata: ["error": "\(error)"])
     }

@@ -32,7 +32,7 @@ final class Supervisor {
   private var device = ""
   private var program: FilePath
   private var server: RunningServer
-  private var parked = ParkedFiles()
+  private let parked = ParkedFiles()
   private var backoff = Backoff()
   private var watchdog: Watchdog
   private var passthrough = false
