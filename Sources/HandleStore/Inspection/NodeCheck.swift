@@ -253,7 +253,7 @@ struct NodeCheck {
 
   private func find(_ id: NodeID, in table: TableName) -> TreeLookup.Answer {
     guard let tree = tables[table] else { return .unreadable }
-    return lookup.find(id.rawValue.littleEndianBytes, in: tree, .integer)
+    return lookup.find(id.rawValue.littleEndianBytes[...], in: tree, .integer)
   }
 
   private func node(_ id: NodeID) -> Record? {
@@ -269,12 +269,5 @@ struct NodeCheck {
       let spilled = SpilledHandle(bytes, for: id)
     else { return nil }
     return spilled.handle(type: record.handleType, size: spilled.size, for: id)
-  }
-}
-
-extension UInt64 {
-  /// The number as a key of a table with integer keys.
-  var littleEndianBytes: ArraySlice<UInt8> {
-    (0..<8).map { UInt8(truncatingIfNeeded: self >> UInt64(8 * $0)) }[...]
   }
 }

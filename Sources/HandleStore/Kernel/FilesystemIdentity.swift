@@ -105,7 +105,7 @@ extension FilesystemIdentity {
     if status.magic == .btrfs, let btrfs = try? SystemCalls.btrfs(descriptor) {
       return (btrfs.uuid, true)
     }
-    return ((0..<8).map { UInt8(truncatingIfNeeded: status.fsid >> UInt64($0 * 8)) }, false)
+    return (status.fsid.littleEndianBytes, false)
   }
 
   /// Returns the handle and birth of the filesystem's root directory, if a mount shows it.
