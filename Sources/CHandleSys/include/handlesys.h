@@ -61,9 +61,8 @@ struct hs_status {
  * link in the last component of `name`. */
 int hs_status_of(int dirfd, const char *name, int follow, struct hs_status *out);
 
-/* fstatfs(2): the magic number, the 64-bit filesystem id, and the bytes that an unprivileged
- * caller may still use. */
-int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid, uint64_t *free_bytes);
+/* fstatfs(2): the magic number and the 64-bit filesystem id. */
+int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid);
 
 /* FS_IOC_GETFSUUID (Linux 6.9), or the older ioctls of ext4 and XFS. Returns the UUID's length,
  * 1...16. */
