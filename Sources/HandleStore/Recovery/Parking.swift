@@ -40,7 +40,7 @@ public final class Parking: Sendable {
   /// - Complexity: a system call. It waits if the other process does not keep up; signals do not
   ///   end the wait.
   public func park(_ file: FileDescriptor, of node: NodeID) throws(Errno) {
-    try send(ParkedFiles.park, node, file)
+    try send(ParkedFiles.park, of: node, with: file)
   }
 
   /// Releases a node's file, if one is parked.
@@ -49,14 +49,14 @@ public final class Parking: Sendable {
   /// - Throws: `EPIPE`.
   /// - Complexity: a system call.
   public func release(_ node: NodeID) throws(Errno) {
-    try send(ParkedFiles.release, node, nil)
+    try send(ParkedFiles.release, of: node, with: nil)
   }
 
   private func send(
-    _ message: UInt64, _ node: NodeID, _ file: FileDescriptor?
+    _ message: UInt64, of node: NodeID, with file: FileDescriptor?
   ) throws(Errno) {
     try socket.withLock { (socket) throws(Errno) in
-      try SystemCalls.send(message, node.rawValue, file, to: socket)
+      try SystemCalls.send(message, node.rawValue, with: file, to: socket)
     }
   }
 }

@@ -57,7 +57,7 @@ extension Store {
         let found = try filesystems.find(identity, superblock: superblock)
         let id = try found ?? introduce(identity)
         let isAttached = filesystems.isAttached(id, superblock: superblock)
-        let suspect = isAttached ? nil : try resume(id, mount, growth)
+        let suspect = isAttached ? nil : try resume(id, on: mount, growth: growth)
         try filesystems.attach(
           id, .init(mount: mount, identity.magic, superblock: superblock, suspect: suspect))
         return id
@@ -143,7 +143,7 @@ extension Store {
       guard filesystems.putBack(identity, growth).isEmpty,
         let id = try? filesystems.find(identity, superblock: superblock),
         !filesystems.isAttached(id, superblock: superblock),
-        case let suspect = try? resume(id, root, growth),
+        case let suspect = try? resume(id, on: root, growth: growth),
         let attachment = try? FilesystemTable.Attachment(
           mount: root, identity.magic, superblock: superblock, suspect: suspect)
       else { return }
