@@ -113,7 +113,6 @@ int hs_watch_filesystem(int watch, int fd);
 int hs_watch_pending(int watch);
 #define HS_WATCH_MOVED 0x10000000u    /* FAN_RENAME */
 #define HS_WATCH_ATTRIBUTE 0x00000004u /* FAN_ATTRIB */
-#define HS_WATCH_LOST 0x00004000u     /* FAN_Q_OVERFLOW */
 #define HS_WATCH_DIRECTORY 0x40000000u /* FAN_ONDIR */
 long hs_read(int fd, void *buffer, size_t length);
 

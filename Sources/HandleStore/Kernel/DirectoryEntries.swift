@@ -68,7 +68,6 @@ public struct DirectoryEntries {
   private var recordLength: Int { buffer.uint16(at: offset + 16) }
 
   private func name() -> FilePath {
-    FilePath(
-      platformString: buffer[(offset + 19)..<(offset + recordLength)].map { CChar(bitPattern: $0) })
+    FilePath(bytes: buffer[(offset + 19)..<(offset + recordLength)])
   }
 }

@@ -50,10 +50,8 @@ enum IntentSlot {
   }
 
   private static func name(_ words: SharedWords, at start: Int, _ length: Int) -> FilePath {
-    let bytes = (0..<min(length, nameBytes)).map {
-      CChar(bitPattern: words[start + ($0 >> 3)][byte: $0])
-    }
-    return FilePath(platformString: bytes + [0])
+    FilePath(
+      bytes: (0..<min(length, nameBytes)).map { words[start + ($0 >> 3)][byte: $0] })
   }
 
   private static func put(_ handle: KernelFileHandle?, _ words: SharedWords, at start: Int) {

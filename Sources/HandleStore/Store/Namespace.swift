@@ -15,8 +15,7 @@ struct Namespace: Hashable {
   /// same number.
   init?(of node: Node, on magic: FilesystemMagic) {
     guard magic != .overlay else { return nil }
-    let key = magic == .btrfs ? node.handle.fileKey(on: magic) : nil
-    self.init(node.filesystem, subvolume: key?.words[1] ?? 0)
+    self.init(node.filesystem, subvolume: node.handle.fileKey(on: magic)?.subvolume ?? 0)
   }
 }
 

@@ -134,7 +134,7 @@ extension Store {
 
   /// Attaches what is mounted at a place, if it is a filesystem of the store and no copy of it is
   /// mounted too.
-  private func attachIfKnown(_ root: OwnedDescriptor, _ mount: Mount) {
+  private func attachIfKnown(_ root: OwnedDescriptor, _ mount: MountEntry) {
     guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor),
       superblock == mount.device, (try? identity.twin(of: superblock)) == .some(nil)
     else { return }
