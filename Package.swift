@@ -36,15 +36,18 @@ let package = Package(
     .target(name: "CHandleSys", dependencies: ["CSodium"]),
     .target(
       name: "HandleStore", dependencies: ["CLMDB", "CHandleSys", system], swiftSettings: strict),
+    // What the two commands print: JSON, and columns of text.
+    .target(name: "Formatting", swiftSettings: strict),
     .executableTarget(
-      name: "HandleTool", dependencies: ["HandleStore", arguments, system], swiftSettings: strict),
+      name: "HandleTool", dependencies: ["Formatting", "HandleStore", arguments, system],
+      swiftSettings: strict),
     .target(
       name: "CYardstick", dependencies: ["CLMDB", "CSodium"],
       path: "Sources/HandleBench/Yardstick"),
     .executableTarget(
       name: "HandleBench",
       dependencies: [
-        "HandleStore", "CYardstick", arguments, system,
+        "Formatting", "HandleStore", "CYardstick", arguments, system,
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ],
       exclude: ["Yardstick"], swiftSettings: strict),

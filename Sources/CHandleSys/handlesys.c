@@ -103,14 +103,13 @@ int hs_status_of(int dirfd, const char *name, int follow, struct hs_status *out)
     return 0;
 }
 
-int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid, uint64_t *free_bytes)
+int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid)
 {
     struct statfs s;
     if (fstatfs(fd, &s))
         return -errno;
     *magic = (uint64_t)s.f_type & 0xffffffffu;
     memcpy(fsid, &s.f_fsid, sizeof *fsid);
-    *free_bytes = (uint64_t)s.f_bavail * (uint64_t)s.f_bsize;
     return 0;
 }
 

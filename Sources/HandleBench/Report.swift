@@ -1,3 +1,4 @@
+import Formatting
 import SystemPackage
 
 /// The results as a table and as JSON.
@@ -7,16 +8,16 @@ struct Report {
   func printHead() {
     Swift.print("\(title); nanoseconds per operation\n")
     Swift.print(
-      Text.left("", 28) + Text.right("library", 10) + Text.right("p50/p99/p99.9", 22)
-        + Text.right("yardstick", 11) + Text.right("p50/p99/p99.9", 22) + Text.right("ratio", 8)
-        + Text.right("goal", 7))
+      Text.left("", 28) + Text.cell("library", 10) + Text.cell("p50/p99/p99.9", 22)
+        + Text.cell("yardstick", 11) + Text.cell("p50/p99/p99.9", 22) + Text.cell("ratio", 8)
+        + Text.cell("goal", 7))
   }
 
   func print(_ row: Comparison) {
     let (result, goal) = Self.result(row)
     Swift.print(
       Text.left(row.name, 28) + Self.side(row.ours, 10) + Self.side(row.yardstick, 11)
-        + Text.right(result, 8) + Text.right(goal, 7))
+        + Text.cell(result, 8) + Text.cell(goal, 7))
   }
 
   private static func result(_ row: Comparison) -> (String, goal: String) {
@@ -28,8 +29,8 @@ struct Report {
   }
 
   private static func side(_ side: Side, _ width: Int) -> String {
-    Text.right(decimal(side.each, 0), width)
-      + Text.right("\(side.p50)/\(side.p99)/\(side.p999)", 22)
+    Text.cell(decimal(side.each, 0), width)
+      + Text.cell("\(side.p50)/\(side.p99)/\(side.p999)", 22)
   }
 
   private static func decimal(_ value: Double, _ places: Int) -> String {
@@ -43,29 +44,33 @@ struct Report {
   }
 
   func write(_ rows: [Comparison], to path: FilePath) throws {
-    let lines = rows.map { row in
-      """
-        {"name": "\(row.name)", "library": \(Self.json(row.ours)), \
-      "yardstick": \(Self.json(row.yardstick)), "ratio": \(Self.decimal(row.ratio, 3)), \
-      "added": \(Self.decimal(row.added, 1)), "goal": \(Self.json(row.goal))}
-      """
-    }
-    let text =
-      "{\"title\": \"\(title)\", \"unit\": \"ns\", \"workloads\": [\n"
-      + lines.joined(separator: ",\n") + "\n]}\n"
-    try Text.write(text, to: path)
+    let object = JSON.object([
+      ("title", .string(title)), ("unit", .string("ns")),
+      ("workloads", .array(rows.map(Self.json))),
+    ])
+    try Text.write(object, to: path)
   }
 
-  private static func json(_ goal: Goal?) -> String {
+  private static func json(_ row: Comparison) -> JSON {
+    .object([
+      ("name", .string(row.name)), ("library", json(row.ours)), ("yardstick", json(row.yardstick)),
+      ("ratio", .decimal(row.ratio, places: 3)), ("added", .decimal(row.added, places: 1)),
+      ("goal", json(row.goal)),
+    ])
+  }
+
+  private static func json(_ goal: Goal?) -> JSON {
     switch goal {
-    case .ratio(let goal): "{\"ratio\": \(decimal(goal, 2))}"
-    case .added(let goal): "{\"added\": \(decimal(goal, 0))}"
-    case nil: "null"
+    case .ratio(let goal): .object([("ratio", .decimal(goal, places: 2))])
+    case .added(let goal): .object([("added", .decimal(goal, places: 0))])
+    case nil: .null
     }
   }
 
-  private static func json(_ side: Side) -> String {
-    "{\"mean\": \(decimal(side.each, 1)), \"p50\": \(side.p50), \"p99\": \(side.p99), "
-      + "\"p999\": \(side.p999)}"
+  private static func json(_ side: Side) -> JSON {
+    .object([
+      ("mean", .decimal(side.each, places: 1)), ("p50", .number(side.p50)),
+      ("p99", .number(side.p99)), ("p999", .number(side.p999)),
+    ])
   }
 }

@@ -26,7 +26,7 @@ struct SyntheticFiles {
   }
 
   private static func bytes(_ value: UInt64, _ count: Int) -> [UInt8] {
-    (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64($0 * 8)) }
+    Array(value.littleEndianBytes.prefix(count))
   }
 
   /// The n-th file.

@@ -1,26 +1,10 @@
+import Formatting
 import SystemPackage
 
-/// Text for reports.
-enum Text {
-  static func left(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(0, width - text.count))
-  }
-
-  static func right(_ text: String, _ width: Int) -> String {
-    String(repeating: " ", count: max(1, width - text.count)) + text
-  }
-
-  /// Returns a text as a JSON string (RFC 8259).
-  static func json(_ text: String) -> String {
-    let escaped = text.unicodeScalars.map { scalar in
-      switch scalar {
-      case "\"", "\\": "\\\(scalar)"
-      case "\u{0}"..."\u{f}": "\\u000" + String(scalar.value, radix: 16)
-      case "\u{10}"..."\u{1f}": "\\u00" + String(scalar.value, radix: 16)
-      default: "\(scalar)"
-      }
-    }
-    return "\"" + escaped.joined() + "\""
+extension Text {
+  /// Returns a text on the right of a column, with at least one blank before it.
+  static func cell(_ text: String, _ width: Int) -> String {
+    right(text, max(width, text.count + 1))
   }
 
   /// Returns a name such as `handleType` in the form of JSON members, `handle_type`.
@@ -28,9 +12,26 @@ enum Text {
     name.map { $0.isUppercase ? "_\($0.lowercased())" : "\($0)" }.joined()
   }
 
+  /// Writes a JSON value as a file.
+  static func write(_ value: JSON, to path: FilePath) throws {
+    var bytes: [UInt8] = []
+    value.append(to: &bytes)
+    try write(String(decoding: bytes, as: UTF8.self) + "\n", to: path)
+  }
+
   static func write(_ text: String, to path: FilePath) throws {
     let file = try FileDescriptor.open(
       path, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
     try file.closeAfter { _ = try file.writeAll(text.utf8) }
   }
+}
+
+extension JSON {
+  /// A number with some digits after the point.
+  static func decimal(_ value: Double, places: Int) -> JSON {
+    let scale = (0..<places).reduce(1.0) { scale, _ in scale * 10 }
+    return .fraction((value * scale).rounded() / scale)
+  }
+
+  static func count(_ count: Int) -> JSON { .number(UInt64(count)) }
 }

@@ -33,7 +33,7 @@ extension Containment: ExpressibleByArgument {}
 extension ExportID: ExpressibleByArgument {
   /// Parses an export's id: one to eight hexadecimal digits, other than 0.
   public init?(argument: String) {
-    guard argument.utf8.allSatisfy({ [UInt8].value(ofDigit: $0) != nil }),
+    guard argument.allSatisfy(\.isHexDigit),
       let number = UInt32(argument, radix: 16), number != 0
     else { return nil }
     self.init(rawValue: number)
@@ -44,7 +44,7 @@ extension Token: ExpressibleByArgument {
   /// Parses the bytes that a client sent, in hexadecimal. The gate decides whether they are a
   /// token.
   public init?(argument: String) {
-    guard !argument.isEmpty, let bytes = [UInt8](hexadecimal: argument) else { return nil }
+    guard !argument.isEmpty, let bytes = Hexadecimal.bytes(argument[...]) else { return nil }
     self.init(bytes: bytes)
   }
 }

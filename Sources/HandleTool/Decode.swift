@@ -38,7 +38,7 @@ struct Decode: ParsableCommand {
         if case .refused(let refusal) = error { try report(refusal) }
         throw error
       }
-      try file.descriptor.closeAfter { try report(file, export, store) }
+      try file.descriptor.closeAfter { try report(file, through: export, in: store) }
     }
   }
 
@@ -50,7 +50,9 @@ struct Decode: ParsableCommand {
     try report.print(asJSON: true)
   }
 
-  private func report(_ file: DecodedFile, _ export: Export, _ store: Store) throws {
+  private func report(
+    _ file: DecodedFile, through export: Export, in store: Store
+  ) throws {
     let layer = export.record.layers[file.layer]
     let node = try file.node ?? store.node(of: file.handle, on: layer.filesystem)?.id
     var report = Report()
@@ -63,7 +65,7 @@ struct Decode: ParsableCommand {
     report.add("layer", UInt64(file.layer))
     report.add("handle type", file.handle.type.description)
     report.add("handle", file.handle.hexadecimal)
-    PresentPath(of: file, node, in: layer, store).add(to: &report)
+    PresentPath(of: file, node: node, on: layer, in: store).add(to: &report)
     try report.print(asJSON: output.json)
   }
 }

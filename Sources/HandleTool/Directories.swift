@@ -1,3 +1,4 @@
+import Formatting
 import HandleStore
 import SystemPackage
 

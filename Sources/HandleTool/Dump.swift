@@ -1,4 +1,5 @@
 import ArgumentParser
+import Formatting
 import HandleStore
 
 struct Dump: ParsableCommand {
@@ -39,9 +40,9 @@ struct Dump: ParsableCommand {
 
   func run() throws {
     if let node {
-      try argument.reading { try print($0) { try one(node, $0, $1, &$2) } }
+      try argument.reading { try print($0) { try one(node, of: $0, as: $1, to: &$2) } }
     } else {
-      try argument.readingAll { try print($0) { try all($0, $1, &$2) } }
+      try argument.readingAll { try print($0) { try all(of: $0, as: $1, to: &$2) } }
     }
   }
 
@@ -56,7 +57,7 @@ struct Dump: ParsableCommand {
   }
 
   private func one(
-    _ id: NodeID, _ store: Store, _ rows: NodeRows, _ output: inout Output
+    _ id: NodeID, of store: Store, as rows: NodeRows, to output: inout Output
   ) throws {
     guard let node = try store.node(id) else { throw StoreError.unknownNode(id) }
     guard filesystem ?? node.filesystem == node.filesystem,
@@ -66,14 +67,14 @@ struct Dump: ParsableCommand {
         message: "node \(id) is \(node.state) and on filesystem \(node.filesystem), "
           + "so the options exclude it")
     }
-    try rows.append(node, store, &output)
+    try rows.append(node, of: store, to: &output)
   }
 
-  private func all(_ store: Store, _ rows: NodeRows, _ output: inout Output) throws {
+  private func all(of store: Store, as rows: NodeRows, to output: inout Output) throws {
     var next: NodeID? = .root
     while let start = next {
       let page = try store.nodes(from: start, on: filesystem, in: nodeState)
-      for node in page.nodes { try rows.append(node, store, &output) }
+      for node in page.nodes { try rows.append(node, of: store, to: &output) }
       next = page.next
     }
   }

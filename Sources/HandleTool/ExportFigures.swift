@@ -1,3 +1,4 @@
+import Formatting
 import HandleStore
 
 /// The figures that the commands print of an export.
@@ -13,7 +14,7 @@ struct ExportFigures {
     let containment = record.containment
     report.add(
       "containment", containment.map { .text($0.rawValue) } ?? .text("automatic"))
-    for layer in record.layers { add(layer, nil, store) }
+    for layer in record.layers { add(layer, containment: nil, in: store) }
   }
 
   /// Creates the figures of an export that was just added.
@@ -22,7 +23,7 @@ struct ExportFigures {
     begin(export.record)
     report.add("root", export.root.rawValue)
     for (layer, containment) in zip(export.record.layers, export.containments) {
-      add(layer, containment, store)
+      add(layer, containment: containment, in: store)
     }
   }
 
@@ -32,7 +33,7 @@ struct ExportFigures {
   }
 
   private mutating func add(
-    _ layer: ExportRecord.Layer, _ containment: Containment?, _ store: Store
+    _ layer: ExportRecord.Layer, containment: Containment?, in store: Store
   ) {
     let place = RootPlace(of: layer, in: store)
     var figures = Report()

@@ -42,7 +42,7 @@ struct Index: ParsableCommand {
       let found = try foundDirectory(root, at: dir)
       try requireOther(than: root)
       return try argument.making(StoreOptions(durability: durability)) { store in
-        var indexer = try TreeIndexer(store, root, found)
+        var indexer = try TreeIndexer(into: store, root: root, found: found)
         try indexer.run()
         return indexer.counts
       }

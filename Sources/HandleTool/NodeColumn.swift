@@ -1,3 +1,4 @@
+import Formatting
 import HandleStore
 import SystemPackage
 
@@ -15,7 +16,7 @@ enum NodeColumn: String, CaseIterable {
     case number(UInt64)
     case word(String)
     case bytes(KernelFileHandle)
-    case time(Timestamp)
+    case time(UTCTime)
     case unknown
   }
 
@@ -27,7 +28,8 @@ enum NodeColumn: String, CaseIterable {
     }
   }
 
-  func value(_ node: Node, _ facts: NodeFacts, _ store: Store) -> Value {
+  /// Returns the value for a node.
+  func value(of node: Node, _ facts: NodeFacts, in store: Store) -> Value {
     switch self {
     case .node: .number(node.id.rawValue)
     case .generation: .number(UInt64(store.incarnation))
@@ -42,7 +44,7 @@ enum NodeColumn: String, CaseIterable {
     case .state: .word(node.state.name)
     case .type: .word(node.type.name)
     case .parent: node.parent.map { .number($0.rawValue) } ?? .unknown
-    case .since: .time(Timestamp(seconds: node.since))
+    case .since: .time(UTCTime(seconds: node.since))
     case .watchMask: facts.watchMask.isEmpty ? .unknown : .number(UInt64(facts.watchMask.rawValue))
     case .formerHandles: .word(facts.formerHandles)
     }
@@ -71,7 +73,7 @@ extension [UInt8] {
     switch value {
     case .number(let number): append(decimal: number)
     case .word(let word): append(word)
-    case .bytes(let handle): for i in 0..<handle.length { append(hexadecimal: handle[i]) }
+    case .bytes(let handle): for i in 0..<handle.length { Hexadecimal.append(handle[i], to: &self) }
     case .time(let time): time.append(to: &self)
     case .unknown: append(unknown)
     }

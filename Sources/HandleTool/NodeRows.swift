@@ -1,3 +1,4 @@
+import Formatting
 import HandleStore
 
 /// Writes nodes as lines in one of the formats of `dump`.
@@ -34,38 +35,44 @@ struct NodeRows {
     }
   }
 
-  func append(_ node: Node, _ store: Store, _ output: inout Output) throws {
+  func append(_ node: Node, of store: Store, to output: inout Output) throws {
     let facts = try NodeFacts(node, store)
     try output.line { bytes in
       switch format {
-      case .json: json(node, facts, store, &bytes)
-      case .csv: csv(node, facts, store, &bytes)
-      case .text: text(node, facts, store, &bytes)
+      case .json: json(node, facts, of: store, to: &bytes)
+      case .csv: csv(node, facts, of: store, to: &bytes)
+      case .text: text(node, facts, of: store, to: &bytes)
       }
     }
   }
 
-  private func json(_ node: Node, _ facts: NodeFacts, _ store: Store, _ bytes: inout [UInt8]) {
+  private func json(
+    _ node: Node, _ facts: NodeFacts, of store: Store, to bytes: inout [UInt8]
+  ) {
     for (column, before) in columns {
       bytes.append(contentsOf: before)
       if column.isText { bytes.append(UInt8(ascii: "\"")) }
-      bytes.append(column.value(node, facts, store), unknown: "null")
+      bytes.append(column.value(of: node, facts, in: store), unknown: "null")
       if column.isText { bytes.append(UInt8(ascii: "\"")) }
     }
     bytes.append(UInt8(ascii: "}"))
   }
 
-  private func csv(_ node: Node, _ facts: NodeFacts, _ store: Store, _ bytes: inout [UInt8]) {
+  private func csv(
+    _ node: Node, _ facts: NodeFacts, of store: Store, to bytes: inout [UInt8]
+  ) {
     for (column, before) in columns {
       bytes.append(contentsOf: before)
-      bytes.append(column.value(node, facts, store), unknown: "")
+      bytes.append(column.value(of: node, facts, in: store), unknown: "")
     }
   }
 
-  private func text(_ node: Node, _ facts: NodeFacts, _ store: Store, _ bytes: inout [UInt8]) {
+  private func text(
+    _ node: Node, _ facts: NodeFacts, of store: Store, to bytes: inout [UInt8]
+  ) {
     for (column, _, width) in Self.textColumns {
       let start = bytes.count
-      bytes.append(column.value(node, facts, store), unknown: "-")
+      bytes.append(column.value(of: node, facts, in: store), unknown: "-")
       guard width > 0 else { continue }
       for _ in 0..<max(2, start + width + 2 - bytes.count) { bytes.append(UInt8(ascii: " ")) }
     }

@@ -59,7 +59,7 @@ struct Open: ParsableCommand {
       report.add("filesystem", UInt64(node.filesystem.rawValue))
       report.add("parent", node.parent.map { .number($0.rawValue) } ?? .unknown)
     }
-    PresentPath(of: file, status, node, store).add(to: &report)
+    PresentPath(of: file, status: status, node: node, in: store).add(to: &report)
     try report.print(asJSON: output.json)
   }
 

@@ -9,21 +9,21 @@ enum PresentPath {
   /// The file has a name that neither the kernel nor the store knows.
   case unknown
 
-  init(of file: FileDescriptor, _ status: FileStatus, _ node: NodeID?, _ store: Store) {
+  init(of file: FileDescriptor, status: FileStatus, node: NodeID?, in store: Store) {
     if let told = try? DescriptorPath(of: file), !told.isUnlinked, told.leads(to: file) {
       self = .at(told.path)
     } else if status.links == 0 {
       self = .unlinked
     } else {
       // The kernel knows a file's path only if its name was looked up recently.
-      let found = node.flatMap { Self.find(file, status, $0, store) }
+      let found = node.flatMap { Self.find(file, status: status, node: $0, in: store) }
       self = found.map { .at($0) } ?? .unknown
     }
   }
 
   /// Searches the directory in which the file was found for a name of the file.
   private static func find(
-    _ file: FileDescriptor, _ status: FileStatus, _ node: NodeID, _ store: Store
+    _ file: FileDescriptor, status: FileStatus, node: NodeID, in store: Store
   ) -> FilePath? {
     guard let parent = try? store.node(node)?.parent,
       let directory = try? store.open(parent, .readOnly)
@@ -60,20 +60,20 @@ extension PresentPath {
   /// Finds the path of a token's file. An export opens files through a mount of its own, whose
   /// paths begin at the export's root.
   init(
-    of file: DecodedFile, _ node: NodeID?, in layer: ExportRecord.Layer, _ store: Store
+    of file: DecodedFile, node: NodeID?, on layer: ExportRecord.Layer, in store: Store
   ) {
-    if let path = Self.path(of: file, below: layer, store) {
+    if let path = Self.path(of: file, below: layer, in: store) {
       self = .at(path)
     } else if let again = try? store.open(file.handle, on: layer.filesystem) {
       defer { try? again.close() }
-      self.init(of: again, file.status, node, store)
+      self.init(of: again, status: file.status, node: node, in: store)
     } else {
       self = .unknown
     }
   }
 
   private static func path(
-    of file: DecodedFile, below layer: ExportRecord.Layer, _ store: Store
+    of file: DecodedFile, below layer: ExportRecord.Layer, in store: Store
   ) -> FilePath? {
     guard let told = try? DescriptorPath(of: file.descriptor) else { return nil }
     if told.leads(to: file.descriptor) { return told.path }

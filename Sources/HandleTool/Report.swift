@@ -1,3 +1,4 @@
+import Formatting
 import SystemPackage
 
 /// Named figures. Prints aligned lines for people, or a JSON object for programs.

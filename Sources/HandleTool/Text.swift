@@ -1,8 +1,8 @@
+import Formatting
 import HandleStore
 import SystemPackage
 
-/// Formats figures and names for people.
-enum Text {
+extension Text {
   /// Returns a number with commas between groups of three digits.
   static func grouped(_ number: Int) -> String {
     let digits = String(number.magnitude)
@@ -39,14 +39,6 @@ enum Text {
     return "\(grouped(Int((seconds * 1000).rounded()) / 1000)).\(thousandths) s"
   }
 
-  static func left(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(0, width - text.count))
-  }
-
-  static func right(_ text: String, _ width: Int) -> String {
-    String(repeating: " ", count: max(0, width - text.count)) + text
-  }
-
   /// Returns a path in a form that is safe for a terminal. Control characters, and all bytes that
   /// are not printable ASCII in a path that is not UTF-8, become `\xNN`.
   static func path(_ path: FilePath) -> String {
@@ -66,19 +58,12 @@ enum Text {
 
   /// Returns the bytes of a path in hexadecimal if it is not UTF-8, otherwise `nil`.
   static func bytes(ofUnreadable path: FilePath) -> String? {
-    guard String(validating: path) == nil else { return nil }
-    var digits: [UInt8] = []
-    for byte in path.bytes { digits.append(hexadecimal: byte) }
-    return String(decoding: digits, as: UTF8.self)
+    String(validating: path) == nil ? Hexadecimal.string(path.bytes) : nil
   }
 
   private static func ascii(_ byte: UInt8) -> String { String(Character(UnicodeScalar(byte))) }
 
-  private static func escaped(_ byte: UInt8) -> String {
-    var bytes = Array("\\x".utf8)
-    bytes.append(hexadecimal: byte)
-    return String(decoding: bytes, as: UTF8.self)
-  }
+  private static func escaped(_ byte: UInt8) -> String { "\\x" + Hexadecimal.string([byte]) }
 }
 
 extension FileType {

@@ -1,3 +1,4 @@
+import Formatting
 import HandleStore
 import SystemPackage
 
@@ -29,7 +30,7 @@ struct TreeIndexer {
   private(set) var counts = IndexCounts()
 
   /// Starts with the top directory, which `root` has open and `found` describes.
-  init(_ store: Store, _ root: FileDescriptor, _ found: FoundFile) throws {
+  init(into store: Store, root: FileDescriptor, found: FoundFile) throws {
     self.store = store
     filesystem = try store.attach(root)
     mount = found.mount
@@ -107,7 +108,7 @@ struct TreeIndexer {
     var share = directory.share
     var first = directories.count
     while let entry = next(&entries) {
-      try take(entry.name, descriptor, directory.node)
+      try take(entry.name, in: descriptor, of: directory.node)
       guard batch.count >= Self.batchSize else { continue }
       // More entries may follow, so those read so far get half of the share.
       share /= 2
@@ -128,9 +129,9 @@ struct TreeIndexer {
   }
 
   private mutating func take(
-    _ name: FilePath, _ descriptor: FileDescriptor, _ parent: NodeID
+    _ name: FilePath, in descriptor: FileDescriptor, of parent: NodeID
   ) throws {
-    guard let found = try find(name, descriptor, parent) else {
+    guard let found = try find(name, in: descriptor, of: parent) else {
       if isElsewhere(name, descriptor) { counts.skipped += 1 } else { counts.refused += 1 }
       return
     }
@@ -143,7 +144,7 @@ struct TreeIndexer {
 
   /// Returns the file that a name leads to, or `nil` if no handle can be made of it.
   private func find(
-    _ name: FilePath, _ descriptor: FileDescriptor, _ parent: NodeID
+    _ name: FilePath, in descriptor: FileDescriptor, of parent: NodeID
   ) throws -> FoundFile? {
     do throws(StoreError) {
       return try FoundFile(name: name, in: descriptor, parent: parent)

@@ -1,3 +1,4 @@
+import Formatting
 import HandleStore
 import SystemPackage
 
@@ -53,15 +54,17 @@ struct Verification: ~Copyable {
     case .unknownNode: counts.staleBefore += 1
     case .stale:
       counts.stale += 1
-      try tell("stale", node, nil)
+      try tell("stale", of: node)
     case .system(let errno, _):
       counts.failed += 1
-      try tell("failed", node, errno.description)
+      try tell("failed", of: node, reason: errno.description)
     default: throw error
     }
   }
 
-  private mutating func tell(_ finding: String, _ node: Node, _ reason: String?) throws {
+  private mutating func tell(
+    _ finding: String, of node: Node, reason: String? = nil
+  ) throws {
     let inode = store.fileKey(of: node)
     if asJSON {
       let object = JSON.object([

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/fanotify.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,28 +78,6 @@ static void starting(int fuse)
     expect(recv(fuse, answer, sizeof answer, MSG_DONTWAIT) < 0, "something was sent back");
 }
 
-static void events(void)
-{
-    uint32_t buffer[256];
-    struct hf_event event;
-    srandom(1);
-    for (int round = 0; round < 200000; round++) {
-        size_t filled = (size_t)(random() % (long)sizeof buffer);
-        for (size_t i = 0; i < sizeof buffer / sizeof *buffer; i++)
-            buffer[i] = random() % 4 ? (uint32_t)(random() % 64) : (uint32_t)random();
-        size_t place = 0, steps = 0;
-        while (place < filled && steps++ <= sizeof buffer) {
-            size_t next = hf_event_at(buffer, filled, place, &event);
-            if (next <= place || next > filled || event.file.length > sizeof event.file.bytes ||
-                event.directory.length > sizeof event.directory.bytes) {
-                expect(0, "an event of wrong lengths leads astray");
-                return;
-            }
-            place = next;
-        }
-    }
-}
-
 static void never(void *server, const struct fuse_in_header *request)
 {
     (void)server, (void)request;
@@ -130,7 +107,6 @@ int main(void)
     alarm(60);
     spawning();
     starting(ends[0]);
-    events();
     serving(ends[0]);
     printf("%d findings\n", findings);
     return findings != 0;

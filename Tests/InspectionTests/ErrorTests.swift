@@ -10,8 +10,8 @@ import Testing
   /// Nobody is to repair a store that is whole.
   @Test func onlyDamageIsDamage() {
     struct Unknown: Error {}
-    // MDB_CORRUPTED, _PAGE_NOTFOUND, _VERSION_MISMATCH, _BAD_TXN
-    for code in [LMDBError.invalid.code, -30796, -30797, -30794, -30782] {
+    // MDB_INVALID, _CORRUPTED, _PAGE_NOTFOUND, _VERSION_MISMATCH, _BAD_TXN
+    for code: Int32 in [-30793, -30796, -30797, -30794, -30782] {
       guard case .damaged = StoreError(ofLMDB: LMDBError(code: code), path: path) else {
         Issue.record("LMDB's \(code) is not told as damage")
         continue

@@ -30,7 +30,9 @@ extension StoreCopy {
   func trees() throws -> (PageFile, MetaPage, TableTrees) {
     let file = try PageFile(in: OpenDirectory(path))
     guard let meta = file.newest else { throw PageFault(0, "is no meta page") }
-    return (file, meta, TableTrees(file, meta, file.pageUse(meta), FindingList(limit: 0)))
+    let trees = TableTrees(
+      of: file, meta: meta, use: file.pageUse(meta), findings: FindingList(limit: 0))
+    return (file, meta, trees)
   }
 
   /// The first leaf of a table, and the page above it.

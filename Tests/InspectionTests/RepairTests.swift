@@ -97,11 +97,11 @@ import Testing
   }
 
   @Test func timesHaveNames() {
-    #expect(UTCTime.name(0) == "19700101T000000Z")
-    #expect(UTCTime.name(951_782_399) == "20000228T235959Z")
-    #expect(UTCTime.name(951_782_400) == "20000229T000000Z")
-    #expect(UTCTime.name(1_767_225_599) == "20251231T235959Z")
-    #expect(UTCTime.name(.max) == "21060207T062815Z")
+    #expect(UTCTime(seconds: 0).name == "19700101T000000Z")
+    #expect(UTCTime(seconds: 951_782_399).name == "20000228T235959Z")
+    #expect(UTCTime(seconds: 951_782_400).name == "20000229T000000Z")
+    #expect(UTCTime(seconds: 1_767_225_599).name == "20251231T235959Z")
+    #expect(UTCTime(seconds: .max).name == "21060207T062815Z")
   }
 }
 

@@ -58,7 +58,7 @@ import Testing
     Call("flock", .badFileDescriptor) { try SystemCalls.lock($0, shared: false) },
     Call("flock, waiting", .badFileDescriptor) { try SystemCalls.waitForLock($0) },
     Call("fcntl F_DUPFD", .badFileDescriptor) { _ = try SystemCalls.duplicate($0) },
-    Call("sendmsg", .badFileDescriptor) { try SystemCalls.send(1, 2, nil, to: $0) },
+    Call("sendmsg", .badFileDescriptor) { try SystemCalls.send(1, 2, with: nil, to: $0) },
     Call("recvmsg", .badFileDescriptor) { _ = try SystemCalls.receive(from: $0) },
     Call("ioctl FS_IOC_GETFSUUID", .badFileDescriptor) { _ = try SystemCalls.uuid(of: $0) },
     Call("ioctl BTRFS_IOC_FS_INFO", .badFileDescriptor) { _ = try SystemCalls.btrfs($0) },
@@ -99,7 +99,7 @@ import Testing
       try SystemCalls.truncate($0, to: -1)
     },
     Call("fallocate of nothing", .invalidArgument) { try SystemCalls.allocate($0, length: 0) },
-    Call("sendmsg", .notSocket) { try SystemCalls.send(1, 2, nil, to: $0) },
+    Call("sendmsg", .notSocket) { try SystemCalls.send(1, 2, with: nil, to: $0) },
     Call("recvmsg", .notSocket) { _ = try SystemCalls.receive(from: $0) },
     Call("ioctl FUSE_DEV_IOC_BACKING_OPEN", .inappropriateIOCTLForDevice) {
       _ = try SystemCalls.openBacking($0, on: $0)

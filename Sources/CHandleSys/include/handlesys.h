@@ -61,9 +61,8 @@ struct hs_status {
  * link in the last component of `name`. */
 int hs_status_of(int dirfd, const char *name, int follow, struct hs_status *out);
 
-/* fstatfs(2): the magic number, the 64-bit filesystem id, and the bytes that an unprivileged
- * caller may still use. */
-int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid, uint64_t *free_bytes);
+/* fstatfs(2): the magic number and the 64-bit filesystem id. */
+int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid);
 
 /* FS_IOC_GETFSUUID (Linux 6.9), or the older ioctls of ext4 and XFS. Returns the UUID's length,
  * 1...16. */
@@ -114,7 +113,6 @@ int hs_watch_filesystem(int watch, int fd);
 int hs_watch_pending(int watch);
 #define HS_WATCH_MOVED 0x10000000u    /* FAN_RENAME */
 #define HS_WATCH_ATTRIBUTE 0x00000004u /* FAN_ATTRIB */
-#define HS_WATCH_LOST 0x00004000u     /* FAN_Q_OVERFLOW */
 #define HS_WATCH_DIRECTORY 0x40000000u /* FAN_ONDIR */
 long hs_read(int fd, void *buffer, size_t length);
 

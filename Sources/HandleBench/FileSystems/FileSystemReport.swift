@@ -1,3 +1,5 @@
+import Formatting
+
 /// The results of the contenders, as a table and as JSON. The first contender is the bare file
 /// system, the second is HandleFS.
 struct FileSystemReport {
@@ -11,14 +13,14 @@ struct FileSystemReport {
   func print() {
     Swift.print("operations a second\n")
     Swift.print(
-      Text.left("", 26) + results.map { Text.right($0.name, 11) }.joined()
-        + Text.right("by bare", 9) + Text.right("by best", 9))
+      Text.left("", 26) + results.map { Text.cell($0.name, 11) }.joined()
+        + Text.cell("by bare", 9) + Text.cell("by best", 9))
     for (i, workload) in FileSystemWorkload.all.enumerated() {
       Swift.print(
         Text.left(workload.name, 26)
-          + results.map { Text.right("\(Int($0.rate(i)))", 11) }.joined()
-          + Text.right(Self.decimal(ours.rate(i) / bare.rate(i)), 9)
-          + Text.right(best(i).map { Self.decimal(ours.rate(i) / $0) } ?? "", 9))
+          + results.map { Text.cell("\(Int($0.rate(i)))", 11) }.joined()
+          + Text.cell(Self.decimal(ours.rate(i) / bare.rate(i)), 9)
+          + Text.cell(best(i).map { Self.decimal(ours.rate(i) / $0) } ?? "", 9))
     }
     Swift.print("")
     printUsage("descriptors", \.descriptors)
@@ -32,7 +34,7 @@ struct FileSystemReport {
   private func printUsage(_ name: String, _ value: KeyPath<FileSystemResult, Int>) {
     Swift.print(
       Text.left(name, 26)
-        + results.map { Text.right($0.name == "bare" ? "" : "\($0[keyPath: value])", 11) }
+        + results.map { Text.cell($0.name == "bare" ? "" : "\($0[keyPath: value])", 11) }
         .joined())
   }
 
@@ -50,22 +52,21 @@ struct FileSystemReport {
     return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
   }
 
-  var json: String {
+  var json: JSON {
     let rows = FileSystemWorkload.all.enumerated().map { i, workload in
-      let rates = results.map { "\(Text.json($0.name)): \(Int($0.rate(i)))" }
-      return "  {\"name\": \(Text.json(workload.name)), \(rates.joined(separator: ", "))}"
+      JSON.object(
+        [("name", .string(workload.name))] + results.map { ($0.name, .count(Int($0.rate(i)))) })
     }
     let usage = results.dropFirst().map {
-      "  {\"name\": \(Text.json($0.name)), \"descriptors\": \($0.descriptors), "
-        + "\"kibibytes\": \($0.kibibytes)}"
+      JSON.object([
+        ("name", .string($0.name)), ("descriptors", .count($0.descriptors)),
+        ("kibibytes", .count($0.kibibytes)),
+      ])
     }
-    return """
-      {"unit": "operations a second", "workloads": [
-      \(rows.joined(separator: ",\n"))
-      ], "servers": [
-      \(usage.joined(separator: ",\n"))
-      ], "restartNanoseconds": \(restarts)}
-
-      """
+    return .object([
+      ("unit", .string("operations a second")), ("workloads", .array(rows)),
+      ("servers", .array(usage)),
+      ("restartNanoseconds", .array(restarts.map { .number($0) })),
+    ])
   }
 }

@@ -1,3 +1,4 @@
+import Formatting
 import HandleStore
 import SystemPackage
 
@@ -16,14 +17,14 @@ struct ForgeReport {
   func print() {
     Swift.print("\(tally.sent) tokens, \(title)\n")
     Swift.print(
-      Text.left("", 31) + Text.right("sent", 10) + Text.right("passed", 9)
-        + Text.right("wrongly", 9) + "  refused by")
+      Text.left("", 31) + Text.cell("sent", 10) + Text.cell("passed", 9)
+        + Text.cell("wrongly", 9) + "  refused by")
     for attack in Attack.allCases {
       guard let outcome = tally.outcomes[attack] else { continue }
       Swift.print(
-        Text.left(attack.rawValue, 31) + Text.right("\(outcome.sent)", 10)
-          + Text.right("\(outcome.accepted)", 9)
-          + Text.right("\(outcome.acceptedWrongly)", 9) + "  " + Self.refusals(outcome))
+        Text.left(attack.rawValue, 31) + Text.cell("\(outcome.sent)", 10)
+          + Text.cell("\(outcome.accepted)", 9)
+          + Text.cell("\(outcome.acceptedWrongly)", 9) + "  " + Self.refusals(outcome))
     }
     Swift.print("\nreused inode numbers: \(tally.reuses)")
     for (name, count) in totals { Swift.print("\(name): \(count)") }
@@ -59,35 +60,35 @@ struct ForgeReport {
 extension ForgeReport {
   func write(to path: FilePath) throws {
     let attacks = Attack.allCases.compactMap { attack in
-      tally.outcomes[attack].map { "  " + Self.json(attack, $0) }
+      tally.outcomes[attack].map { Self.json(attack, $0) }
     }
-    let findings = tally.findings.map { "  " + Self.json($0) }
-    let text = """
-      {"title": \(Text.json(title)), "sent": \(tally.sent), "reused_inodes": \(tally.reuses),
-      "accepted_wrongly": \(tally.acceptedWrongly), "refused_wrongly": \(tally.refusedWrongly),
-      "failed": \(tally.failed), "attacks": [
-      \(attacks.joined(separator: ",\n"))
-      ], "findings": [
-      \(findings.joined(separator: ",\n"))
-      ]}
-
-      """
-    try Text.write(text, to: path)
+    let object = JSON.object([
+      ("title", .string(title)), ("sent", .count(tally.sent)),
+      ("reused_inodes", .count(tally.reuses)),
+      ("accepted_wrongly", .count(tally.acceptedWrongly)),
+      ("refused_wrongly", .count(tally.refusedWrongly)), ("failed", .count(tally.failed)),
+      ("attacks", .array(attacks)), ("findings", .array(tally.findings.map(Self.json))),
+    ])
+    try Text.write(object, to: path)
   }
 
-  private static func json(_ attack: Attack, _ outcome: Outcome) -> String {
+  private static func json(_ attack: Attack, _ outcome: Outcome) -> JSON {
     let refused = GateRefusal.allCases.compactMap { refusal in
-      outcome.refused[refusal].map { "\"\(Text.snakeCase(refusal.name))\": \($0)" }
-    }.joined(separator: ", ")
-    return "{\"name\": \(Text.json(attack.rawValue)), \"sent\": \(outcome.sent), "
-      + "\"passed\": \(outcome.accepted), "
-      + "\"accepted_wrongly\": \(outcome.acceptedWrongly), \"refused\": {\(refused)}}"
+      outcome.refused[refusal].map { (Text.snakeCase(refusal.name), JSON.count($0)) }
+    }
+    return .object([
+      ("name", .string(attack.rawValue)), ("sent", .count(outcome.sent)),
+      ("passed", .count(outcome.accepted)),
+      ("accepted_wrongly", .count(outcome.acceptedWrongly)), ("refused", .object(refused)),
+    ])
   }
 
-  private static func json(_ finding: Finding) -> String {
-    "{\"attack\": \(Text.json(finding.attack.rawValue)), "
-      + "\"containment\": \(Text.json(finding.containment.rawValue)), "
-      + "\"token\": \(Text.json(finding.token.description)), "
-      + "\"made\": \(Text.json(finding.how)), \"result\": \(Text.json(finding.what))}"
+  private static func json(_ finding: Finding) -> JSON {
+    .object([
+      ("attack", .string(finding.attack.rawValue)),
+      ("containment", .string(finding.containment.rawValue)),
+      ("token", .string(finding.token.description)), ("made", .string(finding.how)),
+      ("result", .string(finding.what)),
+    ])
   }
 }

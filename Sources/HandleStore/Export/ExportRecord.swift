@@ -12,7 +12,7 @@ public struct ExportID: RawRepresentable, Hashable, Sendable, CustomStringConver
   /// Reads an id from eight hexadecimal digits.
   init?(digits: Substring) {
     guard let bytes = Hexadecimal.bytes(digits), bytes.count == 4 else { return nil }
-    rawValue = bytes.reduce(0) { $0 << 8 | UInt32($1) }
+    rawValue = UInt32(bytes.uint32(at: 0)).byteSwapped
   }
 
   /// Eight hexadecimal digits.
@@ -46,67 +46,40 @@ public struct ExportRecord: Hashable, Sendable {
 
 /// The file `exports` in a store's directory (Docs/Format.md).
 struct ExportCatalog {
-  private static let fileName: FilePath.Component = "exports"
-  private static let title = "handlestore exports 1"
+  private static let file = SealedFile(
+    name: "exports", title: "handlestore exports 1",
+    ifDamaged:
+      "restore it from a backup, or remove it and add the exports again with their numbers",
+    ifForeign:
+      "its exports name filesystems by that store's numbers; remove it and add the exports "
+      + "again (`handlestore export add --id`)")
 
   private let store: UInt64
-  var exports: [ExportRecord] = []
+  var exports: [ExportRecord]
 
   /// Reads the catalog of a store. It is empty if the store has none.
   ///
   /// - Parameter store: the store's number.
   init(in files: any SmallFiles, of store: UInt64) throws(StoreError) {
     self.store = store
-    let path = files.path(of: Self.fileName)
-    let text: String
-    do throws(Errno) {
-      text = try files.text(of: Self.fileName).text
-    } catch .noSuchFileOrDirectory {
-      return
-    } catch {
-      throw StoreError(error, "reading \(path)")
-    }
-    guard let (owner, exports) = Self.parse(text) else {
-      throw .damagedFile(
-        path: path,
-        "restore it from a backup, or remove it and add the exports again with their numbers")
-    }
-    guard owner == store else {
-      throw .foreignFile(
-        path: path,
-        remedy:
-          "its exports name filesystems by that store's numbers; remove it and add the exports "
-          + "again (`handlestore export add --id`)")
-    }
-    self.exports = exports
+    exports = try Self.file.read(in: files, of: store, Self.exports) ?? []
   }
 
   func write(in files: any SmallFiles) throws(StoreError) {
-    try files.put(text, in: Self.fileName)
+    try Self.file.write(exports.flatMap(Self.lines), of: store, in: files)
   }
 
-  private var text: String {
-    var body = "\(Self.title)\n\(SmallFile.line(store: store))\n"
-    for export in exports {
-      body += "export \(export.id) \(export.isReadOnly ? "ro" : "rw") "
-      body += "\(export.containment?.rawValue ?? "automatic") \(export.name)\n"
-      for layer in export.layers {
-        body += "layer \(layer.filesystem) \(layer.root.type.rawValue) \(layer.root.hexadecimal)\n"
+  private static func lines(_ export: ExportRecord) -> [String] {
+    let containment = export.containment?.rawValue ?? "automatic"
+    return ["export \(export.id) \(export.isReadOnly ? "ro" : "rw") \(containment) \(export.name)"]
+      + export.layers.map {
+        "layer \($0.filesystem) \($0.root.type.rawValue) \($0.root.hexadecimal)"
       }
-    }
-    return SmallFile.sealed(body)
   }
 
-  /// Parses bytes and not characters: if a combining character follows a blank, both are one
-  /// `Character`.
-  private static func parse(_ text: String) -> (store: UInt64, exports: [ExportRecord])? {
-    guard let body = SmallFile.unsealed(text) else { return nil }
-    let lines = body.utf8.split(separator: UInt8(ascii: "\n"))
-    guard lines.first?.elementsEqual(title.utf8) ?? false, lines.count > 1,
-      let store = SmallFile.store(line: Substring(lines[1]))
-    else { return nil }
+  private static func exports(_ lines: [Substring]) -> [ExportRecord]? {
     var exports: [ExportRecord] = []
-    for line in lines.dropFirst(2) {
+    for line in lines {
       if let export = export(line) {
         exports.append(export)
       } else if let layer = layer(line), let last = exports.popLast() {
@@ -115,30 +88,25 @@ struct ExportCatalog {
         return nil
       }
     }
-    return exports.contains { $0.layers.isEmpty } ? nil : (store, exports)
+    return exports.contains { $0.layers.isEmpty } ? nil : exports
   }
 
-  /// Splits a line into `count` words, of which the last runs to the end of the line. Returns `nil`
-  /// if there are fewer.
-  private static func words(_ line: Substring.UTF8View, _ count: Int) -> [String]? {
-    let words = line.split(separator: UInt8(ascii: " "), maxSplits: count - 1)
-    return words.count == count ? words.map { String(Substring($0)) } : nil
-  }
-
-  private static func export(_ line: Substring.UTF8View) -> ExportRecord? {
-    guard let words = words(line, 5), words[0] == "export",
-      let id = ExportID(digits: words[1][...]),
+  private static func export(_ line: Substring) -> ExportRecord? {
+    let words = SealedFile.words(line, atMost: 5)
+    guard words.count == 5, words[0] == "export", let id = ExportID(digits: words[1]),
       ["ro", "rw"].contains(words[2]),
-      case let containment = Containment(rawValue: words[3]),
+      case let containment = Containment(rawValue: String(words[3])),
       containment != nil || words[3] == "automatic"
     else { return nil }
     return ExportRecord(
-      name: words[4], id: id, isReadOnly: words[2] == "ro", containment: containment, layers: [])
+      name: String(words[4]), id: id, isReadOnly: words[2] == "ro", containment: containment,
+      layers: [])
   }
 
-  private static func layer(_ line: Substring.UTF8View) -> ExportRecord.Layer? {
-    guard let words = words(line, 4), words[0] == "layer", let filesystem = UInt16(words[1]),
-      let type = Int32(words[2]), let bytes = Hexadecimal.bytes(words[3][...]),
+  private static func layer(_ line: Substring) -> ExportRecord.Layer? {
+    let words = SealedFile.words(line, atMost: 4)
+    guard words.count == 4, words[0] == "layer", let filesystem = UInt16(words[1]),
+      let type = Int32(words[2]), let bytes = Hexadecimal.bytes(words[3]),
       let root = KernelFileHandle(type: HandleType(rawValue: type), bytes: bytes)
     else { return nil }
     return ExportRecord.Layer(filesystem: FilesystemID(rawValue: filesystem), root: root)

@@ -79,7 +79,8 @@ public struct FileHandleCodec: Sendable {
     guard token.bytes.count <= Int(limit.size) else {
       throw .tokenTooLong(token.bytes.count, limit: Int(limit.size))
     }
-    return Self.word(UInt32(token.bytes.count)) + Self.word(Self.tokenType) + token.bytes
+    return UInt32(token.bytes.count).littleEndianBytes + Self.tokenType.littleEndianBytes
+      + token.bytes
   }
 
   /// Returns the token at the beginning of some bytes, and how many of them it takes with its
@@ -90,20 +91,12 @@ public struct FileHandleCodec: Sendable {
   public func decode(_ bytes: some Collection<UInt8>) throws(StoreError) -> DecodedToken {
     let head = Array(bytes.prefix(Self.headerLength))
     guard head.count == Self.headerLength else { throw .refused(.length) }
-    let size = Self.number(head[..<4])
-    guard size >= 1, size <= UInt32(limit.size) else { throw .refused(.length) }
-    guard Self.number(head[4...]) == Self.tokenType else { throw .refused(.handleType) }
-    let body = Array(bytes.dropFirst(Self.headerLength).prefix(Int(size)))
-    guard body.count == Int(size) else { throw .refused(.length) }
+    let size = head.uint32(at: 0)
+    guard size >= 1, size <= Int(limit.size) else { throw .refused(.length) }
+    guard head.uint32(at: 4) == Int(Self.tokenType) else { throw .refused(.handleType) }
+    let body = Array(bytes.dropFirst(Self.headerLength).prefix(size))
+    guard body.count == size else { throw .refused(.length) }
     return DecodedToken(token: Token(bytes: body), length: Self.headerLength + body.count)
-  }
-
-  private static func word(_ number: UInt32) -> [UInt8] {
-    (0..<4).map { UInt8(truncatingIfNeeded: number >> UInt32($0 * 8)) }
-  }
-
-  private static func number(_ bytes: some Collection<UInt8>) -> UInt32 {
-    bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) }
   }
 }
 

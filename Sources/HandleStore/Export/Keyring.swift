@@ -53,76 +53,53 @@ public struct Keyring: Sendable {
 // MARK: The file
 
 extension Keyring {
-  private static let name: FilePath.Component = "keys"
-  private static let formatVersion = 1
+  private static let file = SealedFile(
+    name: "keys", title: "handlestore keys 1", isSecret: true,
+    ifDamaged: "restore it from a backup, or remove it: then no token that was given out is valid",
+    ifForeign: "to take over its keys, run `handlestore key share` with it as FROM; to discard "
+      + "them, remove it: then the store refuses all tokens that they signed")
 
   /// Returns the ring in a store's directory, or `nil` if there is none yet.
   ///
   /// - Parameter store: the store's number.
   static func read(in files: any SmallFiles, of store: UInt64) throws(StoreError) -> Keyring? {
-    guard let ring = try read(name, in: files) else { return nil }
-    guard ring.store == store else {
-      throw .foreignFile(
-        path: files.path(of: name),
-        remedy: "to take over its keys, run `handlestore key share` with it as FROM; to discard "
-          + "them, remove it: then the store refuses all tokens that they signed")
-    }
-    return ring
+    try file.read(in: files, of: store, keys).map { Keyring($0, of: store) }
   }
 
   /// Returns the ring in a file, whatever store it belongs to.
   private static func read(
     _ name: FilePath.Component, in files: any SmallFiles
   ) throws(StoreError) -> Keyring? {
-    let path = files.path(of: name)
-    let file: SmallText
-    do throws(Errno) {
-      file = try files.text(of: name)
-    } catch .noSuchFileOrDirectory {
-      return nil
-    } catch .tooManySymbolicLinkLevels {
-      throw .exposedKeys(path: path)
-    } catch {
-      throw StoreError(error, "reading \(path)")
-    }
-    guard file.isPrivate else { throw .exposedKeys(path: path) }
-    guard let ring = Keyring(text: file.text) else {
-      throw .damagedFile(
-        path: path,
-        "restore it from a backup, or remove it: then no token that was given out is valid")
-    }
-    return ring
+    var file = file
+    file.name = name
+    return try file.read(in: files, keys).map { Keyring($0.contents, of: $0.store) }
   }
 
   /// Returns the number of the store that the keys in a directory belong to, or `nil` if they
   /// cannot be read.
   static func store(in directory: OpenDirectory) -> UInt64? {
-    (try? read(name, in: directory))??.store
+    (try? read(file.name, in: directory))??.store
   }
 
   func write(in files: any SmallFiles) throws(StoreError) {
-    try files.put(text, in: Self.name)
-  }
-
-  private var text: String {
-    var body = "handlestore keys \(Self.formatVersion)\n\(SmallFile.line(store: store))\n"
-    for (id, key) in keys {
-      body += "key \(id) \(Hexadecimal.string(key.bytes))\(id == signer ? " signs" : "")\n"
+    let lines = keys.map { id, key in
+      "key \(id) \(Hexadecimal.string(key.bytes))\(id == signer ? " signs" : "")"
     }
-    return SmallFile.sealed(body)
+    try Self.file.write(lines, of: store, in: files)
   }
 
-  private init?(text: String) {
-    guard let body = SmallFile.unsealed(text) else { return nil }
-    let lines = body.split(separator: "\n")
-    guard lines.first == "handlestore keys \(Self.formatVersion)", lines.count > 1,
-      let store = SmallFile.store(line: lines[1])
-    else { return nil }
+  private typealias Keys = (keys: [(id: UInt8, key: AuthenticationKey)], signer: UInt8)
+
+  private init(_ parsed: Keys, of store: UInt64) {
     self.store = store
-    keys = []
+    (keys, signer) = parsed
+  }
+
+  private static func keys(_ lines: [Substring]) -> Keys? {
+    var keys: [(id: UInt8, key: AuthenticationKey)] = []
     var signer: UInt8?
-    for line in lines.dropFirst(2) {
-      let words = line.split(separator: " ")
+    for line in lines {
+      let words = SealedFile.words(line)
       guard (3...4).contains(words.count), words[0] == "key", let id = UInt8(words[1]),
         let bytes = Hexadecimal.bytes(words[2]), let key = AuthenticationKey(bytes: bytes),
         !keys.contains(where: { $0.id == id })
@@ -130,8 +107,7 @@ extension Keyring {
       keys.append((id, key))
       if words.count == 4 { signer = id }
     }
-    guard let signer else { return nil }
-    self.signer = signer
+    return signer.map { (keys, $0) }
   }
 }
 

@@ -67,15 +67,9 @@ extension TokenFields {
     }
     guard bytes[0] == Self.version else { throw .version }
     (key, layer, fileType) = (bytes[2], bytes[1] >> 4, bytes[1] & 15)
-    export = UInt32(truncatingIfNeeded: Self.number(bytes, 4..<8))
-    node = NodeID(rawValue: Self.number(bytes, 8..<16))
+    export = UInt32(bytes.uint32(at: 4))
+    node = NodeID(rawValue: bytes.uint64(at: 8))
     handle = KernelFileHandle(type: type, bytes: bytes, in: Self.headerLength..<end)
-  }
-
-  private static func number(_ bytes: [UInt8], _ range: Range<Int>) -> UInt64 {
-    var number: UInt64 = 0
-    for i in range.reversed() { number = number << 8 | UInt64(bytes[i]) }
-    return number
   }
 
   /// Returns whether the token was signed under a key. A token by reference is good for one store
@@ -90,7 +84,7 @@ extension TokenFields {
   ) -> AuthenticationCode {
     guard end == headerLength else { return key.code(of: bytes, count: end) }
     var bound = Array(bytes[..<end])
-    append(store, 8, to: &bound)
+    bound.append(littleEndian: store)
     return key.code(of: bound, count: bound.count)
   }
 
@@ -102,17 +96,13 @@ extension TokenFields {
     bytes.append(layer << 4 | fileType)
     bytes.append(self.key)
     bytes.append(UInt8(truncatingIfNeeded: handle?.type.rawValue ?? 0))
-    Self.append(UInt64(export), 4, to: &bytes)
-    Self.append(node.rawValue, 8, to: &bytes)
+    bytes.append(littleEndian: export)
+    bytes.append(littleEndian: node.rawValue)
     if let handle {
       for i in 0..<handle.length { bytes.append(handle[i]) }
     }
     bytes += Self.code(bytes, bytes.count, key, store).bytes
     return Token(bytes: bytes)
-  }
-
-  private static func append(_ number: UInt64, _ count: Int, to bytes: inout [UInt8]) {
-    for i in 0..<count { bytes.append(UInt8(truncatingIfNeeded: number >> UInt64(i * 8))) }
   }
 }
 

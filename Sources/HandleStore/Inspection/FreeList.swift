@@ -22,7 +22,8 @@ final class FreeList {
 
   /// Reads the whole list into ``use``.
   func read() {
-    var walk = TreeWalk(file, use, findings, "the free list", .integer)
+    var walk = TreeWalk(
+      file, use: use, findings: findings, name: "the free list", order: .integer)
     walk.run(meta.free) { entry in
       do throws(PageFault) {
         try release(entry)

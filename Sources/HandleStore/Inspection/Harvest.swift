@@ -108,7 +108,7 @@ final class Harvest {
   // MARK: Reading
 
   /// Returns a row of a node, or `nil` if there is none.
-  func row(_ kind: Kind, _ id: UInt64, _ minor: UInt64 = 0) throws -> Row? {
+  func row(_ kind: Kind, of id: UInt64, minor: UInt64 = 0) throws -> Row? {
     guard let transaction = try environment.read() else { return nil }
     let key = NumberPair(id, minor)
     var value = Value()

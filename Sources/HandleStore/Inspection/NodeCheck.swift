@@ -20,7 +20,7 @@ struct NodeCheck {
   private(set) var indexedMet = 0
 
   init(
-    _ check: StoreCheck, _ tables: TableTrees, _ filesystems: [FilesystemID: FilesystemMagic],
+    _ check: StoreCheck, of tables: TableTrees, filesystems: [FilesystemID: FilesystemMagic],
     filesystemsAreWhole: Bool
   ) {
     file = check.file
@@ -47,7 +47,8 @@ struct NodeCheck {
     let handle = handle(of: record, id)
     guard record.state == .live else { return }
     guard let magic, let handle else { return allIntact = false }
-    checkIndex(IndexKey(handle, on: record.filesystem, magic), id, record.filesystem)
+    checkIndex(
+      IndexKey(handle, on: record.filesystem, magic), of: id, on: record.filesystem)
   }
 
   private mutating func count(_ record: Record) {
@@ -162,14 +163,16 @@ struct NodeCheck {
   // MARK: Index
 
   /// Checks that the index has a live node under each of its keys.
-  private mutating func checkIndex(_ key: IndexKey, _ id: NodeID, _ filesystem: FilesystemID) {
+  private mutating func checkIndex(
+    _ key: IndexKey, of id: NodeID, on filesystem: FilesystemID
+  ) {
     guard let value = indexed(key, id, size: key.isOpaque ? 16 : 8), key.isOpaque else { return }
-    countHint(value.inode, id, filesystem)
+    countHint(value.inode, of: id, on: filesystem)
   }
 
   /// Counts the row under an opaque handle's `st_ino`, if it names the node. The row may instead
   /// name another file with the same `st_ino`, or be missing because that file's node was retired.
-  private mutating func countHint(_ inode: UInt64, _ id: NodeID, _ filesystem: FilesystemID) {
+  private mutating func countHint(_ inode: UInt64, of id: NodeID, on filesystem: FilesystemID) {
     let key = IndexKey(hint: inode, on: filesystem)
     guard let inodes = tables[.inodes],
       case .found(let entry) = lookup.find(key.bytes, in: inodes, .bytes),
@@ -253,7 +256,7 @@ struct NodeCheck {
 
   private func find(_ id: NodeID, in table: TableName) -> TreeLookup.Answer {
     guard let tree = tables[table] else { return .unreadable }
-    return lookup.find(id.rawValue.littleEndianBytes, in: tree, .integer)
+    return lookup.find(id.rawValue.littleEndianBytes[...], in: tree, .integer)
   }
 
   private func node(_ id: NodeID) -> Record? {
@@ -269,12 +272,5 @@ struct NodeCheck {
       let spilled = SpilledHandle(bytes, for: id)
     else { return nil }
     return spilled.handle(type: record.handleType, size: spilled.size, for: id)
-  }
-}
-
-extension UInt64 {
-  /// The number as a key of a table with integer keys.
-  var littleEndianBytes: ArraySlice<UInt8> {
-    (0..<8).map { UInt8(truncatingIfNeeded: self >> UInt64(8 * $0)) }[...]
   }
 }

@@ -14,7 +14,6 @@ final class PageUse {
   var usedCount: Int { used.set }
   var freeCount: Int { free.set }
 
-  func isUsed(_ page: Int) -> Bool { page < 2 || page <= last && used[page] }
   func isFree(_ page: Int) -> Bool { page >= 2 && page <= last && free[page] }
 
   /// Marks a page as used by a tree. Returns what is wrong with that, if anything, and whether the

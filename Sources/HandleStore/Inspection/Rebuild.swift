@@ -73,7 +73,7 @@ struct Rebuild {
       let before = counts
       try environment.commit { transaction in
         counts = before
-        for row in rows { try put(row, &counts, transaction) }
+        for row in rows { try put(row, counting: &counts, in: transaction) }
       }
     }
     self.counts = counts
@@ -83,7 +83,7 @@ struct Rebuild {
 
   /// Puts the watches of the nodes that were kept. If a watch may be lost, reports an overflow.
   private func putWatches(areAll: Bool) throws {
-    var areAll = try areAll && found.row(.limbo, LimboRow.overflow.number) == nil
+    var areAll = try areAll && found.row(.limbo, of: LimboRow.overflow.number) == nil
     try found.forEachBatch(.watch) { rows in
       var all = true
       try environment.commit { transaction in
@@ -104,7 +104,7 @@ struct Rebuild {
     try tables.put(watch, in: transaction)
     guard record.state == .stale else { return true }
     let reported = LimboRow(watch.node, isReported: true)
-    let isReported = try found.row(.limbo, reported.number)?.words == [reported.value]
+    let isReported = try found.row(.limbo, of: reported.number)?.words == [reported.value]
     try tables.put(LimboRow(watch.node, isReported: isReported), in: transaction)
     return true
   }
@@ -139,7 +139,8 @@ struct Rebuild {
   // MARK: Nodes
 
   private func put(
-    _ row: Harvest.Row, _ counts: inout Counts, _ transaction: borrowing WriteTransaction
+    _ row: Harvest.Row, counting counts: inout Counts,
+    in transaction: borrowing WriteTransaction
   ) throws {
     let id = NodeID(rawValue: row.id)
     guard id >= .first, var record = row.record, let handle = try handle(of: record, id) else {
@@ -149,8 +150,9 @@ struct Rebuild {
     let magic = filesystems[record.filesystem]?.identity.magic
     if record.state == .live {
       if magic == nil { counts.lostFilesystems.insert(record.filesystem) }
-      if let (key, inode) = try magic.flatMap({ try key(of: record, id, handle, $0) }) {
-        try index(id, key, inode: inode, on: record.filesystem, &counts, transaction)
+      if let (key, inode) = try magic.flatMap({ try key(of: record, id, handle: handle, on: $0) }) {
+        try index(
+          id, under: key, inode: inode, on: record.filesystem, counting: &counts, in: transaction)
       } else {
         record.enter(.stale, at: now)
         counts.retired += 1
@@ -162,17 +164,17 @@ struct Rebuild {
   }
 
   private func handle(of record: Record, _ id: NodeID) throws -> KernelFileHandle? {
-    try record.inlineHandle ?? found.row(.spilled, id.rawValue)?.handle(of: record)
+    try record.inlineHandle ?? found.row(.spilled, of: id.rawValue)?.handle(of: record)
   }
 
   /// Returns a node's key, with the `st_ino` of its file if its handle is opaque; `nil` if that is
   /// unknown. Only the index holds the `st_ino`, so its row may be lost.
   private func key(
-    of record: Record, _ id: NodeID, _ handle: KernelFileHandle, _ magic: FilesystemMagic
+    of record: Record, _ id: NodeID, handle: KernelFileHandle, on magic: FilesystemMagic
   ) throws -> (key: IndexKey, inode: UInt64)? {
     let key = IndexKey(handle, on: record.filesystem, magic)
     guard key.isOpaque else { return (key, 0) }
-    guard let row = try found.row(.inode, id.rawValue), row.words[1] == PageFile.hash(key.bytes)
+    guard let row = try found.row(.inode, of: id.rawValue), row.words[1] == PageFile.hash(key.bytes)
     else { return nil }
     return (key, row.words[0])
   }
@@ -180,18 +182,18 @@ struct Rebuild {
   /// Puts a node into the index. If a node with a lower id has the same key, it becomes stale. The
   /// `st_ino` of an opaque handle is a hint, and the node with the highest id gets it.
   private func index(
-    _ id: NodeID, _ key: IndexKey, inode: UInt64, on filesystem: FilesystemID,
-    _ counts: inout Counts, _ transaction: borrowing WriteTransaction
+    _ id: NodeID, under key: IndexKey, inode: UInt64, on filesystem: FilesystemID,
+    counting counts: inout Counts, in transaction: borrowing WriteTransaction
   ) throws {
     if let old = try tables.indexed(key, in: transaction)?.node {
-      try retire(old, key, transaction)
+      try retire(old, under: key, in: transaction)
       counts.retired += 1
     }
     try tables.putKeys(key, of: id, inode: inode, on: filesystem, in: transaction)
   }
 
   private func retire(
-    _ id: NodeID, _ key: IndexKey, _ transaction: borrowing WriteTransaction
+    _ id: NodeID, under key: IndexKey, in transaction: borrowing WriteTransaction
   ) throws {
     guard var record = try tables.record(id, in: transaction) else { return }
     try tables.removeKeys(key, of: id, on: record.filesystem, in: transaction)

@@ -34,7 +34,7 @@ extension FilesystemRecord {
 extension NumberPair {
   /// The bytes of the key.
   var bytes: ArraySlice<UInt8> {
-    words[0].littleEndianBytes + words[1].littleEndianBytes
+    (words[0].littleEndianBytes + words[1].littleEndianBytes)[...]
   }
 }
 
@@ -47,9 +47,7 @@ extension IndexKey {
   }
 
   /// The bytes of the key.
-  var bytes: ArraySlice<UInt8> {
-    (0..<size).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64($0 % 8 * 8)) }[...]
-  }
+  var bytes: ArraySlice<UInt8> { (0..<size).map { words[byte: $0] }[...] }
 }
 
 extension LeafEntry {

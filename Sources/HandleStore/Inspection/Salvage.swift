@@ -52,12 +52,13 @@ final class Salvage {
   // MARK: Trees
 
   private func collectTrees(_ meta: MetaPage) throws {
-    let tables = TableTrees(file, meta, use, FindingList(limit: 0))
+    let tables = TableTrees(of: file, meta: meta, use: use, findings: FindingList(limit: 0))
     isWhole = tables.isWhole
     expected = tables[.nodes]?.entries
     for name in TableName.allCases {
       guard let tree = tables[name] else { continue }
-      var walk = TreeWalk(file, use, FindingList(limit: 0), name.rawValue, name.order)
+      var walk = TreeWalk(
+        file, use: use, findings: FindingList(limit: 0), name: name.rawValue, order: name.order)
       try walk.run(tree) { try collect($0, of: name) }
       // The tree's own record may be what is damaged, so trust a complete walk instead.
       if name == .nodes && walk.isWhole { expected = walk.entries }
@@ -131,7 +132,7 @@ final class Salvage {
       return collectMark(entry)
     }
     if row.isOfNode { highest = max(highest, row.id) }
-    guard try found.row(row.kind, row.id, row.minor) == nil else { return }
+    guard try found.row(row.kind, of: row.id, minor: row.minor) == nil else { return }
     try lost.add(row)
   }
 }

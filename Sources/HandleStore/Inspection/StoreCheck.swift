@@ -65,16 +65,16 @@ final class StoreCheck {
           + "\(meta.lastPage + 1)")
     }
     FreeList(file, meta, use: use, findings: findings).read()
-    let tables = TableTrees(file, meta, use, findings)
+    let tables = TableTrees(of: file, meta: meta, use: use, findings: findings)
     checkMark(tables[.meta])
     checkFilesystems(tables[.filesystems])
-    let aliases = walk(.aliases, tables) { _ in }
+    let aliases = walk(.aliases, of: tables) { _ in }
     report.aliases = aliases.entries
-    let spill = walk(.spill, tables) { self.checkSpilled($0) }
-    let index = walk(.inodes, tables) { _ in }
+    let spill = walk(.spill, of: tables) { self.checkSpilled($0) }
+    let index = walk(.inodes, of: tables) { _ in }
     report.spilled = spill.entries
     report.indexEntries = index.entries
-    checkNodes(tables, spill, index, aliases)
+    checkNodes(tables, spill: spill, index: index, aliases: aliases)
     checkWatches(tables)
     checkPlaces(tables)
     checkLost()
@@ -83,11 +83,16 @@ final class StoreCheck {
   }
 
   private func walk(
-    _ name: TableName, _ tables: TableTrees, _ visit: (LeafEntry) -> Void
+    _ name: TableName, of tables: TableTrees, _ visit: (LeafEntry) -> Void
   ) -> TreeWalk {
-    var walk = TreeWalk(file, use, findings, "the table `\(name.rawValue)`", name.order)
+    var walk = walk("the table `\(name.rawValue)`", in: name.order)
     if let tree = tables[name] { walk.run(tree, visit) }
     return walk
+  }
+
+  /// Returns a walk that adds what it finds to the report.
+  private func walk(_ name: String, in order: KeyOrder) -> TreeWalk {
+    TreeWalk(file, use: use, findings: findings, name: name, order: order)
   }
 
   /// Checks that every page is used or free, if everything was read and nothing is wrong.
@@ -103,7 +108,7 @@ final class StoreCheck {
   private func checkMark(_ tree: TreeRecord?) {
     guard let tree else { return }
     var store: UInt64?
-    var walk = TreeWalk(file, use, findings, "the table `meta`", .bytes)
+    var walk = walk("the table `meta`", in: .bytes)
     walk.run(tree) { entry in
       guard entry.key.elementsEqual("store\0\0\0".utf8) else { return }
       store = (try? file.value(of: entry, limit: 8))?.word(0)
@@ -119,7 +124,7 @@ final class StoreCheck {
 
   private func checkFilesystems(_ tree: TreeRecord?) {
     guard let tree else { return }
-    var walk = TreeWalk(file, use, findings, "the table `filesystems`", .integer)
+    var walk = walk("the table `filesystems`", in: .integer)
     filesystemsAreWhole = true
     walk.run(tree) { entry in
       report.filesystems += 1
@@ -148,22 +153,23 @@ final class StoreCheck {
   // MARK: Nodes
 
   private func checkNodes(
-    _ tables: TableTrees, _ spill: TreeWalk, _ index: TreeWalk, _ aliases: TreeWalk
+    _ tables: TableTrees, spill: TreeWalk, index: TreeWalk, aliases: TreeWalk
   ) {
     guard tables[.nodes] != nil else { return tellLoss() }
-    var nodes = NodeCheck(self, tables, filesystems, filesystemsAreWhole: filesystemsAreWhole)
-    let walk = walk(.nodes, tables) { nodes.check($0) }
-    if aliases.isWhole { again(tables[.aliases], .bytes) { nodes.check(alias: $0) } }
+    var nodes = NodeCheck(
+      self, of: tables, filesystems: filesystems, filesystemsAreWhole: filesystemsAreWhole)
+    let walk = walk(.nodes, of: tables) { nodes.check($0) }
+    if aliases.isWhole { again(tables[.aliases], in: .bytes) { nodes.check(alias: $0) } }
     report.nodes = nodes.live + nodes.stale
     report.live = nodes.live
     report.stale = nodes.stale
     // An entry that names an unread node would look like surplus.
     guard walk.isWhole, nodes.allIntact else { return }
     if spill.isWhole && spill.entries != nodes.spilledMet {
-      again(tables[.spill], .integer) { nodes.checkOwner(ofSpilled: $0) }
+      again(tables[.spill], in: .integer) { nodes.checkOwner(ofSpilled: $0) }
     }
     if index.isWhole && index.entries != nodes.indexedMet {
-      again(tables[.inodes], .bytes) { nodes.checkTarget(ofIndex: $0) }
+      again(tables[.inodes], in: .bytes) { nodes.checkTarget(ofIndex: $0) }
     }
   }
 
@@ -175,15 +181,15 @@ final class StoreCheck {
 
   private func checkWatches(_ tables: TableTrees) {
     var watches = WatchCheck(self, tables)
-    let watch = walk(.watches, tables) { watches.check(watch: $0) }
-    let limbo = walk(.limbo, tables) { watches.check(limbo: $0) }
+    let watch = walk(.watches, of: tables) { watches.check(watch: $0) }
+    let limbo = walk(.limbo, of: tables) { watches.check(limbo: $0) }
     report.watches = watch.entries
     report.limbo = watches.limbo
     if watch.isWhole && limbo.isWhole { watches.finish() }
   }
 
   private func checkPlaces(_ tables: TableTrees) {
-    _ = walk(.places, tables) { entry in
+    _ = walk(.places, of: tables) { entry in
       guard file.place(entry) == nil else { return }
       let page = entry.page.number
       findings.add(.place, page: page, "a row of the table `places` on page \(page) is not intact")
@@ -191,9 +197,11 @@ final class StoreCheck {
   }
 
   /// Reads a whole tree a second time.
-  private func again(_ tree: TreeRecord?, _ order: KeyOrder, _ visit: (LeafEntry) -> Void) {
+  private func again(_ tree: TreeRecord?, in order: KeyOrder, _ visit: (LeafEntry) -> Void) {
     guard let tree else { return }
-    var walk = TreeWalk(file, PageUse(lastPage: use.last), FindingList(limit: 0), "", order)
+    var walk = TreeWalk(
+      file, use: PageUse(lastPage: use.last), findings: FindingList(limit: 0), name: "",
+      order: order)
     walk.run(tree, visit)
   }
 }

@@ -111,9 +111,9 @@ struct StoreRepair {
     let data = try new.open(PageFile.name, flags: SystemCalls.readWrite)
     try SystemCalls.sync(data.descriptor)
     let keeping = try makeKeeping()
-    let time = UTCTime.name(SystemCalls.epochSeconds)
-    let original = try keep(PageFile.name, "data-\(time)", ".mdb", in: keeping)
-    let originalState = isNew ? try keep("state", "state-\(time)", "", in: keeping) : nil
+    let time = UTCTime(seconds: SystemCalls.epochSeconds).name
+    let original = try keep(PageFile.name, as: "data-\(time)", suffix: ".mdb", in: keeping)
+    let originalState = isNew ? try keep("state", as: "state-\(time)", in: keeping) : nil
     try new.rename(PageFile.name, to: PageFile.name, in: directory)
     // `lock.mdb` holds LMDB's reader table and newest commit number, which belong to the old file.
     try? directory.unlink("lock.mdb")
@@ -149,15 +149,16 @@ struct StoreRepair {
   /// Gives a file a second name in the directory of kept files, and returns its path, or `nil` if
   /// there is no such file.
   private func keep(
-    _ file: FilePath.Component, _ name: String, _ suffix: String, in keeping: OpenDirectory,
-    attempt: Int = 1
+    _ file: FilePath.Component, as name: String, suffix: String = "",
+    in keeping: OpenDirectory, attempt: Int = 1
   ) throws -> FilePath? {
     let number = attempt == 1 ? "" : "-\(attempt)"
     guard let kept = FilePath.Component(name + number + suffix) else { return nil }
     switch try link(file, to: kept, in: keeping) {
     case .made: return keeping.path(of: kept)
     case .missing: return nil
-    case .taken: return try keep(file, name, suffix, in: keeping, attempt: attempt + 1)
+    case .taken:
+      return try keep(file, as: name, suffix: suffix, in: keeping, attempt: attempt + 1)
     }
   }
 

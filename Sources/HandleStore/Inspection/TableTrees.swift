@@ -19,8 +19,9 @@ struct TableTrees {
   /// Whether the table of tables could be read and has every table.
   private(set) var isWhole: Bool
 
-  init(_ file: PageFile, _ meta: MetaPage, _ use: PageUse, _ findings: FindingList) {
-    var walk = TreeWalk(file, use, findings, "the table of tables", .bytes)
+  init(of file: PageFile, meta: MetaPage, use: PageUse, findings: FindingList) {
+    var walk = TreeWalk(
+      file, use: use, findings: findings, name: "the table of tables", order: .bytes)
     var found: [TableName: TreeRecord] = [:]
     var isSane = true
     walk.run(meta.main) { entry in

@@ -13,8 +13,9 @@ struct TreeWalk {
   private(set) var overflowPages = 0
   private(set) var entries = 0
 
-  init(_ file: PageFile, _ use: PageUse, _ findings: FindingList, _ name: String, _ order: KeyOrder)
-  {
+  init(
+    _ file: PageFile, use: PageUse, findings: FindingList, name: String, order: KeyOrder
+  ) {
     self.file = file
     self.use = use
     self.findings = findings
@@ -47,7 +48,9 @@ struct TreeWalk {
     _ number: Int, levels: Int, from lower: ArraySlice<UInt8>?, to upper: ArraySlice<UInt8>?,
     _ visit: (LeafEntry) throws -> Void
   ) rethrows {
-    guard take(number), let page = read(number, levels, lower, upper) else { return }
+    guard take(number), let page = read(number, levels: levels, from: lower, to: upper) else {
+      return
+    }
     guard page.isLeaf else {
       branches += 1
       for i in 0..<page.count {
@@ -72,7 +75,7 @@ struct TreeWalk {
   }
 
   private mutating func read(
-    _ number: Int, _ levels: Int, _ lower: ArraySlice<UInt8>?, _ upper: ArraySlice<UInt8>?
+    _ number: Int, levels: Int, from lower: ArraySlice<UInt8>?, to upper: ArraySlice<UInt8>?
   ) -> Page? {
     do throws(PageFault) {
       let page = try file.page(number)

@@ -73,7 +73,7 @@ struct WatchCheck {
 
   private func find(_ number: UInt64, in table: TableName) -> Answer {
     guard let tree = tables[table] else { return .unreadable }
-    switch lookup.find(number.littleEndianBytes, in: tree, .integer) {
+    switch lookup.find(number.littleEndianBytes[...], in: tree, .integer) {
     case .found: return .found
     case .absent: return .absent
     case .unreadable: return .unreadable
@@ -83,7 +83,7 @@ struct WatchCheck {
   /// Returns a node's record: `.some(nil)` if there is none, `nil` if it cannot be read.
   private func record(_ id: NodeID) -> Record?? {
     guard let tree = tables[.nodes] else { return nil }
-    switch lookup.find(id.rawValue.littleEndianBytes, in: tree, .integer) {
+    switch lookup.find(id.rawValue.littleEndianBytes[...], in: tree, .integer) {
     case .unreadable: return nil
     case .absent: return .some(nil)
     case .found(let entry):

@@ -10,13 +10,14 @@ public struct DescriptorPath: Hashable, Sendable {
 
   /// Asks the kernel for the path of an open file (`readlink(2)`).
   static func read(of descriptor: FileDescriptor) throws(Errno) -> DescriptorPath {
-    let told = try SystemCalls.path(of: descriptor)
-    let mark = " (deleted)"
-    let name = told.lastComponent.map { String(decoding: $0) } ?? ""
+    let told = try SystemCalls.pathBytes(of: descriptor)
+    let mark = " (deleted)".utf8
+    let whole = FilePath(bytes: told)
     // A file's own name may end in the mark: then its path still leads to it.
-    let isUnlinked = name.hasSuffix(mark) && !leads(told, to: descriptor)
+    let isUnlinked = told.suffix(mark.count).elementsEqual(mark) && !leads(whole, to: descriptor)
     return DescriptorPath(
-      path: isUnlinked ? removing(mark.utf8.count, from: told) : told, isUnlinked: isUnlinked)
+      path: isUnlinked ? FilePath(bytes: told.dropLast(mark.count)) : whole,
+      isUnlinked: isUnlinked)
   }
 
   /// Whether this path leads to the open file, as this process sees it now.
@@ -53,11 +54,6 @@ public struct DescriptorPath: Hashable, Sendable {
     guard try MountTable().answers(path, on: device) else { throw .wouldBlock }
     return try SystemCalls.open(path, flags: SystemCalls.pathOfName)
   }
-
-  private static func removing(_ count: Int, from path: FilePath) -> FilePath {
-    let kept: [CChar] = path.bytes.dropLast(count).map { CChar(bitPattern: $0) } + [0]
-    return FilePath(platformString: kept)
-  }
 }
 
 extension FilePath {
@@ -68,10 +64,18 @@ extension FilePath {
   /// - Returns: `nil` if `bytes` is empty, is `.` or `..`, or contains a slash or a zero.
   public init?(name bytes: [UInt8]) {
     guard !bytes.contains(0) else { return nil }
-    let terminated: [CChar] = bytes.map { CChar(bitPattern: $0) } + [0]
-    self.init(platformString: terminated)
+    self.init(bytes: bytes)
     // `FilePath` drops a slash at the end, so the lengths differ.
     guard length == bytes.count, isOneName else { return nil }
+  }
+
+  /// Creates a path from the bytes that the kernel has for it; they end before the first zero.
+  init(bytes: some Sequence<UInt8>) {
+    var terminated: [CChar] = []
+    terminated.reserveCapacity(bytes.underestimatedCount + 1)
+    for byte in bytes { terminated.append(CChar(bitPattern: byte)) }
+    terminated.append(0)
+    self.init(platformString: terminated)
   }
 
   /// Whether this path is one component that can name a directory entry: not empty, not `.` or

@@ -57,16 +57,14 @@ public struct DirectoryEntries {
   // MARK: The `struct linux_dirent64` at the offset
 
   private func head() -> Entry.Head {
-    var inode: UInt64 = 0
-    for i in (0..<8).reversed() { inode = inode << 8 | UInt64(buffer[offset + i]) }
-    return Entry.Head(
-      inode: inode, type: FileType(rawValue: CInterop.Mode(buffer[offset + 18]) << 12))
+    Entry.Head(
+      inode: buffer.uint64(at: offset),
+      type: FileType(rawValue: CInterop.Mode(buffer[offset + 18]) << 12))
   }
 
-  private var recordLength: Int { Int(buffer[offset + 16]) | Int(buffer[offset + 17]) << 8 }
+  private var recordLength: Int { buffer.uint16(at: offset + 16) }
 
   private func name() -> FilePath {
-    FilePath(
-      platformString: buffer[(offset + 19)..<(offset + recordLength)].map { CChar(bitPattern: $0) })
+    FilePath(bytes: buffer[(offset + 19)..<(offset + recordLength)])
   }
 }

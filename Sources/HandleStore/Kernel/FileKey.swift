@@ -3,6 +3,9 @@
 public struct FileKey: Hashable, Sendable {
   /// The inode's number; on overlayfs its number in the layer.
   public var number: UInt64 { isInLayer ? words[2] : words[0] }
+  /// The subvolume's id on btrfs, where an inode's number is unique only within its subvolume; `nil`
+  /// on other filesystems.
+  public var subvolume: UInt64? { !isInLayer && count == 2 ? words[1] : nil }
   /// What the filesystem changes when it reuses the number.
   public let generation: UInt32
   /// Whether a handle with generation 0 opens whichever file has the number now
@@ -63,9 +66,11 @@ extension KernelFileHandle {
   /// Returns the inode and generation that this handle names on a kind of filesystem, or `nil` if
   /// the handle is opaque: its layout is not known, and it can only be compared whole.
   ///
+  /// - Complexity: O(1), without a system call.
+  ///
   /// The layouts are those of `fs/ext4/namei.c`, `fs/xfs/xfs_export.c`, `mm/shmem.c`,
   /// `fs/fuse/inode.c`, `fs/btrfs/export.c` and `fs/overlayfs/export.c`.
-  func fileKey(on filesystem: FilesystemMagic) -> FileKey? {
+  public func fileKey(on filesystem: FilesystemMagic) -> FileKey? {
     switch filesystem {
     case .ext, .f2fs: inode32Key(from: 0, length: length, type: type)
     case .xfs:

@@ -27,7 +27,7 @@ enum FileNames {
     do throws(Errno) {
       switch magic {
       case .btrfs: return try btrfs(key.number, subvolume: key.words[1], directory)
-      case .xfs: return try xfs(key.number, key.generation, directory)
+      case .xfs: return try xfs(key.number, generation: key.generation, on: directory)
       default: return nil
       }
     } catch .notPermitted, .inappropriateIOCTLForDevice, .notSupported, .invalidArgument,
@@ -66,7 +66,7 @@ enum FileNames {
   }
 
   private static func xfs(
-    _ inode: UInt64, _ generation: UInt32, _ directory: FileDescriptor
+    _ inode: UInt64, generation: UInt32, on directory: FileDescriptor
   ) throws(Errno) -> [FileName] {
     var names: [FileName] = []
     var cursor: [UInt32] = [0, 0, 0, 0]
@@ -154,8 +154,6 @@ extension KernelFileHandle {
 extension [UInt8] {
   /// Returns the name at `place`, up to its first zero.
   fileprivate func name(at place: Int, length: Int) -> FilePath {
-    var characters = self[place..<place + length].map { CChar(bitPattern: $0) }
-    characters.append(0)
-    return FilePath(platformString: characters)
+    FilePath(bytes: self[place..<place + length])
   }
 }

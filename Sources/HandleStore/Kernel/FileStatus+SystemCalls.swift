@@ -62,15 +62,11 @@ extension FileStatus {
 struct FilesystemStatus {
   var magic: FilesystemMagic
   var fsid: UInt64
-  /// The free bytes that an unprivileged process may still use (`f_bavail`).
-  var free: UInt64
 
   init(of descriptor: FileDescriptor) throws(Errno) {
-    var (magic, fsid, free): (UInt64, UInt64, UInt64) = (0, 0, 0)
-    try retried {
-      unsafe hs_filesystem_of(descriptor.rawValue, &magic, &fsid, &free)
-    }
-    (self.fsid, self.free) = (fsid, free)
+    var (magic, fsid): (UInt64, UInt64) = (0, 0)
+    try retried { unsafe hs_filesystem_of(descriptor.rawValue, &magic, &fsid) }
+    self.fsid = fsid
     self.magic = FilesystemMagic(rawValue: UInt32(magic))
   }
 }

@@ -57,7 +57,7 @@ struct FilesystemGrowth {
 enum ExtSuperblock {
   /// Returns the seed of the directory hashes, 16 random bytes in hexadecimal, or `nil` if the
   /// device cannot be read.
-  static func hashSeed(of mount: Mount) -> String? {
+  static func hashSeed(of mount: MountEntry) -> String? {
     guard
       let device = Volume.attribute(FilePath("/sys/dev/block/\(mount.device)"), "uevent"),
       let name = Volume.field("DEVNAME", device),

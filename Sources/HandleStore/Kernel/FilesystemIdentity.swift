@@ -60,7 +60,7 @@ extension FilesystemIdentity {
 
   private static func ofVolume(
     _ descriptor: FileDescriptor, _ table: MountTable
-  ) throws(Errno) -> (identity: FilesystemIdentity, mount: Mount) {
+  ) throws(Errno) -> (identity: FilesystemIdentity, mount: MountEntry) {
     let status = try FilesystemStatus(of: descriptor)
     let mountID = try KernelFileHandle.make(descriptor, "").mount
     guard let mount = table[Int(mountID)] else { throw .noSuchFileOrDirectory }
@@ -73,13 +73,13 @@ extension FilesystemIdentity {
     return (identity, mount)
   }
 
-  private static func volume(fromSourceOf mount: Mount) -> String {
+  private static func volume(fromSourceOf mount: MountEntry) -> String {
     "source:\(mount.type):\(mount.source)"
   }
 
   /// Whether a mount may show this filesystem, judged by the mount table alone. A FUSE filesystem
   /// is a different one after each mount, so for FUSE the result is `false`.
-  func mayBe(on mount: Mount) -> Bool {
+  func mayBe(on mount: MountEntry) -> Bool {
     guard magic != .fuse else { return false }
     if mount.mayKeepWaiting { return volume == Self.volume(fromSourceOf: mount) }
     return magic.types?.contains(mount.type) ?? true
@@ -113,12 +113,12 @@ extension FilesystemIdentity {
     if status.magic == .btrfs, let btrfs = try? SystemCalls.btrfs(descriptor) {
       return (btrfs.uuid, true)
     }
-    return ((0..<8).map { UInt8(truncatingIfNeeded: status.fsid >> UInt64($0 * 8)) }, false)
+    return (status.fsid.littleEndianBytes, false)
   }
 
   /// Returns the handle and birth of the filesystem's root directory, if a mount shows it.
   private static func root(
-    _ mount: Mount, _ table: MountTable
+    _ mount: MountEntry, _ table: MountTable
   ) -> (handle: KernelFileHandle, birth: String)? {
     for candidate in [mount] + table.mounts
     where candidate.device == mount.device && candidate.root == "/" {
@@ -136,7 +136,7 @@ extension FilesystemIdentity {
 /// The name of the device that holds a filesystem, if the name survives a reboot.
 enum Volume {
   /// Returns the name of a mount's device; empty if unknown.
-  static func name(of mount: Mount, _ descriptor: FileDescriptor) -> String {
+  static func name(of mount: MountEntry, _ descriptor: FileDescriptor) -> String {
     if let name = name(ofDevice: mount.device) { return name }
     // A btrfs has a device number of its own. If it has only one device, that is the mount's
     // source.

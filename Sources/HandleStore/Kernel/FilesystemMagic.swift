@@ -6,13 +6,20 @@ public struct FilesystemMagic: RawRepresentable, Hashable, Sendable {
   /// Creates the kind that has a number.
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-  static let ext = FilesystemMagic(rawValue: 0xEF53)
-  static let f2fs = FilesystemMagic(rawValue: 0xF2F5_2010)
-  static let tmpfs = FilesystemMagic(rawValue: 0x0102_1994)
-  static let xfs = FilesystemMagic(rawValue: 0x5846_5342)
-  static let btrfs = FilesystemMagic(rawValue: 0x9123_683E)
-  static let overlay = FilesystemMagic(rawValue: 0x794C_7630)
-  static let fuse = FilesystemMagic(rawValue: 0x6573_5546)
+  /// ext2, ext3 and ext4.
+  public static let ext = FilesystemMagic(rawValue: 0xEF53)
+  /// F2FS.
+  public static let f2fs = FilesystemMagic(rawValue: 0xF2F5_2010)
+  /// tmpfs.
+  public static let tmpfs = FilesystemMagic(rawValue: 0x0102_1994)
+  /// XFS.
+  public static let xfs = FilesystemMagic(rawValue: 0x5846_5342)
+  /// Btrfs.
+  public static let btrfs = FilesystemMagic(rawValue: 0x9123_683E)
+  /// Overlayfs.
+  public static let overlay = FilesystemMagic(rawValue: 0x794C_7630)
+  /// FUSE, whatever its server.
+  public static let fuse = FilesystemMagic(rawValue: 0x6573_5546)
 }
 
 extension FilesystemMagic {

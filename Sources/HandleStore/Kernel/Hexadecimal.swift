@@ -1,16 +1,20 @@
 /// Bytes as text, two hexadecimal digits each.
-enum Hexadecimal {
-  static func string(_ bytes: some Collection<UInt8>) -> String {
+package enum Hexadecimal {
+  package static func string(_ bytes: [UInt8]) -> String {
     var digits: [UInt8] = []
     digits.reserveCapacity(bytes.count * 2)
-    for byte in bytes {
-      digits.append(digit(byte >> 4))
-      digits.append(digit(byte & 15))
-    }
+    for byte in bytes { append(byte, to: &digits) }
     return String(decoding: digits, as: UTF8.self)
   }
 
-  static func bytes(_ text: Substring) -> [UInt8]? {
+  /// Appends the digits of a byte.
+  package static func append(_ byte: UInt8, to text: inout [UInt8]) {
+    text.append(digit(byte >> 4))
+    text.append(digit(byte & 15))
+  }
+
+  /// Returns the bytes, or `nil` if the text has anything but pairs of digits.
+  package static func bytes(_ text: Substring) -> [UInt8]? {
     let digits = Array(text.utf8)
     guard digits.count.isMultiple(of: 2), text.allSatisfy(\.isHexDigit),
       text.utf8.count == text.count

@@ -53,7 +53,7 @@ private struct HandleBytes {
 
   mutating func append(_ handle: KernelFileHandle, _ range: Range<Int>) {
     for i in range {
-      words[count >> 3] |= UInt64(handle[i]) << UInt64((count & 7) * 8)
+      words[byte: count] = handle[i]
       count += 1
     }
   }

@@ -28,9 +28,7 @@ public struct KernelFileHandle: Sendable {
   init?(type: HandleType, bytes: [UInt8], in range: Range<Int>) {
     guard (1...Self.maximumLength).contains(range.count) else { return nil }
     var words = InlineArray<16, UInt64>(repeating: 0)
-    for i in 0..<range.count {
-      words[i >> 3] |= UInt64(bytes[range.lowerBound + i]) << UInt64((i & 7) * 8)
-    }
+    for i in 0..<range.count { words[byte: i] = bytes[range.lowerBound + i] }
     self.init(type: type, length: range.count, words: words)
   }
 
@@ -44,7 +42,7 @@ public struct KernelFileHandle: Sendable {
   /// The byte at `index`, 0 ≤ `index` < ``length``; 0 for any other index.
   public subscript(index: Int) -> UInt8 {
     guard index >= 0 && index < length else { return 0 }
-    return UInt8(truncatingIfNeeded: words[index >> 3] >> UInt64((index & 7) * 8))
+    return words[byte: index]
   }
 
   /// A copy of the bytes.

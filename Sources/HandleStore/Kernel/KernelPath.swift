@@ -23,9 +23,7 @@ struct KernelPath {
   var directory: FilePath {
     let end = bytes.lastIndex(of: Self.slash) ?? bytes.startIndex
     let above = bytes[..<end].drop { $0 == Self.slash }
-    guard !above.isEmpty else { return "." }
-    let terminated: [CChar] = above.map { CChar(bitPattern: $0) } + [0]
-    return FilePath(platformString: terminated)
+    return above.isEmpty ? "." : FilePath(bytes: above)
   }
 
   /// Returns what follows the path `top` in this path, or `nil` if this path is not `top` or below

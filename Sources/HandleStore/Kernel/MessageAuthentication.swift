@@ -19,7 +19,7 @@ struct AuthenticationKey: Sendable {
   init?(bytes: [UInt8]) {
     guard bytes.count == Self.length else { return nil }
     var words: InlineArray<2, UInt64> = [0, 0]
-    for i in bytes.indices { words[i / 8] |= UInt64(bytes[i]) << UInt64(i % 8 * 8) }
+    for i in bytes.indices { words[byte: i] = bytes[i] }
     self.words = words
   }
 
@@ -49,9 +49,7 @@ struct AuthenticationCode {
 
   fileprivate init(words: InlineArray<2, UInt64>) { self.words = words }
 
-  var bytes: [UInt8] {
-    (0..<16).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64($0 % 8 * 8)) }
-  }
+  var bytes: [UInt8] { (0..<Self.length).map { words[byte: $0] } }
 
   /// Returns whether the bytes from `start` on are this code. Takes the same time wherever they
   /// differ.

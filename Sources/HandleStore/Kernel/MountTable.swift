@@ -1,21 +1,37 @@
-internal import SystemPackage
+public import SystemPackage
 
-/// A line of `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`).
-struct Mount {
-  var id: Int
+/// A mount that this process sees: a line of `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`).
+public struct MountEntry: Sendable {
+  /// The mount's id, as `statx(2)` gives it in `stx_mnt_id`. The next mount may get it after an
+  /// unmount.
+  public let id: Int
   /// The id of the mount that this one is mounted on.
-  var parent: Int
+  let parent: Int
   /// The device number of the superblock, as `major:minor`. Unlike `st_dev`, it is the same for all
   /// subvolumes of a btrfs.
-  var device: String
+  public let device: String
   /// The part of the filesystem that is mounted: `/` for all of it.
-  var root: String
-  var point: FilePath
-  var isReadOnly: Bool
-  var type: String
-  var source: String
+  let root: String
+  /// The path of the mount point, as this process sees it.
+  public let point: FilePath
+  let isReadOnly: Bool
+  /// The kind of filesystem, such as `ext4` or `fuse.handlefs`.
+  public let type: String
+  let source: String
 
-  fileprivate init?(line: Substring) {
+  /// Returns all mounts, in the order of the table: of several on one mount point, the last is on
+  /// top. Reading the table asks no filesystem, so it waits for none that is stuck.
+  ///
+  /// - Throws: what `open(2)` and `read(2)` give for `/proc/self/mountinfo`.
+  /// - Complexity: O(mounts). Any thread.
+  public static func all() throws(Errno) -> [MountEntry] {
+    let file = OwnedDescriptor(
+      try SystemCalls.open("/proc/self/mountinfo", flags: SystemCalls.readOnly))
+    let text = String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self)
+    return text.split(separator: "\n").compactMap { MountEntry(line: $0) }
+  }
+
+  private init?(line: Substring) {
     let fields = line.split(separator: " ", omittingEmptySubsequences: false)
     guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count > dash + 2,
       let id = Int(fields[0]), let parent = Int(fields[1])
@@ -47,7 +63,7 @@ struct Mount {
   }
 }
 
-extension Mount {
+extension MountEntry {
   /// Whether a request to this filesystem may have to wait for a process or another machine that
   /// may never answer: a FUSE server, a file server, an automounter.
   ///
@@ -64,7 +80,7 @@ extension Mount {
 
 /// The mounts that this process sees.
 struct MountTable {
-  let mounts: [Mount]
+  let mounts: [MountEntry]
   private let above: [Place: Int]
 
   /// A mount point: a path, on a mount.
@@ -75,10 +91,7 @@ struct MountTable {
   }
 
   init() throws(Errno) {
-    let file = OwnedDescriptor(
-      try SystemCalls.open("/proc/self/mountinfo", flags: SystemCalls.readOnly))
-    let text = String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self)
-    let mounts = text.split(separator: "\n").compactMap { Mount(line: $0) }
+    let mounts = try MountEntry.all()
     let ids = Set(mounts.map(\.id))
     self.mounts = mounts
     above = Dictionary(
@@ -89,14 +102,14 @@ struct MountTable {
       }, uniquingKeysWith: { $1 })
   }
 
-  subscript(id: Int) -> Mount? { mounts.first { $0.id == id } }
+  subscript(id: Int) -> MountEntry? { mounts.first { $0.id == id } }
 }
 
 /// Determines where a path leads without asking any filesystem. A filesystem may have to wait for
 /// its server, and one stuck server must not delay work that does not need it.
 extension MountTable {
   /// Whether a mount can be opened by its path without waiting for another filesystem.
-  func leads(to mount: Mount) -> Bool {
+  func leads(to mount: MountEntry) -> Bool {
     guard case .mount(let found) = way(to: mount.point) else { return false }
     return found.id == mount.id
   }
@@ -114,7 +127,7 @@ extension MountTable {
   }
 
   private enum Way {
-    case mount(Mount)
+    case mount(MountEntry)
     /// The path is on no mount of the table, as in a `chroot(2)`.
     case unknown
     /// The path leads through a mount that may keep its callers waiting.
@@ -135,7 +148,7 @@ extension MountTable {
 
   /// Returns the topmost mount at a path, or `mount`, which the path is on, if nothing is mounted
   /// there.
-  private func top(at path: FilePath, of mount: Mount?) -> Mount? {
+  private func top(at path: FilePath, of mount: MountEntry?) -> MountEntry? {
     var mount = mount
     while let next = above[Place(mount: mount?.id, path: path)] { mount = mounts[next] }
     return mount

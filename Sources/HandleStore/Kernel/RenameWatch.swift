@@ -34,9 +34,7 @@ struct RenameWatch: Sendable {
   mutating func next() throws(Errno) -> Event? {
     while true {
       while at < filled {
-        let length = Int(word32(at))
-        defer { at += length }
-        if let event = event(at..<(at + length)) { return event }
+        if let event = Self.event(FilesystemEvent(buffer, filled: filled, at: &at)) { return event }
       }
       guard try checked(hs_watch_pending(queue.descriptor.rawValue)) > 0 else { return nil }
       (at, filled) = (0, 0)
@@ -49,53 +47,13 @@ struct RenameWatch: Sendable {
     }
   }
 
-  /// Returns what a `struct fanotify_event_metadata` and its records mean, or `nil` if the event
-  /// does not matter.
-  private func event(_ range: Range<Int>) -> Event? {
-    let mask = word32(range.lowerBound + 8)
-    if mask & HS_WATCH_LOST != 0 { return .anything }
-    let records = Records(range, self)
-    let stays = mask & HS_WATCH_MOVED != 0 && records.old != nil && records.old == records.new
-    if mask & HS_WATCH_DIRECTORY != 0 {
-      return mask & HS_WATCH_MOVED != 0 && !stays ? .anything : nil
-    }
-    if stays && mask & HS_WATCH_ATTRIBUTE == 0 { return nil }
-    return records.target.map { .file($0) } ?? .anything
-  }
-
-  /// The handles in an event's records.
-  private struct Records {
-    /// The directories that a file was renamed from and to.
-    var old, new: KernelFileHandle?
-    /// The file itself.
-    var target: KernelFileHandle?
-
-    init(_ event: Range<Int>, _ watch: borrowing RenameWatch) {
-      var at = event.lowerBound + 24
-      while at + 20 <= event.upperBound {
-        let length = Int(watch.buffer[at + 2]) | Int(watch.buffer[at + 3]) << 8
-        switch watch.buffer[at] {
-        case 1: target = watch.handle(at + 12)  // FAN_EVENT_INFO_TYPE_FID
-        case 10: old = watch.handle(at + 12)  // …_OLD_DFID_NAME
-        case 12: new = watch.handle(at + 12)  // …_NEW_DFID_NAME
-        default: break
-        }
-        at += max(length, 20)
-      }
-    }
-  }
-
-  /// Reads the `struct file_handle` at an offset.
-  private func handle(_ at: Int) -> KernelFileHandle? {
-    let length = Int(word32(at))
-    guard at + 8 + length <= buffer.count else { return nil }
-    return KernelFileHandle(
-      type: HandleType(rawValue: Int32(bitPattern: word32(at + 4))),
-      bytes: Array(buffer[(at + 8)..<(at + 8 + length)]))
-  }
-
-  private func word32(_ at: Int) -> UInt32 {
-    UInt32(buffer[at]) | UInt32(buffer[at + 1]) << 8 | UInt32(buffer[at + 2]) << 16
-      | UInt32(buffer[at + 3]) << 24
+  /// Returns what an event of the kernel means, or `nil` if it does not matter.
+  private static func event(_ event: FilesystemEvent) -> Event? {
+    if event.isLoss { return .anything }
+    let isMove = event.mask & UInt64(HS_WATCH_MOVED) != 0
+    let stays = isMove && event.oldDirectory != nil && event.oldDirectory == event.newDirectory
+    if event.mask & UInt64(HS_WATCH_DIRECTORY) != 0 { return isMove && !stays ? .anything : nil }
+    if stays && event.mask & UInt64(HS_WATCH_ATTRIBUTE) == 0 { return nil }
+    return event.file.map { .file($0) } ?? .anything
   }
 }

@@ -20,7 +20,7 @@ internal import SystemPackage
   init(of descriptor: FileDescriptor, from offset: Int = 0, count: Int) throws(Errno) {
     let size = SystemCalls.size(of: descriptor)
     do throws(Errno) {
-      unsafe words = try Self.map(descriptor, offset, count)
+      unsafe words = try Self.map(descriptor, from: offset, count: count)
     } catch {
       // A call that fails on a full disk keeps the blocks that it got before.
       if SystemCalls.size(of: descriptor) >= size {
@@ -32,7 +32,7 @@ internal import SystemPackage
   }
 
   private static func map(
-    _ descriptor: FileDescriptor, _ offset: Int, _ count: Int
+    _ descriptor: FileDescriptor, from offset: Int, count: Int
   ) throws(Errno) -> UnsafeMutablePointer<Atomic<UInt64>> {
     let length = count * 8
     try SystemCalls.allocate(descriptor, from: offset, length: length)

@@ -105,8 +105,8 @@ internal import SystemPackage
   }
 
   private func found(_ index: UInt64) -> Unmanaged<SharedWords>? {
-    guard let middle = unsafe Self.table(root, index, 2),
-      let last = unsafe Self.table(middle, index, 1),
+    guard let middle = unsafe Self.table(below: root, of: index, level: 2),
+      let last = unsafe Self.table(below: middle, of: index, level: 1),
       let part = unsafe UnsafeRawPointer(
         bitPattern: last[Self.slot(index, 0)].load(ordering: .acquiring))
     else { return nil }
@@ -114,7 +114,7 @@ internal import SystemPackage
   }
 
   /// Returns the table that the table `above` has for an index, or `nil` if there is none.
-  private static func table(_ above: Table, _ index: UInt64, _ level: UInt64) -> Table? {
+  private static func table(below above: Table, of index: UInt64, level: UInt64) -> Table? {
     unsafe Table(bitPattern: above[slot(index, level)].load(ordering: .acquiring))
   }
 
@@ -126,8 +126,8 @@ internal import SystemPackage
       let words = try SharedWords(
         of: file.descriptor, from: Int(index & ~UInt64(Self.part - 1)) * 8, count: Self.part)
       made.parts[index & ~UInt64(Self.part - 1)] = words
-      let middle = unsafe Self.tableOrNew(root, index, 2, &made)
-      let last = unsafe Self.tableOrNew(middle, index, 1, &made)
+      let middle = unsafe Self.tableOrNew(below: root, of: index, level: 2, &made)
+      let last = unsafe Self.tableOrNew(below: middle, of: index, level: 1, &made)
       let part = unsafe UInt(bitPattern: Unmanaged.passUnretained(words).toOpaque())
       unsafe last[Self.slot(index, 0)].store(part, ordering: .releasing)
     }
@@ -136,9 +136,9 @@ internal import SystemPackage
   }
 
   private static func tableOrNew(
-    _ above: Table, _ index: UInt64, _ level: UInt64, _ made: inout Made
+    below above: Table, of index: UInt64, level: UInt64, _ made: inout Made
   ) -> Table {
-    if let table = unsafe table(above, index, level) { return unsafe table }
+    if let table = unsafe table(below: above, of: index, level: level) { return unsafe table }
     let new = unsafe newTable()
     made.tables.append(UInt(bitPattern: new))
     unsafe above[slot(index, level)].store(UInt(bitPattern: new), ordering: .releasing)

@@ -35,7 +35,7 @@ extension SystemCalls {
 
   /// Sends two words, with a descriptor (`SCM_RIGHTS`) or without (`sendmsg(2)`).
   static func send(
-    _ first: UInt64, _ second: UInt64, _ descriptor: FileDescriptor?, to socket: FileDescriptor
+    _ first: UInt64, _ second: UInt64, with descriptor: FileDescriptor?, to socket: FileDescriptor
   ) throws(Errno) {
     let words = [first, second]
     try retried {
@@ -43,7 +43,7 @@ extension SystemCalls {
     }
   }
 
-  /// Receives what ``send(_:_:_:to:)`` sent (`recvmsg(2)`), or `nil` if the other side is closed.
+  /// Receives what ``send(_:_:with:to:)`` sent (`recvmsg(2)`), or `nil` if the other side is closed.
   static func receive(
     from socket: FileDescriptor
   ) throws(Errno) -> (first: UInt64, second: UInt64, descriptor: OwnedDescriptor?)? {

@@ -87,21 +87,14 @@ enum SystemCalls {
   /// Returns the kernel's path of an open file, with ` (deleted)` appended if that name was removed
   /// (`/proc/self/fd`).
   static func path(of descriptor: FileDescriptor) throws(Errno) -> FilePath {
-    FilePath(platformString: try told(of: descriptor).bytes)
+    FilePath(bytes: try pathBytes(of: descriptor))
   }
 
   /// Returns the bytes of ``path(of:)``.
   static func pathBytes(of descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
-    let (bytes, count) = try told(of: descriptor)
-    return bytes.prefix(count).map { UInt8(bitPattern: $0) }
-  }
-
-  private static func told(
-    of descriptor: FileDescriptor
-  ) throws(Errno) -> (bytes: [CChar], count: Int) {
     var buffer = [CChar](repeating: 0, count: 4097)
     let count = try retried { unsafe hs_path_of(descriptor.rawValue, &buffer, buffer.count) }
-    return (buffer, count)
+    return buffer.prefix(count).map { UInt8(bitPattern: $0) }
   }
 
   /// Gives `length` bytes of a file their blocks, so that no later write into them fails for lack

@@ -39,7 +39,6 @@ struct EnvironmentInfo {
 struct TableStatistics {
   var entries: Int
   var depth: Int
-  var pages: Int
 }
 
 /// An open `MDB_env` with its pool of read transactions.

@@ -5,15 +5,12 @@ internal import SystemPackage
 struct LMDBError: Error, Equatable {
   let code: CInt
 
-  static let keyExists = LMDBError(code: MDB_KEYEXIST)
   static let notFound = LMDBError(code: MDB_NOTFOUND)
   static let mapFull = LMDBError(code: MDB_MAP_FULL)
   static let mapResized = LMDBError(code: MDB_MAP_RESIZED)
   static let readersFull = LMDBError(code: MDB_READERS_FULL)
   static let corrupted = LMDBError(code: MDB_CORRUPTED)
   static let panic = LMDBError(code: MDB_PANIC)
-  static let invalid = LMDBError(code: MDB_INVALID)
-  static let versionMismatch = LMDBError(code: MDB_VERSION_MISMATCH)
 
   /// Whether the code is an errno rather than one of LMDB's own.
   var isErrno: Bool { code > 0 }

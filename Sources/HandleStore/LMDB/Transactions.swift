@@ -129,8 +129,7 @@ extension Reading where Self: ~Copyable {
     try lmdb(unsafe mdb_stat(raw, table.dbi, &stat))
     // A damaged file may state any number.
     return TableStatistics(
-      entries: Int(clamping: stat.ms_entries), depth: Int(stat.ms_depth),
-      pages: Int(clamping: stat.ms_branch_pages &+ stat.ms_leaf_pages &+ stat.ms_overflow_pages))
+      entries: Int(clamping: stat.ms_entries), depth: Int(stat.ms_depth))
   }
 }
 

@@ -81,11 +81,9 @@ struct PackedBytes: Stored {
   init(header: UInt64, body: [UInt8]) {
     self.init(size: 8 + body.count)
     words[0] = header
-    for (i, byte) in body.enumerated() { words[1 + i / 8] |= UInt64(byte) << UInt64(i % 8 * 8) }
+    for (i, byte) in body.enumerated() { words[1 + i / 8][byte: i] = byte }
   }
 
   /// The bytes after the first word.
-  var body: [UInt8] {
-    (0..<(size - 8)).map { UInt8(truncatingIfNeeded: words[1 + $0 / 8] >> UInt64($0 % 8 * 8)) }
-  }
+  var body: [UInt8] { (8..<size).map { words[$0 / 8][byte: $0] } }
 }

@@ -9,7 +9,6 @@
 /// | hint for opaque handles | `st_ino`, big-endian; filesystem + 0x8000 | node id |
 struct IndexKey: Equatable {
   static let opaqueBit: UInt16 = 0x8000
-  static let maximumSize = 2 + 8 + KernelFileHandle.maximumLength
 
   var words = InlineArray<18, UInt64>(repeating: 0)
   private(set) var size = 2

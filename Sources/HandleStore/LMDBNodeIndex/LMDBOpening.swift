@@ -3,7 +3,6 @@ internal import SystemPackage
 /// The steps of opening an index, in the order that makes each of them safe.
 struct LMDBOpening {
   let directory: OpenDirectory
-  let options: StoreOptions
   let claim: OpenStoreClaim
   let lock: WriterLock?
   let state: StateFile
@@ -11,7 +10,6 @@ struct LMDBOpening {
   let tables: Tables
 
   init(_ path: FilePath, _ options: StoreOptions) throws(StoreError) {
-    self.options = options
     directory = try Self.open(path, create: !options.readOnly)
     claim = try OpenStoreClaim(directory)
     lock = options.readOnly ? try WriterLock(readerOf: directory) : try Self.lock(directory)

@@ -31,7 +31,6 @@ final class Writer: Sendable {
   private static let heavy = 64
 
   let environment: Environment
-  let tables: Tables
   private let cache: NodeCache?
   private let statistics: StatisticsCounters
   private let queue = Mutex(Queue())
@@ -44,7 +43,6 @@ final class Writer: Sendable {
     cache: NodeCache?, statistics: StatisticsCounters, limboLimit: Int
   ) {
     self.environment = environment
-    self.tables = tables
     self.cache = cache
     self.statistics = statistics
     self.ids = ids

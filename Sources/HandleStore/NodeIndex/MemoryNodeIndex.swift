@@ -6,7 +6,6 @@ final class MemoryNodeIndex: NodeIndex {
   let incarnation = UInt32.random(in: 1...UInt32.max)
   let filesystems = KnownFilesystems()
   var cache: NodeCache? { nil }
-  var isReadOnly: Bool { false }
 
   private struct State {
     var nodes: MemoryNodes

@@ -38,8 +38,6 @@ protocol NodeIndex: AnyObject, Sendable {
   /// The generation that goes on the wire with each node id: a random number, chosen when the index
   /// was made.
   var incarnation: UInt32 { get }
-  /// Whether the index was opened for reading only.
-  var isReadOnly: Bool { get }
   /// The filesystems on record, as this process knows them.
   var filesystems: KnownFilesystems { get }
   /// Records that the engine keeps in memory, if it does. The engine replaces a record here before
@@ -214,9 +212,4 @@ struct Dropping: Sendable {
     else { return false }
     return try record.state != .live || !hasAliases()
   }
-}
-
-extension Record {
-  /// Whether the node entered its state at least `age` seconds before `now`.
-  func isOlder(than age: UInt32, at now: UInt32) -> Bool { now >= since && now - since >= age }
 }

@@ -44,24 +44,14 @@ enum IntentSlot {
 
   /// Writes a name, and returns its length in bytes.
   private static func put(_ name: FilePath, _ words: SharedWords, at start: Int) -> Int {
-    var length = 0
-    var word: UInt64 = 0
-    for byte in name.bytes.prefix(nameBytes) {
-      word |= UInt64(byte) << UInt64((length & 7) * 8)
-      length += 1
-      guard length & 7 == 0 else { continue }
-      words[start + length / 8 - 1] = word
-      word = 0
-    }
-    if length & 7 != 0 { words[start + length / 8] = word }
-    return length
+    let bytes = name.bytes.prefix(nameBytes)
+    for i in 0..<((bytes.count + 7) / 8) { words[start + i] = bytes.word(8 * i) }
+    return bytes.count
   }
 
   private static func name(_ words: SharedWords, at start: Int, _ length: Int) -> FilePath {
-    let bytes = (0..<min(length, nameBytes)).map {
-      CChar(truncatingIfNeeded: words[start + ($0 >> 3)] >> UInt64(($0 & 7) * 8))
-    }
-    return FilePath(platformString: bytes + [0])
+    FilePath(
+      bytes: (0..<min(length, nameBytes)).map { words[start + ($0 >> 3)][byte: $0] })
   }
 
   private static func put(_ handle: KernelFileHandle?, _ words: SharedWords, at start: Int) {
@@ -73,10 +63,9 @@ enum IntentSlot {
   private static func handle(_ words: SharedWords, at start: Int) -> KernelFileHandle? {
     let length = Int(words[start] >> 32)
     guard (1...KernelFileHandle.maximumLength).contains(length) else { return nil }
-    let bytes = (0..<length).map {
-      UInt8(truncatingIfNeeded: words[start + 1 + ($0 >> 3)] >> UInt64(($0 & 7) * 8))
-    }
+    var bytes = InlineArray<16, UInt64>(repeating: 0)
+    for i in 0..<((length + 7) / 8) { bytes[i] = words[start + 1 + i] }
     let type = HandleType(rawValue: Int32(truncatingIfNeeded: words[start]))
-    return KernelFileHandle(type: type, bytes: bytes)
+    return KernelFileHandle(type: type, length: length, words: bytes)
   }
 }

@@ -45,7 +45,7 @@ public final class Parking: Sendable {
   ///   end the wait.
   public func park(_ file: FileDescriptor, of node: NodeID) throws(StoreError) {
     do throws(Errno) {
-      try send(ParkedFiles.park, node, file)
+      try send(ParkedFiles.park, of: node, with: file)
     } catch {
       throw StoreError(error, "parking the file of node \(node)")
     }
@@ -58,17 +58,17 @@ public final class Parking: Sendable {
   /// - Complexity: a system call.
   public func release(_ node: NodeID) throws(StoreError) {
     do throws(Errno) {
-      try send(ParkedFiles.release, node, nil)
+      try send(ParkedFiles.release, of: node, with: nil)
     } catch {
       throw StoreError(error, "releasing the parked file of node \(node)")
     }
   }
 
   private func send(
-    _ message: UInt64, _ node: NodeID, _ file: FileDescriptor?
+    _ message: UInt64, of node: NodeID, with file: FileDescriptor?
   ) throws(Errno) {
     try socket.withLock { (socket) throws(Errno) in
-      try SystemCalls.send(message, node.rawValue, file, to: socket)
+      try SystemCalls.send(message, node.rawValue, with: file, to: socket)
     }
   }
 }

@@ -91,7 +91,7 @@ extension Store {
           continue
         }
         pins.unpin(result.node)
-        results[i] = try again(candidates[i], result, on: filesystem, pins)
+        results[i] = try again(candidates[i], after: result, on: filesystem, pinnedBy: pins)
         if results[i].outcome != .stale { pinned.append(results[i].node) }
       }
       return results
@@ -103,7 +103,8 @@ extension Store {
 
   /// Registers a file once more, because its node was dropped before it could be pinned.
   private func again(
-    _ candidate: FoundFile, _ first: Registration, on filesystem: FilesystemID, _ pins: Pins
+    _ candidate: FoundFile, after first: Registration, on filesystem: FilesystemID,
+    pinnedBy pins: Pins
   ) throws -> Registration {
     let found: Registration
     do {

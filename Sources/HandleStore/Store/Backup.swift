@@ -54,7 +54,7 @@ struct Backup {
     let catalog = try ExportCatalog(in: original, of: store)
     if !catalog.exports.isEmpty { try catalog.write(in: directory) }
     try Keyring.read(in: original, of: store)?.write(in: directory)
-    let namespaces = try NamespaceTable(in: original)
+    let namespaces = try NamespaceTable(in: original, of: store)
     if !namespaces.numbers.isEmpty { try namespaces.write(in: directory) }
   }
 

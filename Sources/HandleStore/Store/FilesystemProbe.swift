@@ -77,7 +77,7 @@ public struct FilesystemProbe: Sendable {
     (identity, identityObstacle) = Self.identity(of: descriptor).parts
   }
 
-  private static func mount(of descriptor: FileDescriptor) -> Mount? {
+  private static func mount(of descriptor: FileDescriptor) -> MountEntry? {
     guard let id = try? FullStatus(of: descriptor).mount, let table = try? MountTable() else {
       return nil
     }

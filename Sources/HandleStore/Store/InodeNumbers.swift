@@ -40,7 +40,7 @@ public final class InodeNumbers: Sendable {
   ///   - status: the root directory's status.
   ///   - store: the store that has the nodes and keeps the numbers of the namespaces.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/damagedFile(path:_:)``,
-  ///   ``StoreError/system(_:_:)``.
+  ///   ``StoreError/foreignFile(path:remedy:)``, ``StoreError/system(_:_:)``.
   public init(in store: Store, root: NodeID, status: FileStatus) throws(StoreError) {
     self.store = store
     rootDevice = status.device
@@ -49,7 +49,7 @@ public final class InodeNumbers: Sendable {
       let magic = try store.index.filesystems.magic(node.filesystem)
       return Namespace(of: node, on: magic) ?? Namespace(node.filesystem, subvolume: 0)
     }
-    let numbers = try NamespaceTable(in: store.files).numbers
+    let numbers = try NamespaceTable(in: store.files, of: store.number).numbers
     known.withLock { $0 = numbers }
   }
 
@@ -60,7 +60,8 @@ public final class InodeNumbers: Sendable {
   ///   - node: the file's node.
   /// - Throws: ``StoreError/unknownNode(_:)``; for the first file of a filesystem or subvolume also
   ///   ``StoreError/readOnly``, ``StoreError/damagedFile(path:_:)``,
-  ///   ``StoreError/diskFull(path:)``, ``StoreError/system(_:_:)``.
+  ///   ``StoreError/foreignFile(path:remedy:)``, ``StoreError/diskFull(path:)``,
+  ///   ``StoreError/system(_:_:)``.
   /// - Complexity: O(1); for the first file of a filesystem or subvolume O(namespaces) and a flush.
   public func number(of node: NodeID, status: FileStatus) throws(StoreError) -> UInt64 {
     try store.guarded {
@@ -123,10 +124,10 @@ extension Store {
   fileprivate func namespaceNumber(of namespace: Namespace) throws -> UInt64 {
     try requireWriting()
     return try cataloguing.withLock { _ in
-      var table = try NamespaceTable(in: files)
-      guard let (number, isNew) = table.number(of: namespace) else { return 0 }
+      var table = try NamespaceTable(in: files, of: number)
+      guard let (given, isNew) = table.number(of: namespace) else { return 0 }
       if isNew { try table.write(in: files) }
-      return number
+      return given
     }
   }
 }

@@ -15,37 +15,30 @@ struct Namespace: Hashable {
   /// same number.
   init?(of node: Node, on magic: FilesystemMagic) {
     guard magic != .overlay else { return nil }
-    let key = magic == .btrfs ? node.handle.fileKey(on: magic) : nil
-    self.init(node.filesystem, subvolume: key?.words[1] ?? 0)
+    self.init(node.filesystem, subvolume: node.handle.fileKey(on: magic)?.subvolume ?? 0)
   }
 }
 
 /// The file `namespaces` in a store's directory (Docs/Format.md). It gives each namespace that was
 /// shown a number of its own.
 struct NamespaceTable {
-  private static let fileName: FilePath.Component = "namespaces"
-  private static let title = "handlestore namespaces 1"
+  private static let file = SealedFile(
+    name: "namespaces", title: "handlestore namespaces 1",
+    ifDamaged: "restore it from a backup, or remove it: files then get other inode numbers",
+    ifForeign: "its numbers are of that store's filesystems; remove it: files then get other inode "
+      + "numbers")
   /// Numbers are 1…32,767: 15 bits.
   static let maximum: UInt64 = 0x7fff
 
+  private let store: UInt64
   private(set) var numbers: [Namespace: UInt64] = [:]
 
   /// Reads the table of a store; an empty one if the store has none.
-  init(in files: any SmallFiles) throws(StoreError) {
-    let path = files.path(of: Self.fileName)
-    let text: String
-    do throws(Errno) {
-      text = try files.text(of: Self.fileName).text
-    } catch .noSuchFileOrDirectory {
-      return
-    } catch {
-      throw StoreError(error, "reading \(path)")
-    }
-    guard let numbers = Self.parse(text) else {
-      throw .damagedFile(
-        path: path, "restore it from a backup, or remove it: files then get other inode numbers")
-    }
-    self.numbers = numbers
+  ///
+  /// - Parameter store: the store's number.
+  init(in files: any SmallFiles, of store: UInt64) throws(StoreError) {
+    self.store = store
+    numbers = try Self.file.read(in: files, of: store, Self.numbers) ?? [:]
   }
 
   /// Returns the number of a namespace, and gives it one if it has none.
@@ -60,20 +53,17 @@ struct NamespaceTable {
   }
 
   func write(in files: any SmallFiles) throws(StoreError) {
-    var body = Self.title + "\n"
-    for (namespace, number) in numbers.sorted(by: { $0.value < $1.value }) {
-      body += "namespace \(number) \(namespace.filesystem) \(namespace.subvolume)\n"
+    let lines = numbers.sorted(by: { $0.value < $1.value }).map { namespace, number in
+      "namespace \(number) \(namespace.filesystem) \(namespace.subvolume)"
     }
-    try files.put(SmallFile.sealed(body), in: Self.fileName)
+    try Self.file.write(lines, of: store, in: files)
   }
 
   /// Parses the table. Its numbers have no gap: each is one more than the last.
-  private static func parse(_ text: String) -> [Namespace: UInt64]? {
-    guard let lines = SmallFile.unsealed(text)?.split(separator: "\n"), lines.first == title[...]
-    else { return nil }
+  private static func numbers(_ lines: [Substring]) -> [Namespace: UInt64]? {
     var numbers: [Namespace: UInt64] = [:]
-    for line in lines.dropFirst() {
-      let words = line.split(separator: " ")
+    for line in lines {
+      let words = SealedFile.words(line)
       guard words.count == 4, words[0] == "namespace", let number = UInt64(words[1]),
         number == UInt64(numbers.count) + 1, let filesystem = UInt16(words[2]),
         let subvolume = UInt64(words[3])

@@ -61,7 +61,7 @@ extension Store {
       let growth = FilesystemGrowth(of: mount.descriptor, identity.magic)
       let id = try find(growth)
       let isAttached = filesystems.isAttached(id, superblock: superblock)
-      let suspect = isAttached ? nil : try resume(id, mount, growth)
+      let suspect = isAttached ? nil : try resume(id, on: mount, growth: growth)
       try filesystems.attach(
         id, .init(mount: mount, identity.magic, superblock: superblock, suspect: suspect))
       return id
@@ -124,7 +124,7 @@ extension Store {
   }
 
   /// Attaches what is mounted at a place, if it is a filesystem of the store that is not attached.
-  private func attachIfKnown(_ root: OwnedDescriptor, _ mount: Mount) {
+  private func attachIfKnown(_ root: OwnedDescriptor, _ mount: MountEntry) {
     guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor),
       superblock == mount.device
     else { return }

@@ -27,15 +27,15 @@ extension Store {
   /// - Returns: in a store opened for reading, the growth above which files may be lost; otherwise
   ///   `nil`.
   func resume(
-    _ id: FilesystemID, _ mount: OwnedDescriptor, _ growth: FilesystemGrowth?
+    _ id: FilesystemID, on mount: OwnedDescriptor, growth: FilesystemGrowth?
   ) throws -> UInt64? {
     guard let growth, let known = index.filesystems[id] else { return nil }
     let era = try Era(of: mount.descriptor).text
     let mayHaveLost =
       known.era != "" && known.era != era && (known.newest > known.growth || !growth.isCounted)
     if isReadOnly { return mayHaveLost ? known.growth : nil }
-    if mayHaveLost { try retireLost(id, mount, after: known.growth, growth) }
-    try note(growth, era, id)
+    if mayHaveLost { try retireLost(of: id, on: mount, after: known.growth, growth) }
+    try note(growth, era: era, of: id)
     return nil
   }
 
@@ -58,7 +58,7 @@ extension Store {
   /// Notes how far a filesystem has grown. A full disk is no error here: without the note, the
   /// store only notices less.
   private func note(
-    _ growth: FilesystemGrowth, _ era: String, _ id: FilesystemID
+    _ growth: FilesystemGrowth, era: String, of id: FilesystemID
   ) throws {
     guard let known = index.filesystems[id] else { return }
     // A clock may be set back. From then on, the time that it shows is the one to note.
@@ -100,14 +100,14 @@ extension Store {
         let growth = FilesystemGrowth(of: mount.descriptor, magic),
         let era = try? Era(of: mount.descriptor).text
       else { continue }
-      try? note(growth, era, id)
+      try? note(growth, era: era, of: id)
     }
   }
 
   /// Retires the nodes of files that are gone, and removes their aliases, among those made so late
   /// that they may not have reached the disk.
   private func retireLost(
-    _ filesystem: FilesystemID, _ mount: OwnedDescriptor, after certain: UInt64,
+    of filesystem: FilesystemID, on mount: OwnedDescriptor, after certain: UInt64,
     _ growth: FilesystemGrowth
   ) throws {
     let magic = try index.filesystems.magic(filesystem)

@@ -55,7 +55,7 @@ extension Store {
         try requireNotLost(node)
         let (mount, magic) = try filesystems.mount(node.filesystem)
         do throws(Errno) {
-          let descriptor = try open(node.handle, mode, on: mount, magic)
+          let descriptor = try open(node.handle, mode, on: mount, magic: magic)
           counters.openTimes.record(SystemCalls.now - start)
           return descriptor
         } catch .staleHandle {
@@ -87,7 +87,7 @@ extension Store {
     try guarded {
       let (mount, magic) = try filesystems.mount(filesystem)
       do throws(Errno) {
-        return try open(handle, mode, on: mount, magic)
+        return try open(handle, mode, on: mount, magic: magic)
       } catch .staleHandle {
         throw StoreError.staleHandle(handle)
       } catch {
@@ -98,12 +98,12 @@ extension Store {
 
   func open(
     _ handle: KernelFileHandle, _ mode: OpenMode, on mount: OwnedDescriptor,
-    _ magic: FilesystemMagic
+    magic: FilesystemMagic
   ) throws(Errno) -> FileDescriptor {
     let compares = handle.fileKey(on: magic)?.needsComparison ?? true
     let descriptor =
       compares
-      ? try openCompared(handle, mode, mount, magic)
+      ? try openCompared(handle, mode, on: mount, magic: magic)
       : try handle.open(on: mount.descriptor, flags: mode.flags)
     counters.count(.opened)
     return descriptor
@@ -111,8 +111,8 @@ extension Store {
 
   /// Opens a file by a handle that may open another file than the one it names.
   private func openCompared(
-    _ handle: KernelFileHandle, _ mode: OpenMode, _ mount: OwnedDescriptor,
-    _ magic: FilesystemMagic
+    _ handle: KernelFileHandle, _ mode: OpenMode, on mount: OwnedDescriptor,
+    magic: FilesystemMagic
   ) throws(Errno) -> FileDescriptor {
     counters.count(.compared)
     let path = try handle.open(on: mount.descriptor, flags: SystemCalls.path)

@@ -12,7 +12,9 @@ extension Store {
     switch options.retention {
     case .forever: return try guarded { false }
     case .seconds(let age):
-      guard !holds.isHeld(id), try node(id)?.isOlder(than: age) ?? false else { return false }
+      guard !holds.isHeld(id),
+        try node(id)?.isOlder(than: age, at: SystemCalls.epochSeconds) ?? false
+      else { return false }
       return try drop(Dropping(ids: [id], isHeld: isHeld, age: age)) == 1
     case .nodes(let limit):
       guard !holds.isHeld(id), try count() > limit else { return false }
@@ -33,7 +35,8 @@ extension Store {
     switch options.retention {
     case .forever: return try guarded { 0 }
     case .seconds(let age):
-      return try dropEach(where: { $0.isOlder(than: age) }) { ids, _ in
+      let now = SystemCalls.epochSeconds
+      return try dropEach(where: { $0.isOlder(than: age, at: now) }) { ids, _ in
         Dropping(ids: ids, isHeld: isHeld, age: age)
       }
     case .nodes(let limit):
@@ -55,7 +58,9 @@ extension Store {
     switch retention {
     case .forever: return try guarded { 0 }
     case .seconds(let age):
-      return try dropEach(where: { $0.state == .stale && $0.isOlder(than: age) }) { ids, _ in
+      let now = SystemCalls.epochSeconds
+      return try dropEach(where: { $0.state == .stale && $0.isOlder(than: age, at: now) }) {
+        ids, _ in
         Dropping(ids: ids, isHeld: isHeld, onlyStale: true, age: age)
       }
     case .nodes(let limit):
@@ -113,13 +118,5 @@ extension Store {
       counters.count(.dropped, UInt64(dropped))
       return dropped
     }
-  }
-}
-
-extension Node {
-  /// Whether the node entered its state at least `age` seconds ago.
-  fileprivate func isOlder(than age: UInt32) -> Bool {
-    let now = SystemCalls.epochSeconds
-    return now >= since && now - since >= age
   }
 }

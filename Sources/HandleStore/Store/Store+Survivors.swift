@@ -53,7 +53,7 @@ extension Store {
   ) throws -> Bool? {
     guard let (mount, magic) = try? filesystems.mount(filesystem) else { return nil }
     do throws(Errno) {
-      let file = OwnedDescriptor(try open(handle, .path, on: mount, magic))
+      let file = OwnedDescriptor(try open(handle, .path, on: mount, magic: magic))
       return try FullStatus(of: file.descriptor).type == type
     } catch .staleHandle {
       try requireAnswer(mount)

@@ -69,7 +69,8 @@ public final class Store: Sendable {
   ) throws(StoreError) {
     let counters = StatisticsCounters()
     let index = try LMDBNodeIndex(at: path, options, counters)
-    self.init(index, index.directory, number: index.number, options, counters)
+    self.init(
+      index, files: index.directory, number: index.number, options: options, counters: counters)
   }
 
   /// Makes a store that is only in memory: for tests of a server, and for a server whose clients do
@@ -86,13 +87,13 @@ public final class Store: Sendable {
     options.readOnly = false
     let counters = StatisticsCounters()
     self.init(
-      MemoryNodeIndex(limboLimit: options.limboLimit), MemoryFiles(),
-      number: .random(in: 1...UInt64.max), options, counters)
+      MemoryNodeIndex(limboLimit: options.limboLimit), files: MemoryFiles(),
+      number: .random(in: 1...UInt64.max), options: options, counters: counters)
   }
 
   private init(
-    _ index: any NodeIndex, _ files: any SmallFiles, number: UInt64, _ options: StoreOptions,
-    _ counters: StatisticsCounters
+    _ index: any NodeIndex, files: any SmallFiles, number: UInt64, options: StoreOptions,
+    counters: StatisticsCounters
   ) {
     self.index = index
     cache = index.cache

@@ -42,6 +42,9 @@ public struct Node: Sendable {
 
   /// The file's handle.
   public var handle: KernelFileHandle { spilled?.handle ?? record.handleBytes }
+
+  /// Whether the node entered its state at least `age` seconds before `now`.
+  func isOlder(than age: UInt32, at now: UInt32) -> Bool { record.isOlder(than: age, at: now) }
 }
 
 /// Some of a store's nodes, in the order of their ids.

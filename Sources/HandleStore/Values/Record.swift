@@ -55,6 +55,9 @@ struct Record {
   /// When the node entered its state, in seconds since 1970.
   var since: UInt32 { UInt32(words[2] >> 32) }
 
+  /// Whether the node entered its state at least `age` seconds before `now`.
+  func isOlder(than age: UInt32, at now: UInt32) -> Bool { now >= since && now - since >= age }
+
   mutating func enter(_ state: NodeState, at since: UInt32) {
     words[2] =
       words[2] & 0xff0f_ffff | UInt64(state.rawValue) << 20 | UInt64(since) << 32

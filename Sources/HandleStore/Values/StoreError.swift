@@ -57,7 +57,7 @@ public enum StoreError: Error, Equatable, Sendable {
   /// The file `exports`, `keys` or `namespaces` is damaged; the string says what to do.
   case damagedFile(path: FilePath, String)
 
-  /// The file `exports` or `keys` belongs to another store; `remedy` says what to do.
+  /// The file `exports`, `keys` or `namespaces` belongs to another store; `remedy` says what to do.
   case foreignFile(path: FilePath, remedy: String)
 
   // About the store.

@@ -19,6 +19,9 @@ public struct WatchMask: OptionSet, Hashable, Sendable {
   /// Creates a mask from its bits.
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
+  /// The events of `inotify(7)` that an event of `fanotify(7)` stands for.
+  public init(_ event: FilesystemEvent) { self.init(rawValue: UInt32(event.mask & 0xfff)) }
+
   /// `IN_ACCESS`
   public static let access = WatchMask(rawValue: 0x1)
   /// `IN_MODIFY`

@@ -136,28 +136,10 @@ int hf_remove_attribute(int fd, const char *name);
 
 /* MARK: What happens on a file system (fanotify) */
 
-#define HF_EVENT_LOST 0x4000u /* FAN_Q_OVERFLOW */
-
-/* A file handle, as name_to_handle_at(2) returns it. `length` is 0 if there is none. */
-struct hf_handle {
-    int32_t type;
-    uint32_t length;
-    uint8_t bytes[128];
-};
-
-struct hf_event {
-    uint32_t mask; /* as in inotify(7) */
-    struct hf_handle directory, file;
-    char name[256]; /* in the directory */
-};
-
 /* Watches the whole file system that `fd` is on. Returns a descriptor to read events from. */
 int hf_watch(int fd);
 /* Waits for events and reads them into a buffer; returns the number of bytes. */
 long hf_read_events(int watch, void *buffer, size_t size);
-/* Gets the event at a place in the buffer; returns the place of the next one, or `filled` after
- * the last. */
-size_t hf_event_at(const void *buffer, size_t filled, size_t place, struct hf_event *event);
 
 /* MARK: Mounting and processes */
 

@@ -33,7 +33,7 @@ struct Events: ParsableCommand {
         }
         try FileDescriptor.standardOutput.writeOnce(line + [UInt8(ascii: "\n")])
         // The next connection must not ask again for a node whose deletion has been reported.
-        if let gone = Self.deleted(String(decoding: line, as: UTF8.self)) {
+        if let gone = EventLine.deletedNode(in: String(decoding: line, as: UTF8.self)) {
           nodes.removeAll { $0 == gone }
         }
       }
@@ -58,15 +58,6 @@ struct Events: ParsableCommand {
     ([watcher] + nodes).map(String.init).joined(separator: " ")
   }
 
-  /// Returns the node whose deletion a line reports, or `nil` if the line reports something else.
-  private static func deleted(_ line: String) -> UInt64? {
-    // Event names contain no bracket, so the last one opens the list of events.
-    guard let events = line.lastIndex(of: "["), line[events...].contains("\"deleteSelf\"") else {
-      return nil
-    }
-    return UInt64(line.dropFirst(#"{"node": "#.count).prefix { $0.isNumber })
-  }
-
   /// Returns the node number of a file, taken from the file handle that the kernel makes on the
   /// mount.
   private func node(_ path: String) throws -> UInt64 {
@@ -77,7 +68,7 @@ struct Events: ParsableCommand {
     } catch {
       throw CommandError("\(path): \(error.errno); name a file below the mount point")
     }
-    guard handle.type.rawValue == 0x81 || handle.type.rawValue == 0x82, handle.length >= 12 else {
+    guard let node = handle.fileKey(on: .fuse)?.number else {
       throw CommandError("\(path) is not on a handlefs mount; name a file below the mount point")
     }
     let mount = try MountTable.handleFS(on: Processes.resolved(FilePath(mountpoint)).string)
@@ -85,10 +76,7 @@ struct Events: ParsableCommand {
     guard let mount, try file.device == mount.device else {
       throw CommandError("\(path) is not on the mount at \(mountpoint); name a file below it")
     }
-    let words = (0..<2).map { word in
-      (0..<4).reduce(UInt64(0)) { $0 | UInt64(handle[word * 4 + $1]) << UInt64($1 * 8) }
-    }
-    return words[0] << 32 | words[1]
+    return node
   }
 }
 

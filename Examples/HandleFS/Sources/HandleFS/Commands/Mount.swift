@@ -32,7 +32,8 @@ struct Mount: ParsableCommand {
     }
     let ready = try Parking.makeSockets()
     _ = try Processes.spawn(
-      Processes.program, ["supervise", "--new"] + mount.arguments, [ready.its], newSession: true)
+      Processes.program, arguments: ["supervise", "--new"] + mount.arguments,
+      descriptors: [ready.its], newSession: true)
     try ready.its.close()
     // If the supervisor fails, it has printed the reason.
     guard Processes.receive(from: ready.mine) == .serving else { throw ExitCode.failure }

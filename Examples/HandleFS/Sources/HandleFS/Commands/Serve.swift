@@ -31,7 +31,8 @@ struct Serve: ParsableCommand {
     let server = try Server(source, session: session, options: options, log: log)
     let kernel = try Session(
       server, server.notifier, fuse: session.fuse, start: session.startRequest)
-    let supervision = Supervision(mount, session, server, inBackground: background)
+    let supervision = Supervision(
+      mount, of: session, server: server, inBackground: background)
     Thread.start { supervision.listen() }
     Thread.start { server.answerQuestions(from: session.questions) }
     Thread.start { server.housekeeping.run() }

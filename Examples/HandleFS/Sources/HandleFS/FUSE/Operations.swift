@@ -35,7 +35,7 @@ private func answer(
     handler.answer(request) {
       request.kind == HF_STATX
         ? try handler.extendedAttributes(request.node)
-        : try handler.createUnnamed(request.node, mode: request.word(1), request)
+        : try handler.createUnnamed(in: request.node, mode: request.word(1), for: request)
     }
   }
 
@@ -75,7 +75,7 @@ private func answer(
         let clears = request.word(0) & 1 << 11 != 0  // FATTR_KILL_SUIDGID
         return try handler.setAttributes(
           node, AttributeChange(flags: flags, status: status, clearsPrivileges: clears),
-          request)
+          for: request)
       }
     }
     unsafe table.readlink = { request, node in
@@ -91,56 +91,58 @@ private func answer(
       guard let name = unsafe name else { return }
       unsafe answer(request) { handler, request in
         let name = unsafe FilePath(platformString: name)
-        return try handler.makeNode(parent, name, mode: mode, device: device, request)
+        return try handler.makeNode(name, in: parent, mode: mode, device: device, for: request)
       }
     }
     unsafe table.mkdir = { request, parent, name, mode in
       guard let name = unsafe name else { return }
       unsafe answer(request) { handler, request in
         try handler.makeDirectory(
-          parent, unsafe FilePath(platformString: name), mode: mode, request)
+          unsafe FilePath(platformString: name), in: parent, mode: mode, for: request)
       }
     }
     unsafe table.symlink = { request, target, parent, name in
       guard let name = unsafe name, let target = unsafe target else { return }
       unsafe answer(request) { handler, request in
         try handler.makeSymbolicLink(
-          parent, unsafe FilePath(platformString: name), to: unsafe RawString(target), request)
+          unsafe FilePath(platformString: name), in: parent, to: unsafe RawString(target),
+          for: request)
       }
     }
     unsafe table.link = { request, node, parent, name in
       guard let name = unsafe name else { return }
       unsafe answer(request) { handler, request in
-        try handler.link(node, to: parent, as: unsafe FilePath(platformString: name), request)
+        try handler.link(
+          node, to: parent, as: unsafe FilePath(platformString: name), for: request)
       }
     }
     unsafe table.unlink = { request, parent, name in
       guard let name = unsafe name else { return }
       unsafe answer(request) { handler, request in
         let name = unsafe FilePath(platformString: name)
-        return try handler.remove(parent, name, isDirectory: false, request)
+        return try handler.remove(name, in: parent, isDirectory: false, for: request)
       }
     }
     unsafe table.rmdir = { request, parent, name in
       guard let name = unsafe name else { return }
       unsafe answer(request) { handler, request in
         let name = unsafe FilePath(platformString: name)
-        return try handler.remove(parent, name, isDirectory: true, request)
+        return try handler.remove(name, in: parent, isDirectory: true, for: request)
       }
     }
     unsafe table.rename = { request, parent, name, newParent, newName, flags in
       guard let name = unsafe name, let newName = unsafe newName else { return }
       unsafe answer(request) { handler, request in
         try handler.rename(
-          parent, unsafe FilePath(platformString: name), to: newParent,
-          unsafe FilePath(platformString: newName), flags: flags, request)
+          unsafe FilePath(platformString: name), in: parent,
+          to: unsafe FilePath(platformString: newName), in: newParent, flags: flags, for: request)
       }
     }
     unsafe table.create = { request, parent, name, mode, info in
       guard let name = unsafe name, let flags = unsafe info?.pointee.flags else { return }
       unsafe answer(request) { handler, request in
         let name = unsafe FilePath(platformString: name)
-        return try handler.create(parent, name, mode: mode, flags: flags, request)
+        return try handler.create(name, in: parent, mode: mode, flags: flags, for: request)
       }
     }
   }
@@ -148,7 +150,9 @@ private func answer(
   private static func addData(_ table: inout fuse_lowlevel_ops) {
     unsafe table.open = { request, node, info in
       let flags = unsafe info?.pointee.flags ?? O_RDONLY
-      unsafe answer(request) { handler, request in try handler.open(node, flags: flags, request) }
+      unsafe answer(request) { handler, request in
+        try handler.open(node, flags: flags, for: request)
+      }
     }
     unsafe table.release = { request, node, info in
       let open = unsafe info?.pointee.fh ?? 0
@@ -156,7 +160,7 @@ private func answer(
     }
     unsafe table.read = { request, node, size, offset, _ in
       unsafe answer(request) { handler, request in
-        try handler.read(node, size, at: offset, request)
+        try handler.read(node, size: size, at: offset, for: request)
         return nil
       }
     }
@@ -165,7 +169,7 @@ private func answer(
         let clears = request.word(5) & 1 << 2 != 0  // FUSE_WRITE_KILL_SUIDGID
         let bytes = unsafe RequestBytes(bytes, size)
         return try handler.write(
-          node, bytes, at: offset, clearsPrivileges: clears, request)
+          node, bytes, at: offset, clearsPrivileges: clears, for: request)
       }
     }
     unsafe table.fsync = { request, node, dataOnly, _ in
@@ -173,7 +177,7 @@ private func answer(
     }
     unsafe table.fallocate = { request, node, mode, offset, length, _ in
       unsafe answer(request) { handler, request in
-        try handler.allocate(node, mode: mode, from: offset, length: length, request)
+        try handler.allocate(node, mode: mode, from: offset, length: length, for: request)
       }
     }
     unsafe table.lseek = { request, node, offset, whence, _ in
@@ -183,26 +187,28 @@ private func answer(
     }
     unsafe table.copy_file_range = { request, from, offset, _, to, target, _, count, _ in
       unsafe answer(request) { handler, request in
-        try handler.copy(from, at: offset, to: to, at: target, count: count, request)
+        try handler.copy(from, at: offset, to: to, at: target, count: count, for: request)
       }
     }
   }
 
   private static func addDirectories(_ table: inout fuse_lowlevel_ops) {
     unsafe table.opendir = { request, node, _ in
-      unsafe answer(request) { handler, request in try handler.openDirectory(node, request) }
+      unsafe answer(request) { handler, request in try handler.openDirectory(node, for: request) }
     }
     unsafe table.readdir = { request, node, size, offset, info in
       let open = unsafe info?.pointee.fh ?? 0
       unsafe answer(request) { handler, request in
-        try handler.readDirectory(node, open: open, size, at: offset, plus: false, request)
+        try handler.readDirectory(
+          node, open: open, size: size, at: offset, plus: false, for: request)
         return nil
       }
     }
     unsafe table.readdirplus = { request, node, size, offset, info in
       let open = unsafe info?.pointee.fh ?? 0
       unsafe answer(request) { handler, request in
-        try handler.readDirectory(node, open: open, size, at: offset, plus: true, request)
+        try handler.readDirectory(
+          node, open: open, size: size, at: offset, plus: true, for: request)
         return nil
       }
     }
@@ -226,7 +232,7 @@ private func answer(
     }
     unsafe table.listxattr = { request, node, size in
       unsafe answer(request) { handler, request in
-        try handler.attributeNames(node, limit: size, request)
+        try handler.attributeNames(node, limit: size, for: request)
       }
     }
     unsafe table.setxattr = { request, node, name, value, size, flags in
@@ -234,13 +240,14 @@ private func answer(
       unsafe answer(request) { handler, request in
         let value = unsafe RequestBytes(value, size)
         let name = unsafe RawString(name)
-        return try handler.setAttribute(node, name, value, flags: flags, request)
+        return try handler.setAttribute(
+          node, name: name, value: value, flags: flags, for: request)
       }
     }
     unsafe table.removexattr = { request, node, name in
       guard let name = unsafe name else { return }
       unsafe answer(request) { handler, request in
-        try handler.removeAttribute(node, unsafe RawString(name), request)
+        try handler.removeAttribute(node, name: unsafe RawString(name), for: request)
       }
     }
   }

@@ -90,8 +90,8 @@ internal import SystemPackage
       var status = status
       unsafe fuse_reply_attr(raw, &status, trust(in: status.st_mode, seconds))
     case .extendedStatus: unsafe fuse_reply_err(raw, ENOSYS)
-    case .opened(let opened): unsafe send(opened, raw)
-    case .created(let entry, let opened): unsafe send(entry, opened, raw)
+    case .opened(let opened): unsafe send(opened, to: raw)
+    case .created(let entry, let opened): unsafe send(entry, opened, to: raw)
     case .written(let count): unsafe fuse_reply_write(raw, count)
     case .bytes(let bytes):
       unsafe fuse_reply_buf(raw, bytes.map { CChar(bitPattern: $0) }, bytes.count)
@@ -110,7 +110,7 @@ internal import SystemPackage
 
   /// Sends a reply that libfuse 3.14 cannot make: it carries the number under which the kernel
   /// keeps the file.
-  private func send(_ opened: Opened, _ raw: fuse_req_t) {
+  private func send(_ opened: Opened, to raw: fuse_req_t) {
     var reply = opened.reply
     unsafe withUnsafeBytes(of: &reply) { bytes in
       _ = unsafe fuse_reply_buf(
@@ -119,7 +119,7 @@ internal import SystemPackage
   }
 
   /// Sends the reply to CREATE, which libfuse 3.14 cannot make either.
-  private func send(_ entry: Entry, _ opened: Opened, _ raw: fuse_req_t) {
+  private func send(_ entry: Entry, _ opened: Opened, to raw: fuse_req_t) {
     var reply = (entry.reply, opened.reply)
     unsafe withUnsafeBytes(of: &reply) { bytes in
       _ = unsafe fuse_reply_buf(

@@ -16,7 +16,7 @@ protocol RequestHandler: AnyObject, Sendable {
   func attributes(_ number: UInt64) throws -> Reply
   func extendedAttributes(_ number: UInt64) throws -> Reply
   func setAttributes(
-    _ number: UInt64, _ change: AttributeChange, _ request: Request
+    _ number: UInt64, _ change: AttributeChange, for request: Request
   ) throws -> Reply
   func linkTarget(_ number: UInt64) throws -> Reply
   func filesystemStatus(_ number: UInt64) throws -> Reply
@@ -24,52 +24,52 @@ protocol RequestHandler: AnyObject, Sendable {
   // MARK: Names
 
   func makeNode(
-    _ parent: UInt64, _ name: FilePath, mode: mode_t, device: dev_t, _ request: Request
+    _ name: FilePath, in parent: UInt64, mode: mode_t, device: dev_t, for request: Request
   ) throws -> Reply
   func makeDirectory(
-    _ parent: UInt64, _ name: FilePath, mode: mode_t, _ request: Request
+    _ name: FilePath, in parent: UInt64, mode: mode_t, for request: Request
   ) throws -> Reply
   func makeSymbolicLink(
-    _ parent: UInt64, _ name: FilePath, to target: RawString, _ request: Request
+    _ name: FilePath, in parent: UInt64, to target: RawString, for request: Request
   ) throws -> Reply
   func link(
-    _ number: UInt64, to parent: UInt64, as name: FilePath, _ request: Request
+    _ number: UInt64, to parent: UInt64, as name: FilePath, for request: Request
   ) throws -> Reply
   func remove(
-    _ parent: UInt64, _ name: FilePath, isDirectory: Bool, _ request: Request
+    _ name: FilePath, in parent: UInt64, isDirectory: Bool, for request: Request
   ) throws -> Reply
   func rename(
-    _ parent: UInt64, _ name: FilePath, to newParent: UInt64, _ newName: FilePath, flags: UInt32,
-    _ request: Request
+    _ name: FilePath, in parent: UInt64, to newName: FilePath, in newParent: UInt64, flags: UInt32,
+    for request: Request
   ) throws -> Reply
   func create(
-    _ parent: UInt64, _ name: FilePath, mode: mode_t, flags: CInt, _ request: Request
+    _ name: FilePath, in parent: UInt64, mode: mode_t, flags: CInt, for request: Request
   ) throws -> Reply
-  func createUnnamed(_ parent: UInt64, mode: mode_t, _ request: Request) throws -> Reply
+  func createUnnamed(in parent: UInt64, mode: mode_t, for request: Request) throws -> Reply
 
   // MARK: Data
 
-  func open(_ number: UInt64, flags: CInt, _ request: Request) throws -> Reply
+  func open(_ number: UInt64, flags: CInt, for request: Request) throws -> Reply
   func release(_ number: UInt64, open: UInt64) -> Reply
-  func read(_ number: UInt64, _ size: Int, at offset: Int, _ request: Request) throws
+  func read(_ number: UInt64, size: Int, at offset: Int, for request: Request) throws
   func write(
     _ number: UInt64, _ bytes: RequestBytes, at offset: Int, clearsPrivileges: Bool,
-    _ request: Request
+    for request: Request
   ) throws -> Reply
   func sync(_ number: UInt64, dataOnly: Bool) throws -> Reply
   func allocate(
-    _ number: UInt64, mode: CInt, from offset: Int, length: Int, _ request: Request
+    _ number: UInt64, mode: CInt, from offset: Int, length: Int, for request: Request
   ) throws -> Reply
   func seek(_ number: UInt64, to offset: Int, whence: CInt) throws -> Reply
   func copy(
-    _ from: UInt64, at offset: Int, to: UInt64, at target: Int, count: Int, _ request: Request
+    _ from: UInt64, at offset: Int, to: UInt64, at target: Int, count: Int, for request: Request
   ) throws -> Reply
 
   // MARK: Directories
 
-  func openDirectory(_ number: UInt64, _ request: Request) throws -> Reply
+  func openDirectory(_ number: UInt64, for request: Request) throws -> Reply
   func readDirectory(
-    _ number: UInt64, open: UInt64, _ size: Int, at offset: Int, plus: Bool, _ request: Request
+    _ number: UInt64, open: UInt64, size: Int, at offset: Int, plus: Bool, for request: Request
   ) throws
   func releaseDirectory(open: UInt64) -> Reply
   func syncDirectory(_ number: UInt64, dataOnly: Bool) throws -> Reply
@@ -77,11 +77,11 @@ protocol RequestHandler: AnyObject, Sendable {
   // MARK: Extended attributes
 
   func attribute(_ number: UInt64, _ name: RawString, limit: Int) throws -> Reply
-  func attributeNames(_ number: UInt64, limit: Int, _ request: Request) throws -> Reply
+  func attributeNames(_ number: UInt64, limit: Int, for request: Request) throws -> Reply
   func setAttribute(
-    _ number: UInt64, _ name: RawString, _ value: RequestBytes, flags: CInt, _ request: Request
+    _ number: UInt64, name: RawString, value: RequestBytes, flags: CInt, for request: Request
   ) throws -> Reply
-  func removeAttribute(_ number: UInt64, _ name: RawString, _ request: Request) throws -> Reply
+  func removeAttribute(_ number: UInt64, name: RawString, for request: Request) throws -> Reply
 }
 
 /// Carries a handler through C.

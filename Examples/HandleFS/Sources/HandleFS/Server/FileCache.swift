@@ -45,7 +45,7 @@ final class FileCache: Sendable {
 
   /// Adds a file, unless the node already has one for this access. If that evicts another file, it
   /// is closed outside of the lock.
-  func insert(_ file: BackingFile, _ node: NodeID, _ access: Access) {
+  func insert(_ file: BackingFile, of node: NodeID, for access: Access) {
     let key = Key(node: node, access: access)
     let old = state.withLock { state -> BackingFile? in
       guard state.byKey[key] == nil else { return nil }

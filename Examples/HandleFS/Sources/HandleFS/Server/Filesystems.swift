@@ -31,11 +31,10 @@ final class Filesystems: Sendable {
     self.crossesMounts = crossesMounts
     let status = try root.status
     device = status.st_dev
-    let kind = store.knownFilesystems().first { $0.id == source.filesystem }?.identity.magic
-      .description
-    looksAtAll = crossesMounts || kind == "overlay"
+    let magic = store.knownFilesystems().first { $0.id == source.filesystem }?.identity.magic
+    looksAtAll = crossesMounts || magic == .overlay
     numbers =
-      looksAtAll || kind == "btrfs"
+      looksAtAll || magic == .btrfs
       ? try InodeNumbers(in: store, root: source.export.root, status: FileStatus(status)) : nil
   }
 
@@ -54,9 +53,7 @@ final class Filesystems: Sendable {
   /// Returns the number of the btrfs subvolume that a file is in, or 0 on another file system. Each
   /// subvolume has its own device number and inode numbers.
   private static func subvolume(of file: BackingFile) throws -> UInt64 {
-    let handle = try KernelFileHandle(of: file.descriptor)
-    guard (0x4d...0x4f).contains(handle.type.rawValue), handle.length >= 16 else { return 0 }
-    return (0..<8).reduce(0) { $0 | UInt64(handle[8 + $1]) << UInt64($1 * 8) }
+    try KernelFileHandle(of: file.descriptor).fileKey(on: .btrfs)?.subvolume ?? 0
   }
 
   /// Takes note of the file system of a file that an earlier server found.

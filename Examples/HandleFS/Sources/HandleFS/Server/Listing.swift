@@ -31,7 +31,7 @@ final class Listing: Sendable {
       if state.start != place { (state.left, state.start) = ([], place) }
       while true {
         if state.left.isEmpty {
-          try readMore(&state, buffer, limit)
+          try readMore(&state, into: buffer, limit: limit)
           if state.left.isEmpty { return }
         }
         while let entry = state.left.first {
@@ -43,7 +43,7 @@ final class Listing: Sendable {
     }
   }
 
-  private func readMore(_ state: inout State, _ buffer: Buffer, _ limit: Int) throws {
+  private func readMore(_ state: inout State, into buffer: Buffer, limit: Int) throws {
     let seeks = state.position != state.start
     state.position = nil
     let length = try buffer.readEntries(directory, at: seeks ? state.start : nil, limit: limit)

@@ -20,7 +20,7 @@ extension Server {
   }
 
   func setAttributes(
-    _ number: UInt64, _ change: AttributeChange, _ request: Request
+    _ number: UInt64, _ change: AttributeChange, for request: Request
   ) throws -> Reply {
     let file = try path(number)
     if change.has(FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID) {
@@ -58,14 +58,14 @@ extension Server {
 
 extension AttributeChange {
   fileprivate var accessTime: timespec {
-    time(FUSE_SET_ATTR_ATIME, FUSE_SET_ATTR_ATIME_NOW, status.st_atim)
+    time(status.st_atim, flag: FUSE_SET_ATTR_ATIME, now: FUSE_SET_ATTR_ATIME_NOW)
   }
 
   fileprivate var modificationTime: timespec {
-    time(FUSE_SET_ATTR_MTIME, FUSE_SET_ATTR_MTIME_NOW, status.st_mtim)
+    time(status.st_mtim, flag: FUSE_SET_ATTR_MTIME, now: FUSE_SET_ATTR_MTIME_NOW)
   }
 
-  private func time(_ flag: CInt, _ now: CInt, _ value: timespec) -> timespec {
+  private func time(_ value: timespec, flag: CInt, now: CInt) -> timespec {
     guard has(flag) else { return timespec(tv_sec: 0, tv_nsec: Int(HF_TIME_OMIT)) }
     return has(now) ? timespec(tv_sec: 0, tv_nsec: Int(HF_TIME_NOW)) : value
   }

@@ -3,7 +3,7 @@ internal import HandleStore
 internal import SystemPackage
 
 extension Server {
-  func open(_ number: UInt64, flags: CInt, _ request: Request) throws -> Reply {
+  func open(_ number: UInt64, flags: CInt, for request: Request) throws -> Reply {
     let file = try path(number)
     if flags & O_ACCMODE != O_RDONLY {
       // The file may be immutable or append-only (chattr(1)); this open makes the kernel check
@@ -11,7 +11,7 @@ extension Server {
       let kept = flags & (O_ACCMODE | O_APPEND) | O_NONBLOCK | O_NOCTTY
       _ = try withDescriptors { try file.reopened(flags: kept) }
     }
-    return .opened(try opened(file, node(number), try file.status, request))
+    return .opened(try opened(file, of: node(number), status: try file.status, for: request))
   }
 
   /// Counts an open of a file, and hands the file to the kernel if the kernel is to read and write
@@ -21,7 +21,7 @@ extension Server {
   /// write clears a set-user-id bit. It would do so for root as well; so the server itself writes a
   /// file that already has a set-user-id or set-group-id bit.
   func opened(
-    _ file: BackingFile, _ node: NodeID, _ status: stat, _ request: Request
+    _ file: BackingFile, of node: NodeID, status: stat, for request: Request
   ) throws -> Opened {
     let isKept = options.passthrough && status.st_mode & (S_ISUID | S_ISGID) == 0
     let backing =
@@ -53,7 +53,7 @@ extension Server {
     return .done
   }
 
-  func read(_ number: UInt64, _ size: Int, at offset: Int, _ request: Request) throws {
+  func read(_ number: UInt64, size: Int, at offset: Int, for request: Request) throws {
     let file = try data(number, .reading)
     try buffers.with { buffer in
       request.send(.buffer(buffer, try buffer.read(file, count: size, at: offset)), on: fuse)
@@ -62,7 +62,7 @@ extension Server {
 
   func write(
     _ number: UInt64, _ bytes: RequestBytes, at offset: Int, clearsPrivileges: Bool,
-    _ request: Request
+    for request: Request
   ) throws -> Reply {
     do {
       let file = try data(number, .writing)
@@ -99,7 +99,7 @@ extension Server {
   }
 
   func allocate(
-    _ number: UInt64, mode: CInt, from offset: Int, length: Int, _ request: Request
+    _ number: UInt64, mode: CInt, from offset: Int, length: Int, for request: Request
   ) throws -> Reply {
     let file = try data(number, .writing)
     let clears = clears(file, request)
@@ -116,7 +116,7 @@ extension Server {
   }
 
   func copy(
-    _ from: UInt64, at offset: Int, to: UInt64, at target: Int, count: Int, _ request: Request
+    _ from: UInt64, at offset: Int, to: UInt64, at target: Int, count: Int, for request: Request
   ) throws -> Reply {
     let (source, file) = (try data(from, .reading), try data(to, .writing))
     let clears = clears(file, request)

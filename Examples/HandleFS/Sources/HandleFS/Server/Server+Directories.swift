@@ -3,7 +3,7 @@ internal import HandleStore
 internal import SystemPackage
 
 extension Server {
-  func openDirectory(_ number: UInt64, _ request: Request) throws -> Reply {
+  func openDirectory(_ number: UInt64, for request: Request) throws -> Reply {
     _ = try listed(number, open: request.number)
     return .opened(Opened(number: request.number, backing: 0))
   }
@@ -32,7 +32,7 @@ extension Server {
   /// Sends the entries from an offset on, as many as fit into `size` bytes. Offsets are those of
   /// the backing file system, so they stay valid when this server is restarted.
   func readDirectory(
-    _ number: UInt64, open: UInt64, _ size: Int, at offset: Int, plus: Bool, _ request: Request
+    _ number: UInt64, open: UInt64, size: Int, at offset: Int, plus: Bool, for request: Request
   ) throws {
     let listing = try listed(number, open: open)
     let parent = Parent(

@@ -12,7 +12,7 @@ extension Server {
 
   /// Returns the names of the attributes, or their total length if `limit` is 0. Only root sees
   /// names that begin with `trusted.`.
-  func attributeNames(_ number: UInt64, limit: Int, _ request: Request) throws -> Reply {
+  func attributeNames(_ number: UInt64, limit: Int, for request: Request) throws -> Reply {
     let file = try path(number)
     if request.isOfRoot {
       let (bytes, size) = try file.attributes(limit: limit)
@@ -25,11 +25,11 @@ extension Server {
   }
 
   func setAttribute(
-    _ number: UInt64, _ name: RawString, _ value: RequestBytes, flags: CInt,
-    _ request: Request
+    _ number: UInt64, name: RawString, value: RequestBytes, flags: CInt,
+    for request: Request
   ) throws -> Reply {
     let file = try path(number)
-    try once(request, { try $0.wasDone(hasAttribute: file.hasAttribute(name)) }) {
+    try once(for: request, wasDone: { try $0.wasDone(hasAttribute: file.hasAttribute(name)) }) {
       try flags & HF_ATTRIBUTE_CREATE != 0 && !file.hasAttribute(name)
         ? .createAttribute(name.path) : nil
     } act: {
@@ -49,10 +49,10 @@ extension Server {
   }
 
   func removeAttribute(
-    _ number: UInt64, _ name: RawString, _ request: Request
+    _ number: UInt64, name: RawString, for request: Request
   ) throws -> Reply {
     let file = try path(number)
-    try once(request, { try $0.wasDone(hasAttribute: file.hasAttribute(name)) }) {
+    try once(for: request, wasDone: { try $0.wasDone(hasAttribute: file.hasAttribute(name)) }) {
       try file.hasAttribute(name) ? .removeAttribute(name.path) : nil
     } act: {
       try file.removeAttribute(name)

@@ -30,7 +30,7 @@ extension Server {
   func entry(of file: BackingFile, in parent: UInt64?, keeps: Bool = true) throws -> Entry {
     let status = try file.status
     let node = try registered(file, status, in: parent, pinnedBy: lookups).node
-    if keeps { files.insert(file, node, .path) }
+    if keeps { files.insert(file, of: node, for: .path) }
     return try entry(node, status)
   }
 

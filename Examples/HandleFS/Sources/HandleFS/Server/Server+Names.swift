@@ -8,33 +8,33 @@ internal import SystemPackage
 /// made from the present state.
 extension Server {
   func makeDirectory(
-    _ parent: UInt64, _ name: FilePath, mode: mode_t, _ request: Request
+    _ name: FilePath, in parent: UInt64, mode: mode_t, for request: Request
   ) throws -> Reply {
-    try make(parent, name, .directory, request) { try $0.makeDirectory(name, mode: mode) }
+    try make(name, in: parent, .directory, for: request) { try $0.makeDirectory(name, mode: mode) }
   }
 
   func makeNode(
-    _ parent: UInt64, _ name: FilePath, mode: mode_t, device: dev_t, _ request: Request
+    _ name: FilePath, in parent: UInt64, mode: mode_t, device: dev_t, for request: Request
   ) throws -> Reply {
-    try make(parent, name, FileType(rawValue: mode & S_IFMT), request) {
+    try make(name, in: parent, FileType(rawValue: mode & S_IFMT), for: request) {
       try $0.makeNode(name, mode: mode, device: device)
     }
   }
 
   func makeSymbolicLink(
-    _ parent: UInt64, _ name: FilePath, to target: RawString, _ request: Request
+    _ name: FilePath, in parent: UInt64, to target: RawString, for request: Request
   ) throws -> Reply {
-    try make(parent, name, .symbolicLink, request) {
+    try make(name, in: parent, .symbolicLink, for: request) {
       try $0.makeSymbolicLink(name, to: target)
     }
   }
 
   private func make(
-    _ parent: UInt64, _ name: FilePath, _ type: FileType, _ request: Request,
-    _ act: (BackingFile) throws -> Void
+    _ name: FilePath, in parent: UInt64, _ type: FileType, for request: Request,
+    act: (BackingFile) throws -> Void
   ) throws -> Reply {
     let directory = try path(parent)
-    try once(request, { try $0.wasDone(in: directory.descriptor) }) {
+    try once(for: request, wasDone: { try $0.wasDone(in: directory.descriptor) }) {
       try isFree(name, directory) ? .create(type, as: name) : nil
     } act: {
       try request.asCaller { try act(directory) }
@@ -62,10 +62,10 @@ extension Server {
   }
 
   func link(
-    _ number: UInt64, to parent: UInt64, as name: FilePath, _ request: Request
+    _ number: UInt64, to parent: UInt64, as name: FilePath, for request: Request
   ) throws -> Reply {
     let (file, directory) = (try path(number), try path(parent))
-    try once(request, { try $0.wasDone(in: directory.descriptor) }) {
+    try once(for: request, wasDone: { try $0.wasDone(in: directory.descriptor) }) {
       try isFree(name, directory) ? .link(KernelFileHandle(of: file.descriptor), as: name) : nil
     } act: {
       try directory.link(file, as: name)
@@ -75,11 +75,11 @@ extension Server {
   }
 
   func remove(
-    _ parent: UInt64, _ name: FilePath, isDirectory: Bool, _ request: Request
+    _ name: FilePath, in parent: UInt64, isDirectory: Bool, for request: Request
   ) throws -> Reply {
     let directory = try path(parent)
     var kept: Kept?
-    try once(request, { try $0.wasDone(in: directory.descriptor) }) {
+    try once(for: request, wasDone: { try $0.wasDone(in: directory.descriptor) }) {
       let victim = try directory.path(of: name)
       let handle = try KernelFileHandle(of: victim.descriptor)
       kept = try keep(victim, handle)
@@ -91,12 +91,14 @@ extension Server {
   }
 
   func rename(
-    _ parent: UInt64, _ name: FilePath, to newParent: UInt64, _ newName: FilePath, flags: UInt32,
-    _ request: Request
+    _ name: FilePath, in parent: UInt64, to newName: FilePath, in newParent: UInt64, flags: UInt32,
+    for request: Request
   ) throws -> Reply {
     let (from, to) = (try path(parent), try path(newParent))
     var kept: Kept?
-    try once(request, { try $0.wasDone(in: from.descriptor, newDirectory: to.descriptor) }) {
+    try once(
+      for: request, wasDone: { try $0.wasDone(in: from.descriptor, newDirectory: to.descriptor) }
+    ) {
       let file = try KernelFileHandle(name: name, in: from.descriptor)
       guard let victim = try existing(newName, to) else {
         return .rename(file, from: name, to: newName)
@@ -141,11 +143,11 @@ extension Server {
   /// If another process has created a file of that name meanwhile, the kernel has to look it up and
   /// check whether the caller may open it. `ESTALE` makes it do so.
   func create(
-    _ parent: UInt64, _ name: FilePath, mode: mode_t, flags: CInt, _ request: Request
+    _ name: FilePath, in parent: UInt64, mode: mode_t, flags: CInt, for request: Request
   ) throws -> Reply {
     let directory = try path(parent)
     var created: BackingFile?
-    try once(request, { try $0.wasDone(in: directory.descriptor) }) {
+    try once(for: request, wasDone: { try $0.wasDone(in: directory.descriptor) }) {
       try isFree(name, directory) ? .create(.regular, as: name) : nil
     } act: {
       do throws(Errno) {
@@ -158,13 +160,16 @@ extension Server {
     }
     let file = try created ?? directory.path(of: name)
     let entry = try newEntry(of: file, name, in: parent, directory, keeps: created == nil)
-    let opened = try opened(file, node(entry.node), entry.status, request)
-    if let created, opened.backing == 0 { files.insert(created, node(entry.node), .writing) }
+    let opened = try opened(
+      file, of: node(entry.node), status: entry.status, for: request)
+    if let created, opened.backing == 0 {
+      files.insert(created, of: node(entry.node), for: .writing)
+    }
     return .created(entry, opened)
   }
 
   /// Creates a file without a name in a directory (`O_TMPFILE`).
-  func createUnnamed(_ parent: UInt64, mode: mode_t, _ request: Request) throws -> Reply {
+  func createUnnamed(in parent: UInt64, mode: mode_t, for request: Request) throws -> Reply {
     if let made = try unnamedFile(of: request) { return made }
     let directory = try path(parent)
     let file = try request.asCaller {
@@ -172,7 +177,7 @@ extension Server {
     }
     let entry = try entry(of: file, in: parent, keeps: false)
     let node = node(entry.node)
-    let opened = try opened(file, node, entry.status, request)
+    let opened = try opened(file, of: node, status: entry.status, for: request)
     housekeeping.losesName(node)
     FaultPoint.pass(.create, .acted)
     return .created(entry, opened)
@@ -200,7 +205,7 @@ extension Server {
   ///   - intent: returns what is about to be done; `nil` if it will fail.
   ///   - act: does it.
   func once(
-    _ request: Request, _ wasDone: (Intent) throws -> Bool, _ intent: () throws -> Intent?,
+    for request: Request, wasDone: (Intent) throws -> Bool, intent: () throws -> Intent?,
     act: () throws -> Void
   ) throws {
     if request.isResent, let left = journal[request.number] {

@@ -50,6 +50,6 @@ extension Server {
         ("nodes_replaced", known.replaced), ("nodes_retired", known.retired),
         ("files_opened", known.opened),
       ]
-    return "{" + values.map { "\"\($0.0)\": \($0.1)" }.joined(separator: ", ") + "}\n"
+    return JSON.object(values.map { ($0, .number($1)) }).text + "\n"
   }
 }

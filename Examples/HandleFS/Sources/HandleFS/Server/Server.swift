@@ -101,7 +101,7 @@ extension Server {
       })
     try filesystems.learn(file)
     if isKnown {
-      files.insert(file, node, .path)
+      files.insert(file, of: node, for: .path)
       if file.hasNoName { housekeeping.losesName(node) }
     }
     return file
@@ -113,7 +113,7 @@ extension Server {
     if let file = files.find(node, access) { return file }
     let path = try path(number)
     let file = try withDescriptors { try path.reopened(flags: access.flags) }
-    files.insert(file, node, access)
+    files.insert(file, of: node, for: access)
     return file
   }
 

@@ -33,11 +33,11 @@ struct Source {
   /// Attaches the file systems that are mounted below the source, except FUSE file systems and
   /// mounts inside them: the FUSE server may be this one, which would wait for itself.
   private static func attachMounts(below source: String, to store: Store) throws {
-    let mounts = try MountTable.mounts().filter { $0.point.hasPrefix("\(source)/") }
-    let shown = mounts.filter { $0.type.hasPrefix("fuse") }.map { "\($0.point)/" }
-    for mount in mounts where !shown.contains(where: { "\(mount.point)/".hasPrefix($0) }) {
+    let mounts = try MountTable.mounts().filter { $0.point.string.hasPrefix("\(source)/") }
+    let fuse = mounts.filter { $0.type.hasPrefix("fuse") }.map(\.point)
+    for mount in mounts where !fuse.contains(where: { mount.point.starts(with: $0) }) {
       let directory = try? FileDescriptor.open(
-        FilePath(mount.point), .readOnly, options: [.directory, .closeOnExec])
+        mount.point, .readOnly, options: [.directory, .closeOnExec])
       guard let directory else { continue }
       _ = try? store.attach(directory)
       try directory.close()

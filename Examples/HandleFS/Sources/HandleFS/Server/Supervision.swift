@@ -13,7 +13,7 @@ final class Supervision: Sendable {
   private let isUnmounted = Atomic(false)
 
   init(
-    _ options: MountOptions, _ session: SessionDescriptors, _ server: Server, inBackground: Bool
+    _ options: MountOptions, of session: SessionDescriptors, server: Server, inBackground: Bool
   ) {
     self.options = options
     self.server = server
@@ -61,8 +61,9 @@ final class Supervision: Sendable {
       (inBackground ? ["--background"] : [])
       + (server.options.passthrough ? ["--with-passthrough"] : [])
     _ = try Processes.spawn(
-      Processes.program, ["supervise", "--server", "\(Processes.id)"] + flags + options.arguments,
-      given.all, newSession: true)
+      Processes.program,
+      arguments: ["supervise", "--server", "\(Processes.id)"] + flags + options.arguments,
+      descriptors: given.all, newSession: true)
     try control.its.close()
     try parking.its.close()
     let old = session.withLock { session in

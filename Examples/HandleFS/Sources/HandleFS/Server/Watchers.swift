@@ -45,7 +45,7 @@ final class Watchers: Sendable {
     var gone: [NodeID] = []
     for node in nodes where try !watch(node, watcher, comesAgain: comesAgain) { gone.append(node) }
     state.withLock { $0.sockets[watcher] = socket }
-    send("{\"watching\": \(nodes.count - gone.count)}", to: watcher)
+    send(.watching(nodes.count - gone.count), to: watcher)
     for node in gone {
       _ = unwatch(node, watcher)
       tellDeletion(of: node, to: watcher)
@@ -131,19 +131,17 @@ final class Watchers: Sendable {
 
   // MARK: Telling
 
-  private func tell(_ event: BackingEvents.Event) {
-    if event.isOverflow { return sweep(tell: nil) }
-    // An event of a directory itself carries the name `.`.
-    let isOwn = event.name == "."
-    if !isOwn, let directory = node(event.directory) {
-      tell(directory, event.mask, name: event.name)
-    }
+  private func tell(_ event: FilesystemEvent) {
+    if event.isLoss { return sweep(tell: nil) }
+    let (name, mask) = (event.name, WatchMask(event))
+    let isOwn = name == "."
+    if !isOwn, let directory = node(event.directory) { tell(directory, mask, name: name) }
     guard let file = node(isOwn ? event.directory : event.file) else { return }
     // A file that stays open here would not be gone when its last name is.
-    if event.mask.contains(.delete) { files.remove(file) }
-    let own = event.mask.subtracting([.create, .delete, .movedFrom, .movedTo, .deleteSelf])
+    if mask.contains(.delete) { files.remove(file) }
+    let own = mask.subtracting([.create, .delete, .movedFrom, .movedTo, .deleteSelf])
     if !own.isEmpty { tell(file, own, name: "") }
-    if event.mask.contains(.deleteSelf) {
+    if mask.contains(.deleteSelf) {
       _ = try? store.retire(file)
       tellDeletions()
     }
@@ -157,12 +155,12 @@ final class Watchers: Sendable {
     guard let watches = try? store.watches(of: node) else { return }
     for watch in watches {
       let wanted = watch.mask.intersection(mask)
-      if !wanted.isEmpty { send(line(node, wanted, name), to: watch.watcher) }
+      if !wanted.isEmpty { send(line(of: node, wanted, name: name), to: watch.watcher) }
     }
   }
 
   private func tellDeletion(of node: NodeID, to watcher: WatcherID) {
-    send(line(node, .deleteSelf, ""), to: watcher)
+    send(line(of: node, .deleteSelf), to: watcher)
   }
 
   /// Ends a watch; returns whether there was one, so that a deletion is reported only once.
@@ -201,23 +199,21 @@ final class Watchers: Sendable {
 
   private func tellOverflow(_ watcher: WatcherID?) {
     let all = state.withLock { Array($0.sockets.keys) }
-    for one in watcher.map({ [$0] }) ?? all { send("{\"overflow\": true}", to: one) }
+    for one in watcher.map({ [$0] }) ?? all { send(.overflow, to: one) }
   }
 
-  private func send(_ line: String, to watcher: WatcherID) {
+  private func send(_ line: EventLine, to watcher: WatcherID) {
     state.withLock { state in
       guard let socket = state.sockets[watcher] else { return }
       // A watcher that does not read must not hold up the others. It loses what it has not read,
       // and gets an overflow when it reconnects.
-      if !Processes.sendAtOnce("\(line)\n", to: socket) { Processes.shutDown(socket) }
+      if !Processes.sendAtOnce("\(line.text)\n", to: socket) { Processes.shutDown(socket) }
     }
   }
 
-  private func line(_ node: NodeID, _ mask: WatchMask, _ name: FilePath) -> String {
-    let names = mask.names.map { "\"\($0)\"" }.joined(separator: ", ")
-    let number = node == root ? Server.rootNode : node.rawValue
-    return "{\"node\": \(number), \"name\": \(JSON.string(name)), "
-      + "\"events\": [\(names)]}"
+  private func line(of node: NodeID, _ mask: WatchMask, name: FilePath = "") -> EventLine {
+    .change(
+      node: node == root ? Server.rootNode : node.rawValue, name: name, events: mask.names)
   }
 }
 
@@ -227,7 +223,7 @@ extension WatchMask {
     let all: [(WatchMask, String)] = [
       (.modify, "modify"), (.attrib, "attrib"), (.closeWrite, "closeWrite"),
       (.movedFrom, "movedFrom"), (.movedTo, "movedTo"), (.create, "create"), (.delete, "delete"),
-      (.deleteSelf, "deleteSelf"), (.moveSelf, "moveSelf"),
+      (.deleteSelf, EventLine.deletion), (.moveSelf, "moveSelf"),
     ]
     return all.filter { contains($0.0) }.map(\.1)
   }

@@ -10,7 +10,8 @@ struct Mender {
   /// - Parameter store: the directory of the store, which the process inherits as descriptor 3.
   init(_ store: FileDescriptor, _ inBackground: Bool) throws {
     let flags = inBackground ? ["--background"] : []
-    id = try Processes.spawn(Processes.program, ["mend"] + flags, [store])
+    id = try Processes.spawn(
+      Processes.program, arguments: ["mend"] + flags, descriptors: [store])
     process = try Processes.descriptor(of: id)
   }
 

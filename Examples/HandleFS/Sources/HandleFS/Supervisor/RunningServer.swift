@@ -15,8 +15,8 @@ struct RunningServer {
 
   /// Starts a server and connects it by new sockets.
   init(
-    _ program: FilePath, _ options: MountOptions, _ session: inout SessionDescriptors,
-    _ inBackground: Bool, afterMending isMended: Bool = false
+    _ program: FilePath, _ options: MountOptions, in session: inout SessionDescriptors,
+    inBackground: Bool, afterMending isMended: Bool = false
   ) throws {
     let (control, parking) = (try Parking.makeSockets(), try Parking.makeSockets())
     session.control = control.its
@@ -26,7 +26,8 @@ struct RunningServer {
       try? parking.its.close()
     }
     let flags = (inBackground ? ["--background"] : []) + (isMended ? ["--mended"] : [])
-    id = try Processes.spawn(program, ["serve"] + flags + options.arguments, session.all)
+    id = try Processes.spawn(
+      program, arguments: ["serve"] + flags + options.arguments, descriptors: session.all)
     process = try Processes.descriptor(of: id)
     (self.control, self.parking) = (control.mine, parking.mine)
   }

@@ -63,7 +63,7 @@ final class Supervisor {
       var session = try SessionDescriptors(
         fuse: fuse, source: source, store: store, questions: sockets.listen(.server),
         orders: sockets.listen(.supervisor))
-      server = try RunningServer(program, options, &session, inBackground)
+      server = try RunningServer(program, options, in: &session, inBackground: inBackground)
       self.session = session
     } catch {
       sockets.removeOwn()
@@ -182,11 +182,11 @@ final class Supervisor {
     }
     let mounts = try MountTable.mounts()
     // The mount may have been moved.
-    let places = mounts.filter { $0.device == device }.map(\.point)
+    let places = mounts.filter { $0.device == device }.map(\.point.string)
     guard let place = places.first(where: { $0 == options.mountpoint }) ?? places.first else {
       return log.notice("detached from the mount point before; served until its last user is gone")
     }
-    guard mounts.last(where: { $0.point == place })?.device == device else {
+    guard mounts.last(where: { $0.point.string == place })?.device == device else {
       return log.error(
         "not unmounted: another file system is mounted on top of it; unmount that one first")
     }
@@ -281,7 +281,7 @@ final class Supervisor {
     }
     do {
       server = try RunningServer(
-        program, options, &session, inBackground, afterMending: mender != nil)
+        program, options, in: &session, inBackground: inBackground, afterMending: mender != nil)
       mender = nil
       server.tellMounted(passthrough)
     } catch {

@@ -4,18 +4,6 @@ internal import SystemPackage
 
 /// Reports what happens on a file system, whichever process does it (`fanotify(7)`).
 @safe final class BackingEvents {
-  struct Event {
-    /// What happened, with the bits of `inotify(7)`.
-    let mask: WatchMask
-    /// Whether events before this one were lost.
-    let isOverflow: Bool
-    /// The directory in which it happened, and the name in that directory.
-    let directory: KernelFileHandle?
-    let name: FilePath
-    /// The file that it happened to.
-    let file: KernelFileHandle?
-  }
-
   private let watch: BackingFile
   private var buffer = [UInt8](repeating: 0, count: 64 << 10)
 
@@ -28,35 +16,8 @@ internal import SystemPackage
   }
 
   /// Waits for the next events and returns them.
-  func next() throws(Errno) -> [Event] {
+  func next() throws(Errno) -> [FilesystemEvent] {
     let filled = try checked(unsafe hf_read_events(watch.number, &buffer, buffer.count))
-    var events: [Event] = []
-    var place = 0
-    while place < filled {
-      var raw = hf_event()
-      place = unsafe hf_event_at(buffer, filled, place, &raw)
-      events.append(Event(raw))
-    }
-    return events
-  }
-}
-
-extension BackingEvents.Event {
-  fileprivate init(_ raw: hf_event) {
-    mask = WatchMask(rawValue: raw.mask & 0xfff)
-    isOverflow = raw.mask & HF_EVENT_LOST != 0
-    directory = KernelFileHandle(raw.directory)
-    file = KernelFileHandle(raw.file)
-    name = unsafe withUnsafeBytes(of: raw.name) { bytes in
-      let bytes = unsafe bytes.prefix { $0 != 0 }.map { CChar(bitPattern: $0) }
-      return FilePath(platformString: bytes + [0])
-    }
-  }
-}
-
-extension KernelFileHandle {
-  fileprivate init?(_ raw: hf_handle) {
-    let bytes = unsafe withUnsafeBytes(of: raw.bytes) { unsafe Array($0.prefix(Int(raw.length))) }
-    self.init(type: HandleType(rawValue: raw.type), bytes: bytes)
+    return FilesystemEvent.all(in: Array(buffer.prefix(filled)))
   }
 }

@@ -18,15 +18,6 @@ func checked<T: SignedInteger>(_ result: T) throws(Errno) -> T {
   return result
 }
 
-extension FilePath {
-  /// The path's bytes, as the kernel sees them.
-  var bytes: [UInt8] {
-    unsafe withPlatformString {
-      unsafe UnsafeBufferPointer(start: $0, count: strlen($0)).map { UInt8(bitPattern: $0) }
-    }
-  }
-}
-
 /// An open file of the backing file system. It is closed with its last reference.
 final class BackingFile: Sendable {
   let number: CInt

@@ -8,7 +8,7 @@ enum Processes {
   /// Starts a program with `descriptors` as its descriptors 3, 4, … and with this process's
   /// environment; returns its process id.
   static func spawn(
-    _ program: FilePath, _ arguments: [String], _ descriptors: [FileDescriptor],
+    _ program: FilePath, arguments: [String], descriptors: [FileDescriptor],
     newSession: Bool = false
   ) throws(Errno) -> Int32 {
     let numbers = descriptors.map(\.rawValue)

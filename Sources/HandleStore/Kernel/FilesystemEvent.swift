@@ -1,0 +1,101 @@
+public import SystemPackage
+
+/// An event of `fanotify(7)` on a filesystem that is watched by file handles (`FAN_REPORT_FID` and
+/// the flags that add to it).
+///
+/// A server that reports changes to its clients opens the queue itself (`fanotify_init(2)`,
+/// `fanotify_mark(2)`), so that it chooses the events and how to wait for them. It parses here what
+/// it reads.
+public struct FilesystemEvent: Sendable {
+  /// What happened: the bits `FAN_…` of `<linux/fanotify.h>`. The lowest 12 are those of
+  /// `inotify(7)` and of ``WatchMask``.
+  public let mask: UInt64
+  /// The file that it happened to, if the event names it.
+  public private(set) var file: KernelFileHandle?
+  /// The directory in which it happened, if the event names it.
+  public private(set) var directory: KernelFileHandle?
+  /// The directories that a file was renamed from and to (`FAN_RENAME`).
+  private(set) var oldDirectory, newDirectory: KernelFileHandle?
+  private var nameBytes: ArraySlice<UInt8> = []
+
+  /// The name in ``directory``, byte for byte; `.` if the event is one of the directory itself, and
+  /// empty if it has no name.
+  public var name: FilePath { FilePath(bytes: nameBytes) }
+
+  /// Whether events were lost: the queue overflowed (`FAN_Q_OVERFLOW`), or what follows cannot be
+  /// read. Any file may have changed.
+  public var isLoss: Bool { mask & Self.lost != 0 }
+
+  private static let lost: UInt64 = 0x4000
+
+  /// Parses all events that one `read(2)` returned.
+  ///
+  /// - Parameter bytes: what was read, and nothing else.
+  /// - Returns: the events in their order. If one has impossible lengths, it is the last, and
+  ///   ``isLoss`` is true of it.
+  /// - Complexity: O(bytes)
+  public static func all(in bytes: [UInt8]) -> [FilesystemEvent] {
+    var events: [FilesystemEvent] = []
+    var at = 0
+    while at < bytes.count { events.append(FilesystemEvent(bytes, filled: bytes.count, at: &at)) }
+    return events
+  }
+}
+
+// MARK: The layout
+
+extension FilesystemEvent {
+  /// The sizes of `struct fanotify_event_metadata`, of `struct fanotify_event_info_header`, and of a
+  /// record before the bytes of its handle: header, `fsid`, and the head of `struct file_handle`.
+  private static let metadataSize = 24
+  private static let headerSize = 4
+  private static let recordHead = 20
+
+  /// Parses the event at a place in a buffer, and moves the place behind it: to the next event, or
+  /// to `filled` if there is none or its place is unknown.
+  ///
+  /// - Parameter filled: how many bytes of the buffer were read.
+  init(_ buffer: [UInt8], filled: Int, at place: inout Int) {
+    let start = place
+    place = filled
+    guard filled - start >= Self.metadataSize else {
+      self.init(mask: Self.lost)
+      return
+    }
+    let (length, metadata) = (buffer.uint32(at: start), buffer.uint16(at: start + 6))
+    guard length <= filled - start, metadata >= Self.metadataSize, metadata <= length else {
+      self.init(mask: Self.lost)
+      return
+    }
+    place = start + length
+    self.init(mask: buffer.uint64(at: start + 8))
+    var at = start + metadata
+    while place - at >= Self.headerSize {
+      let size = buffer.uint16(at: at + 2)
+      guard size >= Self.headerSize, size <= place - at else { break }
+      take(buffer, record: at..<(at + size))
+      at += size
+    }
+  }
+
+  private init(mask: UInt64) { self.mask = mask }
+
+  /// Takes what a record says. Skips records of other kinds, and those that are too short.
+  private mutating func take(_ buffer: [UInt8], record: Range<Int>) {
+    let start = record.lowerBound + Self.recordHead
+    guard start <= record.upperBound else { return }
+    let length = buffer.uint32(at: start - 8)
+    guard length <= record.upperBound - start else { return }
+    let type = HandleType(rawValue: Int32(truncatingIfNeeded: buffer.uint32(at: start - 4)))
+    let handle = KernelFileHandle(type: type, bytes: buffer, in: start..<(start + length))
+    switch buffer[record.lowerBound] {
+    case 1: file = handle  // FAN_EVENT_INFO_TYPE_FID
+    case 2:  // FAN_EVENT_INFO_TYPE_DFID_NAME
+      directory = handle
+      nameBytes = buffer[(start + length)..<record.upperBound]
+    case 10: oldDirectory = handle  // FAN_EVENT_INFO_TYPE_OLD_DFID_NAME
+    case 12: newDirectory = handle  // FAN_EVENT_INFO_TYPE_NEW_DFID_NAME
+    default: break
+    }
+  }
+}

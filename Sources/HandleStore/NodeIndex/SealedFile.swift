@@ -1,0 +1,82 @@
+internal import SystemPackage
+
+/// A small text file that belongs to one store (Docs/Format.md): a title, a line that names the
+/// store, the file's own lines, and a checksum of all of these.
+struct SealedFile: Sendable {
+  var name: FilePath.Component
+  /// The first line; it ends in the version of the format.
+  let title: String
+  /// Whether only the file's owner may be able to read it.
+  var isSecret = false
+  /// What to do if the file is damaged, for the error's text.
+  let ifDamaged: String
+  /// What to do if the file belongs to another store, for the error's text.
+  let ifForeign: String
+
+  /// Returns what the file of a store contains, or `nil` if there is no such file.
+  ///
+  /// - Parameters:
+  ///   - store: the store's number.
+  ///   - parse: makes the contents out of the file's own lines; `nil` if these are damaged.
+  /// - Throws: ``StoreError/foreignFile(path:remedy:)``, and what ``read(in:_:)`` throws.
+  func read<T>(
+    in files: any SmallFiles, of store: UInt64, _ parse: ([Substring]) -> T?
+  ) throws(StoreError) -> T? {
+    guard let (owner, contents) = try read(in: files, parse) else { return nil }
+    guard owner == store else {
+      throw .foreignFile(path: files.path(of: name), remedy: ifForeign)
+    }
+    return contents
+  }
+
+  /// Returns the number of the store that the file belongs to, and what the file contains; `nil` if
+  /// there is no such file.
+  ///
+  /// - Throws: ``StoreError/damagedFile(path:_:)``, ``StoreError/exposedKeys(path:)`` if the file is
+  ///   secret and others can read it, ``StoreError/system(_:_:)``.
+  func read<T>(
+    in files: any SmallFiles, _ parse: ([Substring]) -> T?
+  ) throws(StoreError) -> (store: UInt64, contents: T)? {
+    let path = files.path(of: name)
+    let file: SmallText
+    do throws(Errno) {
+      file = try files.text(of: name)
+    } catch .noSuchFileOrDirectory {
+      return nil
+    } catch {
+      // A link to a file leads to somebody else's.
+      if isSecret && error == .tooManySymbolicLinkLevels { throw .exposedKeys(path: path) }
+      throw StoreError(error, "reading \(path)")
+    }
+    guard file.isPrivate || !isSecret else { throw .exposedKeys(path: path) }
+    guard let (store, lines) = lines(of: file.text), let contents = parse(lines) else {
+      throw .damagedFile(path: path, ifDamaged)
+    }
+    return (store, contents)
+  }
+
+  /// Replaces the file, or makes it.
+  ///
+  /// - Throws: ``StoreError/diskFull(path:)``, ``StoreError/system(_:_:)``.
+  func write(_ lines: [String], of store: UInt64, in files: any SmallFiles) throws(StoreError) {
+    let body = ([title, SmallFile.line(store: store)] + lines).map { $0 + "\n" }.joined()
+    try files.put(SmallFile.sealed(body), in: name)
+  }
+
+  /// Returns the store's number and the file's own lines; `nil` if the seal or the head is wrong.
+  private func lines(of text: String) -> (store: UInt64, lines: [Substring])? {
+    guard let body = SmallFile.unsealed(text) else { return nil }
+    let lines = body.utf8.split(separator: UInt8(ascii: "\n")).map { Substring($0) }
+    guard lines.count > 1, lines[0].utf8.elementsEqual(title.utf8),
+      let store = SmallFile.store(line: lines[1])
+    else { return nil }
+    return (store, Array(lines.dropFirst(2)))
+  }
+
+  /// Splits a line into at most `count` words, of which the last runs to the end of the line. It
+  /// splits bytes and not characters: a blank and a combining character after it are one
+  /// `Character`.
+  static func words(_ line: Substring, atMost count: Int = .max) -> [Substring] {
+    line.utf8.split(separator: UInt8(ascii: " "), maxSplits: count - 1).map { Substring($0) }
+  }
+}
