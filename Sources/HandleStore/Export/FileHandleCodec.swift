@@ -5,7 +5,7 @@
 /// to ``agreed(with:)``.
 public struct HandleLimit: Hashable, Sendable {
   /// The version of the layout of handles. The only one is 1.
-  public let version: UInt16
+  let version: UInt16
   /// The most bytes of a handle; 0 for no handles at all.
   public let size: UInt16
 
@@ -62,12 +62,11 @@ extension Export {
 /// host's byte order (little-endian), and then the bytes.
 public struct FileHandleCodec: Sendable {
   /// The handle type of a token of this library.
-  public static let tokenType: UInt32 = 0x48
+  private static let tokenType: UInt32 = 0x48
   /// How many bytes come before those of the handle.
-  public static let headerLength = 8
+  private static let headerLength = 8
 
-  /// The limit that the two sides agreed on.
-  public let limit: HandleLimit
+  private let limit: HandleLimit
 
   /// Creates a codec for the limit that the two sides agreed on.
   public init(limit: HandleLimit) { self.limit = limit }
@@ -88,7 +87,7 @@ public struct FileHandleCodec: Sendable {
   ///
   /// - Throws: ``StoreError/refused(_:)`` with ``GateRefusal/length`` or
   ///   ``GateRefusal/handleType``.
-  public func decode(_ bytes: some Collection<UInt8>) throws(StoreError) -> DecodedToken {
+  public func decode(_ bytes: [UInt8]) throws(StoreError) -> DecodedToken {
     let head = Array(bytes.prefix(Self.headerLength))
     guard head.count == Self.headerLength else { throw .refused(.length) }
     let size = head.uint32(at: 0)

@@ -27,13 +27,13 @@ import Testing
     let codec = FileHandleCodec(limit: .largest)
     let bytes = try codec.encode(token)
     for length in bytes.indices {
-      #expect(throws: refused(.length)) { try codec.decode(bytes[..<length]) }
+      #expect(throws: refused(.length)) { try codec.decode(Array(bytes[..<length])) }
     }
     var other = bytes
     other[4] = 0x81
     #expect(throws: refused(.handleType)) { try codec.decode(other) }
     for size: [UInt8] in [[0, 0, 0, 0], [129, 0, 0, 0], [0, 0, 0, 255], [60, 1, 0, 0]] {
-      #expect(throws: refused(.length)) { try codec.decode(size + bytes[4...]) }
+      #expect(throws: refused(.length)) { try codec.decode(Array(size + bytes[4...])) }
     }
   }
 
