@@ -76,17 +76,12 @@ struct ExportArguments: ParsableArguments {
   /// Opens the export for reading, runs `body`, and closes the store. Another process may write to
   /// the store.
   func reading<R>(_ body: (Store, Export) throws -> R) throws -> R {
-    try argument.reading { try body($0, opened(in: $0)) }
+    try argument.reading { try body($0, $0.openExport(export)) }
   }
 
   /// Opens the export so that files can be registered, runs `body`, and closes the store.
   func changing<R>(_ body: (Store, Export) throws -> R) throws -> R {
-    try argument.changing { try body($0, opened(in: $0)) }
-  }
-
-  private func opened(in store: Store) throws -> Export {
-    _ = try store.attachMounted()
-    return try store.openExport(export)
+    try argument.changing { try body($0, $0.openExport(export)) }
   }
 }
 

@@ -75,7 +75,6 @@ import Testing
   @Test func besideAServer() throws {
     let place = try ExportedDirectory.added()
     let server = try Store(at: FilePath(place.store))
-    try server.attachMounted()
     let export = try server.openExport("tree")
     let old = try export.token(for: .root)
     try output(of: "key", "rotate", place.store, "--keep", "0")

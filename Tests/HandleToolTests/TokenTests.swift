@@ -65,7 +65,6 @@ import Testing
     let token = try place.token("file")
     let node = try #require(try place.decoded(token).number("node"))
     let server = try Store(at: FilePath(place.store))
-    try server.attachMounted()
     #expect(try server.openExport("tree").token(for: NodeID(rawValue: node)).description == token)
     #expect(
       try HandleToolTests.output(of: "token", place.store, "tree", "--node", "\(node)") == token

@@ -123,14 +123,15 @@ extension Store {
     }
   }
 
-  /// Opens an export by its name. Its filesystems have to be attached (``attach(_:)``,
-  /// ``attachMounted()``).
+  /// Opens an export by its name. Attaches those of its filesystems that are not attached, as
+  /// ``attachMounted()`` does: they have to be mounted, anywhere.
   ///
-  /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/notAttached(_:)``,
-  ///   ``StoreError/staleHandle(_:)`` if its root was removed, ``StoreError/unavailable(_:)`` if
-  ///   its containment is not available here, ``StoreError/damagedFile(path:_:)``,
-  ///   ``StoreError/foreignFile(path:remedy:)``, ``StoreError/exposedKeys(path:)``.
-  /// - Complexity: O(exports)
+  /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/notAttached(_:)`` if one of its filesystems
+  ///   is not mounted, ``StoreError/staleHandle(_:)`` if its root was removed,
+  ///   ``StoreError/unavailable(_:)`` if its containment is not available here,
+  ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
+  ///   ``StoreError/exposedKeys(path:)``, what ``attachMounted()`` throws.
+  /// - Complexity: O(exports), and O(mounts) if a filesystem has to be attached
   public func openExport(_ name: String) throws(StoreError) -> Export {
     try guarded {
       guard
@@ -138,6 +139,12 @@ extension Store {
           $0.isNamed(name)
         })
       else { throw StoreError.noExport(name) }
+      let missing = record.layers.map(\.filesystem).filter { !filesystems.isAttached($0) }
+      if !missing.isEmpty {
+        // Another process may have introduced them since.
+        if isReadOnly { try index.reloadFilesystems() }
+        try attachMounted(Set(missing))
+      }
       return try open(record)
     }
   }

@@ -109,22 +109,30 @@ extension Store {
     try guarded {
       // Another process may have introduced some since.
       if isReadOnly { try index.reloadFilesystems() }
-      let known = index.filesystems.all.values.map(\.identity)
-      let table = try MountTable()
-      let mounts = table.mounts.filter { mount in known.contains { $0.mayBe(on: mount) } }
-      for mount in mounts.filter({ !$0.isReadOnly }) + mounts.filter(\.isReadOnly) {
-        guard table.leads(to: mount),
-          let root = try? OwnedDescriptor(
-            SystemCalls.open(mount.point, flags: SystemCalls.directory))
-        else { continue }
-        attachIfKnown(root, mount)
-      }
+      try attachMounted(Set(index.filesystems.all.keys))
       return filesystems.attachments.map(\.id).sorted()
     }
   }
 
-  /// Attaches what is mounted at a place, if it is a filesystem of the store that is not attached.
-  private func attachIfKnown(_ root: OwnedDescriptor, _ mount: MountEntry) {
+  /// Attaches those of some known filesystems that are mounted and visible to this process.
+  func attachMounted(_ wanted: Set<FilesystemID>) throws {
+    let known = index.filesystems.all.filter { wanted.contains($0.key) }.values.map(\.identity)
+    let table = try MountTable()
+    let mounts = table.mounts.filter { mount in known.contains { $0.mayBe(on: mount) } }
+    for mount in mounts.filter({ !$0.isReadOnly }) + mounts.filter(\.isReadOnly) {
+      guard table.leads(to: mount),
+        let root = try? OwnedDescriptor(
+          SystemCalls.open(mount.point, flags: SystemCalls.directory))
+      else { continue }
+      attachIfKnown(root, mount, among: wanted)
+    }
+  }
+
+  /// Attaches what is mounted at a place, if it is one of some filesystems of the store and not
+  /// attached.
+  private func attachIfKnown(
+    _ root: OwnedDescriptor, _ mount: MountEntry, among wanted: Set<FilesystemID>
+  ) {
     guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor),
       superblock == mount.device
     else { return }
@@ -132,7 +140,7 @@ extension Store {
     _ = try? attach(root, identity, superblock) { growth in
       guard filesystems.putBack(identity, growth).isEmpty,
         let id = try filesystems.find(identity, superblock: superblock),
-        !filesystems.isAttached(id, superblock: superblock)
+        wanted.contains(id), !filesystems.isAttached(id, superblock: superblock)
       else { throw NotToAttach() }
       return id
     }

@@ -125,8 +125,9 @@ extension StoreError: CustomStringConvertible {
     case .unknownFilesystem(let id):
       "the store has no filesystem \(id); attach it with a directory on it"
     case .notAttached(let id):
-      "filesystem \(id) is not attached; mount it and attach it with a directory on it (if it was put "
-        + "back to an earlier state, it counts as another filesystem: look its files up again)"
+      "filesystem \(id) is not attached; mount it, then open its export again or attach it with a "
+        + "directory on it (if it was put back to an earlier state, it counts as another filesystem: "
+        + "look its files up again)"
     case .wrongFilesystem(let handle, let id):
       "the file with handle \(handle) is not on filesystem \(id): its name is a mount point, or the "
         + "file is gone; attach the filesystem that is mounted there and register the file on that one"
