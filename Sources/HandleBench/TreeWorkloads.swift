@@ -31,7 +31,7 @@ extension Bench {
       let node = found[next]
       next += 1
       guard try store.node(node)?.type == .directory else { continue }
-      let directory = try store.open(node, .readOnly)
+      let directory = try store.open(node, as: .readOnly)
       defer { try? directory.close() }
       let files = try entries(of: directory, node, device)
       found += try store.register(batch: files, on: filesystem).map(\.node)

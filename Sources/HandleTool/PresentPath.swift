@@ -26,7 +26,7 @@ enum PresentPath {
     _ file: FileDescriptor, status: FileStatus, node: NodeID, in store: Store
   ) -> FilePath? {
     guard let parent = try? store.node(node)?.parent,
-      let directory = try? store.open(parent, .readOnly)
+      let directory = try? store.open(parent, as: .readOnly)
     else { return nil }
     return try? directory.closeAfter {
       let top = try DescriptorPath(of: directory).path

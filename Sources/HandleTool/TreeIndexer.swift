@@ -84,7 +84,7 @@ struct TreeIndexer {
   private mutating func enter(_ directory: Pending) throws {
     let descriptor: FileDescriptor
     do throws(StoreError) {
-      descriptor = try store.open(directory.node, .readOnly)
+      descriptor = try store.open(directory.node, as: .readOnly)
     } catch {
       return try refuse(directory, error)
     }

@@ -89,10 +89,12 @@ import Testing
       let node = try fixture.node(name)
       let type = try #require(try fixture.store.node(node)).type
       for mode in [OpenMode.readOnly, .writeOnly, .readWrite] {
-        #expect(throws: StoreError.notOpenable(node, type)) { try fixture.store.open(node, mode) }
+        #expect(throws: StoreError.notOpenable(node, type)) {
+          try fixture.store.open(node, as: mode)
+        }
       }
     }
-    let file = try fixture.store.open(try fixture.node("file"), .readWrite)
+    let file = try fixture.store.open(try fixture.node("file"), as: .readWrite)
     try file.closeAfter { _ = try file.writeAll("written".utf8) }
     #expect(try read(fixture.volume.path.appending("file")).hasPrefix("written"))
   }
@@ -151,7 +153,7 @@ import Testing
     #expect(throws: StoreError.stale(node)) { try store.open(node) }
     #expect(try store.node(node)?.state == .stale)
     #expect(store.statistics.retired == 1)
-    #expect(throws: StoreError.stale(node)) { try store.open(node, .readOnly) }
+    #expect(throws: StoreError.stale(node)) { try store.open(node, as: .readOnly) }
     #expect(store.statistics.retired == 1 && store.statistics.errors[.stale] == 2)
     #expect(try store.contents(fixture.node("directory/below/two")).hasSuffix("two"))
     let other = try fixture.node("file")

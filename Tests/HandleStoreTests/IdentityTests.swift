@@ -329,10 +329,10 @@ import Testing
     let bind = try Mount(
       ["-o", "bind,ro", volume.path.string], at: directory.appending("read-only"))
     #expect(try test.store.attachMounted().contains(id))
-    try test.store.open(node, .readWrite).close()
+    try test.store.open(node, as: .readWrite).close()
     try test.reopen()
     #expect(try test.store.attachMounted().contains(id))
-    try test.store.open(node, .readWrite).close()
+    try test.store.open(node, as: .readWrite).close()
     try test.store.close()
     try bind.unmount()
   }

@@ -149,12 +149,12 @@ import Testing
     }
     #expect(throws: StoreError.self) {
       try export.createOrOpen(
-        "file", in: .node(.root), .readWrite, permissions: 0o600, pinnedBy: pins)
+        "file", in: .node(.root), as: .readWrite, permissions: 0o600, pinnedBy: pins)
     }
     #expect(pins.count(of: file.node) == 3, "what failed pins nothing")
     let opened = try export.createOrOpen(
-      "file", in: .node(.root), .readOnly, permissions: 0o600, pinnedBy: pins)
-    try opened.descriptor.close()
+      "file", in: .node(.root), as: .readOnly, permissions: 0o600, pinnedBy: pins)
+    try #require(opened.descriptor).close()
     #expect(pins.count(of: file.node) == 4)
   }
 

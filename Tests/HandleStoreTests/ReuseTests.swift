@@ -59,7 +59,7 @@ import Testing
         #expect(try test.store.register(file.name, in: volume.path, on: filesystem).node == node)
       }
       if let node = dead.randomElement(using: &random) {
-        #expect(throws: StoreError.stale(node)) { try test.store.open(node, .readOnly) }
+        #expect(throws: StoreError.stale(node)) { try test.store.open(node, as: .readOnly) }
         for (inode, old) in known where old == node { known[inode] = nil }
       }
     }
@@ -105,7 +105,7 @@ import Testing
     for (i, (file, node)) in zip(files, nodes).enumerated() {
       if i.isMultiple(of: 2) {
         #expect(throws: StoreError.stale(node)) { try test.store.open(node) }
-        #expect(throws: StoreError.stale(node)) { try test.store.open(node, .readOnly) }
+        #expect(throws: StoreError.stale(node)) { try test.store.open(node, as: .readOnly) }
       } else {
         let expected = try read(volume.path.appending(file.name))
         #expect(expected.hasPrefix("original"))
@@ -168,7 +168,7 @@ import Testing
     var refused = 0
     for node in nodes {
       do {
-        try test.store.open(node, .readOnly).close()
+        try test.store.open(node, as: .readOnly).close()
       } catch {
         guard case .system(.ioError, _)? = error as? StoreError else { throw error }
         refused += 1

@@ -56,7 +56,7 @@ extension Store {
 
   /// What is in a node's file.
   func contents(_ id: NodeID) throws -> String {
-    let descriptor = try open(id, .readOnly)
+    let descriptor = try open(id, as: .readOnly)
     return try descriptor.closeAfter { try readAll(descriptor) }
   }
 

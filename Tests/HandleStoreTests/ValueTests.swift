@@ -52,7 +52,7 @@ import Testing
     for number: UInt64 in [0, 1, .max, 1 << 63, .max / 2] {
       let id = NodeID(rawValue: number)
       #expect(try store.node(id) == nil)
-      #expect(throws: StoreError.unknownNode(id)) { try store.open(id, .readOnly) }
+      #expect(throws: StoreError.unknownNode(id)) { try store.open(id, as: .readOnly) }
       #expect(try !store.forget(id))
       #expect(try store.watches(of: id).isEmpty)
       #expect(throws: StoreError.self) { try store.retire(id) }
@@ -163,8 +163,8 @@ import Testing
         }
       }
     }
-    let made = try export.createOrOpen("made", in: .node(.root), .writeOnly, permissions: .max)
-    try made.descriptor.close()
+    let made = try export.createOrOpen("made", in: .node(.root), as: .writeOnly, permissions: .max)
+    try #require(made.descriptor).close()
     #expect(throws: StoreError.self) {
       try exported.store.addExport("more", roots: [FileDescriptor(rawValue: -1)])
     }

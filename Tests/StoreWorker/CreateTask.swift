@@ -27,9 +27,10 @@ struct CreateTask {
     _ = readLine()
     for number in 0..<files {
       let opened = try export.createOrOpen(
-        FilePath("\(number)"), in: .node(.root), .readWrite, permissions: 0o600)
-      let status = try opened.descriptor.closeAfter { try FileStatus(of: opened.descriptor) }
-      guard status.inode == opened.entry.status.inode else { throw Tasks.Usage("the file") }
+        FilePath("\(number)"), in: .node(.root), as: .readWrite, permissions: 0o600)
+      guard let file = opened.descriptor else { throw Tasks.Usage("the file is not open") }
+      let status = try file.closeAfter { try FileStatus(of: file) }
+      guard status.inode == opened.status.inode else { throw Tasks.Usage("the file") }
       guard opened.wasCreated else { continue }
       Tasks.say("created \(number) \(status.inode)")
       if vanish { try unlink(directory.appending("\(number)")) }

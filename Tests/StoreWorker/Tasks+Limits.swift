@@ -122,7 +122,7 @@ extension Tasks {
     var taken: [FileDescriptor] = []
     while let next = try? FileDescriptor.open("/dev/null", .readOnly) { taken.append(next) }
     for (what, call) in [
-      ("open", { _ = try store.open(node, .readOnly) }),
+      ("open", { _ = try store.open(node, as: .readOnly) }),
       ("path", { _ = try store.open(node) }),
       ("store", { _ = try Store(at: FilePath(arguments[0] + "-2")) }),
       ("mounted", { _ = try store.attachMounted() }),
@@ -138,7 +138,7 @@ extension Tasks {
     }
     _ = try store.registerEach(1_000_000..<1_000_100, on: filesystem)
     for descriptor in taken { try descriptor.close() }
-    try store.open(node, .readOnly).close()
+    try store.open(node, as: .readOnly).close()
     try store.close()
     say("usable")
   }

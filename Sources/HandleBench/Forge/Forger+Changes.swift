@@ -65,7 +65,7 @@ extension Forger {
 
   private func deleteHeld(_ target: Target, _ work: NodeID) throws {
     let subject = try make(target, work)
-    let held = try target.server.export.open(.token(subject.tokens[0]), .readOnly)
+    let held = try target.server.export.open(.token(subject.tokens[0]), as: .readOnly)
     try held.closeAfter {
       try tree.unlink(subject.path)
       refuse(subject, .heldOpen)

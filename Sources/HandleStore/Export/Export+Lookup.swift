@@ -10,28 +10,25 @@ public enum FileReference: Hashable, Sendable {
   case nodeOrToken(NodeID, Token)
 }
 
-/// A file that was looked up.
+/// A file of an export that was looked up or created, and registered.
 public struct ExportEntry: Hashable, Sendable {
   /// The file's token.
   public let token: Token
   /// The file's node, and whether it is new. If it replaced another node, invalidate that node at
   /// the client before you answer.
   public let registration: Registration
+  /// The file's handle, connectable or not.
+  public let handle: KernelFileHandle
   /// The file's status.
   public let status: FileStatus
+  /// The open file after ``Export/createOrOpen(_:in:as:permissions:form:pinnedBy:)``; the caller
+  /// closes it. `nil` after a lookup, which leaves nothing open.
+  public internal(set) var descriptor: FileDescriptor?
+  /// Whether this call created the file.
+  public internal(set) var wasCreated = false
 
   /// The file's node.
   public var node: NodeID { registration.node }
-}
-
-/// A file that was looked up and opened.
-public struct OpenedEntry: Sendable {
-  /// The file.
-  public let entry: ExportEntry
-  /// The descriptor. The caller closes it.
-  public let descriptor: FileDescriptor
-  /// Whether this call created the file.
-  public let wasCreated: Bool
 }
 
 extension Export {
@@ -57,10 +54,10 @@ extension Export {
     try gated {
       try Self.requireName(name)
       let directory = try admit(parent)
-      if name == "." { return try register(directory, nil, form, pins).entry }
-      if name == ".." { return try register(above(directory), nil, form, pins).entry }
+      if name == "." { return try register(directory, form: form, pinnedBy: pins).entry }
+      if name == ".." { return try register(above(directory), form: form, pinnedBy: pins).entry }
       guard let found = try find(name, in: directory) else { return nil }
-      return try register(found, directory, form, pins).entry
+      return try register(found, in: directory, form: form, pinnedBy: pins).entry
     }
   }
 
@@ -72,7 +69,7 @@ extension Export {
     pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> ExportEntry {
     try gated {
-      try register(admit(file), nil, form, pins).entry
+      try register(admit(file), form: form, pinnedBy: pins).entry
     }
   }
 
@@ -88,30 +85,30 @@ extension Export {
   ///     user.
   ///   - form: how the token names the file.
   ///   - pins: where to count one pin of the file's node.
-  /// - Throws: as ``lookup(_:in:form:pinnedBy:)`` and ``open(_:_:)``. On an error nothing is
+  /// - Returns: the file, open; its ``ExportEntry/descriptor`` is never `nil`.
+  /// - Throws: as ``lookup(_:in:form:pinnedBy:)`` and ``open(_:as:)``. On an error nothing is
   ///   pinned.
   public func createOrOpen(
-    _ name: FilePath, in parent: FileReference, _ mode: OpenMode, permissions: UInt32,
+    _ name: FilePath, in parent: FileReference, as mode: OpenMode, permissions: UInt32,
     form: TokenForm = .value(atMost: Token.maximumLength), pinnedBy pins: Pins? = nil
-  ) throws(StoreError) -> OpenedEntry {
+  ) throws(StoreError) -> ExportEntry {
     try gated {
       try Self.requireName(name)
       guard name.isOneName else { throw StoreError.badName(name) }
       let directory = try admit(parent)
       for _ in 0..<Self.attempts {
         if !record.isReadOnly,
-          let new = try create(name, in: directory, mode, permissions & 0o7777)
+          let new = try create(name, in: directory, as: mode, permissions: permissions & 0o7777)
         {
-          let entry = try register(new, directory, form, pins).entry
-          let fd = try unpinning(entry, pins) { try finish(new, mode) }
-          return OpenedEntry(entry: entry, descriptor: fd, wasCreated: true)
+          var entry = try register(new, in: directory, form: form, pinnedBy: pins).entry
+          entry.descriptor = try unpinning(entry, from: pins) { try finish(new, as: mode) }
+          entry.wasCreated = true
+          return entry
         }
         if let found = try find(name, in: directory) {
-          let (entry, file) = try register(found, directory, form, pins)
-          let fd = try unpinning(entry, pins) {
-            try reopen(file.file, mode, in: layers[file.layer])
-          }
-          return OpenedEntry(entry: entry, descriptor: fd, wasCreated: false)
+          var (entry, file) = try register(found, in: directory, form: form, pinnedBy: pins)
+          entry.descriptor = try unpinning(entry, from: pins) { try reopen(file, as: mode) }
+          return entry
         }
         guard !record.isReadOnly else { throw StoreError.readOnlyExport(record.name) }
       }
@@ -119,6 +116,10 @@ extension Export {
     }
   }
 
+  /// How many times ``createOrOpen(_:in:as:permissions:form:pinnedBy:)`` tries. An attempt fails only
+  /// if others create the name and remove it again between the two looks. Many callers that do
+  /// nothing else may fail several times in a row, and each failure would be an error to an honest
+  /// client; so the limit is high, and only keeps the call from running for ever.
   private static let attempts = 1000
 
   private static func requireName(_ name: FilePath) throws {
@@ -127,7 +128,7 @@ extension Export {
     }
   }
 
-  func admit(_ file: FileReference) throws -> Admitted {
+  func admit(_ file: FileReference) throws -> OpenedFile {
     switch file {
     case .node(let node): return try admit(node)
     case .token(let token): return try admit(token)
@@ -143,31 +144,32 @@ extension Export {
   }
 
   /// Returns what a name leads to, or `nil` if it does not exist. The name is neither `.` nor `..`.
-  private func find(_ name: FilePath, in directory: Admitted) throws -> Admitted? {
+  private func find(_ name: FilePath, in directory: OpenedFile) throws -> OpenedFile? {
     let subtree = layers[directory.layer]
-    let path = directory.file.descriptor
     // The file that was found may lose the name at once. Then look up again what has the name.
     for _ in 0..<Self.looks {
-      guard let file = try subtree.find(name, in: path) else { return nil }
-      if try subtree.isInside(file, named: name, in: path) {
-        return Admitted(file: file, layer: directory.layer, node: nil)
-      }
+      guard let file = try subtree.find(name, in: directory.descriptor) else { return nil }
+      if try subtree.isInside(file, named: name, in: directory.descriptor) { return file }
     }
     throw GateRefusal.outside
   }
 
+  /// How many times to look a name up whose file is not inside. If a rename caused that, the next
+  /// look finds the new file or no file; and a rename at each of eight looks is no accident. If the
+  /// directory itself went out, no look helps, so the number is small.
+  private static let looks = 8
+
   /// Returns the directory above a directory, and at the root the root; for any other file, a
   /// directory in which it has a name.
-  private func above(_ file: Admitted) throws -> Admitted {
+  private func above(_ file: OpenedFile) throws -> OpenedFile {
     let subtree = layers[file.layer]
-    if subtree.isRoot(file.file.status) { return file }
-    guard file.file.type == .directory else { return try directory(of: file) }
+    if subtree.isRoot(file.status) { return file }
+    guard file.type == .directory else { return try directory(of: file) }
     do {
-      guard let found = try subtree.find("..", in: file.file.descriptor) else {
+      guard let found = try subtree.find("..", in: file.descriptor) else {
         throw GateRefusal.outside
       }
-      let inside = try subtree.requireInside(found) { [] }
-      return Admitted(file: inside, layer: file.layer, node: nil)
+      return try subtree.requireInside(found)
     } catch StoreError.mountPoint {
       return try covered(above: file)
     }
@@ -175,33 +177,30 @@ extension Export {
 
   /// Returns the directory above one if something is mounted on it: it is the root, or the one on
   /// record.
-  private func covered(above file: Admitted) throws -> Admitted {
+  private func covered(above file: OpenedFile) throws -> OpenedFile {
     let subtree = layers[file.layer]
     for candidate in [root, file.node?.parent].compactMap(\.self) {
       let directory = try admit(candidate)
-      if subtree.has(directory.file, file.file) { return directory }
+      if subtree.has(directory, child: file) { return directory }
     }
     throw StoreError.mountPoint("..")
   }
 
-  private func directory(of file: Admitted) throws -> Admitted {
+  private func directory(of file: OpenedFile) throws -> OpenedFile {
     if let parent = file.node?.parent { return try admit(parent) }
     let subtree = layers[file.layer]
-    guard let handle = file.file.handle.parent(on: subtree.magic) else {
-      throw GateRefusal.outside
-    }
-    let inside = try subtree.requireInside(subtree.open(handle)) { [] }
-    return Admitted(file: inside, layer: file.layer, node: nil)
+    guard let handle = file.handle.parent(on: subtree.magic) else { throw GateRefusal.outside }
+    let directory = try subtree.open(handle)
+    try subtree.requireSameFile(directory)
+    return try subtree.requireInside(directory)
   }
-
-  private static let looks = 8
 
   /// Creates a file and opens it. Returns `nil` if the name is taken.
   private func create(
-    _ name: FilePath, in directory: Admitted, _ mode: OpenMode, _ permissions: UInt32
-  ) throws -> Admitted? {
+    _ name: FilePath, in directory: OpenedFile, as mode: OpenMode, permissions: UInt32
+  ) throws -> OpenedFile? {
     let subtree = layers[directory.layer]
-    let path = directory.file.descriptor
+    let path = directory.descriptor
     let flags = mode == .path ? OpenMode.readOnly.flags : mode.flags
     do {
       let flags = flags | SystemCalls.createExclusively
@@ -215,41 +214,32 @@ extension Export {
         || FullStatus(of: file.descriptor.descriptor).links == 0
           && subtree.isInside(path, FullStatus(of: path.descriptor))
       guard isInside else { throw GateRefusal.outside }
-      return Admitted(file: file, layer: directory.layer, node: nil)
+      return file
     } catch StoreError.system(.fileExists, _) {
       return nil
     }
   }
 
   /// Returns the descriptor of a new file, in the mode that was asked for.
-  private func finish(_ new: Admitted, _ mode: OpenMode) throws -> FileDescriptor {
-    let descriptor = new.file.descriptor
-    guard mode == .path else { return descriptor.release() }
-    do throws(Errno) {
-      return try SystemCalls.reopen(
-        descriptor.descriptor, flags: mode.flags,
-        in: layers[new.layer].descriptors.descriptor)
-    } catch {
-      throw StoreError(error, "opening handle \(new.file.handle)")
-    }
+  private func finish(_ new: OpenedFile, as mode: OpenMode) throws -> FileDescriptor {
+    guard mode == .path else { return new.descriptor.release() }
+    return try openAgain(new, as: mode)
   }
 
   /// Registers a file. If it was copied up, answers with the copy.
   private func register(
-    _ found: Admitted, _ directory: Admitted?, _ form: TokenForm, _ pins: Pins?
-  ) throws -> (entry: ExportEntry, file: Admitted) {
+    _ found: OpenedFile, in directory: OpenedFile? = nil, form: TokenForm, pinnedBy pins: Pins?
+  ) throws -> (entry: ExportEntry, file: OpenedFile) {
     let filesystem = layers[found.layer].filesystem
     let parent = try directory.map { try node(of: $0) }
     let registration = try store.register(
-      FoundFile(
-        handle: found.file.handle, status: FileStatus(found.file.status), parent: parent),
-      on: filesystem, pinnedBy: pins)
+      found.found(in: parent), on: filesystem, pinnedBy: pins)
     do {
       let isCopied = try store.find(registration.node)?.filesystem != filesystem
       let file = isCopied ? try admit(registration.node) : found
       let entry = ExportEntry(
         token: try makeToken(registration.node, form), registration: registration,
-        status: FileStatus(file.file.status))
+        handle: file.handle, status: FileStatus(file.status))
       return (entry, file)
     } catch {
       pins?.unpin(registration.node)
@@ -259,7 +249,7 @@ extension Export {
 
   /// Opens a file that was just pinned. If that fails, takes back the pin.
   private func unpinning(
-    _ entry: ExportEntry, _ pins: Pins?, _ open: () throws -> FileDescriptor
+    _ entry: ExportEntry, from pins: Pins?, _ open: () throws -> FileDescriptor
   ) throws -> FileDescriptor {
     do {
       return try open()
@@ -269,11 +259,8 @@ extension Export {
     }
   }
 
-  private func node(of directory: Admitted) throws -> NodeID {
+  private func node(of directory: OpenedFile) throws -> NodeID {
     if let node = directory.node { return node.id }
-    return try store.register(
-      FoundFile(handle: directory.file.handle, status: FileStatus(directory.file.status)),
-      on: layers[directory.layer].filesystem
-    ).node
+    return try store.register(directory.found(), on: layers[directory.layer].filesystem).node
   }
 }

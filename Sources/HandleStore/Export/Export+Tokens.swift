@@ -11,7 +11,7 @@ public enum TokenForm: Hashable, Sendable {
   case reference
 }
 
-/// A token that passed the gate, and its file.
+/// The file of a token that passed the gate. It is open, but was not registered.
 public struct DecodedFile: Sendable {
   /// The file, opened as a path (`O_PATH`). The caller closes the descriptor.
   public let descriptor: FileDescriptor
@@ -54,7 +54,7 @@ extension Export {
       key: key, layer: UInt8(layer), fileType: UInt8(node.type.rawValue >> 12),
       export: record.id.rawValue, node: id)
     if case .value(let limit) = form {
-      let handle = try handle(node, layers[layer].magic, limit)
+      let handle = try handle(of: node, on: layers[layer].magic, limit: limit)
       guard handle.type.canBeOpened else { throw GateRefusal.handleType }
       fields.handle = handle
     }
@@ -63,7 +63,7 @@ extension Export {
 
   /// Returns the handle for a token of at most `limit` bytes.
   private func handle(
-    _ node: Node, _ magic: FilesystemMagic, _ limit: Int
+    of node: Node, on magic: FilesystemMagic, limit: Int
   ) throws -> KernelFileHandle {
     let plain = node.handle.plain(on: magic)
     let length = TokenFields.length(handle: plain.length)
@@ -91,11 +91,11 @@ extension Export {
   public func decode(_ token: Token) throws(StoreError) -> DecodedFile {
     try gated {
       let start = SystemCalls.now
-      let admitted = try admit(token)
+      let file = try admit(token)
       store.counters.gateTimes.record(SystemCalls.now - start)
       return DecodedFile(
-        descriptor: admitted.file.descriptor.release(), handle: admitted.file.handle,
-        status: FileStatus(admitted.file.status), layer: admitted.layer, node: admitted.node?.id)
+        descriptor: file.descriptor.release(), handle: file.handle,
+        status: FileStatus(file.status), layer: file.layer, node: file.node?.id)
     }
   }
 
@@ -109,17 +109,14 @@ extension Export {
   /// - Throws: what ``decode(_:)`` throws, ``StoreError/notOpenableHandle(_:_:)``,
   ///   ``StoreError/readOnlyExport(_:)``, ``StoreError/system(_:_:)`` with the error of `open(2)`.
   /// - Complexity: that of ``decode(_:)`` and a system call.
-  public func open(_ file: FileReference, _ mode: OpenMode) throws(StoreError) -> FileDescriptor {
-    try gated {
-      let admitted = try admit(file)
-      return try reopen(admitted.file, mode, in: layers[admitted.layer])
-    }
+  public func open(
+    _ file: FileReference, as mode: OpenMode
+  ) throws(StoreError) -> FileDescriptor {
+    try gated { try reopen(admit(file), as: mode) }
   }
 
   /// Opens a file that passed the gate, and that is open as a path, in the mode that was asked for.
-  func reopen(
-    _ file: SubtreeFile, _ mode: OpenMode, in subtree: Subtree
-  ) throws -> FileDescriptor {
+  func reopen(_ file: OpenedFile, as mode: OpenMode) throws -> FileDescriptor {
     guard mode != .path else { return file.descriptor.release() }
     guard !record.isReadOnly || mode == .readOnly else {
       throw StoreError.readOnlyExport(record.name)
@@ -127,9 +124,15 @@ extension Export {
     guard file.type == .regular || file.type == .directory else {
       throw StoreError.notOpenableHandle(file.handle, file.type)
     }
+    return try openAgain(file, as: mode)
+  }
+
+  /// Opens an open file in another mode. Asks nothing.
+  func openAgain(_ file: OpenedFile, as mode: OpenMode) throws -> FileDescriptor {
     do throws(Errno) {
       return try SystemCalls.reopen(
-        file.descriptor.descriptor, flags: mode.flags, in: subtree.descriptors.descriptor)
+        file.descriptor.descriptor, flags: mode.flags,
+        in: layers[file.layer].descriptors.descriptor)
     } catch {
       throw StoreError(error, "opening handle \(file.handle)")
     }

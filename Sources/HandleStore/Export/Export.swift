@@ -11,7 +11,7 @@ public import SystemPackage
 /// let export = try store.addExport("home", roots: [directory])
 /// let entry = try export.lookup("file", in: .node(export.root))
 /// // The client gets entry.token, and sends it later, to this server or the next:
-/// let descriptor = try export.open(.token(entry.token), .readOnly)
+/// let descriptor = try export.open(.token(entry.token), as: .readOnly)
 /// ```
 public final class Export: Sendable {
   /// The export's record in the store.
@@ -171,7 +171,7 @@ extension Store {
 
   private func open(_ record: ExportRecord) throws -> Export {
     try tokenKeys.load(in: files, of: number, make: !isReadOnly)
-    let layers = try record.layers.map { try subtree($0, record.containment) }
+    let layers = try record.layers.indices.map { try subtree($0, of: record) }
     return Export(record, layers, root: try heldRoot(of: layers[0]), in: self)
   }
 
@@ -187,17 +187,16 @@ extension Store {
     }
   }
 
-  private func subtree(
-    _ layer: ExportRecord.Layer, _ containment: Containment?
-  ) throws -> Subtree {
+  private func subtree(_ number: Int, of record: ExportRecord) throws -> Subtree {
+    let (layer, containment) = (record.layers[number], record.containment)
     let (mount, magic) = try filesystems.mount(layer.filesystem)
-    let directory = OwnedDescriptor(try open(layer.root, on: layer.filesystem, .readOnly))
+    let directory = OwnedDescriptor(try open(layer.root, on: layer.filesystem, as: .readOnly))
     withExtendedLifetime(mount) {}
     let whole = index.filesystems[layer.filesystem]?.identity.root == layer.root
     do throws(Errno) {
       return try Subtree(
-        root: directory.descriptor, layer.root, on: layer.filesystem, magic, containment,
-        isWhole: whole)
+        root: directory.descriptor, handle: layer.root, on: layer.filesystem, magic: magic,
+        layer: number, containment: containment, isWhole: whole)
     } catch .notSupported {
       throw StoreError.unavailable(containment ?? .walk)
     } catch {

@@ -13,8 +13,8 @@ extension FilesystemProbe {
     else { return [] }
     return Containment.allCases.filter { containment in
       let subtree = try? Subtree(
-        root: directory, handle, on: FilesystemID(rawValue: 0), identity.magic, containment,
-        isWhole: identity.root == handle)
+        root: directory, handle: handle, on: FilesystemID(rawValue: 0), magic: identity.magic,
+        layer: 0, containment: containment, isWhole: identity.root == handle)
       return subtree != nil
     }
   }

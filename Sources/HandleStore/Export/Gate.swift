@@ -1,22 +1,39 @@
 internal import SystemPackage
 
-/// The gate: the only way from what a client sent to a file. Each step refuses with a case of
-/// ``GateRefusal``, which is counted.
+/// The gate: the only way from what a client sent to a file. The steps come one after the other,
+/// and each refuses with a case of its own, which is counted (Docs/Exports.md). A token takes all
+/// steps; a node, which only a trusted client can name, takes those from the fifth on.
 extension Export {
-  /// A file that passed the gate.
-  struct Admitted {
-    let file: SubtreeFile
-    let layer: Int
-    /// The file's node, if known.
-    let node: Node?
+  /// Admits a token, and opens its file.
+  func admit(_ token: Token) throws -> OpenedFile {
+    try Self.requireLengthAndType(token)  // 1: length, handleType
+    try Self.requireVersion(token)  // 2: version
+    let fields = TokenFields(token.bytes)
+    try requireSignature(token, under: fields.key)  // 3: key, signature
+    try requireExport(fields)  // 4: export
+    return try admit(fields)
   }
 
-  /// The file that a request names, and what is known of it.
-  private struct Claim {
-    let handle: KernelFileHandle
-    let type: FileType
-    let layer: Int
-    let node: Node?
+  /// Opens the file that a token or a node names, and admits it.
+  ///
+  /// - Parameter node: the file's node, if known.
+  private func admit(
+    _ handle: KernelFileHandle, of type: FileType, in layer: Int, node: Node?
+  ) throws -> OpenedFile {
+    let subtree = layers[layer]
+    var file: OpenedFile
+    do {
+      file = try subtree.open(handle)  // 5: stale, handleType
+      try subtree.requireSameFile(file)  // 6: replaced
+    } catch let refusal as GateRefusal where refusal == .stale || refusal == .replaced {
+      return try admitCopy(of: node, in: subtree, after: refusal)
+    }
+    try Self.requireNameAndType(file, type)  // 7: stale, fileType
+    file = try subtree.requireInside(  // 8: outside
+      file, parents: { try parents(of: handle, in: layer, node) })
+    store.counters.count(.admitted)
+    file.node = node
+    return file
   }
 
   /// Runs a client's request, and counts it if the gate refuses it.
@@ -30,35 +47,62 @@ extension Export {
       }
     }
   }
+}
 
-  func admit(_ token: Token) throws -> Admitted {
-    let fields = try TokenFields(token.bytes)
-    guard let key = try store.tokenKeys.key(fields.key, in: store.files, of: store.number)
-    else {
+// MARK: Steps 1 to 4: the token
+
+extension Export {
+  private static func requireLengthAndType(_ token: Token) throws {
+    guard (Token.referenceLength...Token.maximumLength).contains(token.bytes.count) else {
+      throw GateRefusal.length
+    }
+    guard TokenFields.hasPossibleType(token.bytes) else { throw GateRefusal.handleType }
+  }
+
+  private static func requireVersion(_ token: Token) throws {
+    guard token.bytes[0] == TokenFields.version else { throw GateRefusal.version }
+  }
+
+  private func requireSignature(_ token: Token, under id: UInt8) throws {
+    guard let key = try store.tokenKeys.key(id, in: store.files, of: store.number) else {
       throw GateRefusal.key
     }
     guard TokenFields.isSigned(token.bytes, key, store: store.number) else {
       throw GateRefusal.signature
     }
+  }
+
+  private func requireExport(_ fields: TokenFields) throws {
     guard fields.export == record.id.rawValue, layers.indices.contains(Int(fields.layer)) else {
       throw GateRefusal.export
     }
-    return try admit(claim(fields))
   }
+}
 
-  /// Admits a node that a client named, or for which a token is to be made.
-  func admit(_ id: NodeID) throws -> Admitted {
+// MARK: Which file a token or a node names
+
+extension Export {
+  /// Admits the file of a node that a client named, or for which a token is to be made.
+  func admit(_ id: NodeID) throws -> OpenedFile {
     guard let node = try store.find(id == .root ? root : id) else {
       throw GateRefusal.unknownNode
     }
-    return try admit(claim(node))
+    return try admit(node)
   }
 
-  private func claim(_ fields: TokenFields) throws -> Claim {
+  private func admit(_ node: Node) throws -> OpenedFile {
+    guard node.state == .live else { throw GateRefusal.stale }
+    guard let layer = layer(on: node.filesystem) else { throw GateRefusal.outside }
+    try requireNotLost(node)
+    return try admit(node.handle, of: node.type, in: layer, node: node)
+  }
+
+  /// Admits the file that a signed token names: by its handle, or by its node alone.
+  private func admit(_ fields: TokenFields) throws -> OpenedFile {
     let node = try store.find(fields.node)
     guard let handle = fields.handle else {
       guard let node else { throw GateRefusal.unknownNode }
-      return try claim(node)
+      return try admit(node)
     }
     let layer = Int(fields.layer)
     let subtree = layers[layer]
@@ -71,51 +115,95 @@ extension Export {
     }
     if named?.state == .stale { throw GateRefusal.stale }
     let own = try named ?? store.index.node(of: handle, on: subtree.filesystem)
-    if let own, own.filesystem != subtree.filesystem || own.state != .live {
-      return try claim(own)
+    if let own {
+      guard own.filesystem == subtree.filesystem, own.state == .live else { return try admit(own) }
+      try requireNotLost(own)
     }
-    return Claim(
-      handle: handle, type: FileType(rawValue: CInterop.Mode(fields.fileType) << 12),
-      layer: layer, node: own)
+    return try admit(
+      handle, of: FileType(rawValue: CInterop.Mode(fields.fileType) << 12), in: layer, node: own)
   }
 
-  private func claim(_ node: Node) throws -> Claim {
-    guard node.state == .live else { throw GateRefusal.stale }
-    guard let layer = layer(on: node.filesystem) else { throw GateRefusal.outside }
-    return Claim(handle: node.handle, type: node.type, layer: layer, node: node)
-  }
-
-  private func admit(_ claim: Claim) throws -> Admitted {
-    let subtree = layers[claim.layer]
-    if let node = claim.node, store.isReadOnly {
-      do { try store.requireNotLost(node) } catch StoreError.stale { throw GateRefusal.stale }
-    }
-    let file: SubtreeFile
+  /// Refuses a node whose file a power cut took, in a store opened for reading.
+  private func requireNotLost(_ node: Node) throws {
+    guard store.isReadOnly else { return }
     do {
-      file = try subtree.open(claim.handle)
-    } catch let refusal as GateRefusal where refusal == .stale || refusal == .replaced {
-      try store.requireAnswer(subtree.root)
-      guard let node = claim.node, let now = try store.foundStale(node) else { throw refusal }
-      return try admit(self.claim(now))
+      try store.requireNotLost(node)
+    } catch StoreError.stale {
+      throw GateRefusal.stale
     }
+  }
+
+  /// Admits the file that a node was given meanwhile, because the old file was copied up.
+  ///
+  /// - Throws: `refusal` if the node has no other file.
+  private func admitCopy(
+    of node: Node?, in subtree: Subtree, after refusal: GateRefusal
+  ) throws -> OpenedFile {
+    try store.requireAnswer(subtree.root)
+    guard let node, let now = try store.retireUnlessCopiedUp(node) else { throw refusal }
+    return try admit(now)
+  }
+}
+
+// MARK: Steps 5 to 8: the file
+
+extension Subtree {
+  /// Opens a handle as a path.
+  ///
+  /// - Parameter below: see `KernelFileHandle.open`.
+  func open(_ handle: KernelFileHandle, below: Bool = false) throws -> OpenedFile {
+    do throws(Errno) {
+      let descriptor = OwnedDescriptor(
+        try handle.open(on: root.descriptor, flags: SystemCalls.path, below: below))
+      return try OpenedFile(descriptor, handle: handle, layer: layer)
+    } catch .staleHandle {
+      throw GateRefusal.stale
+    } catch .invalidArgument {
+      throw GateRefusal.handleType
+    } catch {
+      throw StoreError(error, "opening handle \(handle)")
+    }
+  }
+
+  /// Refuses a file whose handle, made again, is not the one by which it was opened. The kernel
+  /// compares most handles itself.
+  func requireSameFile(_ file: OpenedFile) throws {
+    guard file.handle.fileKey(on: magic)?.needsComparison ?? true else { return }
+    let again = try KernelFileHandle.make(of: file.descriptor.descriptor)
+    guard again.isOfSameFile(as: file.handle, on: magic) else { throw GateRefusal.replaced }
+  }
+
+  /// Refuses a file that is not inside.
+  ///
+  /// - Parameter parents: directories in which the file may have a name.
+  /// - Returns: the file, opened again by a name inside if that was needed.
+  func requireInside(
+    _ file: OpenedFile, parents: () throws -> [KernelFileHandle] = { [] }
+  ) throws -> OpenedFile {
+    guard let inside = try findInside(file, parents) else { throw GateRefusal.outside }
+    return inside
+  }
+}
+
+extension Export {
+  private static func requireNameAndType(_ file: OpenedFile, _ type: FileType) throws {
     // No name: the file was unlinked while open, or has not got a name yet.
     guard file.status.links > 0 else { throw GateRefusal.stale }
-    guard file.type == claim.type else { throw GateRefusal.fileType }
-    let inside = try subtree.requireInside(file) { try parents(claim) }
-    store.counters.count(.admitted)
-    return Admitted(file: inside, layer: claim.layer, node: claim.node)
+    guard file.type == type else { throw GateRefusal.fileType }
   }
 
   /// The directories in which a file may have a name: those on record, and the one in its handle.
-  private func parents(_ claim: Claim) throws -> [KernelFileHandle] {
-    let layer = layers[claim.layer]
-    let recorded = try claim.node.map { node in
+  private func parents(
+    of handle: KernelFileHandle, in layer: Int, _ node: Node?
+  ) throws -> [KernelFileHandle] {
+    let layer = layers[layer]
+    let recorded = try node.map { node in
       try [node.parent].compactMap(\.self) + store.index.furtherParents(of: node.id)
     }
     var parents = try (recorded ?? []).compactMap { id in
       try store.find(id).flatMap { $0.filesystem == layer.filesystem ? $0.handle : nil }
     }
-    if let named = claim.handle.parent(on: layer.magic), !parents.contains(named) {
+    if let named = handle.parent(on: layer.magic), !parents.contains(named) {
       parents.append(named)
     }
     return parents

@@ -209,7 +209,7 @@ extension Keyring {
     -> Keyring
   {
     if let ring = try read(in: files, of: store) { return ring }
-    return try changing(files, store) { ring, store in ring = ring ?? Keyring(of: store) }
+    return try changing(files, of: store) { ring, store in ring = ring ?? Keyring(of: store) }
   }
 
   /// Returns a store's directory and number.
@@ -225,11 +225,11 @@ extension Keyring {
     _ path: FilePath, _ body: (inout Keyring?, _ store: UInt64) -> Void
   ) throws(StoreError) -> Keyring {
     let (directory, store) = try store(at: path)
-    return try changing(directory, store, body)
+    return try changing(directory, of: store, body)
   }
 
   private static func changing(
-    _ files: any SmallFiles, _ store: UInt64, _ body: (inout Keyring?, _ store: UInt64) -> Void
+    _ files: any SmallFiles, of store: UInt64, _ body: (inout Keyring?, _ store: UInt64) -> Void
   ) throws(StoreError) -> Keyring {
     try locked(files) { () throws(StoreError) in
       var ring = try read(in: files, of: store)

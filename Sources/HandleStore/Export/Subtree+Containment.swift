@@ -3,13 +3,13 @@ internal import SystemPackage
 /// Decides which files are inside. Each answer "inside" is true at some moment between the call and
 /// its return, whatever is renamed meanwhile (for the exception see ``Containment/cached``).
 extension Subtree {
-  /// Returns the file, opened again by a name inside if that was needed; refuses a file that is
-  /// outside.
+  /// Returns the file if it is inside, opened again by a name inside if that was needed; otherwise
+  /// `nil`.
   ///
   /// - Parameter parents: directories in which the file may have a name.
-  func requireInside(
-    _ file: SubtreeFile, parents: () throws -> [KernelFileHandle]
-  ) throws -> SubtreeFile {
+  func findInside(
+    _ file: OpenedFile, _ parents: () throws -> [KernelFileHandle]
+  ) throws -> OpenedFile? {
     switch containment {
     case .wholeFilesystem: return file
     case .kernel, .walk: return try proveInside(file, parents)
@@ -17,19 +17,16 @@ extension Subtree {
       guard let verified else { return try proveInside(file, parents) }
       let (isKnown, ticket) = verified.contains(file.handle)
       if isKnown { return file }
-      let found = try proveInside(file, parents)
+      guard let found = try proveInside(file, parents) else { return nil }
       verified.insert(file.handle, ticket)
       return found
     }
   }
 
   private func proveInside(
-    _ file: SubtreeFile, _ parents: () throws -> [KernelFileHandle]
-  ) throws -> SubtreeFile {
-    if file.type == .directory {
-      guard try isInside(file.descriptor, file.status) else { throw GateRefusal.outside }
-      return file
-    }
+    _ file: OpenedFile, _ parents: () throws -> [KernelFileHandle]
+  ) throws -> OpenedFile? {
+    if file.type == .directory { return try isInside(file.descriptor, file.status) ? file : nil }
     if place(of: file) == .below { return file }
     if let found = try findByPath(file) { return found }
     // The kernel may know another name, which is inside.
@@ -37,28 +34,27 @@ extension Subtree {
       if place(of: named) == .below { return named }
       if let found = try findByPath(named) { return found }
     }
-    if let known = try findByNames(file) {
-      guard let found = known else { throw GateRefusal.outside }
-      return found
-    }
+    if let known = try findByNames(file) { return known }
     for parent in try parents() {
       if let found = try find(file, in: parent) { return found }
     }
-    throw GateRefusal.outside
+    return nil
   }
 
   /// Returns where a file is on the private mount, or `nil` if there is no such mount or the kernel
   /// does not say.
-  private func place(of file: SubtreeFile) -> PlaceOnMount? {
+  private func place(of file: OpenedFile) -> PlaceOnMount? {
     guard asksKernel else { return nil }
     return try? SystemCalls.place(
       of: file.descriptor.descriptor, in: descriptors.descriptor)
   }
 
-  /// Opens the file of a handle. Returns `nil` if the file is gone.
-  private func opened(_ handle: KernelFileHandle, below: Bool = false) throws -> SubtreeFile? {
+  /// Opens the file of a handle. Returns `nil` if the file is gone, or its inode is another file's.
+  private func opened(_ handle: KernelFileHandle, below: Bool = false) throws -> OpenedFile? {
     do {
-      return try open(handle, below: below)
+      let file = try open(handle, below: below)
+      try requireSameFile(file)
+      return file
     } catch is GateRefusal {
       return nil
     }
@@ -76,7 +72,7 @@ extension Subtree {
 
   /// Returns whether a file that was found under a name in a directory is inside.
   func isInside(
-    _ file: SubtreeFile, named name: FilePath, in directory: OwnedDescriptor
+    _ file: OpenedFile, named name: FilePath, in directory: OwnedDescriptor
   ) throws -> Bool {
     if isRoot(file.status) || containment == .wholeFilesystem { return true }
     switch place(of: file) {
@@ -84,13 +80,13 @@ extension Subtree {
     case .rootOrUnknown: return false
     case .nameRemoved, nil: break
     }
-    // The argument is that of ``WayUp/stood(until:)``: the file had the name from the first look to
+    // The argument is that of ``WayUp/isConfirmed(by:)``: the file had the name from the first look to
     // the second, and the directory was inside at a moment between them.
     for _ in 0..<WayUp.attempts {
       let before = try FullStatus(of: file.descriptor.descriptor).changed
-      guard try has(directory, name, file),
+      guard try leads(name, in: directory, to: file),
         try isInside(directory, FullStatus(of: directory.descriptor)),
-        try has(directory, name, file)
+        try leads(name, in: directory, to: file)
       else { return false }
       if try FullStatus(of: file.descriptor.descriptor).changed == before { return true }
     }
@@ -101,8 +97,8 @@ extension Subtree {
 // MARK: Names looked up again
 
 extension Subtree {
-  private func has(
-    _ directory: OwnedDescriptor, _ name: FilePath, _ file: SubtreeFile
+  private func leads(
+    _ name: FilePath, in directory: OwnedDescriptor, to file: OpenedFile
   ) throws -> Bool {
     try find(name, in: directory)?.handle.isOfSameFile(as: file.handle, on: magic) ?? false
   }
@@ -110,7 +106,7 @@ extension Subtree {
 
 extension Subtree {
   /// Finds the file by the name under which the kernel knows it, if that is inside.
-  private func findByPath(_ file: SubtreeFile) throws -> SubtreeFile? {
+  private func findByPath(_ file: OpenedFile) throws -> OpenedFile? {
     guard let path = try? KernelPath(of: file.descriptor.descriptor), let below = below(path),
       let name = below.name,
       let directory = try optional({ () throws(Errno) in
@@ -130,7 +126,7 @@ extension Subtree {
 
   /// Finds the file by one of the names that its filesystem keeps with it. Returns `.some(nil)` if
   /// none of them is inside, and `nil` if the filesystem does not tell the names.
-  private func findByNames(_ file: SubtreeFile) throws -> SubtreeFile?? {
+  private func findByNames(_ file: OpenedFile) throws -> OpenedFile?? {
     guard var names = try names(of: file) else { return nil }
     // The file may get another name meanwhile. Then look again.
     for _ in 0..<WayUp.attempts {
@@ -144,7 +140,7 @@ extension Subtree {
     throw WayUp.busy
   }
 
-  private func names(of file: SubtreeFile) throws -> [FileName]? {
+  private func names(of file: OpenedFile) throws -> [FileName]? {
     do throws(Errno) {
       return try FileNames.of(file.handle, on: magic, by: root.descriptor)
     } catch {
@@ -154,7 +150,7 @@ extension Subtree {
 
   /// Finds the file by a name that the filesystem gave. Does not compare the directory's handle
   /// with the directory that it opens, but the handle of the file that has the name there.
-  private func find(_ file: SubtreeFile, as name: FileName) throws -> SubtreeFile? {
+  private func find(_ file: OpenedFile, as name: FileName) throws -> OpenedFile? {
     let directory = try optional { () throws(Errno) in
       try name.directory.open(on: root.descriptor, flags: SystemCalls.path)
     }
@@ -162,7 +158,7 @@ extension Subtree {
   }
 
   /// Finds the file by a name in a directory, if it has one there and the directory is inside.
-  private func find(_ file: SubtreeFile, in parent: KernelFileHandle) throws -> SubtreeFile? {
+  private func find(_ file: OpenedFile, in parent: KernelFileHandle) throws -> OpenedFile? {
     guard let path = try opened(parent), path.type == .directory,
       try isInside(path.descriptor, path.status)
     else { return nil }
@@ -174,9 +170,9 @@ extension Subtree {
   }
 
   private func find(
-    _ file: SubtreeFile, in directory: OwnedDescriptor,
+    _ file: OpenedFile, in directory: OwnedDescriptor,
     where mayBe: (DirectoryEntries.Entry.Head) -> Bool
-  ) throws -> SubtreeFile? {
+  ) throws -> OpenedFile? {
     guard
       let list = try optional({ () throws(Errno) in
         try SystemCalls.open(".", in: directory.descriptor, flags: SystemCalls.directory)
@@ -191,8 +187,8 @@ extension Subtree {
 
   /// Opens a name in a directory. Returns `nil` unless it leads to the file and the file is inside.
   private func confirm(
-    _ file: SubtreeFile, _ name: FilePath, in directory: OwnedDescriptor
-  ) throws -> SubtreeFile? {
+    _ file: OpenedFile, _ name: FilePath, in directory: OwnedDescriptor
+  ) throws -> OpenedFile? {
     do {
       guard let found = try find(name, in: directory),
         found.handle.isOfSameFile(as: file.handle, on: magic),

@@ -44,20 +44,21 @@ extension Subtree {
   }
 
   private func rootHas(_ directory: OwnedDescriptor, _ status: FullStatus) -> Bool {
-    Self.has(root, rootStatus, directory, status)
+    Self.has(root, rootStatus, child: directory, wanted: status)
   }
 
   /// Returns whether a directory contains another one, under the name by which the kernel knows
   /// that one.
-  func has(_ directory: SubtreeFile, _ child: SubtreeFile) -> Bool {
-    Self.has(directory.descriptor, directory.status, child.descriptor, child.status)
+  func has(_ directory: OpenedFile, child: OpenedFile) -> Bool {
+    Self.has(
+      directory.descriptor, directory.status, child: child.descriptor, wanted: child.status)
   }
 
   /// Returns whether a directory contains another one, or the directory on which that one is
   /// mounted.
   private static func has(
-    _ directory: OwnedDescriptor, _ status: FullStatus, _ child: OwnedDescriptor,
-    _ wanted: FullStatus
+    _ directory: OwnedDescriptor, _ status: FullStatus, child: OwnedDescriptor,
+    wanted: FullStatus
   ) -> Bool {
     guard let name = try? KernelPath(of: child.descriptor).name else { return false }
     let found = try? FullStatus(directory.descriptor, name)
@@ -65,11 +66,11 @@ extension Subtree {
     // Something may be mounted on the other directory too. The listing still has the entry below
     // that mount.
     return status.mount == wanted.mount && status.device == wanted.device
-      && lists(directory, name, wanted.inode)
+      && lists(directory, name: name, inode: wanted.inode)
   }
 
   private static func lists(
-    _ directory: OwnedDescriptor, _ name: FilePath, _ inode: UInt64
+    _ directory: OwnedDescriptor, name: FilePath, inode: UInt64
   ) -> Bool {
     guard
       let list = try? OwnedDescriptor(

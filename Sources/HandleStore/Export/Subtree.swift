@@ -7,6 +7,8 @@ internal import SystemPackage
 final class Subtree: Sendable {
   let filesystem: FilesystemID
   let magic: FilesystemMagic
+  /// The number of the export's layer that the subtree is.
+  let layer: Int
   let rootHandle: KernelFileHandle
   let containment: Containment
   /// Whether the root is the root of the filesystem.
@@ -29,16 +31,18 @@ final class Subtree: Sendable {
   /// Opens a subtree by its root, an open directory that stays the caller's.
   ///
   /// - Parameters:
-  ///   - wanted: how to check that files are inside; `nil` for the cheapest exact way that is
+  ///   - containment: how to check that files are inside; `nil` for the cheapest exact way that is
   ///     available.
   ///   - isWhole: whether the root is the root of the filesystem.
-  /// - Throws: `EOPNOTSUPP` if `wanted` is not available; what the system calls give.
+  /// - Throws: `EOPNOTSUPP` if the containment is not available; what the system calls give.
   init(
-    root directory: FileDescriptor, _ rootHandle: KernelFileHandle, on filesystem: FilesystemID,
-    _ magic: FilesystemMagic, _ wanted: Containment?, isWhole: Bool
+    root directory: FileDescriptor, handle rootHandle: KernelFileHandle,
+    on filesystem: FilesystemID, magic: FilesystemMagic, layer: Int,
+    containment wanted: Containment?, isWhole: Bool
   ) throws(Errno) {
     self.filesystem = filesystem
     self.magic = magic
+    self.layer = layer
     self.rootHandle = rootHandle
     self.isWhole = isWhole
     descriptors = OwnedDescriptor(
@@ -105,57 +109,16 @@ final class Subtree: Sendable {
   func isRoot(_ status: FullStatus) -> Bool { status.isOfSameFile(as: rootStatus) }
 }
 
-/// A file on a subtree's filesystem, opened as a path.
-struct SubtreeFile {
-  let descriptor: OwnedDescriptor
-  let status: FullStatus
-  let handle: KernelFileHandle
-
-  init(_ descriptor: OwnedDescriptor, _ handle: KernelFileHandle) throws(Errno) {
-    self.descriptor = descriptor
-    self.handle = handle
-    status = try FullStatus(of: descriptor.descriptor)
-  }
-
-  var type: FileType { status.type }
-}
-
 extension Subtree {
-  /// Opens a handle as a path, and checks that the file is the one for which the handle was made.
-  ///
-  /// - Parameter below: see `KernelFileHandle.open`.
-  func open(_ handle: KernelFileHandle, below: Bool = false) throws -> SubtreeFile {
-    let file: SubtreeFile
-    do throws(Errno) {
-      file = try SubtreeFile(
-        OwnedDescriptor(
-          handle.open(on: root.descriptor, flags: SystemCalls.path, below: below)), handle)
-    } catch .staleHandle {
-      throw GateRefusal.stale
-    } catch .invalidArgument {
-      throw GateRefusal.handleType
-    } catch {
-      throw StoreError(error, "opening handle \(handle)")
-    }
-    guard try isSame(file, handle) else { throw GateRefusal.replaced }
-    return file
-  }
-
-  private func isSame(_ file: SubtreeFile, _ handle: KernelFileHandle) throws -> Bool {
-    guard handle.fileKey(on: magic)?.needsComparison ?? true else { return true }
-    return try KernelFileHandle.make(of: file.descriptor.descriptor)
-      .isOfSameFile(as: handle, on: magic)
-  }
-
   /// Opens a name in a directory. Returns `nil` if the name does not exist. Does not follow a
   /// symbolic link, and does not cross a mount point.
   func find(
     _ name: FilePath, in directory: OwnedDescriptor, flags: CInt = SystemCalls.path,
     mode: UInt32 = 0
-  ) throws -> SubtreeFile? {
+  ) throws -> OpenedFile? {
     do throws(Errno) {
       let fd = try SystemCalls.openName(name, in: directory.descriptor, flags: flags, mode: mode)
-      return try SubtreeFile(fd, .make(of: fd.descriptor))
+      return try OpenedFile(fd, handle: .make(of: fd.descriptor), layer: layer)
     } catch .noSuchFileOrDirectory, .staleHandle, .notSupported {
       return nil
     } catch .improperLink {

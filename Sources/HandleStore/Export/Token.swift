@@ -55,32 +55,33 @@ struct TokenFields: Equatable {
 }
 
 extension TokenFields {
-  /// Reads a token's fields. Do not trust them before ``isSigned(_:_:store:)``.
-  init(_ bytes: [UInt8]) throws(GateRefusal) {
-    guard (Token.referenceLength...Token.maximumLength).contains(bytes.count) else {
-      throw .length
-    }
-    let end = bytes.count - AuthenticationCode.length
+  /// Returns whether the bytes of a token have the handle type of a handle that may exist, or none
+  /// if they have no handle.
+  static func hasPossibleType(_ bytes: [UInt8]) -> Bool {
     let type = HandleType(rawValue: Int32(bytes[3]))
-    guard end == Self.headerLength ? type.rawValue == 0 : type.canBeOpened else {
-      throw .handleType
-    }
-    guard bytes[0] == Self.version else { throw .version }
+    return bytes.count == length(handle: 0) ? type.rawValue == 0 : type.canBeOpened
+  }
+
+  /// Reads the fields of a token whose length and version the gate has checked. Do not trust them
+  /// before ``isSigned(_:_:store:)``.
+  init(_ bytes: [UInt8]) {
+    let end = bytes.count - AuthenticationCode.length
     (key, layer, fileType) = (bytes[2], bytes[1] >> 4, bytes[1] & 15)
-    export = UInt32(bytes.uint32(at: 4))
+    export = bytes.uint32(at: 4)
     node = NodeID(rawValue: bytes.uint64(at: 8))
-    handle = KernelFileHandle(type: type, bytes: bytes, in: Self.headerLength..<end)
+    handle = KernelFileHandle(
+      type: HandleType(rawValue: Int32(bytes[3])), bytes: bytes, in: Self.headerLength..<end)
   }
 
   /// Returns whether the token was signed under a key. A token by reference is good for one store
   /// only.
   static func isSigned(_ bytes: [UInt8], _ key: AuthenticationKey, store: UInt64) -> Bool {
     let end = bytes.count - AuthenticationCode.length
-    return code(bytes, end, key, store).stands(in: bytes, at: end)
+    return code(of: bytes, upTo: end, under: key, store: store).stands(in: bytes, at: end)
   }
 
   private static func code(
-    _ bytes: [UInt8], _ end: Int, _ key: AuthenticationKey, _ store: UInt64
+    of bytes: [UInt8], upTo end: Int, under key: AuthenticationKey, store: UInt64
   ) -> AuthenticationCode {
     guard end == headerLength else { return key.code(of: bytes, count: end) }
     var bound = Array(bytes[..<end])
@@ -101,7 +102,7 @@ extension TokenFields {
     if let handle {
       for i in 0..<handle.length { bytes.append(handle[i]) }
     }
-    bytes += Self.code(bytes, bytes.count, key, store).bytes
+    bytes += Self.code(of: bytes, upTo: bytes.count, under: key, store: store).bytes
     return Token(bytes: bytes)
   }
 }

@@ -11,7 +11,9 @@ struct WayUp {
     var after: Int64
   }
 
-  /// How many times to repeat a walk whose directories keep changing.
+  /// How many times to repeat a walk whose directories keep changing. A rename by chance meets one
+  /// or two walks. Only somebody who renames without pause meets all of them, and that must not
+  /// occupy a thread: the call ends with an error after some milliseconds.
   static let attempts = 64
   static let busy = StoreError.system(
     .resourceTemporarilyUnavailable,
@@ -43,13 +45,13 @@ struct WayUp {
     }
   }
 
-  /// Returns whether a later walk agrees with this one: then every step was true from this walk's
-  /// look at it to the later walk's look.
+  /// Returns whether a second, later walk found the same as this one: then every step was true from
+  /// this walk's look at it to the later walk's look.
   ///
   /// A rename changes a directory's change time before it moves the directory. So if the time
   /// before the first look is the same as the time after the second look, the directory moved at
   /// most once between them; and if it has the same parent both times, it did not move at all.
-  func stood(until later: WayUp) -> Bool {
+  func isConfirmed(by later: WayUp) -> Bool {
     isInside == later.isInside && steps.count == later.steps.count
       && zip(steps, later.steps).allSatisfy {
         $0.directory.isOfSameFile(as: $1.directory) && $0.before == $1.after
@@ -79,7 +81,7 @@ extension Subtree {
     var way = try WayUp(from: directory, in: self)
     for _ in 0..<WayUp.attempts {
       let again = try WayUp(from: directory, in: self)
-      if way.stood(until: again) { return way.isInside }
+      if way.isConfirmed(by: again) { return way.isInside }
       way = again
     }
     throw WayUp.busy

@@ -43,7 +43,9 @@ extension Store {
   ///   `CAP_DAC_READ_SEARCH`, ``StoreError/system(_:_:)`` with what `open(2)` gave.
   /// - Complexity: a ``node(_:)`` and one system call; for a handle that is compared one more, or
   ///   three more to read or write.
-  public func open(_ id: NodeID, _ mode: OpenMode = .path) throws(StoreError) -> FileDescriptor {
+  public func open(
+    _ id: NodeID, as mode: OpenMode = .path
+  ) throws(StoreError) -> FileDescriptor {
     try guarded {
       let start = SystemCalls.now
       guard var node = try find(id) else { throw StoreError.unknownNode(id) }
@@ -60,7 +62,7 @@ extension Store {
           return descriptor
         } catch .staleHandle {
           try requireAnswer(mount)
-          guard let other = try foundStale(node) else { throw StoreError.stale(id) }
+          guard let other = try retireUnlessCopiedUp(node) else { throw StoreError.stale(id) }
           node = other
         } catch {
           throw StoreError(error, "opening node \(id)")
@@ -78,11 +80,11 @@ extension Store {
   ///   - mode: how to open the file. Read or write only regular files and directories: opening any
   ///     other file may have side effects.
   /// - Returns: a descriptor, which the caller must close.
-  /// - Throws: ``StoreError/staleHandle(_:)``, and what ``open(_:_:)`` throws.
+  /// - Throws: ``StoreError/staleHandle(_:)``, and what ``open(_:as:)`` throws.
   /// - Complexity: one system call; for a handle that is compared one more, or three more to read
   ///   or write.
   public func open(
-    _ handle: KernelFileHandle, on filesystem: FilesystemID, _ mode: OpenMode = .path
+    _ handle: KernelFileHandle, on filesystem: FilesystemID, as mode: OpenMode = .path
   ) throws(StoreError) -> FileDescriptor {
     try guarded {
       let (mount, magic) = try filesystems.mount(filesystem)
@@ -150,13 +152,13 @@ extension Store {
     }
   }
 
-  /// Retires a node whose file turned out to be gone. A store opened for reading leaves that to the
+  /// Retires a node whose file turned out to be gone, unless the node has another file by now,
+  /// because the file was copied up meanwhile. A store opened for reading leaves retiring to the
   /// writer. If the store cannot be written because the disk is full, the next open of the node
   /// finds the same.
   ///
-  /// - Returns: the node as it is now if it has another file, because it was copied up meanwhile;
-  ///   otherwise `nil`.
-  func foundStale(_ node: Node) throws -> Node? {
+  /// - Returns: the node with its other file, or `nil` if it has none.
+  func retireUnlessCopiedUp(_ node: Node) throws -> Node? {
     if !isReadOnly, (try? index.retire(node.id, ifItIs: node)) == true {
       counters.count(.retired)
     }

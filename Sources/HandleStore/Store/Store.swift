@@ -16,7 +16,7 @@ public import SystemPackage
 /// let filesystem = try store.attach(exportDirectory)
 /// let file = try FoundFile(name: "file", in: exportDirectory)
 /// let found = try store.register(file, on: filesystem)
-/// let descriptor = try store.open(found.node, .readOnly)
+/// let descriptor = try store.open(found.node, as: .readOnly)
 /// ```
 public final class Store: Sendable {
   /// The path by which the store was opened, or the one to which it led if it was a path through

@@ -68,7 +68,7 @@ extension Store {
   ///     looks at no more nodes than limbo has room for (``StoreOptions/limboLimit``).
   /// - Throws: what ``deletions(atMost:)`` throws, ``StoreError/tooManyOpenFiles``,
   ///   ``StoreError/notPermitted(_:)``.
-  /// - Complexity: O(watches of these nodes), and an ``open(_:_:)`` for each of the nodes. Any
+  /// - Complexity: O(watches of these nodes), and an ``open(_:as:)`` for each of the nodes. Any
   ///   thread.
   public func sweep(
     from start: NodeID = .root, limit: Int = 1024

@@ -166,7 +166,7 @@ import Testing
     #expect(file.status.type == .symbolicLink)
     try file.descriptor.close()
     #expect(throws: StoreError.notOpenableHandle(file.handle, .symbolicLink)) {
-      try exported.export.open(.token(entry.token), .readOnly)
+      try exported.export.open(.token(entry.token), as: .readOnly)
     }
     #expect(throws: StoreError.self) { try exported.export.lookup("x", in: .token(entry.token)) }
   }
@@ -175,7 +175,7 @@ import Testing
     let exported = try kept.make()
     try TestSupport.write("held", to: exported.inside.appending("held"))
     let token = try exported.token("held")
-    let held = try exported.export.open(.token(token), .readOnly)
+    let held = try exported.export.open(.token(token), as: .readOnly)
     try unlink(exported.inside.appending("held"))
     #expect(throws: refused(.stale)) { try exported.export.status(token) }
     try held.close()

@@ -11,15 +11,18 @@ import Testing
     let exported = try Exported(kind)
     let export = exported.export
     let first = try export.createOrOpen(
-      "new", in: .node(.root), .readWrite, permissions: 0o640)
-    #expect(first.wasCreated && first.entry.registration.outcome == .created)
-    try first.descriptor.closeAfter { _ = try first.descriptor.writeAll("text".utf8) }
+      "new", in: .node(.root), as: .readWrite, permissions: 0o640)
+    #expect(first.wasCreated && first.registration.outcome == .created)
+    let new = try #require(first.descriptor)
+    try new.closeAfter { _ = try new.writeAll("text".utf8) }
     let second = try export.createOrOpen(
-      "new", in: .node(.root), .readOnly, permissions: 0o600)
-    #expect(!second.wasCreated && second.entry.node == first.entry.node)
-    #expect(second.entry.status.mode & 0o777 == 0o640)
-    #expect(try second.descriptor.closeAfter { try readAll(second.descriptor) } == "text")
-    #expect(try export.lookup("new", in: .node(.root))?.token == first.entry.token)
+      "new", in: .node(.root), as: .readOnly, permissions: 0o600)
+    #expect(!second.wasCreated && second.node == first.node)
+    #expect(second.status.mode & 0o777 == 0o640 && second.handle == first.handle)
+    let again = try #require(second.descriptor)
+    #expect(try again.closeAfter { try readAll(again) } == "text")
+    let found = try #require(try export.lookup("new", in: .node(.root)))
+    #expect(found.token == first.token && found.descriptor == nil && !found.wasCreated)
 
     // What is there and is not to be opened stays as it is.
     for (name, refusal) in [
@@ -27,7 +30,7 @@ import Testing
     ] {
       do {
         _ = try export.createOrOpen(
-          FilePath(name), in: .node(.root), .readWrite, permissions: 0o600)
+          FilePath(name), in: .node(.root), as: .readWrite, permissions: 0o600)
         Issue.record("\(name) was opened")
       } catch {
         #expect(error.kind == refusal, "\(name): \(error)")
@@ -35,7 +38,7 @@ import Testing
     }
     for name in [".", "..", "a/b", ""] as [FilePath] {
       #expect(throws: StoreError.badName(name)) {
-        try export.createOrOpen(name, in: .node(.root), .readOnly, permissions: 0o600)
+        try export.createOrOpen(name, in: .node(.root), as: .readOnly, permissions: 0o600)
       }
     }
     // In a directory that went out, nothing is created.
@@ -43,7 +46,7 @@ import Testing
     try TestSupport.rename(
       exported.inside.appending("directory"), to: exported.outside.appending("directory"))
     #expect(throws: refused(.outside)) {
-      try export.createOrOpen("new", in: .token(parent), .readOnly, permissions: 0o600)
+      try export.createOrOpen("new", in: .token(parent), as: .readOnly, permissions: 0o600)
     }
     #expect(
       !FileManager.default.fileExists(

@@ -100,10 +100,11 @@ import Testing
   @Test func aNewFileAsAPathIsAPath() throws {
     let exported = try Exported(.ext4)
     let new = try exported.export.createOrOpen(
-      "new", in: .node(.root), .path, permissions: 0o600)
+      "new", in: .node(.root), as: .path, permissions: 0o600)
     #expect(new.wasCreated)
-    #expect(fcntl(new.descriptor.rawValue, F_GETFL) & 0o10000000 != 0)
-    try new.descriptor.close()
+    let file = try #require(new.descriptor)
+    #expect(fcntl(file.rawValue, F_GETFL) & 0o10000000 != 0)
+    try file.close()
   }
 
   @Test func aStoreDoesNotLieInItsExport() throws {

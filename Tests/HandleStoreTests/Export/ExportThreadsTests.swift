@@ -37,8 +37,8 @@ import Testing
             ? 1 : 0
         }
         let opened = try export.createOrOpen(
-          FilePath("new-\(round)"), in: .node(.root), .readWrite, permissions: 0o600)
-        try opened.descriptor.close()
+          FilePath("new-\(round)"), in: .node(.root), as: .readWrite, permissions: 0o600)
+        try #require(opened.descriptor).close()
         passed += opened.wasCreated ? 1 : 0
       }
       return passed

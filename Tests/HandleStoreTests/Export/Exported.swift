@@ -87,7 +87,7 @@ extension Export {
 
   /// What is in a token's file.
   func contents(_ token: Token) throws -> String {
-    let descriptor = try open(.token(token), .readOnly)
+    let descriptor = try open(.token(token), as: .readOnly)
     return try descriptor.closeAfter { try readAll(descriptor) }
   }
 }

@@ -104,8 +104,8 @@ import Testing
       file.handle, status: said, on: exported.filesystem
     ).node
     let token = try exported.export.token(for: node)
-    #expect(throws: refused(.fileType)) { try exported.export.open(.token(token), .readOnly) }
-    #expect(throws: refused(.fileType)) { try exported.export.open(.node(node), .readOnly) }
+    #expect(throws: refused(.fileType)) { try exported.export.open(.token(token), as: .readOnly) }
+    #expect(throws: refused(.fileType)) { try exported.export.open(.node(node), as: .readOnly) }
   }
 
   @Test func aNodeThatWasDropped() throws {
@@ -152,13 +152,13 @@ import Testing
       let token = try exported.token(name)
       for mode in [OpenMode.readOnly, .writeOnly, .readWrite] {
         #expect(throws: StoreError.self, "\(name)") {
-          try exported.export.open(.token(token), mode)
+          try exported.export.open(.token(token), as: mode)
         }
       }
-      try exported.export.open(.token(token), .path).close()
+      try exported.export.open(.token(token), as: .path).close()
     }
-    try exported.export.open(.token(exported.token("directory")), .readOnly).close()
-    let file = try exported.export.open(.token(exported.token("file")), .writeOnly)
+    try exported.export.open(.token(exported.token("directory")), as: .readOnly).close()
+    let file = try exported.export.open(.token(exported.token("file")), as: .writeOnly)
     try file.closeAfter { _ = try file.writeAll("written".utf8) }
     #expect(try TestSupport.read(exported.inside.appending("file")).hasPrefix("written"))
   }
@@ -168,17 +168,18 @@ import Testing
     let token = try exported.token("file")
     for mode in [OpenMode.writeOnly, .readWrite] {
       #expect(throws: StoreError.readOnlyExport("tree")) {
-        try exported.export.open(.token(token), mode)
+        try exported.export.open(.token(token), as: mode)
       }
     }
     #expect(throws: StoreError.readOnlyExport("tree")) {
       try exported.export.createOrOpen(
-        "new", in: .node(.root), .readWrite, permissions: 0o600)
+        "new", in: .node(.root), as: .readWrite, permissions: 0o600)
     }
     let found = try exported.export.createOrOpen(
-      "file", in: .node(.root), .readOnly, permissions: 0o600)
+      "file", in: .node(.root), as: .readOnly, permissions: 0o600)
     #expect(!found.wasCreated)
-    #expect(try found.descriptor.closeAfter { try readAll(found.descriptor) } == "contents of file")
+    let file = try #require(found.descriptor)
+    #expect(try file.closeAfter { try readAll(file) } == "contents of file")
     #expect(exported.store.statistics.errors[.readOnlyExport] == 3)
   }
 

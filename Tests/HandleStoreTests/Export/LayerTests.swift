@@ -206,8 +206,9 @@ private final class Layered {
     #expect(after.node == before.node)
     #expect(after.status.size == UInt64("lower copied".utf8.count))
     let opened = try export.createOrOpen(
-      "a", in: .node(lowerRoot.node), .readOnly, permissions: 0o600)
-    #expect(try opened.descriptor.closeAfter { try readAll(opened.descriptor) } == "lower copied")
+      "a", in: .node(lowerRoot.node), as: .readOnly, permissions: 0o600)
+    let copy = try #require(opened.descriptor)
+    #expect(try copy.closeAfter { try readAll(copy) } == "lower copied")
   }
 
   @Test func onlyALiveNodeOfTheSameTypeIsCopiedUp() throws {

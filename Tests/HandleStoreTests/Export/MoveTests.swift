@@ -26,7 +26,7 @@ import Testing
       into: exported.node("outside"))
     try exported.forgetAll()
     #expect(throws: refused(.outside)) { try exported.export.status(token) }
-    #expect(throws: refused(.outside)) { try exported.export.open(.node(node.id), .readOnly) }
+    #expect(throws: refused(.outside)) { try exported.export.open(.node(node.id), as: .readOnly) }
   }
 
   /// A file is found by any of its names, whichever of them was removed.

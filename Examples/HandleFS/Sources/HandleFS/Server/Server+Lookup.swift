@@ -79,7 +79,7 @@ extension Server {
     }
     let parent = node(entry.node)
     do {
-      try export.open(.node(parent), .path).close()
+      try export.open(.node(parent), as: .path).close()
       return entry
     } catch {
       if lookups.unpin(parent) == 0 { files.remove(parent) }

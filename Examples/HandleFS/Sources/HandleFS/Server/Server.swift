@@ -97,7 +97,7 @@ extension Server {
     let isKnown = node == export.root || lookups.count(of: node) > 0
     let file = BackingFile(
       try withDescriptors {
-        isKnown ? try store.open(node) : try export.open(.node(node), .path)
+        isKnown ? try store.open(node) : try export.open(.node(node), as: .path)
       })
     try filesystems.learn(file)
     if isKnown {

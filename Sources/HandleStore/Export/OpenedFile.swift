@@ -1,0 +1,29 @@
+internal import SystemPackage
+
+/// A file on the filesystem of a layer, open as a path (`O_PATH`).
+///
+/// It need not be inside the export: only what the gate admits, and what a lookup or a creation
+/// finds inside, goes to a client.
+struct OpenedFile {
+  let descriptor: OwnedDescriptor
+  let status: FullStatus
+  let handle: KernelFileHandle
+  /// The layer whose filesystem the file is on.
+  let layer: Int
+  /// The file's node, if it is known without asking the store.
+  var node: Node?
+
+  init(_ descriptor: OwnedDescriptor, handle: KernelFileHandle, layer: Int) throws(Errno) {
+    self.descriptor = descriptor
+    self.handle = handle
+    self.layer = layer
+    status = try FullStatus(of: descriptor.descriptor)
+  }
+
+  var type: FileType { status.type }
+
+  /// Returns what the store needs to register the file.
+  func found(in parent: NodeID? = nil) -> FoundFile {
+    FoundFile(handle: handle, status: FileStatus(status), parent: parent)
+  }
+}
