@@ -70,7 +70,9 @@ private final class Target: Sendable {
     guard let type = bytes.first,
       let handle = KernelFileHandle(
         type: HandleType(rawValue: Int32(type)), bytes: Array(bytes.dropFirst())),
-      let node = try? store.register(handle, status: file.status, on: filesystem).node,
+      let node = try? store.register(
+        FoundFile(handle: handle, status: file.status), on: filesystem
+      ).node,
       let token = try? export.token(for: node), let found = try? export.decode(token)
     else { return }
     try? found.descriptor.close()
