@@ -23,7 +23,7 @@ struct ExportRemove: ParsableCommand {
   @OptionGroup var output: JSONOption
 
   func run() throws {
-    try argument.changing { try $0.removeExport(name) }
+    try argument.writing { try $0.removeExport(name) }
     var report = Report()
     report.add("removed", output.json ? name : Text.plain(name))
     try report.print(asJSON: output.json)

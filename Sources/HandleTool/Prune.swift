@@ -38,7 +38,7 @@ struct Prune: ParsableCommand {
   }
 
   func run() throws {
-    let dropped = try argument.changing { store in
+    let dropped = try argument.writing { store in
       try store.prune(olderThan.map { .seconds($0.seconds) } ?? .nodes(keep ?? .max))
     }
     var report = Report()

@@ -22,14 +22,14 @@ struct StoreArgument: ParsableArguments {
   }
 
   /// Opens the store for writing, runs `body`, and closes it. The store must exist and be sound.
-  func changing<R>(_ body: (Store) throws -> R) throws -> R {
+  func writing<R>(_ body: (Store) throws -> R) throws -> R {
     // Opening for writing would make a store if there is none. And changes to a damaged store may
     // be lost and do more damage.
     try requireSound()
     return try opened(StoreOptions(), body)
   }
 
-  /// Like ``changing(_:)``, but makes the store if there is none.
+  /// Like ``writing(_:)``, but makes the store if there is none.
   func making<R>(_ options: StoreOptions, _ body: (Store) throws -> R) throws -> R {
     do throws(StoreError) {
       try requireSound()
@@ -80,8 +80,8 @@ struct ExportArguments: ParsableArguments {
   }
 
   /// Opens the export so that files can be registered, runs `body`, and closes the store.
-  func changing<R>(_ body: (Store, Export) throws -> R) throws -> R {
-    try argument.changing { try body($0, $0.openExport(export)) }
+  func writing<R>(_ body: (Store, Export) throws -> R) throws -> R {
+    try argument.writing { try body($0, $0.openExport(export)) }
   }
 }
 

@@ -56,7 +56,7 @@ struct TokenCommand: ParsableCommand {
 
   func run() throws {
     if nodes.isEmpty {
-      try arguments.changing { _, export in
+      try arguments.writing { _, export in
         for path in paths { try print(export, PathWalk(in: export).node(at: path)) }
       }
     } else {

@@ -26,7 +26,7 @@ struct Verify: ParsableCommand {
   @OptionGroup var json: JSONOption
 
   func run() throws {
-    let counts = retire ? try argument.changing(verify) : try argument.readingAll(verify)
+    let counts = retire ? try argument.writing(verify) : try argument.readingAll(verify)
     guard counts.isFine else { throw FindingExit() }
   }
 

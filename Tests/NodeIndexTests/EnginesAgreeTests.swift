@@ -136,7 +136,7 @@ import Testing
       let held = someNode()
       var dropping = Dropping(ids: ids, isHeld: { $0 == held })
       dropping.onlyStale = Bool.random(using: &random)
-      dropping.keeping = [0, 20].randomElement(using: &random) ?? 0
+      dropping.leaving = [0, 20].randomElement(using: &random) ?? 0
       let wanted = dropping
       _ = try both { try $0.index.drop(wanted) }
     }

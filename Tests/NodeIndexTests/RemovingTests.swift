@@ -33,9 +33,9 @@ import Testing
     some.age = 1000
     #expect(try test.index.drop(some) == 0)
     some.age = 0
-    some.keeping = 5
+    some.leaving = 5
     #expect(try test.index.drop(some) == 1 && test.index.count() == 5)
-    some.keeping = 0
+    some.leaving = 0
     some.limit = 1
     #expect(try test.index.drop(some) == 1 && test.index.count() == 4)
   }

@@ -41,7 +41,7 @@ extension Export {
   public func token(
     for node: NodeID, form: TokenForm = .value(atMost: Token.maximumLength)
   ) throws(StoreError) -> Token {
-    try store.guarded { try makeToken(node, form) }
+    try store.withStoreErrors { try makeToken(node, form) }
   }
 
   func makeToken(_ id: NodeID, _ form: TokenForm) throws -> Token {

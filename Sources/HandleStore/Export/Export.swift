@@ -27,7 +27,7 @@ public final class Export: Sendable {
 
   /// Creates an open export.
   ///
-  /// - Parameter root: a node that the caller holds for the export (``Holds/keep(root:)``). The
+  /// - Parameter root: a node that the caller holds for the export (``Holds/hold(root:)``). The
   ///   export lets go of it in `deinit`.
   init(_ record: ExportRecord, _ layers: [Subtree], root: NodeID, in store: Store) {
     self.record = record
@@ -36,7 +36,7 @@ public final class Export: Sendable {
     self.store = store
   }
 
-  deinit { store.holds.letGo(root: root) }
+  deinit { store.holds.release(root: root) }
 
   /// Returns the layer on a filesystem, or `nil` if there is none.
   func layer(on filesystem: FilesystemID) -> Int? {
@@ -50,7 +50,7 @@ extension Store {
   /// - Throws: ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
   ///   ``StoreError/system(_:_:)``.
   public func exports() throws(StoreError) -> [ExportRecord] {
-    try guarded { try ExportCatalog(in: files, of: number).exports }
+    try withStoreErrors { try ExportCatalog(in: files, of: number).exports }
   }
 
   /// Adds an export and opens it. Attaches the filesystems of its roots.
@@ -85,7 +85,7 @@ extension Store {
     guard Set(layers.map(\.filesystem)).count == layers.count else {
       throw .badExport("each of its roots must be on a different filesystem")
     }
-    return try guarded {
+    return try withStoreErrors {
       try requireWriting()
       return try cataloguing.withLock { _ in
         var catalog = try ExportCatalog(in: files, of: number)
@@ -115,7 +115,7 @@ extension Store {
 
   private func layer(_ root: FileDescriptor) throws(StoreError) -> ExportRecord.Layer {
     let filesystem = try attach(root)
-    return try guarded {
+    return try withStoreErrors {
       guard try FullStatus(of: root).type == .directory else {
         throw StoreError.badExport("its root is not a directory")
       }
@@ -133,7 +133,7 @@ extension Store {
   ///   ``StoreError/exposedKeys(path:)``, what ``attachMounted()`` throws.
   /// - Complexity: O(exports), and O(mounts) if a filesystem has to be attached
   public func openExport(_ name: String) throws(StoreError) -> Export {
-    try guarded {
+    try withStoreErrors {
       guard
         let record = try ExportCatalog(in: files, of: number).exports.first(where: {
           $0.isNamed(name)
@@ -156,7 +156,7 @@ extension Store {
   ///   ``StoreError/diskFull(path:)``, ``StoreError/damagedFile(path:_:)``,
   ///   ``StoreError/foreignFile(path:remedy:)``.
   public func removeExport(_ name: String) throws(StoreError) {
-    try guarded {
+    try withStoreErrors {
       try requireWriting()
       try cataloguing.withLock { _ in
         var catalog = try ExportCatalog(in: files, of: number)
@@ -179,11 +179,11 @@ extension Store {
   /// open.
   private func heldRoot(of layer: Subtree) throws -> NodeID {
     while true {
-      let moment = holds.moment
+      let before = holds.evictionCount
       let root = try layer.rootNode(in: self)
-      holds.keep(root: root)
-      if try isThere(root, heldSince: moment) { return root }
-      holds.letGo(root: root)
+      holds.hold(root: root)
+      if try isThere(root, heldSince: before) { return root }
+      holds.release(root: root)
     }
   }
 

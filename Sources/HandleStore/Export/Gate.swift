@@ -38,7 +38,7 @@ extension Export {
 
   /// Runs a client's request, and counts it if the gate refuses it.
   func gated<R>(_ body: () throws -> R) throws(StoreError) -> R {
-    try store.guarded {
+    try store.withStoreErrors {
       do {
         return try body()
       } catch let refusal as GateRefusal {

@@ -67,7 +67,7 @@ extension TokenFields {
   init(_ bytes: [UInt8]) {
     let end = bytes.count - AuthenticationCode.length
     (key, layer, fileType) = (bytes[2], bytes[1] >> 4, bytes[1] & 15)
-    export = bytes.uint32(at: 4)
+    export = UInt32(bytes.uint32(at: 4))
     node = NodeID(rawValue: bytes.uint64(at: 8))
     handle = KernelFileHandle(
       type: HandleType(rawValue: Int32(bytes[3])), bytes: bytes, in: Self.headerLength..<end)

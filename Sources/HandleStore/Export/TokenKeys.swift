@@ -87,6 +87,6 @@ extension Store {
   ///   ``StoreError/system(_:_:)``. After an error no token is signed or accepted until the file
   ///   can be read.
   public func reloadKeys() throws(StoreError) {
-    try guarded { try tokenKeys.load(in: files, of: number, make: false) }
+    try withStoreErrors { try tokenKeys.load(in: files, of: number, make: false) }
   }
 }

@@ -15,9 +15,9 @@ struct NodeCheck {
   /// Whether every node's record could be read, and the handle and filesystem of every live node.
   private(set) var allIntact = true
   /// The number of rows in the spill table that belong to a node that was read.
-  private(set) var spilledMet = 0
+  private(set) var spilledFound = 0
   /// The number of index entries that belong to a live node or an alias that was read.
-  private(set) var indexedMet = 0
+  private(set) var indexedFound = 0
 
   init(
     _ check: StoreCheck, of tables: TableTrees, filesystems: [FilesystemID: FilesystemMagic],
@@ -89,7 +89,7 @@ struct NodeCheck {
     if let handle = record.inlineHandle { return handle }
     switch find(id, in: .spill) {
     case .found(let entry):
-      spilledMet += 1
+      spilledFound += 1
       return handle(of: record, id, entry)
     case .absent: findings.add(.spill, node: id, "the spilled handle of node \(id) is missing")
     case .unreadable: break
@@ -148,7 +148,7 @@ struct NodeCheck {
     let key = IndexKey(alias.handle, on: alias.filesystem, magic)
     switch lookup.find(key.bytes, in: inodes, .bytes) {
     case .unreadable: allIntact = false
-    case .found(let entry) where value(entry)?.isAlias(of: alias.node) ?? false: indexedMet += 1
+    case .found(let entry) where value(entry)?.isAlias(of: alias.node) ?? false: indexedFound += 1
     case .found, .absent:
       findings.add(
         .index, page: page, node: alias.node,
@@ -179,7 +179,7 @@ struct NodeCheck {
       let bytes = try? file.value(of: entry, limit: 16), bytes.count == 8,
       IndexValue(bytes)?.node == id
     else { return }
-    indexedMet += 1
+    indexedFound += 1
   }
 
   /// Returns what the index has under a key of a node, or `nil` if that is wrong or cannot be read.
@@ -194,7 +194,7 @@ struct NodeCheck {
       if let bytes, bytes.count == size, let value = IndexValue(bytes), value.node == id,
         !value.isAlias
       {
-        indexedMet += 1
+        indexedFound += 1
         return value
       }
       let other = bytes.flatMap { IndexValue($0) }.map { "node \($0.node)" } ?? "no node"

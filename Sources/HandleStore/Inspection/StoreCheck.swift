@@ -165,10 +165,10 @@ final class StoreCheck {
     report.stale = nodes.stale
     // An entry that names an unread node would look like surplus.
     guard walk.isWhole, nodes.allIntact else { return }
-    if spill.isWhole && spill.entries != nodes.spilledMet {
+    if spill.isWhole && spill.entries != nodes.spilledFound {
       again(tables[.spill], in: .integer) { nodes.checkOwner(ofSpilled: $0) }
     }
-    if index.isWhole && index.entries != nodes.indexedMet {
+    if index.isWhole && index.entries != nodes.indexedFound {
       again(tables[.inodes], in: .bytes) { nodes.checkTarget(ofIndex: $0) }
     }
   }

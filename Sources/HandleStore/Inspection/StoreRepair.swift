@@ -110,10 +110,10 @@ struct StoreRepair {
     let (state, isNew) = try state(old, store: result.store, highest: result.highest)
     let data = try new.open(PageFile.name, flags: SystemCalls.readWrite)
     try SystemCalls.sync(data.descriptor)
-    let keeping = try makeKeeping()
+    let originals = try makeOriginals()
     let time = UTCTime(seconds: SystemCalls.epochSeconds).name
-    let original = try keep(PageFile.name, as: "data-\(time)", suffix: ".mdb", in: keeping)
-    let originalState = isNew ? try keep("state", as: "state-\(time)", in: keeping) : nil
+    let original = try preserve(PageFile.name, as: "data-\(time)", suffix: ".mdb", in: originals)
+    let originalState = isNew ? try preserve("state", as: "state-\(time)", in: originals) : nil
     try new.rename(PageFile.name, to: PageFile.name, in: directory)
     // `lock.mdb` holds LMDB's reader table and newest commit number, which belong to the old file.
     try? directory.unlink("lock.mdb")
@@ -148,28 +148,28 @@ struct StoreRepair {
 
   /// Gives a file a second name in the directory of kept files, and returns its path, or `nil` if
   /// there is no such file.
-  private func keep(
+  private func preserve(
     _ file: FilePath.Component, as name: String, suffix: String = "",
-    in keeping: OpenDirectory, attempt: Int = 1
+    in originals: OpenDirectory, attempt: Int = 1
   ) throws -> FilePath? {
     let number = attempt == 1 ? "" : "-\(attempt)"
-    guard let kept = FilePath.Component(name + number + suffix) else { return nil }
-    switch try link(file, to: kept, in: keeping) {
-    case .made: return keeping.path(of: kept)
+    guard let target = FilePath.Component(name + number + suffix) else { return nil }
+    switch try link(file, to: target, in: originals) {
+    case .made: return originals.path(of: target)
     case .missing: return nil
     case .taken:
-      return try keep(file, as: name, suffix: suffix, in: keeping, attempt: attempt + 1)
+      return try preserve(file, as: name, suffix: suffix, in: originals, attempt: attempt + 1)
     }
   }
 
   private enum Link { case made, missing, taken }
 
   private func link(
-    _ file: FilePath.Component, to kept: FilePath.Component, in keeping: OpenDirectory
+    _ file: FilePath.Component, to target: FilePath.Component, in originals: OpenDirectory
   ) throws -> Link {
     do throws(Errno) {
-      try directory.link(file, to: kept, in: keeping)
-      try keeping.sync()
+      try directory.link(file, to: target, in: originals)
+      try originals.sync()
       return .made
     } catch .fileExists {
       return .taken
@@ -178,7 +178,7 @@ struct StoreRepair {
     }
   }
 
-  private func makeKeeping() throws -> OpenDirectory {
+  private func makeOriginals() throws -> OpenDirectory {
     let name: FilePath.Component = "set-aside"
     do throws(Errno) {
       return try directory.makeDirectory(name)

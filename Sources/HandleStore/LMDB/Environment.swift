@@ -82,7 +82,7 @@ struct TableStatistics {
     pageSize = Int(stat.ms_psize)
     // The pool does not count the commits of another process, so a read-only environment keeps no
     // snapshots.
-    unsafe pool = ReaderPool(env, keepsSnapshots: !mode.readOnly)
+    unsafe pool = ReaderPool(env, reusesSnapshots: !mode.readOnly)
     // Free the slots of processes that were killed.
     reapDeadReaders()
   }

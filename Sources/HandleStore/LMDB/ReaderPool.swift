@@ -11,14 +11,14 @@ internal import Synchronization
 @safe final class ReaderPool: @unchecked Sendable {
   private static let slots = 64
   private let environment: OpaquePointer
-  private let keepsSnapshots: Bool
+  private let reusesSnapshots: Bool
   private let busy: [Flag]
   private let snapshots: UnsafeMutablePointer<Snapshot>
   private let stopped = Atomic<Bool>(false)
   /// The number of commits so far.
   private let commits = Atomic<UInt64>(0)
   /// One bit for each slot whose snapshot is kept.
-  private let kept = Atomic<UInt64>(0)
+  private let retained = Atomic<UInt64>(0)
 
   /// A flag on a cache line of its own.
   private final class Flag: Sendable {
@@ -35,9 +35,9 @@ internal import Synchronization
     var commits: UInt64 = 0
   }
 
-  init(_ environment: OpaquePointer, keepsSnapshots: Bool) {
+  init(_ environment: OpaquePointer, reusesSnapshots: Bool) {
     unsafe self.environment = environment
-    self.keepsSnapshots = keepsSnapshots
+    self.reusesSnapshots = reusesSnapshots
     busy = (0..<Self.slots).map { _ in Flag() }
     unsafe snapshots = .allocate(capacity: Self.slots)
     unsafe snapshots.initialize(repeating: Snapshot(), count: Self.slots)
@@ -62,9 +62,11 @@ internal import Synchronization
 
   /// Ends a snapshot that ``begin()`` returned.
   func end(_ slot: Int) {
-    if keepsSnapshots {
+    if reusesSnapshots {
       let bit: UInt64 = 1 << UInt64(slot)
-      if kept.load(ordering: .relaxed) & bit == 0 { kept.bitwiseOr(bit, ordering: .relaxed) }
+      if retained.load(ordering: .relaxed) & bit == 0 {
+        retained.bitwiseOr(bit, ordering: .relaxed)
+      }
     } else {
       reset(slot)
     }
@@ -103,14 +105,14 @@ internal import Synchronization
     guard unsafe snapshots[slot].isLive else { return }
     unsafe mdb_txn_reset(snapshots[slot].transaction)
     unsafe snapshots[slot].isLive = false
-    kept.bitwiseAnd(~(1 << UInt64(slot)), ordering: .relaxed)
+    retained.bitwiseAnd(~(1 << UInt64(slot)), ordering: .relaxed)
   }
 
   // MARK: Writing
 
   /// Releases the kept snapshots that are not in use, because a write transaction begins.
   func letGo() {
-    var slots = kept.load(ordering: .relaxed)
+    var slots = retained.load(ordering: .relaxed)
     while slots != 0 {
       let slot = slots.trailingZeroBitCount
       slots &= slots - 1

@@ -42,15 +42,15 @@ struct ChangeContext {
     now = SystemCalls.epochSeconds
     ids = unusedIDs
     if !recorded.isEmpty { recorded = [:] }
-    changed.removeAll(keepingCapacity: changed.count < Self.keptCapacity)
-    added.removeAll(keepingCapacity: added.count < Self.keptCapacity)
-    registered.removeAll(keepingCapacity: registered.count < Self.keptCapacity)
+    changed.removeAll(keepingCapacity: changed.count < Self.reusedCapacity)
+    added.removeAll(keepingCapacity: added.count < Self.reusedCapacity)
+    registered.removeAll(keepingCapacity: registered.count < Self.reusedCapacity)
   }
 
-  private static let keptCapacity = 1 << 14
+  private static let reusedCapacity = 1 << 14
 
   /// Marks the ids taken so far as used, whatever becomes of the transaction.
-  mutating func keepIDs() { unusedIDs = ids }
+  mutating func consumeIDs() { unusedIDs = ids }
 }
 
 extension ChangeContext {
@@ -129,7 +129,7 @@ extension ChangeContext {
   mutating func drop(
     _ dropping: Dropping, in transaction: borrowing WriteTransaction
   ) throws -> Int {
-    let excess = try transaction.statistics(tables.nodes).entries - dropping.keeping
+    let excess = try transaction.statistics(tables.nodes).entries - dropping.leaving
     var dropped = 0
     for id in dropping.ids where dropped < min(excess, dropping.limit) {
       guard let record = try tables.record(id, in: transaction) else { continue }

@@ -143,7 +143,7 @@ final class Writer: Sendable {
     let transaction = try environment.write()
     let result = try body(&state.context, transaction)
     // From here on the ids are used up, even if the commit fails: it may be on the disk.
-    state.context.keepIDs()
+    state.context.consumeIDs()
     do throws(LMDBError) {
       try transaction.commit()
     } catch {

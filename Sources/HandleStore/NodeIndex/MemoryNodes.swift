@@ -331,7 +331,7 @@ extension MemoryNodes {
   }
 
   mutating func drop(_ dropping: Dropping) -> Int {
-    let excess = count - dropping.keeping
+    let excess = count - dropping.leaving
     let now = Self.now
     var dropped = 0
     for id in dropping.ids where dropped < min(excess, dropping.limit) {

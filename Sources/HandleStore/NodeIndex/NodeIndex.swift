@@ -197,7 +197,7 @@ struct Dropping: Sendable {
   /// Nodes that entered their state less than this many seconds ago stay.
   var age: UInt32 = 0
   /// How many nodes of all states stay at least.
-  var keeping = 0
+  var leaving = 0
   /// How many nodes go at most.
   var limit = Int.max
 

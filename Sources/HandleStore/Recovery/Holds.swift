@@ -3,11 +3,11 @@ internal import Synchronization
 /// What keeps nodes in the store besides their watches: the pins of clients, and open exports.
 ///
 /// Pinning and dropping need no common lock. A thread that drops nodes first puts them on a list,
-/// then counts that in ``moment``, and then looks at the pins. A thread that pins a node reads the
-/// moment, checks that the node exists, pins it, and reads the moment again. If the moment is
-/// unchanged and quiet, no eviction was under way or began in between, and the next eviction sees
-/// the pin. Otherwise the pinning thread waits until no eviction lists the node, and checks once
-/// more that it exists.
+/// then counts that in ``evictionCount``, and then looks at the pins. A thread that pins a node
+/// reads the count, checks that the node exists, pins it, and reads the count again. If no eviction
+/// was under way and the count is unchanged, none began in between, and the next eviction sees the
+/// pin. Otherwise the pinning thread waits until no eviction lists the node, and checks once more
+/// that it exists.
 final class Holds: Sendable {
   /// An eviction under way: it drops those of its nodes that nothing holds.
   final class Eviction: Sendable {
@@ -18,9 +18,9 @@ final class Holds: Sendable {
   }
 
   /// How many evictions have begun (upper half), and how many of them are under way (lower half).
-  struct Moment: Equatable {
+  struct EvictionCount: Equatable {
     fileprivate let counts: UInt64
-    var isQuiet: Bool { counts & 0xffff_ffff == 0 }
+    var noneIsUnderWay: Bool { counts & 0xffff_ffff == 0 }
   }
 
   private struct State {
@@ -38,9 +38,9 @@ final class Holds: Sendable {
 
   func add(_ pins: Pins) { state.withLock { $0.pins.append(pins) } }
   func remove(_ pins: Pins) { state.withLock { $0.pins.removeAll { $0 === pins } } }
-  func keep(root: NodeID) { state.withLock { $0.roots[root, default: 0] += 1 } }
+  func hold(root: NodeID) { state.withLock { $0.roots[root, default: 0] += 1 } }
 
-  func letGo(root: NodeID) {
+  func release(root: NodeID) {
     state.withLock { state in
       let count = state.roots[root, default: 0]
       state.roots[root] = count > 1 ? count - 1 : nil
@@ -56,7 +56,9 @@ final class Holds: Sendable {
 
   // MARK: Dropping
 
-  var moment: Moment { Moment(counts: counts.load(ordering: .sequentiallyConsistent)) }
+  var evictionCount: EvictionCount {
+    EvictionCount(counts: counts.load(ordering: .sequentiallyConsistent))
+  }
 
   /// Begins an eviction of nodes. Only after this call may the caller check which of them are held.
   func beginEviction(of nodes: [NodeID]) -> Eviction {

@@ -90,7 +90,7 @@ public final class OpenFiles: Sendable {
       }
       while state.free.isEmpty { try addChunk(&state) }
       let slot = state.free.removeLast()
-      let backing = state.files[node]?.backing ?? keep(file)
+      let backing = state.files[node]?.backing ?? openBacking(of: file)
       let (words, start) = place(slot, &state)
       words[start + 1] = node.rawValue
       words[start + 2] = UInt64(backing)
@@ -175,7 +175,7 @@ public final class OpenFiles: Sendable {
     state.withLock { $0.files.values.count { $0.backing != 0 } }
   }
 
-  private func keep(_ file: FileDescriptor?) -> UInt32 {
+  private func openBacking(of file: FileDescriptor?) -> UInt32 {
     file.flatMap { try? SystemCalls.openBacking($0, on: fuse) } ?? 0
   }
 

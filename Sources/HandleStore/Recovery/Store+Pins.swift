@@ -13,7 +13,7 @@ extension Store {
   /// - Complexity: O(blocks): a system call for each block of 8,192 node ids in which a node was
   ///   ever pinned.
   public func pins(in file: FileDescriptor) throws(StoreError) -> Pins {
-    try guarded {
+    try withStoreErrors {
       do throws(Errno) {
         let pins = try Pins(in: file)
         holds.add(pins)
@@ -40,12 +40,12 @@ extension Store {
   public func pin(
     _ id: NodeID, count: UInt64 = 1, by pins: Pins
   ) throws(StoreError) -> Bool {
-    try guarded {
-      let moment = holds.moment
+    try withStoreErrors {
+      let before = holds.evictionCount
       // Check this first: an id that a client made up must not take room in the file.
       guard try find(id) != nil else { return false }
       try pins.add(count, to: id)
-      if try isThere(id, heldSince: moment) { return true }
+      if try isThere(id, heldSince: before) { return true }
       pins.unpin(id, count: count)
       return false
     }
@@ -53,8 +53,8 @@ extension Store {
 
   /// Returns whether a node still exists that existed after a moment and that has been held since.
   /// If so, it stays.
-  func isThere(_ id: NodeID, heldSince moment: Holds.Moment) throws -> Bool {
-    if moment.isQuiet && holds.moment == moment { return true }
+  func isThere(_ id: NodeID, heldSince before: Holds.EvictionCount) throws -> Bool {
+    if before.noneIsUnderWay && holds.evictionCount == before { return true }
     holds.waitForEviction(of: id)
     return try find(id) != nil
   }
@@ -67,11 +67,11 @@ extension Store {
   ) throws -> Registration {
     var replaced: NodeID?
     while true {
-      let moment = holds.moment
+      let before = holds.evictionCount
       let found = try registered(candidate, on: filesystem)
       if case .replaced(let old) = found.outcome { replaced = old }
       try pins.add(1, to: found.node)
-      if try isThere(found.node, heldSince: moment) { return found.replacing(replaced) }
+      if try isThere(found.node, heldSince: before) { return found.replacing(replaced) }
       pins.unpin(found.node)
     }
   }
@@ -79,14 +79,14 @@ extension Store {
   func registered(
     _ candidates: [FoundFile], on filesystem: FilesystemID, pinnedBy pins: Pins
   ) throws -> [Registration] {
-    let moment = holds.moment
+    let before = holds.evictionCount
     var results = try registered(candidates, on: filesystem)
     var pinned: [NodeID] = []
     pinned.reserveCapacity(results.count)
     do {
       for (i, result) in results.enumerated() where result.outcome != .stale {
         try pins.add(1, to: result.node)
-        if try isThere(result.node, heldSince: moment) {
+        if try isThere(result.node, heldSince: before) {
           pinned.append(result.node)
           continue
         }

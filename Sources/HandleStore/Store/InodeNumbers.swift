@@ -44,7 +44,7 @@ public final class InodeNumbers: Sendable {
   public init(in store: Store, root: NodeID, status: FileStatus) throws(StoreError) {
     self.store = store
     rootDevice = status.device
-    main = try store.guarded {
+    main = try store.withStoreErrors {
       guard let node = try store.find(root) else { throw StoreError.unknownNode(root) }
       let magic = try store.index.filesystems.magic(node.filesystem)
       return Namespace(of: node, on: magic) ?? Namespace(node.filesystem, subvolume: 0)
@@ -64,7 +64,7 @@ public final class InodeNumbers: Sendable {
   ///   ``StoreError/system(_:_:)``.
   /// - Complexity: O(1); for the first file of a filesystem or subvolume O(namespaces) and a flush.
   public func number(of node: NodeID, status: FileStatus) throws(StoreError) -> UInt64 {
-    try store.guarded {
+    try store.withStoreErrors {
       guard let found = try store.find(node) else { throw StoreError.unknownNode(node) }
       return try number(of: found, status.inode, device: status.device)
     }
@@ -83,7 +83,7 @@ public final class InodeNumbers: Sendable {
   public func number(
     _ inode: UInt64, in directory: NodeID, status: FileStatus
   ) throws(StoreError) -> UInt64? {
-    try store.guarded {
+    try store.withStoreErrors {
       guard let node = try store.find(directory) else {
         throw StoreError.unknownNode(directory)
       }

@@ -17,7 +17,7 @@ extension Store {
   /// - Complexity: O(nodes). Any thread. If a change in this process needs the store to grow, it
   ///   waits for the end of the copy.
   public func backup(to path: FilePath) throws(StoreError) {
-    try guarded {
+    try withStoreErrors {
       let index = try lmdb
       let backup = try Backup(of: index.directory, to: path)
       do {

@@ -5,7 +5,7 @@ extension Store {
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(log nodes). Any thread.
   public func aliases(of id: NodeID) throws(StoreError) -> [Alias] {
-    try guarded { try index.aliases(from: id, nodes: 1).aliases.filter { $0.node == id } }
+    try withStoreErrors { try index.aliases(from: id, nodes: 1).aliases.filter { $0.node == id } }
   }
 
   /// Gives a node another file: the copy of its file on the upper layer of a union.
@@ -28,7 +28,7 @@ extension Store {
   public func copyUp(
     _ id: NodeID, to file: FoundFile, on filesystem: FilesystemID
   ) throws(StoreError) -> Registration {
-    try guarded {
+    try withStoreErrors {
       try requireWriting()
       try requireOwn(file, filesystem)
       return try decided(file, on: filesystem) {

@@ -35,7 +35,7 @@ extension Store {
   ///   minutes before the mount.
   @discardableResult
   public func attach(_ descriptor: FileDescriptor) throws(StoreError) -> FilesystemID {
-    try guarded {
+    try withStoreErrors {
       // Another process may have introduced the filesystem since.
       if isReadOnly { try index.reloadFilesystems() }
       // The kernel does not report a filesystem's UUID on an `O_PATH` descriptor.
@@ -106,7 +106,7 @@ extension Store {
   /// - Complexity: O(mounts)
   @discardableResult
   public func attachMounted() throws(StoreError) -> [FilesystemID] {
-    try guarded {
+    try withStoreErrors {
       // Another process may have introduced some since.
       if isReadOnly { try index.reloadFilesystems() }
       try attachMounted(Set(index.filesystems.all.keys))
@@ -136,7 +136,7 @@ extension Store {
     guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor),
       superblock == mount.device
     else { return }
-    // A filesystem that cannot be attached is left alone: nobody asked for this one.
+    // A filesystem that cannot be attached is left alone. What needs it says that it is not attached.
     _ = try? attach(root, identity, superblock) { growth in
       guard filesystems.putBack(identity, growth).isEmpty,
         let id = try filesystems.find(identity, superblock: superblock),

@@ -7,7 +7,7 @@ extension Store {
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(1) from the cache, O(log nodes) otherwise.
   public func node(_ id: NodeID) throws(StoreError) -> Node? {
-    try guarded { try find(id) }
+    try withStoreErrors { try find(id) }
   }
 
   @inline(__always)
@@ -25,7 +25,7 @@ extension Store {
   public func node(
     of handle: KernelFileHandle, on filesystem: FilesystemID
   ) throws(StoreError) -> Node? {
-    try guarded {
+    try withStoreErrors {
       let node = try index.node(of: handle, on: filesystem)
       return node?.state == .live ? node : nil
     }
@@ -51,7 +51,7 @@ extension Store {
     from start: NodeID = .root, limit: Int = 1024, on filesystem: FilesystemID? = nil,
     in state: NodeState? = nil
   ) throws(StoreError) -> NodePage {
-    try guarded {
+    try withStoreErrors {
       try Self.requireLimit(limit)
       return try index.nodes(from: start, limit: limit, on: filesystem, in: state)
     }

@@ -27,7 +27,7 @@ extension Store {
   public func recordMove(
     of file: FoundFile, on filesystem: FilesystemID, into directory: NodeID
   ) throws(StoreError) -> NodeID? {
-    try guarded {
+    try withStoreErrors {
       try requireWriting()
       var file = file
       file.parent = directory

@@ -46,7 +46,7 @@ extension Store {
   public func open(
     _ id: NodeID, as mode: OpenMode = .path
   ) throws(StoreError) -> FileDescriptor {
-    try guarded {
+    try withStoreErrors {
       let start = SystemCalls.now
       guard var node = try find(id) else { throw StoreError.unknownNode(id) }
       while true {
@@ -86,7 +86,7 @@ extension Store {
   public func open(
     _ handle: KernelFileHandle, on filesystem: FilesystemID, as mode: OpenMode = .path
   ) throws(StoreError) -> FileDescriptor {
-    try guarded {
+    try withStoreErrors {
       let (mount, magic) = try filesystems.mount(filesystem)
       do throws(Errno) {
         return try open(handle, mode, on: mount, magic: magic)

@@ -29,7 +29,7 @@ extension Store {
     _ file: FoundFile, on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> Registration {
     let start = SystemCalls.now
-    let result = try guarded {
+    let result = try withStoreErrors {
       guard let pins else { return try registered(file, on: filesystem) }
       return try registered(file, on: filesystem, pinnedBy: pins)
     }
@@ -55,7 +55,7 @@ extension Store {
     batch files: [FoundFile], on filesystem: FilesystemID, pinnedBy pins: Pins? = nil
   ) throws(StoreError) -> [Registration] {
     let start = SystemCalls.now
-    let results = try guarded {
+    let results = try withStoreErrors {
       guard let pins else { return try registered(files, on: filesystem) }
       return try registered(files, on: filesystem, pinnedBy: pins)
     }

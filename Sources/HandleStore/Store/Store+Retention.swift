@@ -10,7 +10,7 @@ extension Store {
   @discardableResult
   public func forget(_ id: NodeID) throws(StoreError) -> Bool {
     switch options.retention {
-    case .forever: return try guarded { false }
+    case .forever: return try withStoreErrors { false }
     case .seconds(let age):
       guard !holds.isHeld(id),
         try node(id)?.isOlder(than: age, at: SystemCalls.epochSeconds) ?? false
@@ -18,7 +18,7 @@ extension Store {
       return try drop(Dropping(ids: [id], isHeld: isHeld, age: age)) == 1
     case .nodes(let limit):
       guard !holds.isHeld(id), try count() > limit else { return false }
-      return try drop(Dropping(ids: [id], isHeld: isHeld, keeping: max(limit, 0))) == 1
+      return try drop(Dropping(ids: [id], isHeld: isHeld, leaving: max(limit, 0))) == 1
     }
   }
 
@@ -33,7 +33,7 @@ extension Store {
   @discardableResult
   public func evict() throws(StoreError) -> Int {
     switch options.retention {
-    case .forever: return try guarded { 0 }
+    case .forever: return try withStoreErrors { 0 }
     case .seconds(let age):
       let now = SystemCalls.epochSeconds
       return try dropEach(where: { $0.isOlder(than: age, at: now) }) { ids, _ in
@@ -42,7 +42,7 @@ extension Store {
     case .nodes(let limit):
       let excess = try count() - max(limit, 0)
       return try dropEach(where: { _ in true }, atMost: excess) { ids, _ in
-        Dropping(ids: ids, isHeld: isHeld, keeping: max(limit, 0))
+        Dropping(ids: ids, isHeld: isHeld, leaving: max(limit, 0))
       }
     }
   }
@@ -56,7 +56,7 @@ extension Store {
   @discardableResult
   public func prune(_ retention: Retention) throws(StoreError) -> Int {
     switch retention {
-    case .forever: return try guarded { 0 }
+    case .forever: return try withStoreErrors { 0 }
     case .seconds(let age):
       let now = SystemCalls.epochSeconds
       return try dropEach(where: { $0.state == .stale && $0.isOlder(than: age, at: now) }) {
@@ -84,7 +84,7 @@ extension Store {
     _ change: ([NodeID], Int) -> Dropping
   ) throws(StoreError) -> Int {
     var dropped = 0
-    guard limit > 0 else { return try guarded { 0 } }
+    guard limit > 0 else { return try withStoreErrors { 0 } }
     try forEachPage { nodes throws(StoreError) in
       let ids = nodes.filter { wanted($0) && !holds.isHeld($0.id) }.map(\.id)
       dropped += try drop(change(ids, limit - dropped))
@@ -103,13 +103,13 @@ extension Store {
   }
 
   private func count() throws(StoreError) -> Int {
-    try guarded { try index.count() }
+    try withStoreErrors { try index.count() }
   }
 
   private var isHeld: @Sendable (NodeID) -> Bool { { [holds] in holds.isHeld($0) } }
 
   private func drop(_ change: Dropping) throws(StoreError) -> Int {
-    try guarded {
+    try withStoreErrors {
       guard !change.ids.isEmpty else { return 0 }
       try requireWriting()
       let eviction = holds.beginEviction(of: change.ids)

@@ -9,7 +9,7 @@ extension Store {
   /// - Complexity: O(log nodes), one write.
   @discardableResult
   public func retire(_ id: NodeID) throws(StoreError) -> Bool {
-    try guarded {
+    try withStoreErrors {
       let wasLive = try index.retire(id, ifItIs: nil)
       if wasLive { counters.count(.retired) }
       return wasLive

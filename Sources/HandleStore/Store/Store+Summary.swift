@@ -9,7 +9,7 @@ extension Store {
   /// - Complexity: O(nodes), in short snapshots. Any thread.
   public func summary() throws(StoreError) -> StoreSummary {
     let counts = try countByGroup()
-    return try guarded {
+    return try withStoreErrors {
       let index = try lmdb
       let (environment, tables) = (index.environment, index.tables)
       let transaction = try index.read()

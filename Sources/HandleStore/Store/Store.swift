@@ -130,7 +130,7 @@ public final class Store: Sendable {
 
   /// Runs a body that uses the store, and turns its errors into those that a user gets.
   @inline(__always)
-  func guarded<R>(_ body: () throws -> R) throws(StoreError) -> R {
+  func withStoreErrors<R>(_ body: () throws -> R) throws(StoreError) -> R {
     guard SystemCalls.forkCount == forkCount else { throw .forked }
     guard !isClosed.load(ordering: .relaxed) else { throw .closed }
     do {

@@ -28,7 +28,7 @@ extension Store {
   ///   ``StoreError/forked``.
   /// - Complexity: O(1) if there are none; otherwise O(`limit`) and one write. Any thread.
   public func deletions(atMost limit: Int = 1024) throws(StoreError) -> Deletions {
-    try guarded {
+    try withStoreErrors {
       try Self.requireLimit(limit)
       return try index.takeDeletions(limit: limit)
     }
@@ -40,7 +40,7 @@ extension Store {
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(nodes in limbo), at most ``StoreOptions/limboLimit``. Any thread.
   public func limbo() throws(StoreError) -> [LimboNode] {
-    try guarded { try index.limbo() }
+    try withStoreErrors { try index.limbo() }
   }
 
   /// Opens the files of some live watched nodes, retires the nodes whose files are deleted, and

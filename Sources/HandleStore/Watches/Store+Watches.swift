@@ -21,7 +21,7 @@ extension Store {
   public func watch(
     _ id: NodeID, mask: WatchMask, by watcher: WatcherID
   ) throws(StoreError) {
-    try guarded {
+    try withStoreErrors {
       guard !mask.isEmpty else {
         throw StoreError.badValue("a watch of node \(id) needs events; name at least one")
       }
@@ -37,7 +37,7 @@ extension Store {
   /// - Complexity: O(log watches), one write. Any thread.
   @discardableResult
   public func unwatch(_ id: NodeID, by watcher: WatcherID) throws(StoreError) -> Bool {
-    try guarded { try index.unwatch(id, by: watcher) }
+    try withStoreErrors { try index.unwatch(id, by: watcher) }
   }
 
   /// Returns the watches of a node, by watcher; empty if the node does not exist.
@@ -45,7 +45,7 @@ extension Store {
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(log watches + watchers of the node). Any thread.
   public func watches(of id: NodeID) throws(StoreError) -> [Watch] {
-    try guarded { try index.watches(of: id) }
+    try withStoreErrors { try index.watches(of: id) }
   }
 
   /// Returns the union of the masks of a node's watchers; empty if it has none.
@@ -53,7 +53,7 @@ extension Store {
   /// - Throws: ``StoreError/damaged(_:)``, ``StoreError/closed``, ``StoreError/forked``.
   /// - Complexity: O(log watches + watchers of the node). Any thread.
   public func watchMask(of id: NodeID) throws(StoreError) -> WatchMask {
-    try guarded { try index.watches(of: id).reduce(into: []) { $0.formUnion($1.mask) } }
+    try withStoreErrors { try index.watches(of: id).reduce(into: []) { $0.formUnion($1.mask) } }
   }
 
   /// Returns up to `limit` watched nodes, live and stale ones, in the order of their ids, from one
@@ -69,7 +69,7 @@ extension Store {
   public func watchedNodes(
     from start: NodeID = .root, limit: Int = 1024
   ) throws(StoreError) -> WatchedNodePage {
-    try guarded {
+    try withStoreErrors {
       try Self.requireLimit(limit)
       return try index.watchedNodes(from: start, limit: limit)
     }

@@ -43,7 +43,7 @@ final class Orphans: Sendable {
   /// Keeps a file that has lost its last name or is about to.
   ///
   /// - Parameter parks: whether to park the file in the supervisor as well.
-  func keep(_ file: BackingFile, _ node: NodeID, parks: Bool) throws {
+  func hold(_ file: BackingFile, _ node: NodeID, parks: Bool) throws {
     files.withLock { $0[node] = file }
     if parks { try park(node) }
   }

@@ -35,7 +35,7 @@ extension Server {
     // the file is open.
     do {
       if backing == 0, try file.status.st_nlink == 0 {
-        try orphans.keep(file, node, parks: true)
+        try orphans.hold(file, node, parks: true)
       }
     } catch {
       // The kernel does not send a close for an open that failed.

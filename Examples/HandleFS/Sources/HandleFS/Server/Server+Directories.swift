@@ -107,6 +107,6 @@ extension Server {
   }
 
   private func lookup(_ name: FilePath, in parent: Parent) throws -> Entry {
-    try entry(of: find(name, in: parent.directory), in: parent.number, keeps: false)
+    try entry(of: find(name, in: parent.directory), in: parent.number, caches: false)
   }
 }

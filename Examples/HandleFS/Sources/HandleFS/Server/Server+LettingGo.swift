@@ -42,7 +42,7 @@ extension Server {
       guard file.hasNoName, orphans[node] == nil else { return }
       housekeeping.losesName(node)
       if openFiles.needsParking(node) {
-        try? orphans.keep(file, node, parks: true)
+        try? orphans.hold(file, node, parks: true)
       } else {
         files.remove(node)
       }

@@ -26,11 +26,11 @@ extension Server {
 
   /// Registers a file that was found in a directory, and returns its entry.
   ///
-  /// - Parameter keeps: whether the file stays open, because more requests for it are likely.
-  func entry(of file: BackingFile, in parent: UInt64?, keeps: Bool = true) throws -> Entry {
+  /// - Parameter caches: whether the file stays open, because more requests for it are likely.
+  func entry(of file: BackingFile, in parent: UInt64?, caches: Bool = true) throws -> Entry {
     let status = try file.status
     let node = try registered(file, status, in: parent, pinnedBy: lookups).node
-    if keeps { files.insert(file, of: node, for: .path) }
+    if caches { files.insert(file, of: node, for: .path) }
     return try entry(node, status)
   }
 

@@ -40,17 +40,17 @@ extension Server {
       try request.asCaller { try act(directory) }
     }
     return .entry(
-      try newEntry(of: directory.path(of: name), name, in: parent, directory, keeps: true))
+      try newEntry(of: directory.path(of: name), name, in: parent, directory, caches: true))
   }
 
   /// Returns the entry of a file that was just created. If the store's disk is full, removes the
   /// file again: a caller that gets ENOSPC does not expect the file to exist.
   private func newEntry(
     of file: BackingFile, _ name: FilePath, in parent: UInt64, _ directory: BackingFile,
-    keeps: Bool
+    caches: Bool
   ) throws -> Entry {
     do {
-      return try entry(of: file, in: parent, keeps: keeps)
+      return try entry(of: file, in: parent, caches: caches)
     } catch {
       guard case StoreError.diskFull = error, let status = try? file.status,
         try KernelFileHandle(name: name, in: directory.descriptor)
@@ -78,14 +78,14 @@ extension Server {
     _ name: FilePath, in parent: UInt64, isDirectory: Bool, for request: Request
   ) throws -> Reply {
     let directory = try path(parent)
-    var kept: Kept?
+    var held: NamelessFile?
     try once(for: request, wasDone: { try $0.wasDone(in: directory.descriptor) }) {
       let victim = try directory.path(of: name)
       let handle = try KernelFileHandle(of: victim.descriptor)
-      kept = try keep(victim, handle)
+      held = try hold(victim, handle)
       return .remove(name, of: handle)
     } act: {
-      try keeping(kept) { try directory.remove(name, isDirectory: isDirectory) }
+      try removingName(of: held) { try directory.remove(name, isDirectory: isDirectory) }
     }
     return .done
   }
@@ -95,7 +95,7 @@ extension Server {
     for request: Request
   ) throws -> Reply {
     let (from, to) = (try path(parent), try path(newParent))
-    var kept: Kept?
+    var held: NamelessFile?
     try once(
       for: request, wasDone: { try $0.wasDone(in: from.descriptor, newDirectory: to.descriptor) }
     ) {
@@ -107,11 +107,11 @@ extension Server {
       if flags & HF_RENAME_EXCHANGE != 0 {
         return .exchange(name, of: file, with: newName, of: other)
       }
-      kept = try keep(victim, other)
+      held = try hold(victim, other)
       return .rename(file, from: name, to: newName)
     } act: {
       // The node that RENAME_WHITEOUT leaves behind must belong to the caller.
-      try keeping(kept) {
+      try removingName(of: held) {
         try request.asCaller { try from.rename(name, to: to, newName, flags: flags) }
       }
     }
@@ -159,7 +159,7 @@ extension Server {
       }
     }
     let file = try created ?? directory.path(of: name)
-    let entry = try newEntry(of: file, name, in: parent, directory, keeps: created == nil)
+    let entry = try newEntry(of: file, name, in: parent, directory, caches: created == nil)
     let opened = try opened(
       file, of: node(entry.node), status: entry.status, for: request)
     if let created, opened.backing == 0 {
@@ -175,7 +175,7 @@ extension Server {
     let file = try request.asCaller {
       try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
     }
-    let entry = try entry(of: file, in: parent, keeps: false)
+    let entry = try entry(of: file, in: parent, caches: false)
     let node = node(entry.node)
     let opened = try opened(file, of: node, status: entry.status, for: request)
     housekeeping.losesName(node)
@@ -233,47 +233,47 @@ extension Server {
     try existing(name, directory) == nil
   }
 
-  /// A file that is kept after it loses its last name.
-  private struct Kept {
+  /// A file that the server holds after it loses its last name.
+  private struct NamelessFile {
     let node: NodeID
     let isDirectory: Bool
   }
 
-  /// Keeps a file that is about to lose its last name for as long as the kernel knows it: it may be
+  /// Holds a file that is about to lose its last name for as long as the kernel knows it: it may be
   /// open, or be a process's working directory. This happens before the name goes. A file that
   /// nothing else would keep if this process were killed is also parked in the supervisor.
   ///
   /// - Returns: `nil` if the file has other names or no node.
-  private func keep(_ file: BackingFile, _ handle: KernelFileHandle) throws -> Kept? {
+  private func hold(_ file: BackingFile, _ handle: KernelFileHandle) throws -> NamelessFile? {
     let status = try file.status
     let isDirectory = status.st_mode & S_IFMT == S_IFDIR
     guard isDirectory || status.st_nlink == 1,
       let node = try store.node(of: handle, on: filesystems.filesystem(of: file, status))?.id
     else { return nil }
     let isNeeded = isDirectory && lookups.count(of: node) > 0 || openFiles.needsParking(node)
-    try orphans.keep(file, node, parks: isNeeded)
-    return Kept(node: node, isDirectory: isDirectory)
+    try orphans.hold(file, node, parks: isNeeded)
+    return NamelessFile(node: node, isDirectory: isDirectory)
   }
 
-  /// Calls `act`, which removes a kept file's name. If `act` fails, the file need not be kept.
-  private func keeping(_ kept: Kept?, _ act: () throws -> Void) throws {
+  /// Calls `act`, which removes the name of a file that is held. If `act` fails, lets go of the file.
+  private func removingName(of held: NamelessFile?, _ act: () throws -> Void) throws {
     do {
       try act()
     } catch {
-      if let kept { orphans.release(kept.node) }
+      if let held { orphans.release(held.node) }
       throw error
     }
-    guard let kept else { return }
-    housekeeping.losesName(kept.node)
+    guard let held else { return }
+    housekeeping.losesName(held.node)
     // An open that came meanwhile either shows here, or finds by itself that the file has no name.
-    if openFiles.needsParking(kept.node) {
-      try orphans.park(kept.node)
-    } else if lookups.count(of: kept.node) == 0
-      || !kept.isDirectory && openFiles.isOpen(kept.node)
+    if openFiles.needsParking(held.node) {
+      try orphans.park(held.node)
+    } else if lookups.count(of: held.node) == 0
+      || !held.isDirectory && openFiles.isOpen(held.node)
     {
       // The kernel does not know the file, or keeps it open by itself.
-      orphans.release(kept.node)
+      orphans.release(held.node)
     }
-    if lookups.count(of: kept.node) == 0 { housekeeping.isForgotten(kept.node) }
+    if lookups.count(of: held.node) == 0 { housekeeping.isForgotten(held.node) }
   }
 }
