@@ -100,7 +100,7 @@ import Testing
   @Test func aTableThatNoStoreHas() throws {
     let (file, meta, _) = try copy.trees()
     let names = try file.page(try #require(meta.main.root))
-    try copy.patch(names, at: names.keyRange(0).lowerBound, Array("a".utf8))
+    try copy.patch(names, at: names.keyRange(0).lowerBound, Array("b".utf8))
     try expect(.table, page: names.number, "a table that no store has")
   }
 

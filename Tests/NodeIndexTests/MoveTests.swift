@@ -138,6 +138,16 @@ import Testing
     #expect(try test.index.node(of: new.handle, on: TestIndex.tmpfs)?.id == registered.node)
   }
 
+  @Test(arguments: Engine.allCases) func theCopyIsInItsOwnDirectory(_ engine: Engine) throws {
+    let test = try TestIndex(engine)
+    let (lower, upper) = (NodeID(rawValue: 5), NodeID(rawValue: 6))
+    let id = try test.register(Synthetic.file(1, parent: lower)).node
+    _ = try test.done(move(test, id, to: Synthetic.file(2), on: TestIndex.tmpfs))
+    #expect(try test.node(id)?.parent == lower)
+    _ = try test.done(move(test, id, to: Synthetic.file(3, parent: upper), on: TestIndex.tmpfs))
+    #expect(try test.node(id)?.parent == upper)
+  }
+
   /// A file may be moved to and fro, and to the same inode.
   @Test(arguments: Engine.allCases) func backAgain(_ engine: Engine) throws {
     let test = try TestIndex(engine)

@@ -65,7 +65,7 @@ extension Registrar {
       key, of: id, inode: candidate.status.inode, on: filesystem, in: transaction)
     record = Record(
       handle: candidate.handle, filesystem: filesystem, type: record.type,
-      parent: record.parent, since: context.now)
+      parent: candidate.parent ?? record.parent, since: context.now)
     try context.tables.put(&record, candidate.handle, for: id, in: transaction)
     context.changed.append((id, record))
   }

@@ -286,7 +286,7 @@ extension MemoryNodes {
     entry.keys = [file.key] + (file.hint.map { [$0] } ?? [])
     entry.record = Record(
       handle: file.candidate.handle, filesystem: file.filesystem, type: entry.record.type,
-      parent: entry.record.parent, since: Self.now)
+      parent: file.candidate.parent ?? entry.record.parent, since: Self.now)
     entries[id] = entry
     for key in entry.keys { index[key] = id }
   }

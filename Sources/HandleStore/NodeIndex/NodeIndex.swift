@@ -101,7 +101,8 @@ protocol NodeIndex: AnyObject, Sendable {
   func recordParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool
 
   /// Gives a live node another file, which has no node of its own from then on. The node's former
-  /// handle becomes an alias, unless the new file has the same key. Relations of the new file to
+  /// handle becomes an alias, unless the new file has the same key. The parent of the candidate is
+  /// recorded, if it has one; else the node keeps its own. Relations of the new file to
   /// other nodes and aliases are decided as for a registration; there is no conflict if the node has
   /// the file already.
   ///

@@ -17,7 +17,8 @@ extension Store {
   ///
   /// - Parameters:
   ///   - id: the node of the file that was copied.
-  ///   - file: the copy, a file of the same type.
+  ///   - file: the copy, a file of the same type. Its `parent` is the node of the directory on the
+  ///     upper layer; an export looks there for the copy when the kernel has forgotten its name.
   ///   - filesystem: the copy's filesystem.
   /// - Returns: the registration of the same node.
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``StoreError/refused(_:)``

@@ -44,8 +44,9 @@ private final class Layered {
     let path = upper.path.appending("tree").appending(name)
     try TestSupport.write(
       TestSupport.read(lower.path.appending("tree/\(name)")) + " copied", to: path)
-    let file = try NamedFile("tree/\(name)", in: upper.path)
-    return try store.copyUp(node, to: file.handle, status: file.status, on: upperID)
+    var file = try NamedFile("tree/\(name)", in: upper.path).found
+    file.parent = try store.register("tree", in: upper.path, on: upperID).node
+    return try store.copyUp(node, to: file, on: upperID)
   }
 
   func restart() throws {
