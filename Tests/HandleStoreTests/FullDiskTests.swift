@@ -57,7 +57,7 @@ import Testing
     }
   }
 
-  @Test(arguments: disks) func aStoreThatFillsItsDiskGoesOnLater(_ disk: Disk) throws {
+  @Test(arguments: fewerDisks) func aStoreThatFillsItsDiskGoesOnLater(_ disk: Disk) throws {
     let volume = try disk.make()
     let store = volume.path.appending("store")
     let ballast = try Ballast(in: volume.path, leaving: 3 << 20)
@@ -71,7 +71,7 @@ import Testing
     try filling.finish(store)
   }
 
-  @Test(arguments: disks) func aDiskFilledByOthersIsNoHarm(_ disk: Disk) throws {
+  @Test(arguments: fewerDisks) func aDiskFilledByOthersIsNoHarm(_ disk: Disk) throws {
     let volume = try disk.make()
     let store = volume.path.appending("store")
     let logs = try TemporaryDirectory()

@@ -112,6 +112,22 @@ import Testing
     try store.close()
   }
 
+  /// The commands that open an export call it damage, and not a wrong export.
+  @Test(.enabled(if: mayMount, "mounting needs root")) func aLostEntryOfAnExportsRoot() throws {
+    let volume = try Volume(.ext4)
+    let store = try Store(at: copy.path)
+    let root = try withDirectory(volume.path) { try store.addExport("e", roots: [$0]).root }
+    let node = try #require(try store.node(root))
+    try store.close()
+    try copy.forge { transaction, tables in
+      try transaction.remove(
+        IndexKey(node.handle, on: node.filesystem, .ext), from: tables.inodes)
+    }
+    let command = ["token", copy.path.string, "e", "--node", "\(node.id)"]
+    let result = try run([product("handlestore")] + command)
+    #expect(result.status == 3 && result.errors.contains("handlestore repair"), "\(result)")
+  }
+
   // MARK: Spilled handles
 
   @Test func aSpilledHandleOfNobody() throws {
