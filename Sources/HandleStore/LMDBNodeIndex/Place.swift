@@ -1,6 +1,6 @@
-/// A further parent: a directory, other than the one in the record, in which a file with several names
-/// was seen. It is a row of the table `places`. The key consists of the ids of the node and of the
-/// directory's node, and the value is a checksum (Docs/Format.md).
+/// A further parent: a directory, other than the one in the record, in which a file with several
+/// names was seen. It is a row of the table `places`. The key consists of the ids of the node and of
+/// the directory's node, and the value is a checksum (Docs/Format.md).
 ///
 /// A place says where to look for a name. The file need not have a name there any more.
 struct Place: Equatable {
