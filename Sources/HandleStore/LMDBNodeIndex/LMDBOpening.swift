@@ -151,6 +151,9 @@ struct LMDBOpening {
   }
 
   /// Returns a data file that LMDB can map. After a power cut it may be empty, or cut short.
+  ///
+  /// - Parameter followEachOther: whether the order of the two commits must be possible
+  ///   (``PageFile/requireWholeMeta(followEachOther:)``).
   private static func pageFile(
     in directory: OpenDirectory, mayBeTorn: Bool, followEachOther: Bool
   ) throws(StoreError) -> PageFile {
