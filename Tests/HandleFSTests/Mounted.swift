@@ -16,13 +16,13 @@ extension Trait where Self == ConditionTrait {
 /// The file systems that are shown.
 let shown: [VolumeKind] = [.ext4, .xfs, .btrfs]
 
-/// A directory of a volume, mounted in another place by `handlefs`, with the store outside of it. Taken
-/// down with the value, whatever state it is in.
+/// A directory of a volume, mounted in another place by `handlefs`, with the store outside of it. The
+/// mount is removed with the value, whatever state it is in.
 ///
-/// A mount whose server does not answer makes whoever touches it wait for ever. So no test touches it
-/// from its own process: commands do (``run(_:seconds:)``), for a limited time.
+/// If the server does not answer, every process that touches the mount waits for ever. So no test
+/// touches it from its own process: commands do (``run(_:seconds:_:)``), for a limited time.
 final class Mounted: @unchecked Sendable {
-  /// The program, where there is one.
+  /// The program, if there is one.
   static let program = ProcessInfo.processInfo.environment["HANDLEFS"].flatMap { path in
     realpath(path, nil).map { resolved in
       defer { free(resolved) }
@@ -190,8 +190,8 @@ final class Mounted: @unchecked Sendable {
 
   // MARK: Using it
 
-  /// Runs a command that may touch the mount. Where it takes too long, that is a failure, and all
-  /// that serves the mount is ended, so that the command ends as well.
+  /// Runs a command that may touch the mount. If it takes too long, the test fails, and all processes
+  /// that serve the mount are ended, so that the command ends too.
   func run(
     _ command: [String], seconds: Double = 60, _ location: SourceLocation = #_sourceLocation
   ) throws -> CommandResult {

@@ -4,9 +4,9 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Two files that have had one inode number: the kernel says which of them is there.
+/// Two files that had the same inode number one after the other: the kernel says which exists.
 @Suite(.mounts) struct CompetingTests {
-  /// A file that was unlinked, and the one that has its inode number now.
+  /// A file that was unlinked, and the file that has its inode number now.
   private struct Pair {
     let dead: FoundFile
     let living: FoundFile
@@ -23,7 +23,7 @@ import Testing
         (dead, living) = (first, second)
         return
       }
-      throw CommandFailure(description: "no inode number came back")
+      throw CommandFailure(description: "no inode number was used again")
     }
   }
 
@@ -45,7 +45,7 @@ import Testing
     #expect(test.store.statistics.errors[.staleHandle] == 2)
   }
 
-  /// In a batch it has an outcome of its own, and the others are registered.
+  /// In a batch a dead file has an outcome of its own, and the other files are registered.
   @Test(arguments: [false, true]) func inABatchOthersAreRegistered(_ pinned: Bool) throws {
     let volume = try Volume(.ext4)
     let pair = try Pair(in: volume.path)
@@ -65,7 +65,7 @@ import Testing
     #expect(try test.store.everyNode().count == 2)
   }
 
-  /// Both in one batch, in the order in which they were.
+  /// Both files in one batch, in the order in which they existed, and reversed.
   @Test(arguments: [false, true]) func bothInOneBatch(_ isReversed: Bool) throws {
     let volume = try Volume(.ext4)
     let pair = try Pair(in: volume.path)
@@ -83,8 +83,8 @@ import Testing
     #expect(try test.store.contents(living) == "second")
   }
 
-  /// Nobody can be asked about a filesystem that is not attached.
-  @Test func onADetachedFilesystemTheNewFileIsBelieved() throws {
+  /// On a filesystem that is not attached, the store cannot ask the kernel which file exists.
+  @Test func onADetachedFilesystemTheLaterFileReplacesTheFirst() throws {
     let volume = try Volume(.ext4)
     let pair = try Pair(in: volume.path)
     let test = try TestStore()
@@ -94,8 +94,8 @@ import Testing
     #expect(try test.store.register(pair.living, on: id).outcome == .replaced(first))
   }
 
-  /// Threads that register what they found a while ago, while the inode numbers come back.
-  @Test func racingGenerationsAreToldOnce() throws {
+  /// Threads register files that they found a while ago, while their inode numbers are used again.
+  @Test func eachFileIsReportedAsNewOnlyOnce() throws {
     let seed = seed(usually: 7)
     let volume = try Volume(.ext4, megabytes: 8, format: ["-N", "64"])
     let test = try TestStore()
@@ -160,7 +160,7 @@ import Testing
       #expect(
         try test.store.contents(node) == file.name.replacing("-", with: " "), "\(file.name)")
     }
-    // One of each pair goes; the other one stays, and who comes next is new.
+    // The files of the upper layer are removed; those of the lower one stay, and later files are new.
     for file in files where file.name.hasPrefix("upper") {
       try unlink(merged.path.appending(file.name))
     }

@@ -3,8 +3,8 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A name at which another filesystem is mounted. Its root has the same handle as the root of the one
-/// around it.
+/// A name at which another filesystem is mounted. The root of that filesystem has the same handle as
+/// the root of the filesystem in which the name is.
 @Suite(.mounts) struct MountPointTests {
   @Test(arguments: VolumeKind.allCases) func isNotAFileOfTheFilesystemAroundIt(
     _ kind: VolumeKind
@@ -33,7 +33,7 @@ import Testing
     #expect(store.statistics.errors[.wrongFilesystem] == 4)
     for file in found[..<2] { #expect(try store.register(file, on: id).outcome == .created) }
 
-    // On the filesystem that it is of, it is a file as any other.
+    // On its own filesystem it is a file like any other.
     let other = try store.attach(inner.path)
     #expect(other != id)
     let root = try store.register(found[2], on: other)
@@ -44,7 +44,9 @@ import Testing
     try bind.unmount()
   }
 
-  @Test(arguments: VolumeKind.allCases) func ofTheSameFilesystemIsNone(_ kind: VolumeKind) throws {
+  @Test(arguments: VolumeKind.allCases) func aBindMountOfTheSameFilesystemIsNoBoundary(
+    _ kind: VolumeKind
+  ) throws {
     let volume = try Volume(kind)
     try makeTree(in: volume.path)
     let bind = try Mount(
@@ -57,7 +59,7 @@ import Testing
     try bind.unmount()
   }
 
-  /// More device numbers than are remembered, each held by a file as long as it is.
+  /// There are more device numbers than the store remembers.
   @Test func eachSubvolumeHasADeviceNumber() throws {
     let volume = try Volume(.btrfs)
     let names = (0..<40).map { "subvolume-\($0)" }

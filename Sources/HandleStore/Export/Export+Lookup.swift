@@ -35,15 +35,15 @@ extension Export {
   /// Looks up a name in a directory, and registers the file that it finds.
   ///
   /// - Parameters:
-  ///   - name: one name. `.` is the file itself, of any type; `..` is the directory above, and at
-  ///     the root the root. A symbolic link is not followed.
-  ///   - parent: the directory.
+  ///   - name: one name. `.` is the file itself, of any type; `..` is the directory above, or the
+  ///     root itself if this is the root. A symbolic link is not followed.
+  ///   - parent: the directory; for `.` and `..` any file.
   ///   - form: how the token names the file.
   ///   - pins: where to count one pin of the file's node, as
   ///     ``Store/register(_:on:pinnedBy:)`` does.
   /// - Returns: `nil` if the directory has no such name.
-  /// - Throws: ``StoreError/refused(_:)`` if the directory does not pass the gate, or if the file
-  ///   that was found is not inside; ``StoreError/badName(_:)``; ``StoreError/mountPoint(_:)``;
+  /// - Throws: ``StoreError/refused(_:)`` if the gate refuses the directory, or if the file that was
+  ///   found is not inside; ``StoreError/badName(_:)``; ``StoreError/mountPoint(_:)``;
   ///   ``StoreError/tokenTooLong(_:limit:)``; what ``Store/register(_:on:pinnedBy:)``
   ///   throws.
   /// - Complexity: that of ``decode(_:)`` and of registering.
@@ -61,7 +61,7 @@ extension Export {
     }
   }
 
-  /// Finds the node of the file that a client names, and mints a new one if the node was dropped.
+  /// Returns the entry of a file that a client names. If its node was dropped, mints a new one.
   ///
   /// - Throws: as ``lookup(_:in:form:pinnedBy:)``.
   public func lookup(
@@ -73,8 +73,8 @@ extension Export {
     }
   }
 
-  /// Opens a file by its name, or creates a regular file of that name, and registers it. Of all
-  /// callers that do so with the same name at the same time, exactly one is told that it created
+  /// Opens a file by its name, or creates a regular file of that name, and registers it. If several
+  /// callers do so with the same name at the same time, exactly one of them is told that it created
   /// the file.
   ///
   /// - Parameters:
@@ -117,9 +117,10 @@ extension Export {
   }
 
   /// How many times ``createOrOpen(_:in:as:permissions:form:pinnedBy:)`` tries. An attempt fails only
-  /// if others create the name and remove it again between the two looks. Many callers that do
-  /// nothing else may fail several times in a row, and each failure would be an error to an honest
-  /// client; so the limit is high, and only keeps the call from running for ever.
+  /// if others create the name before it tries to create it, and remove the name before it looks the
+  /// name up. If many callers do nothing else, that may happen several times in a row, and an honest
+  /// client must not get an error for it. So the limit is high; it only keeps the call from running
+  /// for ever.
   private static let attempts = 1000
 
   private static func requireName(_ name: FilePath) throws {
@@ -143,10 +144,11 @@ extension Export {
     }
   }
 
-  /// Returns what a name leads to, or `nil` if it does not exist. The name is neither `.` nor `..`.
+  /// Returns the file of a name in a directory, or `nil` if there is none. The name is neither `.` nor
+  /// `..`.
   private func find(_ name: FilePath, in directory: OpenedFile) throws -> OpenedFile? {
     let subtree = layers[directory.layer]
-    // The file that was found may lose the name at once. Then look up again what has the name.
+    // The file may lose its name right after it was found. Then look the name up again.
     for _ in 0..<Self.looks {
       guard let file = try subtree.find(name, in: directory.descriptor) else { return nil }
       if try subtree.isInside(file, named: name, in: directory.descriptor) { return file }
@@ -154,13 +156,13 @@ extension Export {
     throw GateRefusal.outside
   }
 
-  /// How many times to look a name up whose file is not inside. If a rename caused that, the next
-  /// look finds the new file or no file; and a rename at each of eight looks is no accident. If the
-  /// directory itself went out, no look helps, so the number is small.
+  /// How many times to look a name up if its file is not inside. If a rename caused that, the next
+  /// look finds the new file or no file, and nobody renames the file at each of eight looks by
+  /// accident. If the directory itself was moved out, no look helps; so the number is small.
   private static let looks = 8
 
-  /// Returns the directory above a directory, and at the root the root; for any other file, a
-  /// directory in which it has a name.
+  /// Returns the directory above a directory, the root itself if this is the root, and for a file
+  /// that is not a directory a directory in which it has a name.
   private func above(_ file: OpenedFile) throws -> OpenedFile {
     let subtree = layers[file.layer]
     if subtree.isRoot(file.status) { return file }
@@ -175,8 +177,8 @@ extension Export {
     }
   }
 
-  /// Returns the directory above one if something is mounted on it: it is the root, or the one on
-  /// record.
+  /// Returns the directory above another one if it is covered by a mount, so that `..` does not lead
+  /// to it. It can only be the root, or the directory on record.
   private func covered(above file: OpenedFile) throws -> OpenedFile {
     let subtree = layers[file.layer]
     for candidate in [root, file.node?.parent].compactMap(\.self) {
@@ -220,13 +222,13 @@ extension Export {
     }
   }
 
-  /// Returns the descriptor of a new file, in the mode that was asked for.
+  /// Returns the descriptor of a new file, opened in the requested mode.
   private func finish(_ new: OpenedFile, as mode: OpenMode) throws -> FileDescriptor {
     guard mode == .path else { return new.descriptor.release() }
     return try openAgain(new, as: mode)
   }
 
-  /// Registers a file. If it was copied up, answers with the copy.
+  /// Registers a file. If it was copied up, returns the entry of the copy, and the copy.
   private func register(
     _ found: OpenedFile, in directory: OpenedFile? = nil, form: TokenForm, pinnedBy pins: Pins?
   ) throws -> (entry: ExportEntry, file: OpenedFile) {
@@ -235,8 +237,8 @@ extension Export {
     let registration = try store.register(
       found.found(in: parent), on: filesystem, pinnedBy: pins)
     do {
-      let isCopied = try store.find(registration.node)?.filesystem != filesystem
-      let file = isCopied ? try admit(registration.node) : found
+      let wasCopied = try store.find(registration.node)?.filesystem != filesystem
+      let file = wasCopied ? try admit(registration.node) : found
       let entry = ExportEntry(
         token: try makeToken(registration.node, form), registration: registration,
         handle: file.handle, status: FileStatus(file.status))
@@ -247,7 +249,7 @@ extension Export {
     }
   }
 
-  /// Opens a file that was just pinned. If that fails, takes back the pin.
+  /// Opens a file that was just pinned. If that fails, takes the pin back.
   private func unpinning(
     _ entry: ExportEntry, from pins: Pins?, _ open: () throws -> FileDescriptor
   ) throws -> FileDescriptor {

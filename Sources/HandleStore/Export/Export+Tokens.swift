@@ -2,16 +2,16 @@ public import SystemPackage
 
 /// How a token names its file.
 public enum TokenForm: Hashable, Sendable {
-  /// By its handle, in at most that many bytes. Such a token stays good after the store was lost,
-  /// and on another server that has the keys. If there is room within ``Token/nfs3Length`` bytes,
-  /// it names the file's directory too, so that the file is found again after the kernel forgot its
-  /// name.
+  /// By its handle; the token has at most that many bytes. Such a token stays valid after the store
+  /// was lost, and on another server that has the keys. If the token then still has at most
+  /// ``Token/nfs3Length`` bytes, it also names the file's directory, so that the file is found again
+  /// after the kernel has forgotten its name.
   case value(atMost: Int)
-  /// By its node, in 32 bytes. Such a token is good as long as this store has the node.
+  /// By its node; the token has 32 bytes. Such a token is valid as long as this store has the node.
   case reference
 }
 
-/// The file of a token that passed the gate. It is open, but was not registered.
+/// The file of a token that passed the gate. The file is open, but was not registered.
 public struct DecodedFile: Sendable {
   /// The file, opened as a path (`O_PATH`). The caller closes the descriptor.
   public let descriptor: FileDescriptor
@@ -82,7 +82,7 @@ extension Export {
   /// Checks a client's token at the gate, and opens its file.
   ///
   /// - Parameter token: what the client sent.
-  /// - Throws: ``StoreError/refused(_:)`` with the check that refused it,
+  /// - Throws: ``StoreError/refused(_:)`` with the check that refused the token,
   ///   ``StoreError/unusableKeys(path:reason:)``, ``StoreError/tooManyOpenFiles``,
   ///   ``StoreError/notPermitted(_:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
   ///   ``StoreError/forked``.
@@ -103,8 +103,8 @@ extension Export {
   ///
   /// - Parameters:
   ///   - file: what the client sent.
-  ///   - mode: how to open it. Only regular files and directories can be opened in other modes than
-  ///     ``OpenMode/path``.
+  ///   - mode: how to open it. Files that are neither regular files nor directories can only be
+  ///     opened as ``OpenMode/path``.
   /// - Returns: a descriptor, which the caller closes.
   /// - Throws: what ``decode(_:)`` throws, ``StoreError/notOpenableHandle(_:_:)``,
   ///   ``StoreError/readOnlyExport(_:)``, ``StoreError/system(_:_:)`` with the error of `open(2)`.
@@ -115,7 +115,7 @@ extension Export {
     try gated { try reopen(admit(file), as: mode) }
   }
 
-  /// Opens a file that passed the gate, and that is open as a path, in the mode that was asked for.
+  /// Opens a file that passed the gate, and that is open as a path, in the requested mode.
   func reopen(_ file: OpenedFile, as mode: OpenMode) throws -> FileDescriptor {
     guard mode != .path else { return file.descriptor.release() }
     guard !record.isReadOnly || mode == .readOnly else {
@@ -127,7 +127,7 @@ extension Export {
     return try openAgain(file, as: mode)
   }
 
-  /// Opens an open file in another mode. Asks nothing.
+  /// Opens an open file in another mode, without the checks of ``reopen(_:as:)``.
   func openAgain(_ file: OpenedFile, as mode: OpenMode) throws -> FileDescriptor {
     do throws(Errno) {
       return try SystemCalls.reopen(

@@ -3,9 +3,9 @@ public import SystemPackage
 
 /// A subtree that clients may reach by the tokens that they are given.
 ///
-/// The export opens what a client sent only if it is one of the server's tokens, unchanged, for a
-/// file that is still the one for which the token was made and that is in the subtree at that
-/// moment. Any thread may make any call. An export keeps its filesystems busy until it is released.
+/// An export opens the file of a token only if the server made the token, if the file is still the
+/// one for which it was made, and if the file is in the subtree at that moment. Any thread may make
+/// any call. An export keeps its filesystems busy until it is released.
 ///
 /// ```swift
 /// let export = try store.addExport("home", roots: [directory])
@@ -28,7 +28,7 @@ public final class Export: Sendable {
   /// Creates an open export.
   ///
   /// - Parameter root: a node that the caller holds for the export (``Holds/hold(root:)``). The
-  ///   export lets go of it in `deinit`.
+  ///   export releases it in `deinit`.
   init(_ record: ExportRecord, _ layers: [Subtree], root: NodeID, in store: Store) {
     self.record = record
     self.layers = layers
@@ -124,7 +124,7 @@ extension Store {
   }
 
   /// Opens an export by its name. Attaches those of its filesystems that are not attached, as
-  /// ``attachMounted()`` does: they have to be mounted, anywhere.
+  /// ``attachMounted()`` does. They must be mounted, but it does not matter at which place.
   ///
   /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/notAttached(_:)`` if one of its filesystems
   ///   is not mounted, ``StoreError/staleHandle(_:)`` if its root was removed,
@@ -141,7 +141,7 @@ extension Store {
       else { throw StoreError.noExport(name) }
       let missing = record.layers.map(\.filesystem).filter { !filesystems.isAttached($0) }
       if !missing.isEmpty {
-        // Another process may have introduced them since.
+        // Another process may have added them to the store since.
         if isReadOnly { try index.reloadFilesystems() }
         try attachMounted(Set(missing))
       }
@@ -175,8 +175,8 @@ extension Store {
     return Export(record, layers, root: try heldRoot(of: layers[0]), in: self)
   }
 
-  /// Returns the node of a root directory, and holds it: it is not dropped as long as the export is
-  /// open.
+  /// Returns the node of a root directory, and holds it, so that it is not dropped as long as the
+  /// export is open.
   private func heldRoot(of layer: Subtree) throws -> NodeID {
     while true {
       let before = holds.evictionCount

@@ -1,8 +1,8 @@
 internal import SystemPackage
 
-/// The gate: the only way from what a client sent to a file. The steps come one after the other,
-/// and each refuses with a case of its own, which is counted (Docs/Exports.md). A token takes all
-/// steps; a node, which only a trusted client can name, takes those from the fifth on.
+/// The gate: the only way from what a client sent to a file. It has eight steps. Each refuses with
+/// its own cases of ``GateRefusal``, which are counted (Docs/Exports.md). A token takes all steps. A
+/// node, which only a trusted client may name, takes those from the fifth on.
 extension Export {
   /// Admits a token, and opens its file.
   func admit(_ token: Token) throws -> OpenedFile {
@@ -97,7 +97,7 @@ extension Export {
     return try admit(node.handle, of: node.type, in: layer, node: node)
   }
 
-  /// Admits the file that a signed token names: by its handle, or by its node alone.
+  /// Admits the file that a signed token names, by its handle or only by its node.
   private func admit(_ fields: TokenFields) throws -> OpenedFile {
     let node = try store.find(fields.node)
     guard let handle = fields.handle else {
@@ -106,9 +106,9 @@ extension Export {
     }
     let layer = Int(fields.layer)
     let subtree = layers[layer]
-    // Use the token's node only if it is the file's. The number in a token of another store belongs
-    // to a different file here; a file whose node was dropped has another node by now; and a file
-    // that was copied up is no longer on the token's layer.
+    // Use the token's node only if it still belongs to the token's file. A token of another store has
+    // that store's number, which belongs to a different file here. A file whose node was dropped may
+    // have another node by now. A file that was copied up is no longer on the token's layer.
     let named = node.flatMap {
       $0.filesystem == subtree.filesystem
         && $0.handle.isOfSameFile(as: handle, on: subtree.magic) ? $0 : nil
@@ -123,7 +123,8 @@ extension Export {
       handle, of: FileType(rawValue: CInterop.Mode(fields.fileType) << 12), in: layer, node: own)
   }
 
-  /// Refuses a node whose file a power cut took, in a store opened for reading.
+  /// Refuses a node whose file was lost in a power cut. A store opened for reading has to ask, because
+  /// it cannot retire such nodes.
   private func requireNotLost(_ node: Node) throws {
     guard store.isReadOnly else { return }
     do {
@@ -133,7 +134,8 @@ extension Export {
     }
   }
 
-  /// Admits the file that a node was given meanwhile, because the old file was copied up.
+  /// Admits the file that a node was given meanwhile, because the old file was copied up. If the node
+  /// has no other file, retires it.
   ///
   /// - Throws: `refusal` if the node has no other file.
   private func admitCopy(
@@ -148,7 +150,7 @@ extension Export {
 // MARK: Steps 5 to 8: the file
 
 extension Subtree {
-  /// Opens a handle as a path.
+  /// Opens the file of a handle, as a path (`O_PATH`).
   ///
   /// - Parameter below: see `KernelFileHandle.open`.
   func open(_ handle: KernelFileHandle, below: Bool = false) throws -> OpenedFile {
@@ -165,8 +167,9 @@ extension Subtree {
     }
   }
 
-  /// Refuses a file whose handle, made again, is not the one by which it was opened. The kernel
-  /// compares most handles itself.
+  /// Refuses a file that has another handle than the one by which it was opened. Asks for the handle
+  /// again only if the kernel may have opened another file: the generation is 0, or the layout is
+  /// unknown.
   func requireSameFile(_ file: OpenedFile) throws {
     guard file.handle.fileKey(on: magic)?.needsComparison ?? true else { return }
     let again = try KernelFileHandle.make(of: file.descriptor.descriptor)

@@ -1,7 +1,7 @@
 public import SystemPackage
 
-/// The keys of a store's tokens: one of them signs new tokens, and all of them are good for
-/// checking.
+/// The keys of a store's tokens: one of them signs new tokens, and tokens signed under any of
+/// them are valid.
 ///
 /// They are in the file `keys` in the store's directory, which only its owner may read
 /// (Docs/Format.md). Servers of one export can share their keys (``share(from:withStoreAt:)``). A
@@ -33,7 +33,7 @@ public struct Keyring: Sendable {
 
   /// Adds a new key, which signs from now on.
   ///
-  /// - Parameter keep: how many of the older keys stay good for checking, the newest ones. Tokens
+  /// - Parameter keep: how many of the older keys stay valid, the newest ones. Tokens
   ///   signed under the others are refused from now on.
   mutating func rotate(keeping keep: Int) {
     keys = keys.suffix(max(0, min(keep, Self.maximumCount - 1)))
@@ -131,7 +131,7 @@ extension Keyring {
   ///
   /// - Parameters:
   ///   - path: the store's directory.
-  ///   - keep: how many of the older keys stay good for checking. Tokens signed under the others
+  ///   - keep: how many of the older keys stay valid, the newest ones. Tokens signed under the others
   ///     are refused from now on.
   /// - Throws: what ``init(ofStoreAt:)`` throws, and ``StoreError/diskFull(path:)``.
   @discardableResult
@@ -175,8 +175,8 @@ extension Keyring {
   /// other one signed. This replaces the store's own keys, whatever the state of their file.
   ///
   /// - Parameters:
-  ///   - other: the other store's directory, or a file `keys` by itself: a copy that was kept of
-  ///     it, or one that was put into this store's directory.
+  ///   - other: the other store's directory, or a single file `keys`: a saved copy of it, or a file
+  ///     that was copied into this store's directory.
   ///   - path: the store's directory.
   /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws, for either store, and
   ///   ``StoreError/noKeys(path:)`` if the other store has no keys.

@@ -2,8 +2,8 @@ internal import SystemPackage
 
 /// A file on the filesystem of a layer, open as a path (`O_PATH`).
 ///
-/// It need not be inside the export: only what the gate admits, and what a lookup or a creation
-/// finds inside, goes to a client.
+/// It need not be inside the export. A client gets only a file that the gate admitted, or that a
+/// lookup or a creation found to be inside.
 struct OpenedFile {
   let descriptor: OwnedDescriptor
   let status: FullStatus

@@ -49,7 +49,8 @@ extension Subtree {
       of: file.descriptor.descriptor, in: descriptors.descriptor)
   }
 
-  /// Opens the file of a handle. Returns `nil` if the file is gone, or its inode is another file's.
+  /// Opens the file of a handle. Returns `nil` if the file is gone or its inode belongs to another
+  /// file.
   private func opened(_ handle: KernelFileHandle, below: Bool = false) throws -> OpenedFile? {
     do {
       let file = try open(handle, below: below)
@@ -80,8 +81,8 @@ extension Subtree {
     case .rootOrUnknown: return false
     case .nameRemoved, nil: break
     }
-    // The argument is that of ``WayUp/isConfirmed(by:)``: the file had the name from the first look to
-    // the second, and the directory was inside at a moment between them.
+    // For the reason why this is exact see ``WayUp/isConfirmed(by:)``: the file had the name from the
+    // first look to the second, and the directory was inside at a moment between them.
     for _ in 0..<WayUp.attempts {
       let before = try FullStatus(of: file.descriptor.descriptor).changed
       guard try leads(name, in: directory, to: file),
@@ -125,7 +126,7 @@ extension Subtree {
   }
 
   /// Finds the file by one of the names that its filesystem keeps with it. Returns `.some(nil)` if
-  /// none of them is inside, and `nil` if the filesystem does not tell the names.
+  /// none of them is inside, and `nil` if the filesystem does not report the names.
   private func findByNames(_ file: OpenedFile) throws -> OpenedFile?? {
     guard var names = try names(of: file) else { return nil }
     // The file may get another name meanwhile. Then look again.
@@ -148,8 +149,8 @@ extension Subtree {
     }
   }
 
-  /// Finds the file by a name that the filesystem gave. Does not compare the directory's handle
-  /// with the directory that it opens, but the handle of the file that has the name there.
+  /// Finds the file by a name that the filesystem reported. Does not check that the directory's handle
+  /// opened the right directory; it is enough that the name in it leads to the file.
   private func find(_ file: OpenedFile, as name: FileName) throws -> OpenedFile? {
     let directory = try optional { () throws(Errno) in
       try name.directory.open(on: root.descriptor, flags: SystemCalls.path)

@@ -7,7 +7,7 @@ internal import SystemPackage
 final class Subtree: Sendable {
   let filesystem: FilesystemID
   let magic: FilesystemMagic
-  /// The number of the export's layer that the subtree is.
+  /// The index of the subtree among the layers of its export.
   let layer: Int
   let rootHandle: KernelFileHandle
   let containment: Containment
@@ -34,7 +34,7 @@ final class Subtree: Sendable {
   ///   - containment: how to check that files are inside; `nil` for the cheapest exact way that is
   ///     available.
   ///   - isWhole: whether the root is the root of the filesystem.
-  /// - Throws: `EOPNOTSUPP` if the containment is not available; what the system calls give.
+  /// - Throws: `EOPNOTSUPP` if the containment is not available, and the errors of the system calls.
   init(
     root directory: FileDescriptor, handle rootHandle: KernelFileHandle,
     on filesystem: FilesystemID, magic: FilesystemMagic, layer: Int,

@@ -1,5 +1,6 @@
-/// Names a file to a server, which need not remember the token: bytes that the server signed with a
-/// key (Docs/Format.md). A client keeps them and sends them back. It cannot make or change a token.
+/// Bytes that name a file to a server, and that the server signed with a key (Docs/Format.md). The
+/// server need not remember the token: a client keeps it and sends it back, but cannot make or change
+/// one.
 ///
 /// A token is not a permission. The server decides who may do what with the file.
 public struct Token: Hashable, Sendable {
@@ -55,8 +56,8 @@ struct TokenFields: Equatable {
 }
 
 extension TokenFields {
-  /// Returns whether the bytes of a token have the handle type of a handle that may exist, or none
-  /// if they have no handle.
+  /// Returns whether the type in the bytes of a token is one that a handle can have, or 0 if the token
+  /// has no handle.
   static func hasPossibleType(_ bytes: [UInt8]) -> Bool {
     let type = HandleType(rawValue: Int32(bytes[3]))
     return bytes.count == length(handle: 0) ? type.rawValue == 0 : type.canBeOpened
@@ -73,8 +74,8 @@ extension TokenFields {
       type: HandleType(rawValue: Int32(bytes[3])), bytes: bytes, in: Self.headerLength..<end)
   }
 
-  /// Returns whether the token was signed under a key. A token by reference is good for one store
-  /// only.
+  /// Returns whether the token was signed under a key. A token by reference is valid only for the
+  /// store that signed it.
   static func isSigned(_ bytes: [UInt8], _ key: AuthenticationKey, store: UInt64) -> Bool {
     let end = bytes.count - AuthenticationCode.length
     return code(of: bytes, upTo: end, under: key, store: store).stands(in: bytes, at: end)

@@ -5,8 +5,8 @@ internal import SystemPackage
 /// the last read was a second ago or longer, so that a running server refuses a key that was
 /// rotated out.
 ///
-/// If the keys cannot be read, there are no keys: a revoked key must not stay good because the file
-/// that revokes it is gone. Each use then fails, and reads the file again.
+/// If the keys cannot be read, there are no keys: a revoked key must not become valid again because
+/// the file that revoked it is gone. Each use then fails, and reads the file again.
 final class TokenKeys: Sendable {
   private struct State {
     var ring: Keyring?
@@ -80,7 +80,7 @@ final class TokenKeys: Sendable {
 }
 
 extension Store {
-  /// Takes the keys from the file at once, rather than within a second.
+  /// Reads the keys from the file at once. Otherwise a change takes effect within a second.
   ///
   /// - Throws: ``StoreError/noKeys(path:)``, ``StoreError/exposedKeys(path:)``,
   ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,

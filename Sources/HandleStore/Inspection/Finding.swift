@@ -16,7 +16,7 @@ public struct Finding: Hashable, Sendable {
     case record
     /// A node's id was never handed out.
     case nodeID
-    /// The index and the nodes do not agree.
+    /// The index does not agree with the nodes and aliases, or an alias is not intact.
     case index
     /// A spilled handle is missing or wrong, or belongs to no node.
     case spill
@@ -24,7 +24,7 @@ public struct Finding: Hashable, Sendable {
     case filesystem
     /// A watch is not intact, its node is missing, or limbo and the watches disagree.
     case watch
-    /// A row that names a further directory of a file is not intact.
+    /// A row of the table `places`, which names a further parent of a file, is not intact.
     case place
   }
 

@@ -1,4 +1,4 @@
-/// Numbers in bytes, the least significant byte first, at any offset.
+/// Little-endian numbers, at any offset in an array of bytes.
 extension Array<UInt8> {
   @inline(__always)
   func uint16(at i: Int) -> Int { Int(self[i]) | Int(self[i + 1]) << 8 }
@@ -11,8 +11,8 @@ extension Array<UInt8> {
     UInt64(truncatingIfNeeded: uint32(at: i)) | UInt64(truncatingIfNeeded: uint32(at: i + 4)) << 32
   }
 
-  /// Returns a 64-bit number as an `Int`. A number that does not fit becomes `Int.max`, which is
-  /// larger than anything that it is compared with.
+  /// Returns a 64-bit number as an `Int`. A number that does not fit becomes `Int.max`; callers
+  /// compare the number with limits, all of which are smaller.
   func int(at i: Int) -> Int { Int(clamping: uint64(at: i)) }
 
   @inline(__always)
@@ -50,8 +50,8 @@ extension FixedWidthInteger where Self: UnsignedInteger {
 }
 
 extension UInt64 {
-  /// A byte of the word, counted from the least significant one. Of `i` only the lowest three bits
-  /// count, so that `words[i >> 3][byte: i]` is the `i`th byte of some words.
+  /// Byte `i` of the word, counted from the least significant one. Only the lowest three bits of `i`
+  /// are used, so that `words[i >> 3][byte: i]` is the `i`th byte of several words.
   @inline(__always)
   subscript(byte i: Int) -> UInt8 {
     get { UInt8(truncatingIfNeeded: self >> UInt64((i & 7) * 8)) }

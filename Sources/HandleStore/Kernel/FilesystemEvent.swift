@@ -7,8 +7,8 @@ public import SystemPackage
 /// `fanotify_mark(2)`), so that it chooses the events and how to wait for them. It parses here what
 /// it reads.
 public struct FilesystemEvent: Sendable {
-  /// What happened: the bits `FAN_…` of `<linux/fanotify.h>`. The lowest 12 are those of
-  /// `inotify(7)` and of ``WatchMask``.
+  /// What happened: the bits `FAN_…` of `<linux/fanotify.h>`. The lowest 12 bits mean the same as in
+  /// `inotify(7)` and in ``WatchMask``.
   public let mask: UInt64
   /// The file that it happened to, if the event names it.
   public private(set) var file: KernelFileHandle?
@@ -18,12 +18,12 @@ public struct FilesystemEvent: Sendable {
   private(set) var oldDirectory, newDirectory: KernelFileHandle?
   private var nameBytes: ArraySlice<UInt8> = []
 
-  /// The name in ``directory``, byte for byte; `.` if the event is one of the directory itself, and
-  /// empty if it has no name.
+  /// The name in ``directory``, byte for byte; `.` if the event happened to the directory itself, and
+  /// empty if the event has no name.
   public var name: FilePath { FilePath(bytes: nameBytes) }
 
-  /// Whether events were lost: the queue overflowed (`FAN_Q_OVERFLOW`), or what follows cannot be
-  /// read. Any file may have changed.
+  /// Whether events were lost: the queue overflowed (`FAN_Q_OVERFLOW`), or the rest of the bytes
+  /// cannot be parsed. Any file may have changed.
   public var isLoss: Bool { mask & Self.lost != 0 }
 
   private static let lost: UInt64 = 0x4000
@@ -31,8 +31,8 @@ public struct FilesystemEvent: Sendable {
   /// Parses all events that one `read(2)` returned.
   ///
   /// - Parameter bytes: what was read, and nothing else.
-  /// - Returns: the events in their order. If one has impossible lengths, it is the last, and
-  ///   ``isLoss`` is true of it.
+  /// - Returns: the events, in their order. An event with impossible lengths is the last one, and its
+  ///   ``isLoss`` is true.
   /// - Complexity: O(bytes)
   public static func all(in bytes: [UInt8]) -> [FilesystemEvent] {
     var events: [FilesystemEvent] = []
@@ -51,10 +51,12 @@ extension FilesystemEvent {
   private static let headerSize = 4
   private static let recordHead = 20
 
-  /// Parses the event at a place in a buffer, and moves the place behind it: to the next event, or
-  /// to `filled` if there is none or its place is unknown.
+  /// Parses one event in a buffer.
   ///
-  /// - Parameter filled: how many bytes of the buffer were read.
+  /// - Parameters:
+  ///   - filled: how many bytes of the buffer were read.
+  ///   - place: the event's offset. Becomes the offset of the next event, or `filled` if there is none
+  ///     or its offset is unknown.
   init(_ buffer: [UInt8], filled: Int, at place: inout Int) {
     let start = place
     place = filled
@@ -80,7 +82,8 @@ extension FilesystemEvent {
 
   private init(mask: UInt64) { self.mask = mask }
 
-  /// Takes what a record says. Skips records of other kinds, and those that are too short.
+  /// Stores what an information record says. Skips records of other types, and those that are too
+  /// short.
   private mutating func take(_ buffer: [UInt8], record: Range<Int>) {
     let start = record.lowerBound + Self.recordHead
     guard start <= record.upperBound else { return }

@@ -1,7 +1,7 @@
 internal import CLMDB
 internal import Glibc
 
-/// A position in a table, of a transaction that it cannot outlive.
+/// A position in a table. A cursor cannot outlive its transaction.
 @safe struct Cursor<Key: Stored, Value: Stored>: ~Copyable, ~Escapable {
   private let raw: OpaquePointer
   private var foundKey = unsafe MDB_val()

@@ -35,7 +35,7 @@ protocol Stored {
   /// The size in bytes.
   var size: Int { get }
 
-  /// Makes a value to read into. It has room for the longest that a table may hold.
+  /// Makes a value to read into. It has room for the longest value that a table may hold.
   init()
 }
 
@@ -48,7 +48,7 @@ extension UInt64: Stored {
 }
 
 /// Two numbers in eight bytes each, big-endian, so that LMDB sorts them by the first number and then
-/// by the second. The key of a row that a node may have several of.
+/// by the second. It is the key of the tables in which a node may have several rows.
 struct NumberPair: Stored, Equatable {
   var first: UInt64
   var second: UInt64
@@ -73,7 +73,7 @@ struct Table<Key: Stored, Value: Stored>: Sendable {
 }
 
 extension Table where Key == UInt64, Value == UInt64 {
-  /// The free pages, by the commit that freed them: a list of page numbers, which begins with its
-  /// length. Read only.
+  /// LMDB's own table of free pages: for each commit, the pages that it freed, as a list of page
+  /// numbers that begins with its length. Only to be read.
   static var free: Table { Table(dbi: 0) }
 }

@@ -11,7 +11,7 @@ internal import SystemPackage
 struct AliasRow: Stored {
   static let headerSize = 16
   static let maximumSize = headerSize + KernelFileHandle.maximumLength
-  /// The seed that distinguishes the checksums of aliases from others.
+  /// Makes the checksum of an alias differ from that of other rows.
   private static let seed: UInt64 = 0x414c_4941_5300_0000
 
   var words = InlineArray<18, UInt64>(repeating: 0)
@@ -82,7 +82,7 @@ extension Tables {
     from id: NodeID, in transaction: borrowing some Reading & ~Copyable,
     _ body: (Alias) throws -> Bool
   ) throws {
-    // Most stores have none.
+    // Most stores have no aliases.
     guard try transaction.statistics(aliases).entries > 0 else { return }
     var cursor = try Cursor(aliases, in: transaction)
     var more = try cursor.seek(NumberPair(id.rawValue, 0))

@@ -21,11 +21,12 @@ extension ChangeContext {
     return true
   }
 
-  /// Marks the waiting deletions as reported and returns them; they are not returned again.
+  /// Returns deletions that were not reported, at most `limit`, and marks them as reported, so that
+  /// they are not returned again.
   mutating func takeDeletions(
     atMost limit: Int, in transaction: borrowing WriteTransaction
   ) throws -> Deletions {
-    let rows = try tables.limboRows(from: .firstWaiting, atMost: limit, in: transaction)
+    let rows = try tables.limboRows(from: .firstUnreported, atMost: limit, in: transaction)
     for row in rows {
       try tables.remove(row, in: transaction)
       try tables.put(LimboRow(row.node, isReported: true), in: transaction)

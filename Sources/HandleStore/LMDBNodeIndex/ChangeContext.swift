@@ -1,13 +1,13 @@
 internal import SystemPackage
 
-/// A change to the store. The writer applies it in a transaction, alone or with other changes, and
-/// again in a new transaction if the first one fails. So a change must affect nothing but the
-/// transaction and its context.
+/// A change to the store. The writer applies it in a transaction, alone or with other changes. If
+/// the transaction fails, it applies the change again in a new one. So a change must affect nothing
+/// but the transaction and its context.
 typealias Change<Output> =
   @Sendable (inout ChangeContext, borrowing WriteTransaction) throws -> Output
 
-/// What the changes of one transaction share. The next transaction uses it again, with the storage
-/// of its arrays.
+/// What the changes of one transaction share. The next transaction uses the same value, so that its
+/// arrays keep their storage.
 struct ChangeContext {
   let tables: Tables
   /// The filesystems of the store, as committed so far.
@@ -16,7 +16,7 @@ struct ChangeContext {
   let limboLimit: Int
   private(set) var now: UInt32 = 0
   var ids: IDAllocator
-  /// The ids as they were before the transaction; ``begin()`` takes them back.
+  /// The ids as they were before the transaction. ``begin()`` restores them.
   private var unusedIDs: IDAllocator
   /// Nodes whose record the transaction changed, or removed (`nil`).
   var changed: [(NodeID, Record?)] = []
@@ -37,7 +37,7 @@ struct ChangeContext {
     unusedIDs = ids
   }
 
-  /// Prepares for a new transaction: clears what the last one left.
+  /// Prepares for a new transaction: forgets what the last one noted.
   mutating func begin() {
     now = SystemCalls.epochSeconds
     ids = unusedIDs
@@ -66,7 +66,7 @@ extension ChangeContext {
     changed.append((id, record))
   }
 
-  /// Removes a node's keys from the index, except those that another node has.
+  /// Removes a node's keys from the index, except those that another node has by now.
   private func removeKeys(
     of id: NodeID, _ record: Record, _ transaction: borrowing WriteTransaction
   ) throws {
@@ -98,8 +98,8 @@ extension ChangeContext {
 // MARK: Removing
 
 extension ChangeContext {
-  /// Makes a live node stale, if it still has a file; it may have been copied up since. Returns
-  /// whether it did.
+  /// Makes a live node stale; returns whether it did. If `file` is given, the node must still have
+  /// the filesystem and handle of that value: its file may have been copied up since.
   mutating func retire(
     _ id: NodeID, ifItIs file: Node?, in transaction: borrowing WriteTransaction
   ) throws -> Bool {
@@ -125,7 +125,7 @@ extension ChangeContext {
     return true
   }
 
-  /// Drops nodes that may go; returns how many it dropped.
+  /// Drops those nodes that may be dropped; returns how many these were.
   mutating func drop(
     _ dropping: Dropping, in transaction: borrowing WriteTransaction
   ) throws -> Int {
@@ -202,7 +202,7 @@ extension ChangeContext {
       record.parent = candidate.parent
       try tables.put(&record, for: id, in: transaction)
       changed.append((id, record))
-      // The file has only the name that was just found.
+      // The file has only the name under which it was just found.
       if candidate.status.links <= 1 { try tables.removeFurtherParents(of: id, in: transaction) }
     } else if candidate.hasFurtherParent(record), let parent = candidate.parent {
       try tables.put(Place(id, in: parent), in: transaction)

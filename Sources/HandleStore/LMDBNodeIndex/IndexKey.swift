@@ -12,7 +12,7 @@ struct IndexKey: Equatable {
 
   var words = InlineArray<18, UInt64>(repeating: 0)
   private(set) var size = 2
-  /// What the handle names whose key this is; `nil` for an opaque handle and for a hint.
+  /// What the key's handle names; `nil` for an opaque handle and for a hint.
   private(set) var file: FileKey?
 
   /// Whether this is the key of an opaque handle, or a hint for one.
@@ -22,7 +22,7 @@ struct IndexKey: Equatable {
 
   private init(prefix: UInt16) { words[0] = UInt64(prefix.byteSwapped) }
 
-  /// The key of a handle on a filesystem of a kind.
+  /// The key of a handle on a filesystem with a magic number.
   init(_ handle: KernelFileHandle, on filesystem: FilesystemID, _ magic: FilesystemMagic) {
     if let file = handle.fileKey(on: magic) {
       self.init(file, on: filesystem)
@@ -72,7 +72,7 @@ struct IndexKey: Equatable {
 }
 
 /// A value of the table `inodes`: a node id, and for an opaque handle of a live node also the file's
-/// `st_ino`. If the upper bit is set, the key is that of an alias of the node.
+/// `st_ino`. If the highest bit of the id is set, the key belongs to an alias of the node.
 struct IndexValue {
   var words = InlineArray<2, UInt64>(repeating: 0)
   let size: Int

@@ -248,6 +248,6 @@ extension LMDBNodeIndex {
   private func hasDeletions() throws -> Bool {
     let transaction = try read()
     return try tables.has(.overflow, in: transaction)
-      || !tables.limboRows(from: .firstWaiting, atMost: 1, in: transaction).isEmpty
+      || !tables.limboRows(from: .firstUnreported, atMost: 1, in: transaction).isEmpty
   }
 }

@@ -14,16 +14,16 @@ struct LMDBOpening {
     claim = try OpenStoreClaim(directory)
     lock = options.readOnly ? try WriterLock(readerOf: directory) : try Self.lock(directory)
     let here = try Self.identity(of: directory)
-    let found = try Self.stateOrNew(directory, options, here)
+    let found = try Self.stateOrNew(in: directory, options, here: here)
     let isNew = found.session == .creating
     let era = try Era(of: directory)
     if isNew {
       try Self.startAgain(directory)
     } else {
-      try Self.examine(directory, found, here, era, options)
+      try Self.examine(directory, found, here: here, era: era)
     }
     do {
-      environment = try Self.openEnvironment(directory, options, lock)
+      environment = try Self.openEnvironment(in: directory, options, lock: lock)
       do {
         // This comes first: until then, a write to the map may raise SIGBUS.
         if !options.readOnly { try environment.allocateMap() }
@@ -32,7 +32,7 @@ struct LMDBOpening {
           state = found
         } else {
           if isNew || found.isUnflushed && options.durability == .power { try environment.sync() }
-          state = try Self.begin(found, options, era, here, in: directory)
+          state = try Self.begin(found, options, era: era, here: here, in: directory)
         }
       } catch {
         environment.stop()
@@ -95,7 +95,7 @@ struct LMDBOpening {
   /// Returns the state of the store, or a new one if there is no store or its creation was
   /// interrupted.
   private static func stateOrNew(
-    _ directory: OpenDirectory, _ options: StoreOptions, _ here: DirectoryIdentity
+    in directory: OpenDirectory, _ options: StoreOptions, here: DirectoryIdentity
   ) throws(StoreError) -> StateFile {
     if let state = try StateFile.read(in: directory), state.session != .creating { return state }
     guard !options.readOnly else { throw .noStore(path: directory.path) }
@@ -132,8 +132,7 @@ struct LMDBOpening {
   /// file to the size of its map. All data are checked if a power cut may have torn them, or if
   /// this is a copy, which may have been taken while they were written.
   private static func examine(
-    _ directory: OpenDirectory, _ state: StateFile, _ here: DirectoryIdentity, _ era: Era,
-    _ options: StoreOptions
+    _ directory: OpenDirectory, _ state: StateFile, here: DirectoryIdentity, era: Era
   ) throws(StoreError) {
     let isCopy = state.isCopy(in: here)
     let mayBeTorn = state.mayBeTorn(now: era)
@@ -152,6 +151,9 @@ struct LMDBOpening {
   }
 
   /// Returns a data file that LMDB can map. After a power cut it may be empty, or cut short.
+  ///
+  /// - Parameter followEachOther: whether the order of the two commits must be possible
+  ///   (``PageFile/requireWholeMeta(followEachOther:)``).
   private static func pageFile(
     in directory: OpenDirectory, mayBeTorn: Bool, followEachOther: Bool
   ) throws(StoreError) -> PageFile {
@@ -167,7 +169,7 @@ struct LMDBOpening {
   }
 
   private static func openEnvironment(
-    _ directory: OpenDirectory, _ options: StoreOptions, _ lock: WriterLock?
+    in directory: OpenDirectory, _ options: StoreOptions, lock: WriterLock?
   ) throws -> Environment {
     var mode = EnvironmentMode()
     mode.readOnly = options.readOnly
@@ -203,7 +205,7 @@ struct LMDBOpening {
   /// kind, nothing is written, so that a killed server can start again on a full disk. A copy
   /// becomes a store of its own, which hands out other ids than the original and all other copies.
   private static func begin(
-    _ found: StateFile, _ options: StoreOptions, _ era: Era, _ here: DirectoryIdentity,
+    _ found: StateFile, _ options: StoreOptions, era: Era, here: DirectoryIdentity,
     in directory: OpenDirectory
   ) throws(StoreError) -> StateFile {
     var state = found

@@ -1,6 +1,6 @@
-/// A further directory in which a file with several names was seen, besides the one in its record:
-/// a row of the table `places`. The key is the ids of the node and of the directory's node, and the
-/// value is a checksum (Docs/Format.md).
+/// A further parent: a directory, other than the one in the record, in which a file with several
+/// names was seen. It is a row of the table `places`. The key consists of the ids of the node and of
+/// the directory's node, and the value is a checksum (Docs/Format.md).
 ///
 /// A place says where to look for a name. The file need not have a name there any more.
 struct Place: Equatable {
@@ -36,11 +36,11 @@ extension Tables {
     return try transaction.get(place.key, from: places, into: &value) != nil
   }
 
-  /// Returns the further places of a node.
+  /// Returns the further parents of a node.
   func places(
     of id: NodeID, in transaction: borrowing some Reading & ~Copyable
   ) throws -> [Place] {
-    // Most stores have none.
+    // Most stores have no further parents.
     guard try transaction.statistics(places).entries > 0 else { return [] }
     var cursor = try Cursor(places, in: transaction)
     var more = try cursor.seek(NumberPair(id.rawValue, 0))

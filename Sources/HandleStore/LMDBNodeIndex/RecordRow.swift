@@ -6,7 +6,8 @@ extension Record {
     Checksum.of(words.span, 4..<Self.size, seed: id.rawValue)
   }
 
-  /// Writes the checksum, which depends on the node's id. Call this last, before the record is put.
+  /// Writes the checksum, which depends on the node's id. Call this last, just before you put the
+  /// record.
   mutating func seal(for id: NodeID) {
     words[0] = words[0] & ~0xffff_ffff | UInt64(checksum(for: id))
   }

@@ -1,6 +1,6 @@
 internal import SystemPackage
 
-/// Gives a live node another file, and keeps its old handle as an alias.
+/// Gives a live node another file, and keeps the former handle as an alias.
 extension Registrar {
   func move(
     _ id: NodeID, to candidate: FoundFile, in context: inout ChangeContext,
@@ -13,10 +13,10 @@ extension Registrar {
     guard record.type == candidate.status.type else { throw GateRefusal.fileType }
     let key = key(of: candidate.handle)
     var gone: [KeyHolder] = []
-    for holder in try holders(of: candidate, key, than: id, in: context, transaction) {
+    for holder in try holders(of: candidate, key, for: id, in: context, transaction) {
       let relation = try relation(of: candidate, key, to: holder, in: context, transaction)
       if holder.liveNode == id {
-        // What the node has now is this very file, or is gone: the server says so.
+        // The node has this very file already, or its present file is gone: the server says so.
         if relation == .same { return moved(id, replacing: nil) }
         continue
       }
@@ -28,7 +28,7 @@ extension Registrar {
       }
     }
     for i in gone.indices { try context.displace(&gone[i], key, in: transaction) }
-    try give(candidate, key, to: id, &record, in: &context, transaction)
+    try give(candidate, under: key, to: id, record: &record, in: &context, transaction)
     return moved(id, replacing: gone.last { $0.liveNode != nil }?.node)
   }
 
@@ -39,10 +39,10 @@ extension Registrar {
         outcome: replaced.map { .replaced($0) } ?? .existing))
   }
 
-  /// Returns who has a file's key, and who else than the node `id` has its hint: the copy can have
-  /// the same `st_ino` as the original.
+  /// Returns the holder of a file's key, and the holder of its hint. The node `id` is left out as
+  /// holder of the hint, because the copy can have the same `st_ino` as the original.
   private func holders(
-    of candidate: FoundFile, _ key: IndexKey, than id: NodeID, in context: ChangeContext,
+    of candidate: FoundFile, _ key: IndexKey, for id: NodeID, in context: ChangeContext,
     _ transaction: borrowing WriteTransaction
   ) throws -> [KeyHolder] {
     let named = try context.tables.indexed(key, in: transaction)
@@ -56,7 +56,7 @@ extension Registrar {
   }
 
   private func give(
-    _ candidate: FoundFile, _ key: IndexKey, to id: NodeID, _ record: inout Record,
+    _ candidate: FoundFile, under key: IndexKey, to id: NodeID, record: inout Record,
     in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws {
     if magic == .btrfs { try context.note(key.file, on: filesystem, in: transaction) }
@@ -72,7 +72,8 @@ extension Registrar {
 }
 
 extension ChangeContext {
-  /// Turns a live node's key into that of an alias, or removes it if it is also that of the new file.
+  /// Takes a live node's key from it and gives the key to an alias of the node. If the new file has
+  /// the same key, makes no alias.
   fileprivate mutating func keepAlias(
     of id: NodeID, _ record: Record, unlessUnder new: IndexKey,
     in transaction: borrowing WriteTransaction

@@ -1,6 +1,6 @@
 internal import SystemPackage
 
-/// Registers files of one filesystem in a transaction.
+/// Registers files of one filesystem, each within a transaction.
 struct Registrar: Sendable {
   let filesystem: FilesystemID
   let magic: FilesystemMagic
@@ -45,9 +45,9 @@ struct Registrar: Sendable {
     context.added.append((id, record))
   }
 
-  // MARK: The key
+  // MARK: Taking the key
 
-  /// What became of a candidate's key.
+  /// Who has the candidate's key after ``take(_:of:for:in:_:)``.
   private enum Taking {
     /// The new node has it. A live node that had it before is stale now.
     case taken(from: NodeID?)
@@ -57,7 +57,8 @@ struct Registrar: Sendable {
     case stale
   }
 
-  /// Gives a candidate's key to the node `id`, unless it cannot have it.
+  /// Gives a candidate's key to the new node `id`, unless the candidate's own node or another file
+  /// keeps the key.
   private func take(
     _ key: IndexKey, of candidate: FoundFile, for id: NodeID, in context: inout ChangeContext,
     _ transaction: borrowing WriteTransaction
@@ -73,7 +74,7 @@ struct Registrar: Sendable {
     case .contested: return .contested(try file(of: holder, key, in: context, transaction))
     case .stale: return .stale
     case .same:
-      if let node = try own(&holder, for: candidate, in: &context, transaction) {
+      if let node = try reuseNode(of: &holder, for: candidate, in: &context, transaction) {
         return .same(node)
       }
     case .replaced, .separate: break
@@ -97,7 +98,7 @@ struct Registrar: Sendable {
       case .contested: return .contested(try file(of: holder, key, in: context, transaction))
       case .stale: return .stale
       case .same:
-        if let node = try own(&holder, for: candidate, in: &context, transaction) {
+        if let node = try reuseNode(of: &holder, for: candidate, in: &context, transaction) {
           return .same(node)
         }
         gone.append(holder)
@@ -111,10 +112,10 @@ struct Registrar: Sendable {
     return .taken(from: gone.last { $0.liveNode != nil }?.node)
   }
 
-  /// Returns the candidate's node, if the holder of its key is of the very same file: the node that
-  /// has the key, or the node that an alias stands for, if that is live.
-  private func own(
-    _ holder: inout KeyHolder, for candidate: FoundFile, in context: inout ChangeContext,
+  /// Returns the node that the holder of the candidate's key already has for the same file, and
+  /// records the candidate's parent. Returns `nil` if the holder is an alias of a stale node.
+  private func reuseNode(
+    of holder: inout KeyHolder, for candidate: FoundFile, in context: inout ChangeContext,
     _ transaction: borrowing WriteTransaction
   ) throws -> NodeID? {
     guard !holder.isAlias else { return holder.record.state == .live ? holder.node : nil }
@@ -124,7 +125,7 @@ struct Registrar: Sendable {
   }
 }
 
-/// Who has a key in the index: a live node, or an alias of a node.
+/// The holder of a key in the index: a live node, or an alias of a node.
 struct KeyHolder {
   let value: IndexValue
   /// The node's record.
@@ -137,7 +138,7 @@ struct KeyHolder {
 }
 
 extension Registrar {
-  /// Returns who has a key, given what the index has under it.
+  /// Returns the holder of a key, given the value that the index has under the key.
   @inline(__always)
   func holder(
     _ value: IndexValue, in context: ChangeContext, _ transaction: borrowing WriteTransaction
@@ -149,7 +150,7 @@ extension Registrar {
     return KeyHolder(value: value, record: record)
   }
 
-  /// Returns the file that the key is of.
+  /// Returns the file of the holder of a key.
   @inline(__always)
   func file(
     of holder: KeyHolder, _ key: IndexKey, in context: ChangeContext,
@@ -159,7 +160,7 @@ extension Registrar {
       under: key, holder.value, record: holder.record, on: magic, in: transaction)
   }
 
-  /// Returns how a candidate is related to the file that has its key.
+  /// Returns how a candidate is related to the file of the holder of its key.
   @inline(__always)
   func relation(
     of candidate: FoundFile, _ key: IndexKey, to holder: KeyHolder, in context: ChangeContext,

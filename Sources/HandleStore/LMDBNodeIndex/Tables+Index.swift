@@ -38,8 +38,12 @@ extension Tables {
     return record
   }
 
-  /// Returns the file that a key in the index is of, given what the index has under it and the
-  /// record of the node that this names.
+  /// Returns the file to which a key in the index belongs: the file of a node, or the former file of
+  /// which an alias keeps the handle.
+  ///
+  /// - Parameters:
+  ///   - value: what the index has under the key.
+  ///   - record: the record of the node that `value` names.
   @inline(__always)
   func file(
     under key: IndexKey, _ value: IndexValue, record: Record, on magic: FilesystemMagic,
@@ -59,7 +63,7 @@ extension Tables {
     return FileRelation.File(handle: handle, key: file, type: record.type)
   }
 
-  /// Adds an index entry, unless the key has one; then returns that one.
+  /// Adds an index entry. If the key has one already, leaves that one and returns it.
   @inline(__always)
   func insert(
     _ value: IndexValue, for key: IndexKey, in transaction: borrowing WriteTransaction

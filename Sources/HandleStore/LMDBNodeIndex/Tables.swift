@@ -1,5 +1,5 @@
-/// The tables of a store (Docs/Format.md), and what reads and writes their rows. What is read is
-/// checked, so that nothing damaged is passed on.
+/// The tables of a store (Docs/Format.md), and the calls that read and write their rows. Each row
+/// that is read is checked; a damaged one is an error.
 struct Tables: Sendable {
   let nodes: Table<NodeID, Record>
   let inodes: Table<IndexKey, IndexValue>
@@ -49,7 +49,8 @@ struct Tables: Sendable {
     try transaction.commit()
   }
 
-  /// Returns the number of the state file to which the data belong.
+  /// Returns the number of the state file to which the data belong: 0 if the data have
+  /// none, and `nil` if the environment was closed.
   func store(_ environment: Environment) throws(LMDBError) -> UInt64? {
     var store: UInt64 = 0
     guard let transaction = try environment.read() else { return nil }

@@ -7,7 +7,7 @@
 extension Watch {
   static let keySize = 16
   static let valueSize = 8
-  /// The seed that distinguishes the checksums of watches from others.
+  /// Makes the checksum of a watch differ from that of other rows.
   private static let seed: UInt64 = 0x5741_5443_4845_5300
 
   var key: NumberPair { NumberPair(node.rawValue, watcher.rawValue) }
@@ -43,7 +43,7 @@ extension Watch {
 /// is the node that loses its watches first.
 struct LimboRow: Equatable {
   static let overflow = LimboRow(number: 0)
-  private static let waitingBit: UInt64 = 1 << 63
+  private static let unreportedBit: UInt64 = 1 << 63
   private static let seed: UInt64 = 0x4c49_4d42_4f00_0000
 
   let number: UInt64
@@ -51,14 +51,14 @@ struct LimboRow: Equatable {
   init(number: UInt64) { self.number = number }
 
   init(_ node: NodeID, isReported: Bool) {
-    number = isReported ? node.rawValue : node.rawValue | Self.waitingBit
+    number = isReported ? node.rawValue : node.rawValue | Self.unreportedBit
   }
 
   /// The lowest possible row that is still to be reported.
-  static let firstWaiting = LimboRow(number: waitingBit)
+  static let firstUnreported = LimboRow(number: unreportedBit)
 
-  var node: NodeID { NodeID(rawValue: number & ~Self.waitingBit) }
-  var isReported: Bool { number & Self.waitingBit == 0 }
+  var node: NodeID { NodeID(rawValue: number & ~Self.unreportedBit) }
+  var isReported: Bool { number & Self.unreportedBit == 0 }
 
   var value: UInt64 {
     let words: InlineArray<1, UInt64> = [number]

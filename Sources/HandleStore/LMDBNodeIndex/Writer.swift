@@ -27,7 +27,8 @@ final class Writer: Sendable {
   /// How many transactions a thread commits for others before it returns to its own work.
   private static let service = 64
 
-  /// A transaction that adds more nodes than this makes room first, so that it need not run twice.
+  /// Before a transaction that adds more nodes than this, the map grows, so that the transaction need
+  /// not run twice.
   private static let heavy = 64
 
   let environment: Environment
@@ -73,13 +74,13 @@ final class Writer: Sendable {
         return try commit(count: 1, weight: weight, change)
       }
       done.wait()
-      // If there is no result, nobody leads any more, and this thread may.
+      // If there is no result, no thread leads any more, and this one tries to lead.
       if let result = pending.result { return try result.get() }
     }
   }
 
-  /// Commits the waiting changes, all in one transaction, until none waits. After ``service``
-  /// transactions, the waiting threads must go on by themselves.
+  /// Commits the waiting changes, all in one transaction, and repeats that until none waits. After
+  /// ``service`` transactions it stops, and one of the waiting threads leads.
   private func serve() {
     for _ in 0..<Self.service {
       let next = queue.withLock { queue -> ([any PendingChange], Event)? in

@@ -1,7 +1,7 @@
 internal import SystemPackage
 
-/// Which of two files exists that compete for one key in the index: the candidate, or the file that
-/// has the key, of a node or an alias. The kernel says so.
+/// Which of two files exists that compete for one key in the index: the candidate, or the other
+/// file, which is that of the node or alias that has the key. This is the kernel's answer.
 enum Survivor: Sendable {
   case candidate
   case other
@@ -12,8 +12,8 @@ enum Survivor: Sendable {
   case unknown
 }
 
-/// What the kernel said about files that compete. A file that is gone never comes
-/// back, so an answer stays good when a change is applied again.
+/// What the kernel said about files that compete. A file that is gone never comes back, so an
+/// answer is still right when a change is applied again.
 struct Survivors: Sendable {
   private struct Pair: Hashable {
     let candidate: KernelFileHandle
@@ -29,13 +29,13 @@ struct Survivors: Sendable {
   }
 }
 
-/// How a candidate is related to the file that has its key in the index, of a node or an alias. All
-/// engines decide by this, and by nothing else.
+/// How a candidate is related to the other file: that of the node or alias that has the candidate's
+/// key in the index. All engines decide by this, and by nothing else.
 enum FileRelation {
-  /// It is the same file: same inode, same generation, same type. A file with an opaque handle is
-  /// the same if all bytes of the handle are.
+  /// Both are the same file: inode, generation and file type are equal. If the handles are opaque,
+  /// all their bytes must be equal instead of inode and generation.
   case same
-  /// It is another file. Nothing may be changed before the kernel was asked which of the two exists.
+  /// They are two files. Ask the kernel which of them exists before you change anything.
   case contested
   /// The other file is gone. The candidate takes the key.
   case replaced
@@ -60,6 +60,8 @@ enum FileRelation {
     }
   }
 
+  /// Decides the relation of a candidate to another file.
+  ///
   /// - Parameter survivor: which of the two exists; `nil` if the kernel has not been asked.
   @inline(__always)
   init(of candidate: File, to other: File, survivor: @autoclosure () -> Survivor?) {

@@ -59,14 +59,14 @@ final class MemoryNodeIndex: NodeIndex {
   func register(
     _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
-    let file = try file(candidate, filesystem, survivors)
+    let file = try file(candidate, on: filesystem, survivors)
     return try with { noted(file, $0.register(file)) }
   }
 
   func register(
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
-    let files = try candidates.map { try file($0, filesystem, survivors) }
+    let files = try candidates.map { try file($0, on: filesystem, survivors) }
     return try with { nodes in files.map { noted($0, nodes.register($0)) } }
   }
 
@@ -77,12 +77,12 @@ final class MemoryNodeIndex: NodeIndex {
   func move(
     _ id: NodeID, to candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
-    let file = try file(candidate, filesystem, survivors)
+    let file = try file(candidate, on: filesystem, survivors)
     return try with { noted(file, try $0.move(id, to: file)) }
   }
 
   private func file(
-    _ candidate: FoundFile, _ filesystem: FilesystemID, _ survivors: Survivors
+    _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> MemoryNodes.File {
     let magic = try filesystems.magic(filesystem)
     let file = candidate.handle.fileKey(on: magic)

@@ -16,7 +16,7 @@ struct MemoryNodes {
     }
   }
 
-  /// An inode of whatever generation.
+  /// An inode, whatever its generation: keys that differ only in the generation are equal.
   struct Inode: Hashable {
     let key: FileKey
 
@@ -27,7 +27,7 @@ struct MemoryNodes {
     }
   }
 
-  /// A file that is registered.
+  /// A file to register.
   struct File: Sendable {
     let candidate: FoundFile
     let filesystem: FilesystemID
@@ -45,7 +45,8 @@ struct MemoryNodes {
       .done(Registration(node: node, generation: incarnation, outcome: outcome))
     }
 
-    var isStale: RegistrationAttempt { .done(.stale(generation: incarnation)) }
+    /// The result if the file is gone.
+    var staleResult: RegistrationAttempt { .done(.stale(generation: incarnation)) }
   }
 
   private struct Entry {
@@ -57,7 +58,7 @@ struct MemoryNodes {
     var furtherParents: Set<NodeID> = []
   }
 
-  /// Who has a key.
+  /// The node or alias that has a key.
   private struct Holder {
     let node: NodeID
     let isAlias: Bool
@@ -69,10 +70,10 @@ struct MemoryNodes {
 
   private let limboLimit: Int
   private var entries: [NodeID: Entry] = [:]
-  /// The ids in ascending order, and some of nodes that were dropped.
+  /// The ids in ascending order. Ids of dropped nodes are removed later.
   private var ids: [NodeID] = []
   private var index: [Key: NodeID] = [:]
-  /// The aliases by their keys. No key is in ``index``, too.
+  /// The aliases by their keys. No key is both here and in ``index``.
   private var aliases: [Key: Alias] = [:]
   private var nextID = NodeID.first
   private var watchMasks: [NodeID: [WatcherID: WatchMask]] = [:]
@@ -170,9 +171,9 @@ extension MemoryNodes {
     for holder in [named, hinted?.node == named?.node ? nil : hinted].compactMap(\.self) {
       switch relation(of: file, to: holder) {
       case .contested: return .contested(holder.file)
-      case .stale: return file.isStale
+      case .stale: return file.staleResult
       case .same:
-        if let node = own(holder, file) { return file.registration(node, .existing) }
+        if let node = reuseNode(of: holder, for: file) { return file.registration(node, .existing) }
         gone.append(holder)
       case .separate where holder.node != named?.node: break
       case .replaced, .separate: gone.append(holder)
@@ -196,9 +197,9 @@ extension MemoryNodes {
       to: holder.file, survivor: file.survivors[candidate.handle, holder.file.handle])
   }
 
-  /// Returns the node of a file, if the holder of its key is of that very file: the node that has
-  /// the key, or the node that an alias stands for, if that is live.
-  private mutating func own(_ holder: Holder, _ file: File) -> NodeID? {
+  /// Returns the node of a file that the holder of its key already has, and records the file's
+  /// parent. Returns `nil` if the holder is an alias of a stale node.
+  private mutating func reuseNode(of holder: Holder, for file: File) -> NodeID? {
     guard holder.isAlias else {
       _ = recordParent(of: holder.node, file.candidate)
       return holder.node
@@ -235,7 +236,7 @@ extension MemoryNodes {
     return true
   }
 
-  /// Adds a node, which gets these keys.
+  /// Adds a node with these keys.
   private mutating func mint(
     _ record: Record, _ handle: KernelFileHandle, keys: [Key]
   ) -> NodeID {
@@ -256,10 +257,10 @@ extension MemoryNodes {
       return file.registration(id, .existing)
     }
     var gone: [Holder] = []
-    for holder in others(than: id, file) {
+    for holder in holders(of: file, except: id) {
       switch relation(of: file, to: holder) {
       case .contested: return .contested(holder.file)
-      case .stale: return file.isStale
+      case .stale: return file.staleResult
       case .same, .replaced: gone.append(holder)
       case .separate: break
       }
@@ -291,8 +292,8 @@ extension MemoryNodes {
     for key in entry.keys { index[key] = id }
   }
 
-  /// Returns who else has a file's key or hint.
-  private func others(than id: NodeID, _ file: File) -> [Holder] {
+  /// Returns the holders of a file's key and hint, except the node `id`.
+  private func holders(of file: File, except id: NodeID) -> [Holder] {
     let named = holder(of: file.key, on: file.magic)
     var others = [named].compactMap(\.self).filter { $0.liveNode != id }
     if let hinted = file.hint.flatMap({ holder(of: $0, on: file.magic) }),

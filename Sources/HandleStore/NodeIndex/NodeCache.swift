@@ -95,7 +95,7 @@ final class NodeCache: Sendable {
     let set = set(id)
     shard(id).contents.withLock { shard in
       guard shard.changes == ticket.changes else { return }
-      put(id, record, set, &shard)
+      put(id, record, in: set, of: &shard)
     }
   }
 
@@ -107,7 +107,7 @@ final class NodeCache: Sendable {
       shard.contents.withLock { contents in
         repeat {
           let (id, record) = added[next]
-          put(id, record, set(id), &contents)
+          put(id, record, in: set(id), of: &contents)
           next += 1
         } while next < added.count && self.shard(added[next].0) === shard
       }
@@ -125,7 +125,7 @@ final class NodeCache: Sendable {
     }
   }
 
-  private func put(_ id: NodeID, _ record: Record, _ set: Int, _ shard: inout Shard) {
+  private func put(_ id: NodeID, _ record: Record, in set: Int, of shard: inout Shard) {
     // A run uses the same place in its sets, so that the records of neighbours are adjacent.
     let way = way(id, in: set, &shard) ?? shard.puts / Self.run % Self.ways
     shard.puts &+= 1

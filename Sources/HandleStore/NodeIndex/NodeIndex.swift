@@ -1,16 +1,17 @@
-/// The identity core of a store: which file has which node. An engine keeps it: in LMDB
-/// (``LMDBNodeIndex``), in memory (``MemoryNodeIndex``), or on a server for several hosts.
+/// The core of a store: which file has which node. An engine implements it: on LMDB
+/// (``LMDBNodeIndex``) or in memory (``MemoryNodeIndex``). An engine on a server for several hosts
+/// would be possible too.
 ///
 /// What follows is the contract; an engine can be written from it alone.
 ///
-/// **Nodes.** A node is minted once, has an id, and is live or stale. An id is never used again, neither after a crash nor on another host that uses the same index. Ids grow: a node that
-/// a call mints has a higher id than every node that existed before the call began. (An engine takes
-/// ids in ranges, and what it leaves of a range after a crash stays unused.) A stale node stays
-/// stale.
+/// **Nodes.** A node is minted once, has an id, and is live or stale. An id is never used again,
+/// neither after a crash nor on another host that uses the same index. Ids grow: a node that a call
+/// mints has a higher id than every node that existed before the call began. (An engine may reserve
+/// ids in ranges; after a crash it skips the rest of the range.) A stale node stays stale.
 ///
-/// **Aliases.** If a node's file is copied up, the node keeps its former handle as an alias, by which
-/// it is still found, live or stale. An alias goes when its node is dropped, when another file gets
-/// its key, or by ``remove(_:)``.
+/// **Aliases.** If a node's file is copied up, the node keeps its former handle as an alias. The
+/// alias still leads to the node, whether the node is live or stale. An alias is removed when its
+/// node is dropped, when another file gets its key, or by ``remove(_:)``.
 ///
 /// **Keys.** Each live node and each alias has a key in the index, by which its file is found: a
 /// handle of a known layout by filesystem and inode (``FileKey`` without its generation), an opaque
@@ -23,8 +24,8 @@
 /// apply a change several times, and several changes in one transaction.
 ///
 /// **The kernel.** An engine never calls the kernel about a file. If only the kernel can decide, a
-/// call changes nothing and returns the file that competes; the caller asks, and calls again with
-/// the answer (``Survivors``).
+/// call changes nothing and returns the file that competes. The caller then asks the kernel, and
+/// calls again with the answer (``Survivors``).
 ///
 /// **Threads.** Any thread may make any call. A reading call sees all changes whose calls returned
 /// before it began.
@@ -32,25 +33,25 @@
 /// **Errors.** ``StoreError/readOnly`` from each changing call of an index opened for reading;
 /// ``StoreError/closed``; ``StoreError/damaged(_:)`` if what is stored contradicts itself;
 /// ``StoreError/diskFull(path:)``; ``StoreError/unknownFilesystem(_:)`` for a filesystem that was
-/// never recorded. Calls may throw an error of the engine's own floor; ``describe(_:)`` turns it
-/// into one of these.
+/// never recorded. A call may instead throw an error of the engine's own, such as ``LMDBError``;
+/// ``describe(_:)`` turns it into one of these.
 protocol NodeIndex: AnyObject, Sendable {
   /// The generation that goes on the wire with each node id: a random number, chosen when the index
   /// was made.
   var incarnation: UInt32 { get }
   /// The filesystems on record, as this process knows them.
   var filesystems: KnownFilesystems { get }
-  /// Records that the engine keeps in memory, if it does. The engine replaces a record here before
+  /// The cache of records; `nil` if the engine has none. The engine replaces a record here before
   /// the call that changed it returns.
   var cache: NodeCache? { get }
 
   // MARK: Reading
 
-  /// Returns a node, in any state; `nil` if no node has the id. The caller has asked ``cache``.
+  /// Returns a node, in any state; `nil` if no node has the id. Look into ``cache`` first.
   func node(_ id: NodeID) throws -> Node?
 
-  /// Returns the node that has a handle's key, directly or by an alias, if the key is of this very
-  /// file; `nil` if not.
+  /// Returns the node of the file that a handle names, also if the handle is an alias. Returns `nil`
+  /// if no node has the handle's key, or if the key belongs to another file.
   func node(of handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node?
 
   /// Returns at most `limit` nodes, 1 or more, in the order of their ids, from `start` on. Looks at
@@ -73,18 +74,21 @@ protocol NodeIndex: AnyObject, Sendable {
 
   /// Registers a file: finds the node that has its key, or mints one.
   ///
+  /// What happens to the node or the alias that has the file's key depends on the relation
+  /// (``FileRelation``) of the candidate to that node's or alias's file:
+  ///
   /// - `same`: the result is `existing`. If an alias has the key, the result names its node; if that
-  ///   is not live, the alias goes and the candidate gets a node of its own. If a node has the key,
-  ///   the parent of the candidate is recorded: as `parent` if there was none, or if the file can have
-  ///   only one name; otherwise as a further parent.
+  ///   node is stale, the alias is removed and the candidate gets a node of its own. If a node has
+  ///   the key, the parent of the candidate is recorded: as `parent` if there was none, or if the
+  ///   file can have only one name; otherwise as a further parent.
   /// - `contested`: nothing changes, and the result names the other file.
-  /// - `replaced`: the node becomes stale and loses its key, or the alias goes, and the candidate
+  /// - `replaced`: the node becomes stale and loses its key, or the alias is removed; the candidate
   ///   gets a node. The result is `replaced` if a node became stale, else `created`.
   /// - `stale`: nothing changes.
   /// - `separate`: the node keeps its key and loses the hint, and the candidate gets a node.
   ///
   /// If several threads or processes register one file at the same time, exactly one gets `created`.
-  /// The result for a known file needs no room on a disk.
+  /// A full disk does not prevent the result for a file that is already registered.
   func register(
     _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt
@@ -95,16 +99,17 @@ protocol NodeIndex: AnyObject, Sendable {
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt]
 
-  /// Records that the file of a live node has a name in a directory, as registering it there does.
+  /// Records that the file of a live node has a name in the candidate's `parent`, as registering it
+  /// there does.
   ///
   /// - Returns: whether the node is live. If not, nothing changes.
   func recordParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool
 
-  /// Gives a live node another file, which has no node of its own from then on. The node's former
-  /// handle becomes an alias, unless the new file has the same key. The parent of the candidate is
-  /// recorded, if it has one; else the node keeps its own. Relations of the new file to
-  /// other nodes and aliases are decided as for a registration; there is no conflict if the node has
-  /// the file already.
+  /// Gives a live node another file. If the new file had a node of its own, that node becomes stale.
+  /// The former handle becomes an alias, unless the new file has the same key. If the candidate has a
+  /// parent, it is recorded; otherwise the node keeps its own. The relations of the new file to other
+  /// nodes and aliases are decided as for a registration. If the node already has the file, nothing
+  /// changes.
   ///
   /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``GateRefusal/fileType`` if
   ///   the files' types differ.
@@ -117,8 +122,8 @@ protocol NodeIndex: AnyObject, Sendable {
   /// Makes a live node stale: it loses its keys and its further parents, and if it is watched, it
   /// goes to limbo.
   ///
-  /// - Parameter file: if given, the node becomes stale only if it still has the handle that this
-  ///   value has.
+  /// - Parameter file: if given, the node becomes stale only if its filesystem and handle are still
+  ///   those of this value.
   /// - Returns: whether the node became stale.
   /// - Throws: ``StoreError/unknownNode(_:)``.
   func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool
@@ -126,7 +131,8 @@ protocol NodeIndex: AnyObject, Sendable {
   /// Removes an alias, if its node still has it; returns whether it did.
   func remove(_ alias: Alias) throws -> Bool
 
-  /// Removes nodes that may go (``Dropping``) with their aliases, in the given order.
+  /// Removes those of some nodes that may be dropped (``Dropping``), with their aliases, in the given
+  /// order.
   ///
   /// - Returns: how many were removed.
   func drop(_ dropping: Dropping) throws -> Int
@@ -182,28 +188,29 @@ protocol NodeIndex: AnyObject, Sendable {
 /// The result of registering a file.
 enum RegistrationAttempt: Sendable {
   case done(Registration)
-  /// Nothing was changed: another file has the candidate's key or hint, and the kernel must say which
-  /// of the two exists.
+  /// Nothing was changed: this other file has the candidate's key or hint, and the kernel must say
+  /// which of the two exists.
   indirect case contested(FileRelation.File)
 }
 
-/// Which nodes to remove.
+/// Which nodes to drop.
 struct Dropping: Sendable {
-  /// The nodes in question, in the order in which they go.
+  /// The nodes to consider, in the order in which to drop them.
   let ids: [NodeID]
-  /// Whether something holds a node. Asked in the change itself.
+  /// Returns whether something holds a node. The engine calls it within the change.
   let isHeld: @Sendable (NodeID) -> Bool
   /// Whether live nodes stay.
   var onlyStale = false
   /// Nodes that entered their state less than this many seconds ago stay.
   var age: UInt32 = 0
-  /// How many nodes of all states stay at least.
+  /// How many nodes, in all states, must stay in the index.
   var leaving = 0
-  /// How many nodes go at most.
+  /// How many nodes to drop at most.
   var limit = Int.max
 
-  /// Whether a node may go: it is old enough, not held, not watched, and not live with aliases. Only
-  /// the aliases lead from a file to its copy; without them, an old handle would open the original.
+  /// Whether a node may be dropped: it is old enough, not held, not watched, and not live with
+  /// aliases. Only the aliases lead from a file to its copy; without them, an old handle would open
+  /// the original.
   func allows(
     _ id: NodeID, _ record: Record, at now: UInt32, isWatched: () throws -> Bool,
     hasAliases: () throws -> Bool

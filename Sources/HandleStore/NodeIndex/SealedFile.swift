@@ -1,23 +1,23 @@
 internal import SystemPackage
 
-/// A small text file that belongs to one store (Docs/Format.md): a title, a line that names the
-/// store, the file's own lines, and a checksum of all of these.
+/// A small text file that belongs to one store (Docs/Format.md). It consists of a title, a line that
+/// names the store, the file's own lines, and a checksum of all of these.
 struct SealedFile: Sendable {
   var name: FilePath.Component
   /// The first line; it ends in the version of the format.
   let title: String
   /// Whether only the file's owner may be able to read it.
   var isSecret = false
-  /// What to do if the file is damaged, for the error's text.
+  /// What the error tells the user to do if the file is damaged.
   let ifDamaged: String
-  /// What to do if the file belongs to another store, for the error's text.
+  /// What the error tells the user to do if the file belongs to another store.
   let ifForeign: String
 
   /// Returns what the file of a store contains, or `nil` if there is no such file.
   ///
   /// - Parameters:
   ///   - store: the store's number.
-  ///   - parse: makes the contents out of the file's own lines; `nil` if these are damaged.
+  ///   - parse: makes the contents from the file's own lines; returns `nil` if they are damaged.
   /// - Throws: ``StoreError/foreignFile(path:remedy:)``, and what ``read(in:_:)`` throws.
   func read<T>(
     in files: any SmallFiles, of store: UInt64, _ parse: ([Substring]) -> T?
@@ -44,7 +44,7 @@ struct SealedFile: Sendable {
     } catch .noSuchFileOrDirectory {
       return nil
     } catch {
-      // A link to a file leads to somebody else's.
+      // A symbolic link may lead to somebody else's file.
       if isSecret && error == .tooManySymbolicLinkLevels { throw .exposedKeys(path: path) }
       throw StoreError(error, "reading \(path)")
     }
@@ -63,7 +63,8 @@ struct SealedFile: Sendable {
     try files.put(SmallFile.sealed(body), in: name)
   }
 
-  /// Returns the store's number and the file's own lines; `nil` if the seal or the head is wrong.
+  /// Returns the store's number and the file's own lines; `nil` if the checksum, the title or the
+  /// line that names the store is wrong.
   private func lines(of text: String) -> (store: UInt64, lines: [Substring])? {
     guard let body = SmallFile.unsealed(text) else { return nil }
     let lines = body.utf8.split(separator: UInt8(ascii: "\n")).map { Substring($0) }
@@ -73,8 +74,8 @@ struct SealedFile: Sendable {
     return (store, Array(lines.dropFirst(2)))
   }
 
-  /// Splits a line into at most `count` words, of which the last runs to the end of the line. It
-  /// splits bytes and not characters: a blank and a combining character after it are one
+  /// Splits a line into at most `count` words; the last word runs to the end of the line. Splits the
+  /// bytes and not the characters, because a blank and a combining character after it are one
   /// `Character`.
   static func words(_ line: Substring, atMost count: Int = .max) -> [Substring] {
     line.utf8.split(separator: UInt8(ascii: " "), maxSplits: count - 1).map { Substring($0) }

@@ -3,8 +3,8 @@ public import SystemPackage
 extension Store {
   /// Reads a whole store and reports what is wrong with it.
   ///
-  /// It reads the files itself, page by page, so nothing in them can crash the process. It changes nothing.
-  /// Another process may write to the store meanwhile: the check reads a snapshot.
+  /// It reads the files itself, page by page, so that nothing in them can crash the process. It
+  /// changes nothing. Another process may write to the store meanwhile: the check reads a snapshot.
   ///
   /// - Parameters:
   ///   - path: the store's directory.

@@ -1,8 +1,8 @@
 public import SystemPackage
 
-/// A file as it was found, by a name or by a descriptor: what the store needs to register it. Handle
-/// and status must belong to the same file. The initializers that read them see to it, even if
-/// another file takes the name meanwhile.
+/// A file as it was found, by a name or by a descriptor: what the store needs to register it. The
+/// handle and the status must belong to the same file. The initializers that read them make sure of
+/// that, even if another file takes the name meanwhile.
 public struct FoundFile: Sendable {
   /// The file's handle. A connectable handle names the same file as a plain one.
   public var handle: KernelFileHandle
@@ -10,12 +10,12 @@ public struct FoundFile: Sendable {
   public var status: FileStatus
   /// The node of the directory in which the file was found, if known.
   public var parent: NodeID?
-  /// The id of the mount through which the file was reached; `nil` if the handle was not made here.
-  /// It differs from the directory's if the name is a mount point. Two ids can be compared while
-  /// both mounts exist. Never persisted.
+  /// The id of the mount through which the file was reached; `nil` after
+  /// ``init(handle:status:parent:)``. It differs from that of the directory if the name is a mount
+  /// point. Compare two ids only while both mounts exist. Never persisted.
   public private(set) var mount: Int32?
 
-  /// Makes a value of what a server knows of a file.
+  /// Makes a value from a handle and a status that the server already has.
   public init(handle: KernelFileHandle, status: FileStatus, parent: NodeID? = nil) {
     self.handle = handle
     self.status = status
@@ -101,8 +101,8 @@ extension FoundFile {
     parent != nil && status.links > 1 && status.type != .directory
   }
 
-  /// Whether registering the file changes the parent in its record. A file with several names keeps
-  /// its recorded parent, and gets a further one.
+  /// Whether registering the file changes the parent in the record of its node. If the file has
+  /// several names, the recorded parent stays, and the new one becomes a further parent.
   func moves(_ record: Record) -> Bool {
     guard let parent, record.parent != parent else { return false }
     return record.parent == nil || status.type == .directory || status.links <= 1

@@ -1,7 +1,7 @@
 public import SystemPackage
 
-// The calls of the kernel that users of the library can make. The kernel's floor throws the bare
-// `Errno`; here it becomes an error that says what was being done.
+// The system calls that users of the library can make. The types in `Kernel` throw a bare `Errno`.
+// The calls here turn it into a `StoreError`, which also says what was being done.
 
 extension KernelFileHandle {
   /// Makes the handle of an open file of any kind, `O_PATH` too (`name_to_handle_at(2)`).

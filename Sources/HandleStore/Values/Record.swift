@@ -55,7 +55,8 @@ struct Record {
   /// When the node entered its state, in seconds since 1970.
   var since: UInt32 { UInt32(words[2] >> 32) }
 
-  /// Whether the node entered its state at least `age` seconds before `now`. Every node is older than 0 seconds, even if the clock was set back.
+  /// Whether the node entered its state at least `age` seconds before `now`. Every node is older
+  /// than 0 seconds, even if the clock was set back.
   func isOlder(than age: UInt32, at now: UInt32) -> Bool {
     age == 0 || now >= since && now - since >= age
   }

@@ -5,8 +5,8 @@ extension Store {
   /// a restart or a kill of the server. A watched node is not dropped, even if it is stale: it is
   /// then in limbo until its last watch ends.
   ///
-  /// The store itself looks only for the deletion of files (``sweep(from:limit:)``). For everything else,
-  /// the masks tell the server which files to watch at the filesystem, and for which events
+  /// The store itself looks only for the deletion of files (``sweep(from:limit:)``). For everything
+  /// else, the masks tell the server which files to watch at the filesystem, and for which events
   /// (``watchedNodes(from:limit:)``).
   ///
   /// - Parameters:

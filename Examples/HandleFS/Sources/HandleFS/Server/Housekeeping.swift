@@ -5,10 +5,10 @@ internal import SystemPackage
 
 /// Drops the nodes of files that were removed through the mount and that the kernel has forgotten.
 /// Otherwise the store would grow with every file that ever existed. It drops many nodes at a time,
-/// because finding them means going through all nodes. A server that is killed leaves the rest in
-/// the store until `handlestore verify --retire` and `prune`.
+/// because it has to go through all nodes to find them. If a server is killed, the nodes that it did
+/// not drop stay in the store until `handlestore verify --retire` and `handlestore prune` are run.
 final class Housekeeping: Sendable {
-  /// As many nodes are dropped without delay; fewer wait for up to an hour.
+  /// If this many nodes wait, they are dropped within seconds; fewer wait for up to an hour.
   private static let many = 10_000
   private static let hour = 3600
 

@@ -5,10 +5,10 @@ internal import SystemPackage
 /// Lets go of files without a name when nothing uses them any more.
 ///
 /// FORGET alone does not say when that is. After a kill the lookup count is an upper bound: it may
-/// include a reply that was never sent, and a FORGET that the killed server had already read does
-/// not come again. And no request reports a file that is removed behind the mount's back. So,
-/// several times a second, the server checks the files that it has open, and asks the kernel
-/// whether it still knows those that have no name.
+/// include a reply that was never sent, and the kernel does not repeat a FORGET that the killed
+/// server had already read. And no request tells the server that a file was removed behind the
+/// mount's back. So, several times a second, the server checks the files that it has open, and asks
+/// the kernel whether it still knows those that have no name.
 extension Server {
   /// Repeats the check in the background; never returns.
   func letGoOfForgotten() {
@@ -63,7 +63,7 @@ private struct UnknownNodes {
   /// may still be on its way.
   private static let patience = 250
   /// The same for a node that counts as open: the process that created the file may not have run
-  /// since, and so not have taken the reply.
+  /// since then, so that it has not read the reply yet.
   private static let patienceOfOpen = 10_000
 
   private var since: [NodeID: Int] = [:]

@@ -3,9 +3,9 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
-/// The operations that create, remove and rename names. None may be done twice: each is noted in
-/// the journal before it is done. If a resent request turns out to have been done, the reply is
-/// made from the present state.
+/// The operations that create, remove and rename names. None may be done twice, so each is noted in
+/// the journal before it is done. If a request is sent again and was already carried out, the reply
+/// is made from the present state.
 extension Server {
   func makeDirectory(
     _ name: FilePath, in parent: UInt64, mode: mode_t, for request: Request
@@ -197,12 +197,12 @@ extension Server {
 
   // MARK: Once
 
-  /// Does something that must not be done twice. Does nothing if the request is resent and was
-  /// carried out the first time.
+  /// Does something that must not be done twice. Does nothing if the request was sent again and an
+  /// earlier server already carried it out.
   ///
   /// - Parameters:
-  ///   - wasDone: returns whether an intent was carried out, judged by the present state.
-  ///   - intent: returns what is about to be done; `nil` if it will fail.
+  ///   - wasDone: returns whether the present state shows that an intent was carried out.
+  ///   - intent: returns what is about to be done; `nil` if `act` will fail.
   ///   - act: does it.
   func once(
     for request: Request, wasDone: (Intent) throws -> Bool, intent: () throws -> Intent?,
@@ -265,7 +265,8 @@ extension Server {
     }
     guard let held else { return }
     housekeeping.losesName(held.node)
-    // An open that came meanwhile either shows here, or finds by itself that the file has no name.
+    // A file that was opened meanwhile either counts as open here, or its open finds by itself that
+    // the file has no name.
     if openFiles.needsParking(held.node) {
       try orphans.park(held.node)
     } else if lookups.count(of: held.node) == 0

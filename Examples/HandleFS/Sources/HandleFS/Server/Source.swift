@@ -11,7 +11,7 @@ struct Source {
     let source = session.source
     store = try Self.openStore(FilePath("/proc/self/fd/\(session.store.rawValue)"))
     filesystem = try store.attach(source)
-    // File systems that an earlier server has registered files of.
+    // An earlier server may have registered files of the file systems that are mounted below.
     if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
     export = try Self.export(of: source, on: filesystem, options, in: store)
   }
