@@ -237,8 +237,9 @@ extension Export {
     let registration = try store.register(
       found.found(in: parent), on: filesystem, pinnedBy: pins)
     do {
-      let wasCopied = try store.find(registration.node)?.filesystem != filesystem
-      let file = wasCopied ? try admit(registration.node) : found
+      let node = try store.find(registration.node)
+      let isOwn = node.map { layers[found.layer].hasFile(of: $0, found.handle) } ?? false
+      let file = isOwn ? found : try admit(registration.node)
       let entry = ExportEntry(
         token: try makeToken(registration.node, form), registration: registration,
         handle: file.handle, status: FileStatus(file.status))

@@ -108,15 +108,12 @@ extension Export {
     let subtree = layers[layer]
     // Use the token's node only if it still belongs to the token's file. A token of another store has
     // that store's number, which belongs to a different file here. A file whose node was dropped may
-    // have another node by now. A file that was copied up is no longer on the token's layer.
-    let named = node.flatMap {
-      $0.filesystem == subtree.filesystem
-        && $0.handle.isOfSameFile(as: handle, on: subtree.magic) ? $0 : nil
-    }
+    // have another node by now. A file that was copied up has another handle by now.
+    let named = node.flatMap { subtree.hasFile(of: $0, handle) ? $0 : nil }
     if named?.state == .stale { throw GateRefusal.stale }
     let own = try named ?? store.index.node(of: handle, on: subtree.filesystem)
     if let own {
-      guard own.filesystem == subtree.filesystem, own.state == .live else { return try admit(own) }
+      guard subtree.hasFile(of: own, handle), own.state == .live else { return try admit(own) }
       try requireNotLost(own)
     }
     return try admit(
@@ -150,6 +147,12 @@ extension Export {
 // MARK: Steps 5 to 8: the file
 
 extension Subtree {
+  /// Whether a node has the file that a handle names here. If the node was found by an alias, it has
+  /// another one, perhaps on the same filesystem.
+  func hasFile(of node: Node, _ handle: KernelFileHandle) -> Bool {
+    node.filesystem == filesystem && node.handle.isOfSameFile(as: handle, on: magic)
+  }
+
   /// Opens the file of a handle, as a path (`O_PATH`).
   ///
   /// - Parameter below: see `KernelFileHandle.open`.

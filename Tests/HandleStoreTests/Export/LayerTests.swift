@@ -212,6 +212,32 @@ private final class Layered {
     #expect(try copy.closeAfter { try readAll(copy) } == "lower copied")
   }
 
+  /// The copy may be on the same filesystem. An old token of it does not lead to the original, and
+  /// when the original goes, the node stays.
+  @Test(arguments: [VolumeKind.ext4, .btrfs]) func aCopyOnTheSameFilesystem(
+    _ kind: VolumeKind
+  ) throws {
+    let exported = try Exported(kind)
+    let (export, store) = (exported.export, exported.store)
+    let before = try #require(try exported.entry("directory/one"))
+    let parent = try #require(try exported.entry("directory"))
+    try TestSupport.write("copied", to: exported.inside.appending("copy"))
+    let copy = try NamedFile("copy", in: exported.inside)
+    try store.copyUp(
+      before.node, to: copy.handle, status: copy.status, on: exported.filesystem)
+    #expect(try export.contents(before.token) == "copied")
+    let after = try #require(try export.lookup("one", in: .token(parent.token)))
+    #expect(after.node == before.node)
+    #expect(after.status.inode == copy.status.inode && after.handle == copy.handle)
+    let opened = try export.createOrOpen(
+      "one", in: .token(parent.token), as: .readOnly, permissions: 0o600)
+    let descriptor = try #require(opened.descriptor)
+    #expect(try descriptor.closeAfter { try readAll(descriptor) } == "copied")
+    try unlink(exported.inside.appending("directory/one"))
+    #expect(try export.contents(before.token) == "copied")
+    #expect(try store.node(before.node)?.state == .live)
+  }
+
   @Test func onlyALiveNodeOfTheSameTypeIsCopiedUp() throws {
     let layered = try Layered(lower: .ext4, upper: .xfs)
     let store = try layered.store
