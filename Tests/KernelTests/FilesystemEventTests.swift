@@ -40,6 +40,14 @@ import Testing
     #expect(events[1].file == file && events[1].directory == nil && events[1].name.isEmpty)
   }
 
+  /// Without `FAN_REPORT_NAME` the directory comes in a record of another kind.
+  @Test func aDirectoryWithoutAName() throws {
+    let directory = Synthetic.make(.inode32, [1, 2, 3, 4, 5, 6, 7])
+    let event = try #require(
+      FilesystemEvent.all(in: event(0x100, record(3, directory) + record(1, Self.handle))).first)
+    #expect(event.directory == directory && event.name.isEmpty && event.file == Self.handle)
+  }
+
   /// A later kernel may put more in front of the records, and records of other kinds between them.
   @Test func whatIsNotKnownIsSkipped() throws {
     let records = record(4, Synthetic.handle(3)) + record(1, Self.handle)

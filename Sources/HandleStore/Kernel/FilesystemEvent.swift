@@ -93,7 +93,7 @@ extension FilesystemEvent {
     let handle = KernelFileHandle(type: type, bytes: buffer, in: start..<(start + length))
     switch buffer[record.lowerBound] {
     case 1: file = handle  // FAN_EVENT_INFO_TYPE_FID
-    case 2:  // FAN_EVENT_INFO_TYPE_DFID_NAME
+    case 2, 3:  // FAN_EVENT_INFO_TYPE_DFID_NAME, …_DFID
       directory = handle
       nameBytes = buffer[(start + length)..<record.upperBound]
     case 10: oldDirectory = handle  // FAN_EVENT_INFO_TYPE_OLD_DFID_NAME
