@@ -111,6 +111,21 @@ import Testing
     #expect(try found() == [true, true])
   }
 
+  /// Such an alias would keep its node from being dropped.
+  @Test func anAliasOnNoFilesystem() throws {
+    let alias = Alias(
+      node: former[0].id, filesystem: FilesystemID(rawValue: 77),
+      handle: Synthetic.handle(60_000), type: .regular, since: 1)
+    let key = IndexKey(alias.handle, on: alias.filesystem, .tmpfs)
+    try copy.forge { try $1.put(alias, under: key, in: $0) }
+    let report = try copy.check()
+    #expect(report.findings.map(\.kind) == [.filesystem])
+    #expect(report.findings.first?.node == former[0].id)
+    _ = try copy.repair()
+    #expect(try copy.check().findings == [])
+    #expect(try found() == [true, true])
+  }
+
   /// A node that has the key is not lost for an alias.
   @Test func anAliasWithTheKeyOfANode() throws {
     let node = former[0]

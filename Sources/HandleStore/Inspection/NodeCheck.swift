@@ -143,6 +143,11 @@ struct NodeCheck {
 
   private mutating func checkKey(of alias: Alias, _ page: Int) {
     guard let magic = filesystems[alias.filesystem], let inodes = tables[.inodes] else {
+      if filesystemsAreWhole && filesystems[alias.filesystem] == nil {
+        findings.add(
+          .filesystem, page: page, node: alias.node,
+          "node \(alias.node) has an alias on filesystem \(alias.filesystem), which has no record")
+      }
       return allIntact = false
     }
     let key = IndexKey(alias.handle, on: alias.filesystem, magic)
