@@ -253,6 +253,32 @@ import Testing
     try fixture.store.close()
   }
 
+  /// A file whose copy is lost with the upper layer is found on the lower layer again.
+  @Test func theUpperLayerIsPutBack() throws {
+    let fixture = try Fixture(.btrfs)
+    let lower = try Volume(.tmpfs)
+    let below = try fixture.store.attach(lower.path)
+    try write("original", to: lower.path.appending("file"))
+    let node = try fixture.store.register("file", in: lower.path, on: below).node
+    let above = fixture.filesystem
+    try fixture.again { try fixture.save() }
+    for i in 0..<6 {
+      try write("later", to: fixture.volume.path.appending("later-\(i)"))
+      try fixture.sync()
+    }
+    try write("copied", to: fixture.volume.path.appending("file"))
+    let copy = try NamedFile("file", in: fixture.volume.path)
+    try fixture.store.copyUp(node, to: copy.handle, status: copy.status, on: above)
+    try fixture.sync()
+    try fixture.again { try fixture.putBack() }
+    #expect(fixture.filesystem != above)
+    #expect(try fixture.store.attach(lower.path) == below)
+    let again = try fixture.store.register("file", in: lower.path, on: below)
+    #expect(again.node > node && again.outcome == .created)
+    #expect(fixture.contents(again.node) == "original")
+    try fixture.store.close()
+  }
+
   /// Who only reads cannot retire the nodes of lost files, and does not show other files for them.
   @Test func aReaderDoesNotTakeAnotherFileForALostOne() throws {
     let fixture = try Fixture(.btrfs)

@@ -115,6 +115,24 @@ import Testing
     }
   }
 
+  /// Nothing can be opened on a filesystem that was put back, and the copy may be lost with it.
+  @Test(arguments: Engine.allCases) func theCopysFilesystemWasPutBack(_ engine: Engine) throws {
+    let test = try TestIndex(engine)
+    let lower = Synthetic.file(1)
+    let id = try test.register(lower).node
+    _ = try test.done(move(test, id, to: Synthetic.file(2), on: TestIndex.other))
+    try test.index.record(TestIndex.other) { known in
+      var known = known
+      known?.isSuperseded = true
+      return known
+    }
+    #expect(try test.index.node(of: lower.handle, on: TestIndex.tmpfs)?.id == id)
+    let again = try test.register(lower)
+    #expect(again.outcome == .created && again.node > id)
+    #expect(try test.aliases().isEmpty && test.node(id)?.state == .live)
+    #expect(try test.register(lower).node == again.node)
+  }
+
   /// An alias competes for its key as a node does, and the kernel is asked about its handle.
   @Test(arguments: Engine.allCases) func anotherFileWithTheKeyOfAnAlias(_ engine: Engine) throws {
     let test = try TestIndex(engine)

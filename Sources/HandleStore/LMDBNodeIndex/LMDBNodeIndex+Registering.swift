@@ -105,6 +105,7 @@ extension LMDBNodeIndex {
     let transaction = try read()
     guard let value = try tables.indexed(key, in: transaction),
       let record = try tables.record(value.node, in: transaction), record.isLive(candidate),
+      !(value.isAlias && filesystems.isSuperseded(record.filesystem)),
       try tables.file(
         under: key, value, record: record, on: registrar.magic, in: transaction
       ).isNamed(by: candidate.handle, key.file)

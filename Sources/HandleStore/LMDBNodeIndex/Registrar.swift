@@ -113,12 +113,18 @@ struct Registrar: Sendable {
   }
 
   /// Returns the node that the holder of the candidate's key already has for the same file, and
-  /// records the candidate's parent. Returns `nil` if the holder is an alias of a stale node.
+  /// records the candidate's parent. Returns `nil` if the holder is an alias of a node that is stale
+  /// or on a filesystem that was put back.
   private func reuseNode(
     of holder: inout KeyHolder, for candidate: FoundFile, in context: inout ChangeContext,
     _ transaction: borrowing WriteTransaction
   ) throws -> NodeID? {
-    guard !holder.isAlias else { return holder.record.state == .live ? holder.node : nil }
+    guard !holder.isAlias else {
+      let isUsable =
+        holder.record.state == .live
+        && !context.filesystems.isSuperseded(holder.record.filesystem)
+      return isUsable ? holder.node : nil
+    }
     try context.recordParent(
       of: candidate, in: &holder.record, for: holder.node, transaction)
     return holder.node

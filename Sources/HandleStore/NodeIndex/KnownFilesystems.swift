@@ -53,6 +53,10 @@ final class KnownFilesystems: Sendable {
     }
   }
 
+  /// Whether a filesystem was put back to an earlier state, so that no node's file can be opened there
+  /// any more.
+  func isSuperseded(_ id: FilesystemID) -> Bool { self[id]?.isSuperseded ?? false }
+
   /// All of them, by id.
   var all: [FilesystemID: KnownFilesystem] { state.withLock { $0.known } }
 

@@ -89,7 +89,7 @@ final class MemoryNodeIndex: NodeIndex {
     return MemoryNodes.File(
       candidate: candidate, filesystem: filesystem,
       key: MemoryNodes.Key(candidate.handle, on: filesystem, magic), file: file,
-      magic: magic, survivors: survivors, incarnation: incarnation)
+      magic: magic, filesystems: filesystems, survivors: survivors, incarnation: incarnation)
   }
 
   /// Takes note of a file that was registered (``KnownFilesystem/note(_:)``). The caller holds the

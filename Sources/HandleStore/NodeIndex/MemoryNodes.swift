@@ -35,6 +35,7 @@ struct MemoryNodes {
     /// What its handle names; `nil` if it is opaque.
     let file: FileKey?
     let magic: FilesystemMagic
+    let filesystems: KnownFilesystems
     let survivors: Survivors
     let incarnation: UInt32
 
@@ -198,13 +199,17 @@ extension MemoryNodes {
   }
 
   /// Returns the node of a file that the holder of its key already has, and records the file's
-  /// parent. Returns `nil` if the holder is an alias of a stale node.
+  /// parent. Returns `nil` if the holder is an alias of a node that is stale or on a filesystem that
+  /// was put back.
   private mutating func reuseNode(of holder: Holder, for file: File) -> NodeID? {
     guard holder.isAlias else {
       _ = recordParent(of: holder.node, file.candidate)
       return holder.node
     }
-    return entries[holder.node]?.record.state == .live ? holder.node : nil
+    guard let record = entries[holder.node]?.record, record.state == .live,
+      !file.filesystems.isSuperseded(record.filesystem)
+    else { return nil }
+    return holder.node
   }
 
   /// Makes a node that has a key stale, or removes the alias that has it.

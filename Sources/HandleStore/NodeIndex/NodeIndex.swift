@@ -78,9 +78,10 @@ protocol NodeIndex: AnyObject, Sendable {
   /// (``FileRelation``) of the candidate to that node's or alias's file:
   ///
   /// - `same`: the result is `existing`. If an alias has the key, the result names its node; if that
-  ///   node is stale, the alias is removed and the candidate gets a node of its own. If a node has
-  ///   the key, the parent of the candidate is recorded: as `parent` if there was none, or if the
-  ///   file can have only one name; otherwise as a further parent.
+  ///   node is stale, or on a filesystem that was put back, the alias is removed and the candidate
+  ///   gets a node of its own. If a node has the key, the parent of the candidate is recorded: as
+  ///   `parent` if there was none, or if the file can have only one name; otherwise as a further
+  ///   parent.
   /// - `contested`: nothing changes, and the result names the other file.
   /// - `replaced`: the node becomes stale and loses its key, or the alias is removed; the candidate
   ///   gets a node. The result is `replaced` if a node became stale, else `created`.
