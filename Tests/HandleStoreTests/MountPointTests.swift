@@ -1,3 +1,4 @@
+import Glibc
 import HandleStore
 import SystemPackage
 import TestSupport
@@ -82,5 +83,19 @@ import Testing
     #expect(try test.store.nodes().nodes.count == names.count)
     try test.store.close()
     try volume.unmount()
+  }
+
+  /// Names are bytes: they need not be UTF-8, and may begin with a character that combines with the
+  /// blank before it.
+  @Test func theTableOfMountsNamesAnyMount() throws {
+    let directory = try TemporaryDirectory()
+    let combining = try Mount(["-t", "tmpfs", "\u{301}source"], at: directory.appending("point"))
+    let entry = try #require(try MountEntry.all().last { $0.point == combining.path })
+    #expect(entry.type == "tmpfs")
+    let bytes = directory.appending("not UTF-8 ").string.utf8 + [0xff]
+    let path = bytes.map { CChar(bitPattern: $0) } + [0]
+    try #require(Glibc.mkdir(path, 0o700) == 0 && Glibc.mount("none", path, "tmpfs", 0, nil) == 0)
+    defer { #expect(Glibc.umount2(path, 0) == 0 && Glibc.rmdir(path) == 0) }
+    #expect(try MountEntry.all().contains { $0.point == FilePath(platformString: path) })
   }
 }

@@ -19,39 +19,42 @@ public struct MountEntry: Sendable {
   public let type: String
   let source: String
 
-  /// Returns all mounts, in the order of the table: of several on one mount point, the last is on
-  /// top. Reading the table asks no filesystem, so it waits for none that is stuck.
-  ///
-  /// - Throws: what `open(2)` and `read(2)` give for `/proc/self/mountinfo`.
-  /// - Complexity: O(mounts). Any thread.
-  public static func all() throws(Errno) -> [MountEntry] {
+  /// Reads the table.
+  static func read() throws(Errno) -> [MountEntry] {
     let file = OwnedDescriptor(
       try SystemCalls.open("/proc/self/mountinfo", flags: SystemCalls.readOnly))
-    let text = String(decoding: try SystemCalls.readAll(file.descriptor), as: UTF8.self)
-    return text.split(separator: "\n").compactMap { MountEntry(line: $0) }
+    let text = try SystemCalls.readAll(file.descriptor)
+    return text.split(separator: UInt8(ascii: "\n")).compactMap { MountEntry(line: $0) }
   }
 
-  private init?(line: Substring) {
-    let fields = line.split(separator: " ", omittingEmptySubsequences: false)
-    guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count > dash + 2,
-      let id = Int(fields[0]), let parent = Int(fields[1])
+  /// Parses a line as bytes: a path need not be UTF-8, and a blank and a combining character after it
+  /// are one `Character`.
+  private init?(line: ArraySlice<UInt8>) {
+    let fields = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+    guard let dash = fields.firstIndex(of: [UInt8(ascii: "-")]), dash >= 6,
+      fields.count > dash + 2, let id = Int(Self.text(fields[0])),
+      let parent = Int(Self.text(fields[1]))
     else { return nil }
     (self.id, self.parent) = (id, parent)
-    device = String(fields[2])
-    root = Self.unescaped(fields[3])
-    point = FilePath(Self.unescaped(fields[4]))
-    isReadOnly = fields[5].split(separator: ",").contains("ro")
-    type = String(fields[dash + 1])
-    source = Self.unescaped(fields[dash + 2])
+    device = Self.text(fields[2])
+    root = Self.text(Self.unescaped(fields[3]))
+    point = FilePath(bytes: Self.unescaped(fields[4]))
+    isReadOnly = Self.text(fields[5]).split(separator: ",").contains("ro")
+    type = Self.text(fields[dash + 1])
+    source = Self.text(Self.unescaped(fields[dash + 2]))
+  }
+
+  private static func text(_ bytes: some Collection<UInt8>) -> String {
+    String(decoding: bytes, as: UTF8.self)
   }
 
   /// Decodes the octal escapes, which stand for blanks, backslashes and newlines.
-  private static func unescaped(_ field: Substring) -> String {
+  private static func unescaped(_ field: ArraySlice<UInt8>) -> [UInt8] {
     var bytes: [UInt8] = []
-    var rest = Array(field.utf8)[...]
+    var rest = field
     while let byte = rest.popFirst() {
       if byte == 0x5c, rest.count >= 3,
-        let value = UInt8(String(decoding: rest.prefix(3), as: UTF8.self), radix: 8)
+        let value = UInt8(text(rest.prefix(3)), radix: 8)
       {
         bytes.append(value)
         rest = rest.dropFirst(3)
@@ -59,7 +62,7 @@ public struct MountEntry: Sendable {
         bytes.append(byte)
       }
     }
-    return String(decoding: bytes, as: UTF8.self)
+    return bytes
   }
 }
 
@@ -91,7 +94,7 @@ struct MountTable {
   }
 
   init() throws(Errno) {
-    let mounts = try MountEntry.all()
+    let mounts = try MountEntry.read()
     let ids = Set(mounts.map(\.id))
     self.mounts = mounts
     above = Dictionary(

@@ -134,6 +134,22 @@ extension DirectoryEntries {
   }
 }
 
+extension MountEntry {
+  /// Returns all mounts, in the order of the table: of several on one mount point, the last is on
+  /// top. Reading the table asks no filesystem, so it waits for none that is stuck.
+  ///
+  /// - Throws: ``StoreError/system(_:_:)`` with what `open(2)` and `read(2)` give for
+  ///   `/proc/self/mountinfo`, ``StoreError/tooManyOpenFiles``.
+  /// - Complexity: O(mounts). Any thread.
+  public static func all() throws(StoreError) -> [MountEntry] {
+    do throws(Errno) {
+      return try read()
+    } catch {
+      throw StoreError(error, "reading /proc/self/mountinfo")
+    }
+  }
+}
+
 extension FilePath {
   /// Throws if the path is empty: the kernel would take it for the directory itself.
   func requireNotEmpty() throws(Errno) {

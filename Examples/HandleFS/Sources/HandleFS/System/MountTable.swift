@@ -4,7 +4,13 @@ internal import SystemPackage
 /// The mounts that this process sees.
 enum MountTable {
   /// Returns all mounts. Of several mounts on one directory, the last is on top.
-  static func mounts() throws(Errno) -> [MountEntry] { try MountEntry.all() }
+  static func mounts() throws(Errno) -> [MountEntry] {
+    do throws(StoreError) {
+      return try MountEntry.all()
+    } catch {
+      throw error.errno
+    }
+  }
 
   /// Returns the handlefs that is mounted on a directory, or `nil` if there is none. It reads the
   /// table and does not touch the directory, because the file system may be waiting for its server.
