@@ -80,7 +80,7 @@ import Testing
   @Test(arguments: Engine.allCases) func whatCannotBeMoved(_ engine: Engine) throws {
     let test = try TestIndex(engine)
     let id = try test.register(Synthetic.file(1)).node
-    #expect(throws: GateRefusal.fileType) {
+    #expect(throws: StoreError.otherType(than: id)) {
       try test.index.move(
         id, to: Synthetic.file(2, mode: 0o40755), on: TestIndex.tmpfs, Survivors())
     }

@@ -92,7 +92,7 @@ extension LMDBNodeIndex {
   ) -> NodeID? {
     guard !key.isOpaque, let cache, let id = cache.hint(key.hash),
       let record = cache.find(id), record.filesystem == registrar.filesystem,
-      record.isLive(candidate), !candidate.hasFurtherParent(record),
+      record.isLive(candidate, isAlias: false), !candidate.hasFurtherParent(record),
       record.inlineHandle?.fileKey(on: registrar.magic) == key.file
     else { return nil }
     return id
@@ -104,7 +104,8 @@ extension LMDBNodeIndex {
   ) throws -> NodeID? {
     let transaction = try read()
     guard let value = try tables.indexed(key, in: transaction),
-      let record = try tables.record(value.node, in: transaction), record.isLive(candidate),
+      let record = try tables.record(value.node, in: transaction),
+      record.isLive(candidate, isAlias: value.isAlias),
       !(value.isAlias && filesystems.isSuperseded(record.filesystem)),
       try tables.file(
         under: key, value, record: record, on: registrar.magic, in: transaction
@@ -120,9 +121,9 @@ extension LMDBNodeIndex {
 
 extension Record {
   /// Whether this is a live node of the candidate's type, and the candidate does not change its
-  /// parent.
-  fileprivate func isLive(_ candidate: FoundFile) -> Bool {
-    state == .live && type == candidate.status.type && !candidate.moves(self)
+  /// parent. A candidate that is found by an alias changes no parent.
+  fileprivate func isLive(_ candidate: FoundFile, isAlias: Bool) -> Bool {
+    state == .live && type == candidate.status.type && (isAlias || !candidate.moves(self))
   }
 }
 

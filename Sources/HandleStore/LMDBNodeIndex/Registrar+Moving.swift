@@ -10,7 +10,7 @@ extension Registrar {
       throw StoreError.unknownNode(id)
     }
     guard record.state == .live else { throw StoreError.stale(id) }
-    guard record.type == candidate.status.type else { throw GateRefusal.fileType }
+    guard record.type == candidate.status.type else { throw StoreError.otherType(than: id) }
     let key = key(of: candidate.handle)
     var gone: [KeyHolder] = []
     for holder in try holders(of: candidate, key, for: id, in: context, transaction) {

@@ -256,7 +256,9 @@ extension MemoryNodes {
   mutating func move(_ id: NodeID, to file: File) throws -> RegistrationAttempt {
     guard let entry = entries[id] else { throw StoreError.unknownNode(id) }
     guard entry.record.state == .live else { throw StoreError.stale(id) }
-    guard entry.record.type == file.candidate.status.type else { throw GateRefusal.fileType }
+    guard entry.record.type == file.candidate.status.type else {
+      throw StoreError.otherType(than: id)
+    }
     let named = holder(of: file.key, on: file.magic)
     if let named, named.liveNode == id, relation(of: file, to: named) == .same {
       return file.registration(id, .existing)

@@ -112,7 +112,7 @@ protocol NodeIndex: AnyObject, Sendable {
   /// nodes and aliases are decided as for a registration. If the node already has the file, nothing
   /// changes.
   ///
-  /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``GateRefusal/fileType`` if
+  /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``StoreError/badValue(_:)`` if
   ///   the files' types differ.
   func move(
     _ id: NodeID, to candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
@@ -184,6 +184,13 @@ protocol NodeIndex: AnyObject, Sendable {
 
   /// Turns an error of a call into the one that a user gets.
   func describe(_ error: any Error) -> StoreError
+}
+
+extension StoreError {
+  /// The error for a node that is to get a file of another type.
+  static func otherType(than id: NodeID) -> StoreError {
+    .badValue("the copy has another type than the file of node \(id); give a copy of that file")
+  }
 }
 
 /// The result of registering a file.

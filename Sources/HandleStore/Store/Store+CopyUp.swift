@@ -21,9 +21,9 @@ extension Store {
   ///     upper layer; an export looks there for the copy when the kernel has forgotten its name.
   ///   - filesystem: the copy's filesystem.
   /// - Returns: the registration of the same node.
-  /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``StoreError/refused(_:)``
-  ///   with ``GateRefusal/fileType``, and what ``register(_:on:pinnedBy:)`` throws.
-  ///   Then nothing was changed.
+  /// - Throws: ``StoreError/unknownNode(_:)``, ``StoreError/stale(_:)``, ``StoreError/badValue(_:)``
+  ///   if the copy has another type, and what ``register(_:on:pinnedBy:)`` throws. Then nothing was
+  ///   changed.
   /// - Complexity: O(log nodes), one write.
   @discardableResult
   public func copyUp(
