@@ -66,6 +66,10 @@ let package = Package(
     .testTarget(
       name: "KernelTests", dependencies: ["HandleStore", "TestSupport", system],
       swiftSettings: testing),
+    // What happens between two steps of the gate.
+    .testTarget(
+      name: "GateTests", dependencies: ["HandleStore", "TestSupport", system],
+      swiftSettings: testing),
     // The contract of NodeIndex, on each engine.
     .testTarget(
       name: "NodeIndexTests", dependencies: ["HandleStore", "TestSupport", system],

@@ -22,8 +22,8 @@ struct TokenWorkloads {
       show(try decode(containment, export))
     }
     let export = try store.addExport("tokens", roots: [tree], containment: .walk)
-    show(try encode(.value(atMost: Token.maximumLength), "encode by value", export))
-    show(try encode(.reference, "encode by reference", export))
+    show(try encode(.value(atMost: Token.maximumLength), as: "encode by value", of: export))
+    show(try encode(.reference, as: "encode by reference", of: export))
     show(try signature(export))
   }
 
@@ -74,7 +74,7 @@ struct TokenWorkloads {
     }
   }
 
-  private func encode(_ form: TokenForm, _ name: String, _ export: Export) throws -> Comparison {
+  private func encode(_ form: TokenForm, as name: String, of export: Export) throws -> Comparison {
     let count: UInt64 = 1_000_000
     return try Comparison(name, rounds: bench.rounds) { recorder in
       try timed(count, recorder) { i in

@@ -39,7 +39,7 @@ struct Prune: ParsableCommand {
 
   func run() throws {
     let dropped = try argument.writing { store in
-      try store.prune(olderThan.map { .seconds($0.seconds) } ?? .nodes(keep ?? .max))
+      try store.evict(stale: olderThan.map { .seconds($0.seconds) } ?? .nodes(keep ?? .max))
     }
     var report = Report()
     report.add("dropped", dropped)

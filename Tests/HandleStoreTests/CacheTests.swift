@@ -43,7 +43,7 @@ import Testing
     for node in nodes { #expect(try test.store.node(node)?.state == .live) }
     for node in nodes.prefix(250) { try test.store.retire(node) }
     for node in nodes.prefix(250) { #expect(try test.store.node(node)?.state == .stale) }
-    #expect(try test.store.prune(.nodes(100)) == 150)
+    #expect(try test.store.evict(stale: .nodes(100)) == 150)
     for (i, node) in nodes.enumerated() {
       let state = try test.store.node(node)?.state
       #expect(state == (i < 150 ? nil : i < 250 ? .stale : .live))

@@ -130,7 +130,7 @@ import Testing
     for round in 0..<UInt32(100) {
       let reused = (0..<200).map { Synthetic.file($0, generation: round + 2) }
       _ = try test.store.register(batch: reused, on: id)
-      _ = try test.store.prune(.nodes(0))
+      _ = try test.store.evict(stale: .nodes(0))
     }
     let size = try FileManager.default.attributesOfItem(
       atPath: test.path.appending("data.mdb").string)[.size]
@@ -205,7 +205,7 @@ import Testing
     #expect(throws: StoreError.closed) { try store.register(Synthetic.file(1), on: id) }
     #expect(throws: StoreError.closed) { try store.register(batch: [], on: id) }
     #expect(throws: StoreError.closed) { try store.retire(node) }
-    #expect(throws: StoreError.closed) { try store.prune(.nodes(0)) }
+    #expect(throws: StoreError.closed) { try store.evict(stale: .nodes(0)) }
     #expect(throws: StoreError.closed) { try store.open(node) }
     #expect(throws: StoreError.closed) { try store.attach(Synthetic.directory) }
     #expect(throws: StoreError.closed) { try store.attachMounted() }

@@ -149,15 +149,15 @@ import Testing
     mutating func prune() throws {
       let stale = nodes.filter { $0.value.state == .stale }.keys.sorted()
       switch Int.random(in: 0..<4, using: &random) {
-      case 0: #expect(try test.store.prune(.forever) == 0)
-      case 1: #expect(try test.store.prune(.seconds(1_000_000)) == 0)
+      case 0: #expect(try test.store.evict(stale: .forever) == 0)
+      case 1: #expect(try test.store.evict(stale: .seconds(1_000_000)) == 0)
       case 2:
-        #expect(try test.store.prune(.seconds(0)) == stale.count)
+        #expect(try test.store.evict(stale: .seconds(0)) == stale.count)
         for id in stale { drop(id) }
       default:
         let limit = Int.random(in: 0..<20, using: &random)
         let count = max(0, stale.count - limit)
-        #expect(try test.store.prune(.nodes(limit)) == count)
+        #expect(try test.store.evict(stale: .nodes(limit)) == count)
         for id in stale.prefix(count) { drop(id) }
       }
     }

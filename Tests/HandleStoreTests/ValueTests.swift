@@ -99,7 +99,7 @@ import Testing
     try store.watch(nodes[0], mask: .modify, by: WatcherID(rawValue: 1))
     try store.retire(nodes[0])
     _ = try store.deletions(atMost: .max)
-    _ = try store.prune(limits)
+    _ = try store.evict(stale: limits)
     _ = try store.forget(nodes[1])
     _ = try store.evict()
     let left = try store.everyNode().count

@@ -183,7 +183,7 @@ extension Tasks {
       ("attach", { _ = try Synthetic.attach(to: store) }),
       ("attachMounted", { try store.attachMounted() }),
       ("forget", { try store.forget(node) }),
-      ("prune", { try store.prune(.nodes(10)) }),
+      ("prune", { try store.evict(stale: .nodes(10)) }),
       ("retire", { try store.retire(node) }),
     ]
   }

@@ -37,13 +37,15 @@ final class WorkingPlace {
     case .handleFS(let program):
       try output(of: program, [source, mountpoint, "--store", "\(elsewhere)/store"])
     case .other(_, let command):
-      mounted.process = try start(command, source, mountpoint)
+      mounted.process = try start(command, from: source, at: mountpoint)
     }
     defer { unmount(mounted) }
     return try body(mounted)
   }
 
-  private func start(_ command: String, _ source: String, _ mountpoint: String) throws -> Process {
+  private func start(_ command: String, from source: String, at mountpoint: String) throws
+    -> Process
+  {
     let words = command.split(separator: " ").map {
       $0.replacingOccurrences(of: "{source}", with: source)
         .replacingOccurrences(of: "{mountpoint}", with: mountpoint)

@@ -11,7 +11,7 @@ extension Forger {
       cut(token, target)
       extend(token, target)
       randomBehindHeader(token, target)
-      for _ in 0..<100 { splice(token, dice.pick(good), target) }
+      for _ in 0..<100 { splice(token, with: dice.pick(good), for: target) }
     }
     for length in 0...(Token.maximumLength + 12) {
       let bytes = dice.bytes(length)
@@ -70,7 +70,7 @@ extension Forger {
   }
 
   /// Builds a token whose fields are taken from two tokens.
-  private func splice(_ one: GoodToken, _ other: GoodToken, _ target: Target) {
+  private func splice(_ one: GoodToken, with other: GoodToken, for target: Target) {
     let (a, b) = (one.token.bytes, other.token.bytes)
     let choice: UInt8 = dice.number(1...254)
     func field(_ number: UInt8, _ range: (Int) -> Range<Int>) -> ArraySlice<UInt8> {

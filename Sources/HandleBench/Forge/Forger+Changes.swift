@@ -37,7 +37,9 @@ extension Forger {
     guard let directory = try target.server.export.lookup(name, in: .node(work))?.node else {
       throw BenchError(description: "\(here) does not exist")
     }
-    let subjects = try [subject(file, target, directory), subject(here, target, work)]
+    let subjects = try [
+      subject(file, for: target, in: directory), subject(here, for: target, in: work),
+    ]
     for subject in subjects { pass(subject, "made") }
     try tree.move(here, to: there)
     try forgetNames()

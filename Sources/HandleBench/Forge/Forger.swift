@@ -50,7 +50,7 @@ final class Forger {
     do {
       let file = try endpoint.export.decode(token)
       defer { try? file.descriptor.close() }
-      if let wrong = try wrong(file, expected.truth, endpoint.store) {
+      if let wrong = try fault(in: file, truth: expected.truth, store: endpoint.store) {
         tally.acceptWrongly(finding(wrong))
       } else {
         tally.accept(attack)
@@ -65,7 +65,7 @@ final class Forger {
 
   /// Returns what is wrong with a file that passed, or `nil` if it is inside and is the file that
   /// the token was made for.
-  private func wrong(_ file: DecodedFile, _ truth: Truth?, _ store: Store) throws -> String? {
+  private func fault(in file: DecodedFile, truth: Truth?, store: Store) throws -> String? {
     let handle = try KernelFileHandle(of: file.descriptor)
     let status = try FileStatus(of: file.descriptor)
     guard let truth else { return "it opened \(handle)" }

@@ -18,14 +18,14 @@ struct HandleLayout {
   }
 
   func setGeneration(_ value: UInt32, in bytes: inout [UInt8]) {
-    put(UInt64(value), generation, &bytes)
+    put(UInt64(value), at: generation, in: &bytes)
   }
 
   /// Puts another generation into a handle: near the real one, or any.
   func changeGeneration(in bytes: inout [UInt8], _ dice: inout Dice) {
     let real = get(generation, bytes)
     let near = dice.next() % 2 == 0 ? dice.number(1...16) : dice.number(1...UInt64(UInt32.max))
-    put(dice.next() % 2 == 0 ? real &+ near : real &- near, generation, &bytes)
+    put(dice.next() % 2 == 0 ? real &+ near : real &- near, at: generation, in: &bytes)
   }
 
   /// Puts another inode number into a handle: that of another file, a near one, a small one, or
@@ -36,7 +36,7 @@ struct HandleLayout {
       get(inode, other.bytes), real &+ dice.number(1...16), real &- dice.number(1...16),
       dice.number(0...64), dice.next(),
     ]
-    put(dice.pick(values), inode, &bytes)
+    put(dice.pick(values), at: inode, in: &bytes)
     if dice.next() % 2 == 0 { setGeneration(0, in: &bytes) }
   }
 
@@ -60,7 +60,7 @@ struct HandleLayout {
     return bytes[range].reversed().reduce(0) { $0 << 8 | UInt64($1) }
   }
 
-  private func put(_ value: UInt64, _ range: Range<Int>, _ bytes: inout [UInt8]) {
+  private func put(_ value: UInt64, at range: Range<Int>, in bytes: inout [UInt8]) {
     for (i, at) in range.enumerated() {
       bytes[at] = UInt8(truncatingIfNeeded: value >> UInt64(i * 8))
     }

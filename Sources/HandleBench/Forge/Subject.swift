@@ -16,13 +16,13 @@ extension Forger {
     let name = tree.newName()
     let path = tree.work.pushing(name)
     try tree.makeFile(path)
-    let subject = try subject(path, target, directory)
+    let subject = try subject(path, for: target, in: directory)
     try meetDead(subject)
     return subject
   }
 
   /// Returns an existing file with its tokens.
-  func subject(_ path: FilePath, _ target: Target, _ directory: NodeID) throws -> Subject {
+  func subject(_ path: FilePath, for target: Target, in directory: NodeID) throws -> Subject {
     let file = try tree.file(path)
     let name = FilePath(root: nil, path.components.suffix(1))
     return Subject(

@@ -98,7 +98,7 @@ extension LMDBNodeIndex {
     counters.count(.gets)
     let transaction = try read()
     guard let record = try tables.record(id, in: transaction) else { return nil }
-    if let cache, let ticket { cache.insert(id, record, ticket) }
+    if let cache, let ticket { cache.insert(id, record, ticket: ticket) }
     return try tables.node(id, record, in: transaction)
   }
 

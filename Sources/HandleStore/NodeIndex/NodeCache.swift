@@ -91,7 +91,7 @@ final class NodeCache: Sendable {
   }
 
   /// Inserts a record read from a snapshot that began after ``ticket(for:)`` returned the ticket.
-  func insert(_ id: NodeID, _ record: Record, _ ticket: Ticket) {
+  func insert(_ id: NodeID, _ record: Record, ticket: Ticket) {
     let set = set(id)
     shard(id).contents.withLock { shard in
       guard shard.changes == ticket.changes else { return }

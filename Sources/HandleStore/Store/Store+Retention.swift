@@ -1,7 +1,7 @@
 extension Store {
   /// Drops a node that its server no longer needs, if ``StoreOptions/retention`` allows it and
-  /// nobody holds the node. Its id is never used again. A live file gets a new node when it is
-  /// registered the next time.
+  /// nobody holds the node. A live node with aliases (``aliases(of:)``) stays. The id is never used
+  /// again. A live file gets a new node when it is registered the next time.
   ///
   /// - Returns: whether the node was dropped.
   /// - Throws: ``StoreError/readOnly``, ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``,
@@ -22,8 +22,8 @@ extension Store {
     }
   }
 
-  /// Drops every node that nobody holds, live ones too, as far as ``StoreOptions/retention`` allows
-  /// it. Under ``Retention/nodes(_:)`` it drops the lowest ids first, until no more nodes than that
+  /// Drops every node that nobody holds, live ones too except those with aliases, as far as
+  /// ``StoreOptions/retention`` allows it. Under ``Retention/nodes(_:)`` it drops the lowest ids first, until no more nodes than that
   /// are left or all the rest are held. Call this now and then.
   ///
   /// - Returns: how many were dropped.
@@ -54,7 +54,7 @@ extension Store {
   /// - Throws: what ``forget(_:)`` throws; what was dropped before that stays dropped.
   /// - Complexity: O(nodes), and a write for each thousand dropped.
   @discardableResult
-  public func prune(_ retention: Retention) throws(StoreError) -> Int {
+  public func evict(stale retention: Retention) throws(StoreError) -> Int {
     switch retention {
     case .forever: return try withStoreErrors { 0 }
     case .seconds(let age):

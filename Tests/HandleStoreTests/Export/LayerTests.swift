@@ -131,7 +131,7 @@ private final class Layered {
     let lower = try layered.store.register("tree/a", in: layered.lower.path, on: layered.lowerID)
     #expect(lower.node > node && lower.outcome == .created)
     try layered.requireSound()
-    #expect(try layered.store.prune(.seconds(0)) == 1)
+    #expect(try layered.store.evict(stale: .seconds(0)) == 1)
     try layered.requireSound()
   }
 

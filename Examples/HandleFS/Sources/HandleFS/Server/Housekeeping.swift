@@ -65,7 +65,7 @@ final class Housekeeping: Sendable {
     }
     do {
       for node in nodes { _ = try? store.retire(node) }
-      let dropped = try store.prune(.seconds(0))
+      let dropped = try store.evict(stale: .seconds(0))
       log.info("dropped the nodes of files that are gone", metadata: ["count": "\(dropped)"])
     } catch {
       log.error("dropping the nodes of files that are gone failed", metadata: ["error": "\(error)"])
