@@ -43,8 +43,10 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
                    void *argument)
 {
     typedef int creator(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-    if (threads_left-- <= 0)
+    if (threads_left-- <= 0) {
+        usleep(100000); /* The others have begun to read by then. */
         return EAGAIN;
+    }
     return ((creator *)dlsym(RTLD_NEXT, "pthread_create"))(thread, attributes, start, argument);
 }
 
@@ -104,6 +106,11 @@ int main(void)
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
         return 100;
+    /* As a process starts whose parent blocks signals; only the alarm must get through. */
+    sigset_t blocked;
+    sigfillset(&blocked);
+    sigdelset(&blocked, SIGALRM);
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
     alarm(60);
     spawning();
     starting(ends[0]);

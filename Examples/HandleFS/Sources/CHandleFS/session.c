@@ -213,6 +213,11 @@ static void *work(void *argument)
     struct worker *worker = argument;
     struct fuse_buf buffer = {.mem = request_memory()};
     hf_prepare_thread();
+    /* Whoever started this process may have blocked the signal by which the thread is ended. */
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGUSR1);
+    pthread_sigmask(SIG_UNBLOCK, &ending, NULL);
     worker->result = buffer.mem ? 1 : -ENOMEM;
     if (!buffer.mem)
         hf_stop();
