@@ -3,8 +3,8 @@
 public struct FileKey: Hashable, Sendable {
   /// The inode's number; on overlayfs its number in the layer.
   public var number: UInt64 { isInLayer ? words[2] : words[0] }
-  /// The subvolume's id on btrfs, where an inode's number is unique only within its subvolume; `nil`
-  /// on other filesystems.
+  /// The subvolume's id on btrfs, whose inode numbers are unique only within a subvolume; `nil` on
+  /// other filesystems.
   public var subvolume: UInt64? { !isInLayer && count == 2 ? words[1] : nil }
   /// What the filesystem changes when it reuses the number.
   public let generation: UInt32
