@@ -11,7 +11,7 @@ struct Events: ParsableCommand {
       watched for changes of its entries, and every file for changes of itself. Changes that are \
       made behind the mount's back are included. The command continues when the server is \
       replaced. If events were lost, because there were too many or no server ran, it prints \
-      {"overflow": true} and then each watched file that is gone.
+      {"overflow":true} and then each watched file that is gone.
       """)
 
   @Argument(help: "The mount point.")
@@ -33,7 +33,7 @@ struct Events: ParsableCommand {
         }
         try FileDescriptor.standardOutput.writeOnce(line + [UInt8(ascii: "\n")])
         // The next connection must not ask again for a node whose deletion has been reported.
-        if let gone = EventLine.deletedNode(in: String(decoding: line, as: UTF8.self)) {
+        if let gone = EventLine.deletedNode(in: line) {
           nodes.removeAll { $0 == gone }
         }
       }

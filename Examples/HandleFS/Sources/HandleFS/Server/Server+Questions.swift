@@ -26,7 +26,7 @@ extension Server {
   private func answer(_ words: [Substring], _ asker: FileDescriptor) throws {
     let numbers = words.dropFirst(2).compactMap { UInt64($0) }
     switch words.first {
-    case "status": try asker.writeOnce(Array(status.utf8))
+    case "status": try asker.writeOnce(Array(status().utf8))
     case "events" where numbers.count >= 2:
       try watchers.serve(
         WatcherID(rawValue: numbers[0]), numbers.dropFirst().map(node), on: asker,
@@ -37,7 +37,7 @@ extension Server {
   }
 
   /// The counters of the server and its store, as JSON.
-  private var status: String {
+  private func status() throws -> String {
     let own = ServerStatistics.Counter.allCases.map { ($0.name, statistics[$0]) }
     let known = store.statistics
     let values: [(String, UInt64)] =
@@ -50,6 +50,6 @@ extension Server {
         ("nodes_replaced", known.replaced), ("nodes_retired", known.retired),
         ("files_opened", known.opened),
       ]
-    return JSON.object(values.map { ($0, .number($1)) }).text + "\n"
+    return try JSONLine.text(of: Dictionary(uniqueKeysWithValues: values)) + "\n"
   }
 }

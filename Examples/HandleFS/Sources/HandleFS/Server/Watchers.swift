@@ -203,11 +203,12 @@ final class Watchers: Sendable {
   }
 
   private func send(_ line: EventLine, to watcher: WatcherID) {
+    guard let text = try? line.text() else { return }  // An event can always be encoded.
     state.withLock { state in
       guard let socket = state.sockets[watcher] else { return }
       // A watcher that does not read must not hold up the others. It loses what it has not read,
       // and gets an overflow when it reconnects.
-      if !Processes.sendAtOnce("\(line.text)\n", to: socket) { Processes.shutDown(socket) }
+      if !Processes.sendAtOnce("\(text)\n", to: socket) { Processes.shutDown(socket) }
     }
   }
 

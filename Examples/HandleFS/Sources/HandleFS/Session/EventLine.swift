@@ -1,3 +1,5 @@
+internal import FoundationEssentials
+internal import HandleStore
 internal import SystemPackage
 
 /// A line that the server sends to `handlefs events`, which prints it: a JSON object.
@@ -12,26 +14,54 @@ enum EventLine {
   /// The event after which a node is no longer watched.
   static let deletion = "deleteSelf"
 
-  var text: String {
-    let members: [(String, JSON)] =
-      switch self {
-      case .watching(let count): [("watching", .number(UInt64(count)))]
-      case .overflow: [("overflow", .flag(true))]
-      case .change(let node, let name, let events):
-        [
-          ("node", .number(node)), ("name", .name(name)),
-          ("events", .array(events.map { .string($0) })),
-        ]
-      }
-    return JSON.object(members).text
+  /// Returns the node whose deletion a line reports, or `nil` if the line reports something else.
+  static func deletedNode(in line: [UInt8]) -> UInt64? {
+    guard let change = try? JSONDecoder().decode(Change.self, from: Data(line)),
+      change.events.contains(deletion)
+    else { return nil }
+    return change.node
   }
 
-  /// Returns the node whose deletion a line reports, or `nil` if the line reports something else.
-  static func deletedNode(in line: String) -> UInt64? {
-    // Event names contain no bracket, so the last one opens the list of events.
-    guard let events = line.lastIndex(of: "["),
-      line[events...].contains(JSON.string(deletion).text)
-    else { return nil }
-    return UInt64(line.dropFirst(#"{"node": "#.count).prefix { $0.isNumber })
+  /// The line's text, without a newline.
+  func text() throws -> String { try JSONLine.text(of: self) }
+
+  private struct Change: Decodable {
+    let node: UInt64
+    let events: [String]
+  }
+}
+
+extension EventLine: Encodable {
+  private enum Member: String, CodingKey {
+    case watching, overflow, node, name, events
+    case nameBytes = "name_bytes"
+  }
+
+  /// Encodes the line. A name that is not UTF-8 is `null`, and its bytes follow in hexadecimal.
+  func encode(to encoder: any Encoder) throws {
+    var members = encoder.container(keyedBy: Member.self)
+    switch self {
+    case .watching(let count): try members.encode(count, forKey: .watching)
+    case .overflow: try members.encode(true, forKey: .overflow)
+    case .change(let node, let name, let events):
+      try members.encode(node, forKey: .node)
+      let text = String(validating: name)
+      try members.encode(text, forKey: .name)
+      if text == nil { try members.encode(JSONLine.hexadecimal(name.bytes), forKey: .nameBytes) }
+      try members.encode(events, forKey: .events)
+    }
+  }
+}
+
+/// What the server tells as JSON: one object a line, its members in alphabetical order.
+enum JSONLine {
+  static func text(of value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+
+  fileprivate static func hexadecimal(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
 }
