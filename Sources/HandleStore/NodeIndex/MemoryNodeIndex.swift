@@ -137,16 +137,18 @@ final class MemoryNodeIndex: NodeIndex {
   func watch(_ watch: Watch) throws { try with { try $0.watch(watch) } }
 
   func unwatch(_ id: NodeID, by watcher: WatcherID) throws -> Bool {
-    try with { $0.unwatch(id, by: watcher) }
+    try with { $0.watches.remove(id, by: watcher) }
   }
 
-  func watches(of id: NodeID) throws -> [Watch] { try with { $0.watches(of: id) } }
+  func watches(of id: NodeID) throws -> [Watch] { try with { $0.watches.all(of: id) } }
 
   func watchedNodes(from start: NodeID, limit: Int) throws -> WatchedNodePage {
-    try with { $0.watchedNodes(from: start, limit: limit) }
+    try with { $0.watches.nodes(from: start, limit: limit) }
   }
 
-  func limbo() throws -> [LimboNode] { try with { $0.limbo } }
+  func limbo() throws -> [LimboNode] { try with { $0.watches.limbo } }
 
-  func takeDeletions(limit: Int) throws -> Deletions { try with { $0.takeDeletions(limit: limit) } }
+  func takeDeletions(limit: Int) throws -> Deletions {
+    try with { $0.watches.takeDeletions(limit: limit) }
+  }
 }

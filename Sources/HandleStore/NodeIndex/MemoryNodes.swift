@@ -69,7 +69,7 @@ struct MemoryNodes {
     var liveNode: NodeID? { isAlias ? nil : node }
   }
 
-  private let limboLimit: Int
+  var watches: MemoryWatches
   private var entries: [NodeID: Entry] = [:]
   /// The ids in ascending order. Ids of dropped nodes are removed later.
   private var ids: [NodeID] = []
@@ -77,12 +77,8 @@ struct MemoryNodes {
   /// The aliases by their keys. No key is both here and in ``index``.
   private var aliases: [Key: Alias] = [:]
   private var nextID = NodeID.first
-  private var watchMasks: [NodeID: [WatcherID: WatchMask]] = [:]
-  private var reported: Set<NodeID> = []
-  private var unreported: Set<NodeID> = []
-  private var hasOverflowed = false
 
-  init(limboLimit: Int) { self.limboLimit = max(limboLimit, 0) }
+  init(limboLimit: Int) { watches = MemoryWatches(limboLimit: limboLimit) }
 
   var count: Int { entries.count }
 }
@@ -331,7 +327,7 @@ extension MemoryNodes {
     loseKeys(id)
     entries[id]?.record.enter(.stale, at: Self.now)
     entries[id]?.furtherParents = []
-    enterLimbo(id)
+    watches.enterLimbo(id)
   }
 
   private mutating func loseKeys(_ id: NodeID) {
@@ -345,7 +341,7 @@ extension MemoryNodes {
     for id in dropping.ids where dropped < min(excess, dropping.limit) {
       guard let record = entries[id]?.record,
         dropping.allows(
-          id, record, at: now, isWatched: { watchMasks[id] != nil },
+          id, record, at: now, isWatched: { watches.isWatched(id) },
           hasAliases: { !(entries[id]?.aliasKeys.isEmpty ?? true) })
       else { continue }
       loseKeys(id)
@@ -361,61 +357,12 @@ extension MemoryNodes {
 // MARK: Watches
 
 extension MemoryNodes {
+  /// Adds a watch of a live node, or changes it.
   mutating func watch(_ watch: Watch) throws {
     guard let record = entries[watch.node]?.record else {
       throw StoreError.unknownNode(watch.node)
     }
     guard record.state == .live else { throw StoreError.stale(watch.node) }
-    watchMasks[watch.node, default: [:]][watch.watcher] = watch.mask
-  }
-
-  mutating func unwatch(_ id: NodeID, by watcher: WatcherID) -> Bool {
-    guard watchMasks[id]?.removeValue(forKey: watcher) != nil else { return false }
-    if watchMasks[id]?.isEmpty ?? true {
-      watchMasks[id] = nil
-      reported.remove(id)
-      unreported.remove(id)
-    }
-    return true
-  }
-
-  func watches(of id: NodeID) -> [Watch] {
-    (watchMasks[id] ?? [:]).sorted { $0.key < $1.key }.map {
-      Watch(node: id, watcher: $0.key, mask: $0.value)
-    }
-  }
-
-  func watchedNodes(from start: NodeID, limit: Int) -> WatchedNodePage {
-    let all = watchMasks.keys.filter { $0 >= start }.sorted()
-    let nodes = all.prefix(limit).map { id in
-      WatchedNode(
-        id: id, mask: watches(of: id).reduce(into: []) { $0.formUnion($1.mask) })
-    }
-    return WatchedNodePage(nodes: nodes, next: all.count > limit ? all[limit] : nil)
-  }
-
-  var limbo: [LimboNode] {
-    reported.sorted().map { LimboNode(id: $0, isReported: true) }
-      + unreported.sorted().map { LimboNode(id: $0, isReported: false) }
-  }
-
-  private mutating func enterLimbo(_ id: NodeID) {
-    guard watchMasks[id] != nil else { return }
-    unreported.insert(id)
-    while reported.count + unreported.count > limboLimit {
-      guard let first = reported.min() ?? unreported.min() else { return }
-      watchMasks[first] = nil
-      reported.remove(first)
-      unreported.remove(first)
-      hasOverflowed = true
-    }
-  }
-
-  mutating func takeDeletions(limit: Int) -> Deletions {
-    let nodes = Array(unreported.sorted().prefix(limit))
-    unreported.subtract(nodes)
-    reported.formUnion(nodes)
-    defer { hasOverflowed = false }
-    return Deletions(nodes: nodes, overflowed: hasOverflowed)
+    watches.put(watch)
   }
 }
