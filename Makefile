@@ -39,4 +39,4 @@ packages:
 	@Scripts/packages
 
 clean:
-	@rm -rf .build .build-tsan .build-fuzz .build-handlefs
+	@rm -rf .build .build-test .build-tsan .build-fuzz .build-handlefs

@@ -17,7 +17,7 @@ extension Server {
       endOnDamage(error)
       request.send(.error(errno(of: error)), on: fuse)
     }
-    #if DEBUG
+    #if FAULT_POINTS
       if let intent = journal[request.number] { FaultPoint.pass(intent.operation, .answered) }
     #endif
     journal.forget(request.number)
