@@ -60,14 +60,14 @@ struct TokenWorkloads {
 
   private func decode(_ containment: Containment, _ export: Export) throws -> Comparison {
     let tokens = try nodes.map { try export.token(for: $0) }
-    for token in tokens { try export.decode(token).descriptor.close() }
+    for token in tokens { try export.open(.token(token), as: .path).close() }
     let goal = Goal.ratio(2)
     return try Comparison(
       "decode, \(containment.rawValue)", goal: goal, rounds: bench.rounds
     ) { recorder in
       try timed(Self.count, recorder) { i in
         let token = tokens[Int(ys_random(i) % UInt64(tokens.count))]
-        try export.decode(token).descriptor.close()
+        try export.open(.token(token), as: .path).close()
       }
     } theirs: { recorder in
       try Bench.timing(Self.count, recorder) { ys_open_handles(tree.rawValue, Self.count, $0) }
@@ -104,7 +104,8 @@ struct TokenWorkloads {
   ) throws -> Timing {
     try timed(500_000, recorder) { i in
       do throws(StoreError) {
-        _ = try export.decode(tokens[Int(ys_random(i) % UInt64(tokens.count))])
+        _ = try export.open(
+          .token(tokens[Int(ys_random(i) % UInt64(tokens.count))]), as: .path)
       } catch {
         guard error == .refused(reason) else { throw error }
       }

@@ -31,14 +31,14 @@ struct Decode: ParsableCommand {
 
   func run() throws {
     try arguments.reading { store, export in
-      let file: DecodedFile
+      let descriptor: FileDescriptor
       do throws(StoreError) {
-        file = try export.decode(token)
+        descriptor = try export.open(.token(token), as: .path)
       } catch {
         if case .refused(let refusal) = error { try report(refusal) }
         throw error
       }
-      try file.descriptor.closeAfter { try report(file, through: export, in: store) }
+      try descriptor.closeAfter { try report(descriptor, through: export, in: store) }
     }
   }
 
@@ -51,10 +51,14 @@ struct Decode: ParsableCommand {
   }
 
   private func report(
-    _ file: DecodedFile, through export: Export, in store: Store
+    _ descriptor: FileDescriptor, through export: Export, in store: Store
   ) throws {
-    let layer = export.record.layers[file.layer]
-    let node = try file.node ?? store.node(of: file.handle, on: layer.filesystem)?.id
+    let file = try FoundFile(of: descriptor)
+    let layers = export.record.layers
+    guard let number = layers.firstIndex(where: { Self.lies(file, on: $0.filesystem, in: store) })
+    else { throw StoreError.refused(.stale) }
+    let layer = layers[number]
+    let node = try store.node(of: file.handle, on: layer.filesystem)?.id
     var report = Report()
     report.add("refused", .unknown)
     report.add("node", node.map { .number($0.rawValue) } ?? .unknown)
@@ -62,10 +66,19 @@ struct Decode: ParsableCommand {
     report.add("type", file.status.type.name)
     report.add("inode", file.status.inode)
     report.add("filesystem", UInt64(layer.filesystem.rawValue))
-    report.add("layer", UInt64(file.layer))
+    report.add("layer", UInt64(number))
     report.add("handle type", file.handle.type.description)
     report.add("handle", file.handle.hexadecimal)
-    PresentPath(of: file, node: node, on: layer, in: store).add(to: &report)
+    PresentPath(of: descriptor, file, node: node, on: layer, in: store).add(to: &report)
     try report.print(asJSON: output.json)
+  }
+
+  /// Whether a file's handle opens the same file on a filesystem.
+  private static func lies(
+    _ file: FoundFile, on filesystem: FilesystemID, in store: Store
+  ) -> Bool {
+    guard let opened = try? store.open(file.handle, on: filesystem) else { return false }
+    defer { try? opened.close() }
+    return (try? FileStatus(of: opened))?.isOfSameFile(as: file.status) ?? false
   }
 }

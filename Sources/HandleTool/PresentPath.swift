@@ -60,9 +60,10 @@ extension PresentPath {
   /// Finds the path of a token's file. An export opens files through a mount of its own, whose
   /// paths begin at the export's root.
   init(
-    of file: DecodedFile, node: NodeID?, on layer: ExportRecord.Layer, in store: Store
+    of descriptor: FileDescriptor, _ file: FoundFile, node: NodeID?,
+    on layer: ExportRecord.Layer, in store: Store
   ) {
-    if let path = Self.path(of: file, below: layer, in: store) {
+    if let path = Self.path(of: descriptor, file, below: layer, in: store) {
       self = .at(path)
     } else if let again = try? store.open(file.handle, on: layer.filesystem) {
       defer { try? again.close() }
@@ -73,16 +74,17 @@ extension PresentPath {
   }
 
   private static func path(
-    of file: DecodedFile, below layer: ExportRecord.Layer, in store: Store
+    of descriptor: FileDescriptor, _ file: FoundFile, below layer: ExportRecord.Layer,
+    in store: Store
   ) -> FilePath? {
-    guard let told = try? DescriptorPath(of: file.descriptor) else { return nil }
-    if told.leads(to: file.descriptor) { return told.path }
+    guard let told = try? DescriptorPath(of: descriptor) else { return nil }
+    if told.leads(to: descriptor) { return told.path }
     guard case .at(let top) = RootPlace(of: layer, in: store) else { return nil }
     guard let below = FilePath(root: nil, told.path.components).nonempty else {
       return file.handle == layer.root ? top : nil
     }
     let path = top.pushing(below)
-    return DescriptorPath.leads(path, to: file.descriptor) ? path : nil
+    return DescriptorPath.leads(path, to: descriptor) ? path : nil
   }
 }
 

@@ -148,7 +148,7 @@ import Testing
     let longest = try export.token(for: node, form: .value(atMost: .max))
     #expect(try export.contents(longest) == "contents of file")
     for bytes in [[], [1], Array(repeating: 1, count: 100_000), Array(longest.bytes.dropLast())] {
-      #expect(throws: StoreError.self) { try export.decode(Token(bytes: bytes)) }
+      #expect(throws: StoreError.self) { try export.open(.token(Token(bytes: bytes)), as: .path) }
     }
     for name in [String(repeating: "x", count: 256), String(repeating: "x", count: 100_000)] {
       #expect(throws: StoreError.self) { try export.lookup(FilePath(name), in: .node(.root)) }

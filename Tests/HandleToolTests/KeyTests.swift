@@ -81,7 +81,7 @@ import Testing
     #expect(try export.token(for: .root) == old)
     try server.reloadKeys()
     #expect(try export.token(for: .root) != old)
-    #expect(throws: StoreError.refused(.key)) { try export.decode(old) }
+    #expect(throws: StoreError.refused(.key)) { try export.open(.token(old), as: .path) }
     try server.close()
   }
 

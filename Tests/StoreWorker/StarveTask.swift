@@ -25,7 +25,7 @@ enum StarveTask {
         _ = try? file.closeAfter { try file.writeAll("2".utf8) }
       }
       do {
-        try export.decode(token).descriptor.close()
+        try export.open(.token(token), as: .path).close()
         Tasks.say("\(left) passed")
       } catch StoreError.tooManyOpenFiles {
         Tasks.say("\(left) starved")

@@ -46,7 +46,7 @@ extension Export {
   ///   found is not inside; ``StoreError/badName(_:)``; ``StoreError/mountPoint(_:)``;
   ///   ``StoreError/tokenTooLong(_:limit:)``; what ``Store/register(_:on:pinnedBy:)``
   ///   throws.
-  /// - Complexity: that of ``decode(_:)`` and of registering.
+  /// - Complexity: that of ``open(_:as:)`` and of registering.
   public func lookup(
     _ name: FilePath, in parent: FileReference,
     form: TokenForm = .value(atMost: Token.maximumLength), pinnedBy pins: Pins? = nil
@@ -213,8 +213,8 @@ extension Export {
       // inside.
       let isInside =
         try subtree.isInside(file, named: name, in: path)
-        || FullStatus(of: file.descriptor.descriptor).links == 0
-          && subtree.isInside(path, FullStatus(of: path.descriptor))
+        || FullStatus(of: file.descriptor.descriptor).file.links == 0
+          && subtree.isInside(path, FullStatus(of: path.descriptor).file)
       guard isInside else { throw GateRefusal.outside }
       return file
     } catch StoreError.system(.fileExists, _) {
@@ -242,7 +242,7 @@ extension Export {
       let file = isOwn ? found : try admit(registration.node)
       let entry = ExportEntry(
         token: try makeToken(registration.node, form), registration: registration,
-        handle: file.handle, status: FileStatus(file.status))
+        handle: file.handle, status: file.status)
       return (entry, file)
     } catch {
       pins?.unpin(registration.node)

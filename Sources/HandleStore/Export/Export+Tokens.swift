@@ -11,21 +11,6 @@ public enum TokenForm: Hashable, Sendable {
   case reference
 }
 
-/// The file of a token that passed the gate. The file is open, but was not registered.
-public struct DecodedFile: Sendable {
-  /// The file, opened as a path (`O_PATH`). The caller closes the descriptor.
-  public let descriptor: FileDescriptor
-  /// A handle of the file, connectable or not.
-  public let handle: KernelFileHandle
-  /// The file's status.
-  public let status: FileStatus
-  /// The layer that the file is in; 0 is the upper one.
-  public let layer: Int
-  /// The file's node, or `nil` if the store has none; then ``Export/lookup(_:form:pinnedBy:)``
-  /// mints one.
-  public let node: NodeID?
-}
-
 extension Export {
   /// Returns a token for a node's file. Does not look at the file: the gate does that when the
   /// token comes back.
@@ -79,36 +64,21 @@ extension Export {
     return connected
   }
 
-  /// Checks a client's token at the gate, and opens its file.
+  /// Opens a file of the export, if it passes the gate. The file is not registered.
   ///
-  /// - Parameter token: what the client sent.
-  /// - Throws: ``StoreError/refused(_:)`` with the check that refused the token,
+  /// - Parameters:
+  ///   - file: what the client sent.
+  ///   - mode: how to open it. Files that are neither regular files nor directories can only be
+  ///     opened as ``OpenMode/path``, which does not touch the file.
+  /// - Returns: a descriptor, which the caller closes.
+  /// - Throws: ``StoreError/refused(_:)`` with the check that refused the file,
+  ///   ``StoreError/notOpenableHandle(_:_:)``, ``StoreError/readOnlyExport(_:)``,
+  ///   ``StoreError/system(_:_:)`` with the error of `open(2)`,
   ///   ``StoreError/unusableKeys(path:reason:)``, ``StoreError/tooManyOpenFiles``,
   ///   ``StoreError/notPermitted(_:)``, ``StoreError/damaged(_:)``, ``StoreError/closed``,
   ///   ``StoreError/forked``.
   /// - Complexity: a few system calls; if the file has to be found by its name, O(entries of its
   ///   directory + depth).
-  public func decode(_ token: Token) throws(StoreError) -> DecodedFile {
-    try gated {
-      let start = SystemCalls.now
-      let file = try admit(token)
-      store.counters.gateTimes.record(SystemCalls.now - start)
-      return DecodedFile(
-        descriptor: file.descriptor.release(), handle: file.handle,
-        status: FileStatus(file.status), layer: file.layer, node: file.node?.id)
-    }
-  }
-
-  /// Opens a file of the export, if it passes the gate.
-  ///
-  /// - Parameters:
-  ///   - file: what the client sent.
-  ///   - mode: how to open it. Files that are neither regular files nor directories can only be
-  ///     opened as ``OpenMode/path``.
-  /// - Returns: a descriptor, which the caller closes.
-  /// - Throws: what ``decode(_:)`` throws, ``StoreError/notOpenableHandle(_:_:)``,
-  ///   ``StoreError/readOnlyExport(_:)``, ``StoreError/system(_:_:)`` with the error of `open(2)`.
-  /// - Complexity: that of ``decode(_:)`` and a system call.
   public func open(
     _ file: FileReference, as mode: OpenMode
   ) throws(StoreError) -> FileDescriptor {

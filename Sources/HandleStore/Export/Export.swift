@@ -116,7 +116,7 @@ extension Store {
   private func layer(_ root: FileDescriptor) throws(StoreError) -> ExportRecord.Layer {
     let filesystem = try attach(root)
     return try withStoreErrors {
-      guard try FullStatus(of: root).type == .directory else {
+      guard try FullStatus(of: root).file.type == .directory else {
         throw StoreError.badExport("its root is not a directory")
       }
       return ExportRecord.Layer(filesystem: filesystem, root: try .make(of: root))
@@ -208,7 +208,7 @@ extension Store {
 extension Subtree {
   /// Returns the node of the root directory. Registers the root if the store is open for writing.
   fileprivate func rootNode(in store: Store) throws -> NodeID {
-    let status = FileStatus(try FullStatus(of: root.descriptor))
+    let status = try FullStatus(of: root.descriptor).file
     guard !store.isReadOnly else {
       guard let node = try store.node(of: rootHandle, on: filesystem) else {
         throw StoreError.badExport(

@@ -6,12 +6,15 @@ internal import SystemPackage
 extension Export {
   /// Admits a token, and opens its file.
   func admit(_ token: Token) throws -> OpenedFile {
+    let start = SystemCalls.now
     try Self.requireLengthAndType(token)  // 1: length, handleType
     try Self.requireVersion(token)  // 2: version
     let fields = TokenFields(token.bytes)
     try requireSignature(token, under: fields.key)  // 3: key, signature
     try requireExport(fields)  // 4: export
-    return try admit(fields)
+    let file = try admit(fields)
+    store.counters.gateTimes.record(SystemCalls.now - start)
+    return file
   }
 
   /// Opens the file that a token or a node names, and admits it.

@@ -6,7 +6,7 @@ internal import SystemPackage
 /// lookup or a creation found to be inside.
 struct OpenedFile {
   let descriptor: OwnedDescriptor
-  let status: FullStatus
+  let fullStatus: FullStatus
   let handle: KernelFileHandle
   /// The layer whose filesystem the file is on.
   let layer: Int
@@ -17,13 +17,14 @@ struct OpenedFile {
     self.descriptor = descriptor
     self.handle = handle
     self.layer = layer
-    status = try FullStatus(of: descriptor.descriptor)
+    fullStatus = try FullStatus(of: descriptor.descriptor)
   }
 
+  var status: FileStatus { fullStatus.file }
   var type: FileType { status.type }
 
   /// Returns what the store needs to register the file.
   func found(in parent: NodeID? = nil) -> FoundFile {
-    FoundFile(handle: handle, status: FileStatus(status), parent: parent)
+    FoundFile(handle: handle, status: status, parent: parent)
   }
 }

@@ -65,7 +65,7 @@ extension Subtree {
   ///
   /// On a private mount the kernel says so, at one moment: it gives no `..` for a directory that is
   /// not below the mount's root (`path_connected` in `fs/namei.c`).
-  func isInside(_ directory: OwnedDescriptor, _ status: FullStatus) throws -> Bool {
+  func isInside(_ directory: OwnedDescriptor, _ status: FileStatus) throws -> Bool {
     if isRoot(status) { return true }
     if asksKernel && !isWhole { return try WayUp.above(directory) != nil }
     return try leadsToRoot(directory)
@@ -86,7 +86,7 @@ extension Subtree {
     for _ in 0..<WayUp.attempts {
       let before = try FullStatus(of: file.descriptor.descriptor).changed
       guard try leads(name, in: directory, to: file),
-        try isInside(directory, FullStatus(of: directory.descriptor)),
+        try isInside(directory, FullStatus(of: directory.descriptor).file),
         try leads(name, in: directory, to: file)
       else { return false }
       if try FullStatus(of: file.descriptor.descriptor).changed == before { return true }

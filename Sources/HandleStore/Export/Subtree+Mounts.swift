@@ -51,7 +51,8 @@ extension Subtree {
   /// that one.
   func has(_ directory: OpenedFile, child: OpenedFile) -> Bool {
     Self.has(
-      directory.descriptor, directory.status, child: child.descriptor, wanted: child.status)
+      directory.descriptor, directory.fullStatus, child: child.descriptor,
+      wanted: child.fullStatus)
   }
 
   /// Returns whether a directory contains another one, or the directory on which that one is
@@ -65,8 +66,8 @@ extension Subtree {
     if found?.isSame(as: wanted) ?? false { return true }
     // Something may be mounted on the other directory too. The listing still has the entry below
     // that mount.
-    return status.mount == wanted.mount && status.device == wanted.device
-      && lists(directory, name: name, inode: wanted.inode)
+    return status.mount == wanted.mount && status.file.device == wanted.file.device
+      && lists(directory, name: name, inode: wanted.file.inode)
   }
 
   private static func lists(
@@ -87,6 +88,6 @@ extension Subtree {
 extension FullStatus {
   /// Whether both are of the same file, reached through the same mount.
   fileprivate func isSame(as other: FullStatus) -> Bool {
-    isOfSameFile(as: other) && mount == other.mount
+    file.isOfSameFile(as: other.file) && mount == other.mount
   }
 }

@@ -106,7 +106,7 @@ final class Subtree: Sendable {
   }
 
   /// Returns whether an open file is the root.
-  func isRoot(_ status: FullStatus) -> Bool { status.isOfSameFile(as: rootStatus) }
+  func isRoot(_ status: FileStatus) -> Bool { status.isOfSameFile(as: rootStatus.file) }
 }
 
 extension Subtree {

@@ -27,11 +27,11 @@ struct WayUp {
     var directory = start
     while true {
       let status = try FullStatus(of: directory.descriptor)
-      if subtree.isRoot(status) {
+      let here = status.file
+      if subtree.isRoot(here) {
         isInside = true
         return
       }
-      let here = FileStatus(status)
       if let last = steps.last, last.directory.isOfSameFile(as: here) { return }
       steps.append(Step(directory: here, before: status.changed, after: status.changed))
       let next = try subtree.next(above: directory, status)

@@ -28,12 +28,12 @@ struct PageFile: Sendable {
   }
 
   /// The number of names of the file, in any directory.
-  var linkCount: UInt32 { (try? FullStatus(of: file.descriptor).links) ?? 1 }
+  var linkCount: UInt32 { (try? FullStatus(of: file.descriptor).file.links) ?? 1 }
 
   /// The number of whole pages that the file has now.
   var pageCount: Int { byteCount / pageSize }
 
-  private var byteCount: Int { (try? FullStatus(of: file.descriptor).size).map { Int($0) } ?? 0 }
+  private var byteCount: Int { SystemCalls.size(of: file.descriptor) }
 
   // MARK: Meta pages
 

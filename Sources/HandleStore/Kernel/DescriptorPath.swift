@@ -35,8 +35,8 @@ public struct DescriptorPath: Hashable, Sendable {
     guard let device = try? SystemCalls.device(of: descriptor),
       let found = try? OwnedDescriptor(open(path, on: device)),
       (try? SystemCalls.device(of: found.descriptor)) == device,
-      let there = try? FullStatus(of: found.descriptor),
-      let here = try? FullStatus(of: descriptor)
+      let there = try? FullStatus(of: found.descriptor).file,
+      let here = try? FullStatus(of: descriptor).file
     else { return false }
     return there.isOfSameFile(as: here)
   }

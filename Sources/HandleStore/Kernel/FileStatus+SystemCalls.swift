@@ -1,7 +1,7 @@
 internal import CHandleSys
 internal import SystemPackage
 
-/// A file's status as the kernel tells it (`statx(2)`), with the fields that only this module needs.
+/// What the kernel tells of a file (`statx(2)`): its status, and what only this module needs.
 struct FullStatus {
   private let raw: hs_status
 
@@ -22,12 +22,11 @@ struct FullStatus {
     self.raw = raw
   }
 
-  var device: UInt64 { raw.device }
-  var inode: UInt64 { raw.inode }
-  var mode: UInt32 { raw.mode }
-  var links: UInt32 { raw.links }
-  var size: UInt64 { raw.size }
-  var type: FileType { FileMode(rawValue: mode).type }
+  /// What users of the library see of it.
+  var file: FileStatus {
+    FileStatus(
+      inode: raw.inode, mode: raw.mode, links: raw.links, size: raw.size, device: raw.device)
+  }
   /// The time of the last change to the inode or its names (`st_ctime`), in nanoseconds since 1970.
   /// Since Linux 6.13 two changes never have the same time if it was read between them.
   var changed: Int64 { raw.change_seconds * 1_000_000_000 + Int64(raw.change_nanoseconds) }
@@ -41,21 +40,6 @@ struct FullStatus {
   /// When the inode was created, as `seconds.nanoseconds`; `0.0` if the filesystem does not store
   /// it.
   var birth: String { "\(raw.birth_seconds).\(raw.birth_nanoseconds)" }
-}
-
-extension FullStatus {
-  /// Whether both are of the same file, provided that it existed at both times.
-  func isOfSameFile(as other: FullStatus) -> Bool {
-    FileStatus(self).isOfSameFile(as: FileStatus(other))
-  }
-}
-
-extension FileStatus {
-  /// Takes the public part of a status.
-  init(_ full: FullStatus) {
-    self.init(
-      inode: full.inode, mode: full.mode, links: full.links, size: full.size, device: full.device)
-  }
 }
 
 /// A filesystem's status (`fstatfs(2)`).

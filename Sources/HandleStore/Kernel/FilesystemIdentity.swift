@@ -178,7 +178,7 @@ enum Volume {
       let fd = try? OwnedDescriptor(SystemCalls.open(image, flags: SystemCalls.path)),
       let status = try? FullStatus(of: fd.descriptor)
     else { return nil }
-    return "loop:\(status.inode):\(status.birth)"
+    return "loop:\(status.file.inode):\(status.birth)"
   }
 
   private static func disk(_ directory: FilePath) -> String? {

@@ -166,7 +166,7 @@ enum SystemCalls {
 
   /// Returns a file's length in bytes, or 0 if it cannot be read.
   static func size(of descriptor: FileDescriptor) -> Int {
-    (try? FullStatus(of: descriptor)).map { Int($0.size) } ?? 0
+    (try? FullStatus(of: descriptor)).map { Int($0.file.size) } ?? 0
   }
 
   /// Returns whether this process can map `length` more bytes (`RLIMIT_AS`).

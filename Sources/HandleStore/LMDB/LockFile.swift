@@ -12,7 +12,7 @@ enum LockFile {
   /// would then share its reader table and its number of the newest commit.
   static func isShared(in directory: OpenDirectory) -> Bool {
     guard let file = try? directory.open(name, flags: SystemCalls.path),
-      let status = try? FullStatus(of: file.descriptor)
+      let status = try? FullStatus(of: file.descriptor).file
     else { return false }
     return status.links > 1
   }

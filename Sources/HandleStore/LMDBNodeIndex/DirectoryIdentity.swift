@@ -16,7 +16,7 @@ struct DirectoryIdentity: Equatable {
     let descriptor = directory.descriptor
     let status = try FullStatus(of: descriptor)
     // On btrfs the handle names the subvolume too, and so distinguishes a snapshot.
-    let inode = (try? KernelFileHandle.make(of: descriptor))?.hexadecimal ?? "\(status.inode)"
+    let inode = (try? KernelFileHandle.make(of: descriptor))?.hexadecimal ?? "\(status.file.inode)"
     let filesystem = (try? FilesystemIdentity.ofVolume(descriptor)).map {
       "\($0.hexadecimal) \($0.volume)"
     }
@@ -28,5 +28,5 @@ struct DirectoryIdentity: Equatable {
 extension FullStatus {
   /// The inode's number and time of birth. They distinguish successive users of an inode number, if
   /// the filesystem records the time of birth.
-  var inodeIdentity: String { "\(inode) \(birth)" }
+  var inodeIdentity: String { "\(file.inode) \(birth)" }
 }

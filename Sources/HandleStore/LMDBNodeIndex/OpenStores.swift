@@ -12,9 +12,9 @@ final class OpenStoreClaim: Sendable {
   private let identity: Identity
 
   init(_ directory: OpenDirectory) throws(StoreError) {
-    let status: FullStatus
+    let status: FileStatus
     do throws(Errno) {
-      status = try FullStatus(of: directory.descriptor)
+      status = try FullStatus(of: directory.descriptor).file
     } catch {
       throw StoreError(error, "opening \(directory.path)")
     }

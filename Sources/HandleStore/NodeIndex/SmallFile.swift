@@ -32,7 +32,7 @@ struct SmallText {
 extension OpenDirectory: SmallFiles {
   func text(of name: FilePath.Component) throws(Errno) -> SmallText {
     let (text, status) = try SmallFile.read(name, in: self)
-    return SmallText(text: text, isPrivate: status.mode & 0o077 == 0)
+    return SmallText(text: text, isPrivate: status.file.mode & 0o077 == 0)
   }
 
   func put(_ text: String, in name: FilePath.Component) throws(StoreError) {
@@ -59,7 +59,8 @@ extension OpenDirectory: SmallFiles {
       try SystemCalls.waitForLock(file.descriptor)
       let named = try? open("writer", flags: SystemCalls.path)
       if let named,
-        try FullStatus(of: named.descriptor).isOfSameFile(as: FullStatus(of: file.descriptor))
+        try FullStatus(of: named.descriptor).file.isOfSameFile(
+          as: FullStatus(of: file.descriptor).file)
       {
         return file
       }

@@ -28,7 +28,7 @@ final class FilesystemTable: Sendable {
       self.magic = magic
       self.suspect = suspect
       self.superblock = superblock
-      devices = [try FullStatus(of: mount.descriptor).device: mount]
+      devices = [try FullStatus(of: mount.descriptor).file.device: mount]
     }
 
     mutating func learn(_ device: UInt64, by file: OwnedDescriptor) {

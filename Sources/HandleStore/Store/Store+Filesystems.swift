@@ -84,7 +84,7 @@ extension Store {
 
   /// Opens a file again, because `open_by_handle_at(2)` takes no `O_PATH` descriptor for the mount.
   private func reopen(_ descriptor: FileDescriptor) throws -> FileDescriptor {
-    let type = try FullStatus(of: descriptor).type
+    let type = try FullStatus(of: descriptor).file.type
     switch type {
     case .directory:
       return try SystemCalls.open(".", in: descriptor, flags: SystemCalls.directory)

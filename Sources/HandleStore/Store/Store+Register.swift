@@ -128,7 +128,7 @@ extension Store {
     do throws(Errno) {
       let file = OwnedDescriptor(
         try candidate.handle.open(on: mount.descriptor, flags: SystemCalls.path))
-      let status = FileStatus(try FullStatus(of: file.descriptor))
+      let status = try FullStatus(of: file.descriptor).file
       return status.isOfSameFile(as: candidate.status) ? file : nil
     } catch .staleHandle {
       return nil

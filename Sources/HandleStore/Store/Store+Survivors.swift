@@ -54,7 +54,7 @@ extension Store {
     guard let (mount, magic) = try? filesystems.mount(filesystem) else { return nil }
     do throws(Errno) {
       let file = OwnedDescriptor(try open(handle, .path, on: mount, magic: magic))
-      return try FullStatus(of: file.descriptor).type == type
+      return try FullStatus(of: file.descriptor).file.type == type
     } catch .staleHandle {
       try requireAnswer(mount)
       return false

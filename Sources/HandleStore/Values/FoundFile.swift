@@ -37,7 +37,7 @@ public struct FoundFile: Sendable {
 
   private init(reading descriptor: FileDescriptor, parent: NodeID?) throws(Errno) {
     (handle, mount) = try KernelFileHandle.make(descriptor, "")
-    status = FileStatus(try FullStatus(of: descriptor))
+    status = try FullStatus(of: descriptor).file
     self.parent = parent
   }
 

@@ -58,7 +58,7 @@ extension FileStatus {
   /// - Complexity: one system call. Any thread.
   public init(of descriptor: FileDescriptor) throws(StoreError) {
     do throws(Errno) {
-      self.init(try FullStatus(of: descriptor))
+      self = try FullStatus(of: descriptor).file
     } catch {
       throw StoreError(error, "reading the status of \(descriptor.words)")
     }
@@ -83,7 +83,7 @@ extension FileStatus {
   /// - Throws: ``StoreError/system(_:_:)`` with what `statx(2)` gives.
   /// - Complexity: one system call. Any thread.
   public init(resolving path: FilePath, in directory: FileDescriptor) throws(StoreError) {
-    self.init(try FullStatus.resolving(path, in: directory))
+    self = try FullStatus.resolving(path, in: directory).file
   }
 }
 

@@ -162,11 +162,12 @@ import Testing
     try succeed("ln", "-s", "../outside/file", exported.inside.appending("out").string)
     let entry = try #require(try exported.entry("out"))
     #expect(entry.status.type == .symbolicLink)
-    let file = try exported.export.decode(entry.token)
-    #expect(file.status.type == .symbolicLink)
-    try file.descriptor.close()
-    #expect(throws: StoreError.notOpenableHandle(file.handle, .symbolicLink)) {
+    let file = try exported.export.open(.token(entry.token), as: .path)
+    #expect(try file.closeAfter { try FileStatus(of: file).type } == .symbolicLink)
+    #expect {
       try exported.export.open(.token(entry.token), as: .readOnly)
+    } throws: {
+      ($0 as? StoreError)?.code == .notOpenableHandle
     }
     #expect(throws: StoreError.self) { try exported.export.lookup("x", in: .token(entry.token)) }
   }

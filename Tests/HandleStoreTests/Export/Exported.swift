@@ -80,9 +80,8 @@ final class Exported {
 extension Export {
   /// The status of a token's file, if it passes.
   func status(_ token: Token) throws -> FileStatus {
-    let file = try decode(token)
-    try file.descriptor.close()
-    return file.status
+    let file = try open(.token(token), as: .path)
+    return try file.closeAfter { try FileStatus(of: file) }
   }
 
   /// What is in a token's file.

@@ -60,8 +60,8 @@ private final class Target: Sendable {
 
   /// No token that was not given out passes.
   func tryToken(_ token: Token) {
-    guard let found = try? export.decode(token) else { return }
-    try? found.descriptor.close()
+    guard let found = try? export.open(.token(token), as: .path) else { return }
+    try? found.close()
     fatalError("\(token) passed, which was never given out")
   }
 
@@ -73,11 +73,13 @@ private final class Target: Sendable {
       let node = try? store.register(
         FoundFile(handle: handle, status: file.status), on: filesystem
       ).node,
-      let token = try? export.token(for: node), let found = try? export.decode(token)
+      let token = try? export.token(for: node),
+      let found = try? export.open(.token(token), as: .path)
     else { return }
-    try? found.descriptor.close()
-    guard found.status.inode == file.status.inode else {
-      fatalError("\(handle) opened file \(found.status.inode), which is not in the export")
+    defer { try? found.close() }
+    let inode = (try? FileStatus(of: found))?.inode
+    guard inode == file.status.inode else {
+      fatalError("\(handle) opened file \(inode ?? 0), which is not in the export")
     }
   }
 }
