@@ -23,7 +23,7 @@ import Testing
     let (quiet, loud) = try (mounted.makeDirectory("quiet"), mounted.makeDirectory("loud"))
     let events = try mounted.events(of: ["quiet"])
     let server = try #require(mounted.serverID)
-    kill(server, SIGSTOP)
+    try stop(server)
     try makeFiles(20_000, in: loud)
     kill(server, SIGCONT)
     #expect(events.line(seconds: 120) == #"{"overflow":true}"#)
@@ -38,7 +38,7 @@ import Testing
     let (events, others) = try (
       mounted.events(of: ["directory"]), mounted.events(of: ["directory"])
     )
-    kill(others.pid, SIGSTOP)
+    try stop(others.pid)
     try makeFiles(4000, in: directory)
     let heard = try events.hear(until: "first", made: directory)
     #expect(heard.overflows > 0 || heard.creations == 4000, "\(heard)")
@@ -55,7 +55,7 @@ import Testing
     let names = (1...500).map { "file-\($0)" }
     for name in names { try write("", to: mounted.source.appending(name)) }
     let events = try mounted.events(of: ["directory"] + names)
-    kill(events.pid, SIGSTOP)
+    try stop(events.pid)
     try makeFiles(4000, in: directory)
     for name in names { try unlink(mounted.source.appending(name)) }
     try makeFiles(4000, in: directory)
@@ -89,7 +89,7 @@ import Testing
     for name in ["gone", "there"] { try write(name, to: mounted.source.appending(name)) }
     let events = try mounted.events(of: ["gone", "there"])
     let supervisor = try #require(mounted.supervisorID)
-    kill(supervisor, SIGSTOP)
+    try stop(supervisor)
     let server = try mounted.killServer()
     try unlink(mounted.source.appending("gone"))
     if takenForTelling {

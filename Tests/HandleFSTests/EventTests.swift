@@ -68,17 +68,6 @@ import Testing
     #expect(try eventually(seconds: 20) { try watches() == 0 })
   }
 
-  /// Stops a process, and waits until each thread of it has stopped.
-  private func stop(_ process: pid_t) throws {
-    kill(process, SIGSTOP)
-    let threads = FilePath("/proc/\(process)/task")
-    let names = try FileManager.default.contentsOfDirectory(atPath: threads.string)
-    #expect(
-      try eventually(seconds: 10) {
-        try names.allSatisfy { try read(threads.appending($0).appending("stat")).contains(") T ") }
-      })
-  }
-
   @Test(.mountsHandleFS, arguments: shown)
   func tellsWhatHappens(_ kind: VolumeKind) throws {
     let mounted = try Mounted(kind)

@@ -31,7 +31,7 @@ import Testing
     try mounted.unmount()
     #expect(try mounted.mountInBackground().status == 0)
     let server = try #require(mounted.serverID)
-    kill(server, SIGSTOP)
+    try stop(server)
     #expect(umount2(mounted.mountpoint.string, Int32(MNT_DETACH)) == 0)
     let again = try Child(
       [try #require(Mounted.program), mounted.source.string, mounted.mountpoint.string]
@@ -122,7 +122,7 @@ import Testing
     let mounted = try Mounted(.ext4)
     let file = try mounted.hold("file", creating: "text")
     let supervisor = try mounted.waitForNewSupervisor(after: mounted.killSupervisor())
-    kill(supervisor, SIGSTOP)
+    try stop(supervisor)
     let server = try mounted.killServer()
     #expect(eventually(seconds: 5) { access("/proc/\(server)", F_OK) != 0 })
     kill(supervisor, SIGCONT)

@@ -259,3 +259,16 @@ func eventually(seconds: Double, _ condition: () throws -> Bool) rethrows -> Boo
   }
   return true
 }
+
+/// Stops a process (SIGSTOP), and waits until each thread of it has stopped.
+func stop(_ process: pid_t) throws {
+  #expect(kill(process, SIGSTOP) == 0)
+  let threads = FilePath("/proc/\(process)/task")
+  let isStopped = try eventually(seconds: 10) {
+    try FileManager.default.contentsOfDirectory(atPath: threads.string).allSatisfy { thread in
+      let stat = try? read(threads.appending(thread).appending("stat"))
+      return stat?.contains(") T ") ?? true
+    }
+  }
+  #expect(isStopped, "process \(process) does not stop")
+}

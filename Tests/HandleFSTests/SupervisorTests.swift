@@ -60,8 +60,7 @@ import Testing
       // One that has nothing to do is not taken for stopped.
       usleep(1_800_000)
       #expect(mounted.serverID == server)
-      kill(server, SIGSTOP)
-      #expect(eventually(seconds: 5) { isStopped(server) })
+      try stop(server)
       #expect(try mounted.run(["ls", mounted.mountpoint.string], seconds: 10).output == "file\n")
       #expect(mounted.serverID != server)
       #expect(file.ask("read") == "has text")
@@ -71,8 +70,7 @@ import Testing
     let server = try #require(mounted.serverID)
     usleep(1_800_000)
     #expect(mounted.serverID == server)
-    kill(server, SIGSTOP)
-    #expect(eventually(seconds: 5) { isStopped(server) })
+    try stop(server)
     #expect(try mounted.run(["ls", mounted.mountpoint.string], seconds: 10).output == "file\n")
     file.kill()
     try mounted.unmount()
@@ -82,7 +80,7 @@ import Testing
   @Test(.mountsHandleFS) func lookingMayBeSwitchedOff() throws {
     let mounted = try Mounted(.ext4, ["--watchdog", "0"])
     let server = try #require(mounted.serverID)
-    kill(server, SIGSTOP)
+    try stop(server)
     usleep(2_000_000)
     #expect(mounted.serverID == server)
     kill(server, SIGCONT)
@@ -95,8 +93,7 @@ import Testing
     let mounted = try Mounted(.ext4)
     let (supervisor, server) = (try #require(mounted.supervisorID), try #require(mounted.serverID))
     // Neither may notice the other's end.
-    for process in [supervisor, server] { kill(process, SIGSTOP) }
-    for process in [supervisor, server] { #expect(eventually(seconds: 5) { isStopped(process) }) }
+    for process in [supervisor, server] { try stop(process) }
     for process in [supervisor, server] { kill(process, SIGKILL) }
     #expect(eventually(seconds: 5) { mounted.serverID == nil && mounted.supervisorID == nil })
     #expect(mounted.isMounted)
@@ -120,7 +117,7 @@ import Testing
     let mounted = try Mounted(.ext4, ["--passthrough", "off", "--watchdog", "0"])
     try mounted.load("dirty", "\(mounted.mountpoint)/file")
     let (supervisor, server) = (try #require(mounted.supervisorID), try #require(mounted.serverID))
-    kill(server, SIGSTOP)
+    try stop(server)
     kill(supervisor, SIGTERM)
     usleep(300_000)
     kill(server, SIGKILL)
@@ -166,9 +163,4 @@ import Testing
     try mounted.waitForNewServer(after: mounted.killServer())
     #expect(try mounted.run(["ls", mounted.mountpoint.string], seconds: 20).status == 0)
   }
-}
-
-private func isStopped(_ process: pid_t) -> Bool {
-  let stat = (try? read(FilePath("/proc/\(process)/stat"))) ?? ""
-  return stat.split(separator: ")").last?.split(separator: " ").first == "T"
 }
