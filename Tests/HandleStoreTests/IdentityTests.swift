@@ -197,14 +197,19 @@ import Testing
     try write("original", to: original.path.appending("file"))
     let test = try TestStore()
     let id = try test.store.attach(original.path)
+    _ = try withDirectory(original.path) { try test.store.addExport("all", roots: [$0]) }
     try test.reopen()
     try original.unmount()
+    let absent = #expect(throws: StoreError.self) { try test.store.openExport("all") }
+    #expect(absent?.code == .notAttached)
     let copy = try Volume(copyOf: original)
     try copy.mount()
     try unlink(copy.image)
     let error = #expect(throws: StoreError.self) { try test.store.attach(copy.path) }
     #expect(error?.code == .ambiguousFilesystem)
     #expect(try test.store.attachMounted() == [])
+    let refused = #expect(throws: StoreError.self) { try test.store.openExport("all") }
+    #expect(refused?.code == .ambiguousFilesystem)
     try copy.unmount()
     try original.mount()
     #expect(try test.store.attachMounted() == [id])

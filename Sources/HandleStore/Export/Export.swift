@@ -127,7 +127,8 @@ extension Store {
   /// ``attachMounted()`` does. They must be mounted, but it does not matter at which place.
   ///
   /// - Throws: ``StoreError/noExport(_:)``, ``StoreError/notAttached(_:)`` if one of its filesystems
-  ///   is not mounted, ``StoreError/staleHandle(_:)`` if its root was removed,
+  ///   is not mounted, ``StoreError/ambiguousFilesystem(_:)`` if a mounted one may be a copy of it,
+  ///   ``StoreError/staleHandle(_:)`` if its root was removed,
   ///   ``StoreError/unavailable(_:)`` if its containment is not available here,
   ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
   ///   ``StoreError/exposedKeys(path:)``, what ``attachMounted()`` throws.
@@ -143,7 +144,8 @@ extension Store {
       if !missing.isEmpty {
         // Another process may have added them to the store since.
         if isReadOnly { try index.reloadFilesystems() }
-        try attachMounted(Set(missing))
+        let ambiguity = try attachMounted(Set(missing))
+        if let ambiguity, !missing.allSatisfy({ filesystems.isAttached($0) }) { throw ambiguity }
       }
       return try open(record)
     }

@@ -115,7 +115,11 @@ extension Store {
   }
 
   /// Attaches those of some known filesystems that are mounted and visible to this process.
-  func attachMounted(_ wanted: Set<FilesystemID>) throws {
+  ///
+  /// - Returns: why one of them was not attached, if it may be a copy or a copy is mounted too.
+  @discardableResult
+  func attachMounted(_ wanted: Set<FilesystemID>) throws -> StoreError? {
+    var ambiguity: StoreError?
     let known = index.filesystems.all.filter { wanted.contains($0.key) }.values.map(\.identity)
     let table = try MountTable()
     let mounts = table.mounts.filter { mount in known.contains { $0.mayBe(on: mount) } }
@@ -124,25 +128,37 @@ extension Store {
         let root = try? OwnedDescriptor(
           SystemCalls.open(mount.point, flags: SystemCalls.directory))
       else { continue }
-      attachIfKnown(root, mount, among: wanted)
+      ambiguity = attachIfKnown(root, mount, among: wanted) ?? ambiguity
     }
+    return ambiguity
   }
 
   /// Attaches what is mounted at a place, if it is one of some filesystems of the store and not
-  /// attached.
+  /// attached. One that cannot be attached is left alone: what needs it says that it is not attached.
+  ///
+  /// - Returns: the error, if it is one of them and cannot be distinguished from a copy.
   private func attachIfKnown(
     _ root: OwnedDescriptor, _ mount: MountEntry, among wanted: Set<FilesystemID>
-  ) {
+  ) -> StoreError? {
     guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor),
       superblock == mount.device
-    else { return }
-    // A filesystem that cannot be attached is left alone. What needs it says that it is not attached.
-    _ = try? attach(root, identity, superblock) { growth in
-      guard filesystems.putBack(identity, growth).isEmpty,
-        let id = try filesystems.find(identity, superblock: superblock),
-        wanted.contains(id), !filesystems.isAttached(id, superblock: superblock)
-      else { throw NotToAttach() }
-      return id
+    else { return nil }
+    do {
+      _ = try attach(root, identity, superblock) { growth in
+        guard filesystems.putBack(identity, growth).isEmpty,
+          let id = try filesystems.find(identity, superblock: superblock),
+          wanted.contains(id), !filesystems.isAttached(id, superblock: superblock)
+        else { throw NotToAttach() }
+        return id
+      }
+      return nil
+    } catch let error as StoreError where error.code == .ambiguousFilesystem {
+      let isWanted = index.filesystems.all.contains {
+        wanted.contains($0.key) && $0.value.identity.matches(identity)
+      }
+      return isWanted ? error : nil
+    } catch {
+      return nil
     }
   }
 
