@@ -33,10 +33,11 @@ bench: packages
 	@.build/release/handlebench run
 
 docs:
-	@swift package generate-documentation --target HandleStore --warnings-as-errors
+	@swift build --product handlestore
+	@Scripts/docs
 
 packages:
 	@Scripts/packages
 
 clean:
-	@rm -rf .build .build-test .build-tsan .build-fuzz .build-handlefs
+	@rm -rf .build .build-test .build-docs .build-tsan .build-fuzz .build-handlefs
