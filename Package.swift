@@ -71,7 +71,7 @@ let package = Package(
       swiftSettings: testing),
     // What happens between two steps of the gate.
     .testTarget(
-      name: "GateTests", dependencies: ["HandleStore", "TestSupport", system],
+      name: "GateStepTests", dependencies: ["HandleStore", "TestSupport", system],
       swiftSettings: testing),
     // The contract of NodeIndex, on each engine.
     .testTarget(
@@ -89,7 +89,8 @@ let package = Package(
     .testTarget(
       name: "HandleFSTests",
       dependencies: [
-        "HandleStore", "TestSupport", "HandleTool", "posixtable", "mountload", system,
+        "HandleStore", "TestSupport", "HandleTool", "HandleBench", "posixtable", "mountload",
+        system,
       ],
       swiftSettings: testing),
   ],

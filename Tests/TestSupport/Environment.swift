@@ -6,10 +6,10 @@ import Glibc
 public var mayMount: Bool { geteuid() == 0 || isContinuousIntegration }
 
 /// Whether this is CI, by the environment variable `CI`.
-public var isContinuousIntegration: Bool { variable("CI") == "true" }
+public var isContinuousIntegration: Bool { !(variable("CI") ?? "").isEmpty }
 
 /// How many times as long as usual a campaign lasts: the environment variable `HANDLESTORE_SOAK`,
-/// 1 where there is none.
+/// 1 if there is none.
 public var soak: Int { max(1, variable("HANDLESTORE_SOAK").flatMap { Int($0) } ?? 1) }
 
 /// The seed of random tests: the environment variable `HANDLESTORE_SEED`, or else `usual`.

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A file system to compare.
+/// A filesystem to compare.
 enum Contender {
   case bare
   case handleFS(String)
@@ -55,13 +55,13 @@ struct MountedContender {
   /// Its process, if this program started it.
   var process: Process?
 
-  /// Returns the server's process id, or `nil` if there is none, as for the bare file system.
+  /// Returns the server's process id, or `nil` if there is none, as for the bare filesystem.
   func server() -> Int32? {
     switch contender {
     case .bare: nil
     case .handleFS(let program):
       (try? output(of: program, ["status", mountpoint])).flatMap { status in
-        status.firstMatch(of: /"pid": (\d+)/).flatMap { Int32($0.1) }
+        status.firstMatch(of: /"pid": *(\d+)/).flatMap { Int32($0.1) }
       }
     case .other: process?.processIdentifier
     }
