@@ -144,6 +144,12 @@ import Testing
     let id = try test.store.attach(Synthetic.directory)
     let type = HandleType(rawValue: 0x99)
     #expect(KernelFileHandle(type: type, bytes: []) == nil)
+    for size in [0, 3, 5] {
+      var room = [UInt8](repeating: 9, count: size)
+      var span = room.mutableSpan
+      try #require(KernelFileHandle(type: type, bytes: [1, 2, 3, 4])).copyBytes(into: &span)
+      #expect(room == Array([1, 2, 3, 4, 9].prefix(size)))
+    }
     #expect(KernelFileHandle(type: type, bytes: [UInt8](repeating: 1, count: 129)) == nil)
     var nodes: [NodeID] = []
     for length in 1...128 {

@@ -1,5 +1,5 @@
 extension KernelFileHandle {
   /// Whether a store keeps the handle in the table `spill`, because it is too long for the node's
   /// record.
-  public var isSpilled: Bool { length > Record.inlineLimit }
+  package var isSpilled: Bool { length > Record.inlineLimit }
 }

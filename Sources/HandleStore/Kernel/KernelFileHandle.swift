@@ -45,8 +45,15 @@ public struct KernelFileHandle: Sendable {
     return words[byte: index]
   }
 
-  /// A copy of the bytes.
+  /// A copy of the bytes, in an array of its own. To allocate nothing, use ``copyBytes(into:)``.
   public var bytes: [UInt8] { (0..<length).map { self[$0] } }
+
+  /// Copies the bytes into the caller's buffer, as many as it has room for.
+  ///
+  /// - Complexity: O(bytes). Any thread.
+  public func copyBytes(into buffer: inout MutableSpan<UInt8>) {
+    for i in 0..<min(length, buffer.count) { buffer[i] = words[byte: i] }
+  }
 
   /// The number of words that hold bytes.
   var wordCount: Int { (length + 7) / 8 }

@@ -26,8 +26,7 @@ extension Store {
       } catch {
         backup.remove()
         // The disk of the copy is full, not that of the store.
-        let isFull =
-          (error as? LMDBError)?.isDiskFull ?? (error as? Errno)?.isDiskFull ?? false
+        let isFull = (error as? Errno)?.isDiskFull ?? false
         throw isFull ? StoreError.diskFull(path: path) : error
       }
     }
@@ -44,26 +43,5 @@ extension Store {
       }
       return index
     }
-  }
-}
-
-extension LMDBNodeIndex {
-  fileprivate func copyData(to target: OpenDirectory) throws {
-    while true {
-      do {
-        return try copySnapshot(to: target)
-      } catch let error as LMDBError where error == .mapResized {
-        // Another process has written since this one opened the environment.
-        try target.unlink(PageFile.name)
-        try environment.resizeMap(to: 0)
-      }
-    }
-  }
-
-  /// Copies the data while it holds a snapshot, so that the map does not move.
-  private func copySnapshot(to target: OpenDirectory) throws {
-    let snapshot = try read()
-    try environment.copy(to: target)
-    _ = snapshot.number
   }
 }

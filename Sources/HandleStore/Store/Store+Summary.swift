@@ -9,22 +9,7 @@ extension Store {
   /// - Complexity: O(nodes), in short snapshots. Any thread.
   public func summary() throws(StoreError) -> StoreSummary {
     let counts = try countByGroup()
-    return try withStoreErrors {
-      let index = try lmdb
-      let (environment, tables) = (index.environment, index.tables)
-      let transaction = try index.read()
-      let free = try transaction.freePages()
-      let info = environment.info
-      return StoreSummary(
-        counts: counts, aliases: try transaction.statistics(tables.aliases).entries,
-        spilled: try transaction.statistics(tables.spill).entries,
-        watches: try transaction.statistics(tables.watches).entries,
-        limbo: try tables.limboCount(in: transaction),
-        nodesDepth: try transaction.statistics(tables.nodes).depth,
-        inodesDepth: try transaction.statistics(tables.inodes).depth,
-        pageSize: environment.pageSize, usedPages: info.lastPage + 1 - free, freePages: free,
-        readers: info.readers)
-    }
+    return try withStoreErrors { try lmdb.summary(counts) }
   }
 
   private func countByGroup() throws(StoreError) -> [StoreSummary.Group: Int] {
@@ -44,19 +29,5 @@ extension StoreSummary.Group {
     filesystem = node.filesystem
     handleType = node.handle.type
     state = node.state
-  }
-}
-
-extension Reading where Self: ~Copyable {
-  /// Returns the number of pages in the free list of the snapshot.
-  fileprivate func freePages() throws(LMDBError) -> Int {
-    var cursor = try Cursor(.free, in: self)
-    var free = 0
-    while try cursor.next() {
-      let count = cursor.value
-      guard count < UInt64(clamping: cursor.valueSize / 8) else { throw LMDBError.corrupted }
-      free += Int(count)
-    }
-    return free
   }
 }
