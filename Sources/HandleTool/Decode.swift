@@ -55,7 +55,7 @@ struct Decode: ParsableCommand {
   ) throws {
     let file = try FoundFile(of: descriptor)
     let layers = export.record.layers
-    guard let number = layers.firstIndex(where: { Self.lies(file, on: $0.filesystem, in: store) })
+    guard let number = layers.firstIndex(where: { Self.isFile(file, on: $0.filesystem, in: store) })
     else { throw StoreError.refused(.stale) }
     let layer = layers[number]
     let node = try store.node(of: file.handle, on: layer.filesystem)?.id
@@ -74,7 +74,7 @@ struct Decode: ParsableCommand {
   }
 
   /// Whether a file's handle opens the same file on a filesystem.
-  private static func lies(
+  private static func isFile(
     _ file: FoundFile, on filesystem: FilesystemID, in store: Store
   ) -> Bool {
     guard let opened = try? store.open(file.handle, on: filesystem) else { return false }

@@ -65,7 +65,7 @@ import Testing
 }
 
 extension Mounted {
-  /// Opens a file through the mount that is made where there is none, and does something right after
+  /// Opens a file through the mount that is made if there is none, and does something right after
   /// the server has seen that there is none.
   ///
   /// - Parameter command: what runs the program that opens it.

@@ -5,7 +5,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What `handlefs events` prints where there is much, where nobody reads it, and where a server dies.
+/// What `handlefs events` prints if there is much, if nobody reads it, and if a server dies.
 @Suite struct EventLoadTests {
   /// Each of many events comes, or it is told that some did not; and it goes on.
   @Test(.mountsHandleFS) func tellsOfABurst() throws {
@@ -81,7 +81,7 @@ import Testing
     #expect(events.line(seconds: 120) == #"{"overflow":true}"#)
   }
 
-  /// A file that is gone while no server listens is told of once, also where a server has found it gone
+  /// A file that is gone while no server listens is told of once, also if a server has found it gone
   /// and was killed before it could tell.
   @Test(.mountsHandleFS, arguments: [false, true])
   func tellsOfADeletionOnce(takenForTelling: Bool) throws {
@@ -166,7 +166,7 @@ extension Child {
     return false
   }
 
-  /// Reads until it says that a file was made. That is made now, and again where it was not heard of.
+  /// Makes a file and reads until its creation is reported; if it is not, makes another one.
   fileprivate func hear(
     until name: String, made directory: FilePath, _ location: SourceLocation = #_sourceLocation
   ) throws -> Heard {

@@ -83,7 +83,7 @@ import Testing
     let open = try mounted.hold("open")
     for name in ["gone", "open"] { try unlink(mounted.source.appending(name)) }
     #expect(rmdir(mounted.source.appending("directory").string) == 0)
-    // The one that is open is in use, and parked where the kernel does not keep it.
+    // The one that is open is in use, and parked if the kernel does not keep it.
     #expect(mounted.holdsNothingRemoved(seconds: 1.5, but: "/open"))
     let answer = try mounted.load("open-handle", through.string, handle)
     #expect(answer.hasSuffix("ESTALE"), "\(answer)")

@@ -6,7 +6,7 @@ import Testing
 
 /// How a mount is started, and how it ends, as it is usual: by the command, in the background.
 @Suite struct LifecycleTests {
-  /// The command returns when the file system is served; umount(8) ends both processes.
+  /// The command returns when the filesystem is served; umount(8) ends both processes.
   @Test(.mountsHandleFS, arguments: ["auto", "on", "off"])
   func servesInTheBackground(_ passthrough: String) throws {
     let mounted = try Mounted(.ext4)
@@ -141,7 +141,7 @@ extension Mounted {
   ///   - options: more arguments.
   ///   - command: what runs the program that follows.
   ///   - mountpoint: where it is to be mounted.
-  ///   - store: the store, where it is to be another one than usual.
+  ///   - store: the store, if not the usual one.
   func mountInBackground(
     _ options: [String] = [], by command: [String] = [], mountpoint: FilePath? = nil,
     store: FilePath? = nil

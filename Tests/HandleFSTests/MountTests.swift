@@ -41,7 +41,7 @@ import Testing
     #expect(try mounted.status()["files_kept_by_kernel"] == 0)
   }
 
-  /// What is mounted inside is refused, or crossed where that is wanted; never mixed up.
+  /// What is mounted inside is refused, or crossed on request; never mixed up.
   @Test(.mountsHandleFS) func mountsInside() throws {
     let mounted = try Mounted(.ext4)
     let point = mounted.source.appending("inside")
@@ -95,7 +95,7 @@ import Testing
       cat file; test -r full/file || echo unreadable
       for c in 'chmod 600 file' 'touch file' 'truncate -s 0 file' 'chown 1 file' 'cp file file2' \
         'dd if=/dev/zero of=file conv=notrunc count=1'; do
-        $c 2>&1 | grep -q 'Read-only file system' || echo "not refused: $c"
+        $c 2>&1 | grep -q 'Read-only filesystem' || echo "not refused: $c"
       done
       df . | tail -n 1 | wc -l
       """
@@ -216,7 +216,7 @@ import Testing
 }
 
 extension Mounted {
-  /// A new file, or where it is to have no contents, a directory, held open through the mount.
+  /// A new file (or a directory, if no contents are given), held open through the mount.
   func hold(_ name: String, creating contents: String?) throws -> Child {
     if let contents {
       try write(contents, to: source.appending(name))
@@ -241,7 +241,7 @@ extension Mounted {
 }
 
 extension Child {
-  /// Gives it a line, and says what it answers; nothing where that takes too long.
+  /// Sends a line, and returns the answer; `nil` if that takes too long.
   func ask(_ line: String) -> String? {
     send(line)
     return self.line(seconds: 20)

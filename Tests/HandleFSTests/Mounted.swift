@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension Trait where Self == ConditionTrait {
-  /// The test mounts a file system by the program that HANDLEFS names.
+  /// The test mounts a filesystem by the program that HANDLEFS names.
   static var mountsHandleFS: Self {
     .enabled(
       if: Mounted.program != nil && mayMount || isContinuousIntegration,
@@ -13,7 +13,7 @@ extension Trait where Self == ConditionTrait {
   }
 }
 
-/// The file systems that are shown.
+/// The filesystems that are shown.
 let shown: [VolumeKind] = [.ext4, .xfs, .btrfs]
 
 /// A directory of a volume, mounted in another place by `handlefs`, with the store outside of it. The
@@ -42,7 +42,7 @@ final class Mounted: @unchecked Sendable {
   /// Where it is shown.
   var mountpoint: FilePath { directory.appending("mounted") }
   var store: FilePath { directory.appending("store") }
-  /// What the server's debug build kills itself at.
+  /// The point at which the server kills itself (a build with `-DFAULT_POINTS`).
   var fault: FilePath { directory.appending("fault") }
   private var logFile: FilePath { directory.appending("log") }
 

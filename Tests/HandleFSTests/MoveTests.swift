@@ -59,7 +59,7 @@ import Testing
     #expect(try mounted.open(handles) == ["a/moved", "a/linked", "a/sub/file"])
   }
 
-  /// Behind the mount's back, where the filesystem keeps names with its files.
+  /// Behind the mount's back, on filesystems that keep names with their files.
   @Test(.mountsHandleFS) func aMoveBehindTheMountIsFound() throws {
     let mounted = try Mounted(.btrfs)
     try mounted.fill(["a/moved", "a/linked"])

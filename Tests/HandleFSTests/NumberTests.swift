@@ -3,7 +3,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Where a mount shows several file systems and subvolumes, no two files have one inode number, and a file
+/// Where a mount shows several filesystems and subvolumes, no two files have one inode number, and a file
 /// has the same by `stat(2)` and `readdir(3)`, also for the next server and after the next mount.
 @Suite(.serialized) struct NumberTests {
   /// Each as a directory of `source`.
@@ -14,8 +14,8 @@ import Testing
     let names: [String]
   }
 
-  /// Subvolumes with numbers that stood for file systems once, file systems of several kinds, and one file
-  /// of another file system on a file.
+  /// Subvolumes with numbers that stood for filesystems once, filesystems of several kinds, and one file
+  /// of another filesystem on a file.
   private func several(on kind: VolumeKind) throws -> Shown {
     let mounted = try Mounted(kind, ["--cross-mounts"])
     var names: [String] = []
@@ -116,7 +116,7 @@ import Testing
     #expect(names.values.filter { $0.count == 2 }.count == 2 * links)
   }
 
-  /// An overlayfs over two file systems has files with one number, told apart by their devices only.
+  /// An overlayfs over two filesystems has files with one number, told apart by their devices only.
   @Test(.mountsHandleFS) func layersAreToldApart() throws {
     let (lower, upper) = (try Volume(.ext4), try Volume(.ext4))
     let mounted = try Mounted(.ext4, ["--cross-mounts"])

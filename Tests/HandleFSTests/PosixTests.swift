@@ -3,7 +3,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What a file system does: the same through the mount as without it.
+/// What a filesystem does: the same through the mount as without it.
 @Suite struct PosixTests {
   /// A difference that is known, and why it is there.
   private struct Difference {

@@ -3,7 +3,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What a caller may do to the file system below is what it may do through the mount.
+/// What a caller may do to the filesystem below is what it may do through the mount.
 @Suite struct PrivilegeTests {
   private static let asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
@@ -21,7 +21,7 @@ import Testing
     }
     try FileManager.default.setAttributes(
       [.posixPermissions: 0o777], ofItemAtPath: mounted.source.string)
-    // Not where root has the file open, too.
+    // Not if root has the file open too.
     let bare = try fill(mounted.source, Self.asNobody)
     try succeed("truncate", "-s", "0", mounted.source.appending("large").string)
     try succeed("sync", "-f", mounted.source.string)

@@ -32,7 +32,7 @@ import Testing
     #expect(result.output == "", "\(result.output.prefix(2000))")
   }
 
-  /// A handle of the mount opens its file after the server was killed and after the file system was
+  /// A handle of the mount opens its file after the server was killed and after the filesystem was
   /// mounted again, and no other file ever.
   @Test(.mountsHandleFS, arguments: shown) func handlesStay(_ kind: VolumeKind) throws {
     let mounted = try Mounted(kind, ["--cache-timeout", "0"])

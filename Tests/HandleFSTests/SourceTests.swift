@@ -4,9 +4,9 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What the directory that is shown is, and what may be done on its file system.
+/// Which directory is shown, and what its filesystem allows.
 @Suite struct SourceTests {
-  /// What the file system of the source does not allow, the mount does not either.
+  /// The mount allows nothing that the source's filesystem forbids.
   @Test(.mountsHandleFS) func allowsNoMoreThanTheSource() throws {
     let mounted = try Mounted(.ext4)
     try succeed("cp", "/bin/true", mounted.source.appending("program").string)
@@ -24,7 +24,7 @@ import Testing
     #expect(result.status == 126 && result.errors.contains("Permission denied"))
   }
 
-  /// The directory is the one that was there when it was mounted, whatever has its path later.
+  /// The mount keeps showing the directory that it began with, even if another one takes its path.
   @Test(.mountsHandleFS) func isOpenedOnce() throws {
     let mounted = try Mounted(.ext4, ["--cache-timeout", "0"])
     let former = mounted.volume.path.appending("former")
@@ -47,7 +47,7 @@ import Testing
     #expect(try mounted.run(["cat", file]).output == "second")
   }
 
-  /// A store that the mount would hide is refused, before anything is made.
+  /// A store that the mount would hide is refused, before anything is created.
   @Test(.mountsHandleFS) func storeIsNotHidden() throws {
     let mounted = try Mounted(.ext4)
     try mounted.unmount()
@@ -65,7 +65,7 @@ import Testing
     }
   }
 
-  /// Only root can mount; others are told.
+  /// Only root can mount; other users get an error.
   @Test(.mountsHandleFS) func othersCannotMount() throws {
     let mounted = try Mounted(.ext4)
     try mounted.unmount()

@@ -3,9 +3,9 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What btrfs has that others have not.
+/// Subvolumes of btrfs.
 @Suite struct SubvolumeTests {
-  /// Two subvolumes have the same inode numbers; where they are shown by one mount, no two files do.
+  /// Two subvolumes use the same inode numbers. The mount shows each file under a number of its own.
   @Test(.mountsHandleFS) func filesAreToldApart() throws {
     let mounted = try Mounted(.btrfs)
     let (one, two) = (mounted.source.appending("one"), mounted.source.appending("two"))
@@ -41,7 +41,7 @@ import Testing
     try succeed("diff", "-r", mounted.source.string, copy.path.string)
   }
 
-  /// The place of a subvolume in a snapshot has no handle. It does not keep the rest from being listed.
+  /// A snapshot shows an empty directory without a handle for a nested subvolume. The rest is still listed.
   @Test(.mountsHandleFS, arguments: [false, true])
   func aDirectoryWithAnEntryWithoutAHandleIsListed(_ crossesMounts: Bool) throws {
     let mounted = try Mounted(.btrfs, crossesMounts ? ["--cross-mounts"] : [])
@@ -56,7 +56,7 @@ import Testing
     #expect(list.status == 0 && list.output == "deep\nfile\n", "\(list.errors)")
   }
 
-  /// A directory that is read while its entries get other names has an end.
+  /// Listing a directory ends, even if its entries are renamed meanwhile.
   @Test(.mountsHandleFS, arguments: shown) func listsEnd(_ kind: VolumeKind) throws {
     let mounted = try Mounted(kind)
     try succeed("sh", "-c", #"cd "$0"; seq 3000 | xargs touch"#, mounted.source.string)

@@ -28,7 +28,7 @@ import Testing
     ] {
       let result = try mounted.run(command)
       #expect(result.status != 0, "\(command)")
-      #expect(result.errors.contains("Read-only file system"), "\(command): \(result.errors)")
+      #expect(result.errors.contains("Read-only filesystem"), "\(command): \(result.errors)")
     }
     #expect(try succeed("stat", mounted.source.string, "\(mounted.source)/file") == before)
     #expect(try mounted.run(["cat", file]).output == "text")
@@ -65,7 +65,7 @@ import Testing
       #expect(mounted.serverID != server)
       #expect(file.ask("read") == "has text")
     }
-    // Nor where the next supervisor looks after it.
+    // Nor if the next supervisor looks after it.
     _ = try mounted.waitForNewSupervisor(after: mounted.killSupervisor())
     let server = try #require(mounted.serverID)
     usleep(1_800_000)
@@ -144,7 +144,7 @@ import Testing
     #expect(try mounted.run(["ls", mounted.mountpoint.string], seconds: 20).status == 0)
   }
 
-  /// Nor at another file system by way of one that is stuck.
+  /// Nor at another filesystem by way of one that is stuck.
   @Test(.mountsHandleFS) func doesNotWaitForAnotherMount() throws {
     let (mounted, other) = (try Mounted(.ext4), try Volume(.ext4, megabytes: 8))
     let place = try TemporaryDirectory()

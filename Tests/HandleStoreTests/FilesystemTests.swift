@@ -64,8 +64,10 @@ import Testing
     if kind == .overlay { #expect(files.allSatisfy { $0.handle.length == 32 }) }
   }
 
-  /// However the directory is open by which it is introduced.
-  @Test(arguments: VolumeKind.allCases) func isOneByAnyDescriptor(_ kind: VolumeKind) throws {
+  /// However the directory is open that introduces it.
+  @Test(arguments: VolumeKind.allCases) func everyDescriptorNamesTheSameFilesystem(
+    _ kind: VolumeKind
+  ) throws {
     let fixture = try Fixture(kind)
     // O_PATH
     let path = try FileDescriptor.open(

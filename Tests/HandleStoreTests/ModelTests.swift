@@ -18,7 +18,7 @@ import Testing
       retention: [.forever, .seconds(0), .nodes(40), .seconds(1_000_000)][(n / 2) % 4])
   }
 
-  @Test(arguments: runs) func everyAnswerIsThatOfTheModel(_ run: Run) throws {
+  @Test(arguments: runs) func answersMatchTheModel(_ run: Run) throws {
     var model = try Model(run)
     for _ in 0..<((isSanitized ? 100 : 800) * soak) { try model.step() }
     try model.checkAll()
@@ -56,7 +56,7 @@ import Testing
       case 35..<50: try register(count: .random(in: 1...40, using: &random))
       case 50..<60: try retire()
       case 60..<68: try forget()
-      case 68..<72: try prune()
+      case 68..<72: try evictStale()
       case 72..<98: try look()
       default: try reopen()
       }
@@ -70,14 +70,14 @@ import Testing
         count == 1
         ? [try test.store.register(candidates[0], on: filesystem)]
         : try test.store.register(batch: candidates, on: filesystem)
-      // In a batch, files whose inode is contested come last.
+      // A batch registers contested files last, so ids need not follow its order.
       let before = highest
       for (candidate, result) in zip(candidates, results) {
         expect(candidate, result, above: before)
       }
     }
 
-    /// A file, sometimes of a reused inode, often one that is known, also twice in a batch.
+    /// A random file: often a known one, sometimes of a reused inode, sometimes twice in a batch.
     private mutating func candidate() -> FoundFile {
       let key = UInt64.random(in: 0..<60, using: &random)
       if Int.random(in: 0..<6, using: &random) == 0 { generations[key, default: 1] += 1 }
@@ -146,7 +146,7 @@ import Testing
       if dropped { drop(id) }
     }
 
-    mutating func prune() throws {
+    mutating func evictStale() throws {
       let stale = nodes.filter { $0.value.state == .stale }.keys.sorted()
       switch Int.random(in: 0..<4, using: &random) {
       case 0: #expect(try test.store.evict(stale: .forever) == 0)

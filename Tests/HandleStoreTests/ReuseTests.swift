@@ -146,7 +146,7 @@ import Testing
     try test.store.close()
   }
 
-  /// The kernel says ESTALE where it could not read an inode.
+  /// The kernel says ESTALE if it could not read an inode.
   @Test(arguments: [VolumeKind.ext4, .xfs]) func whatCannotBeReadIsNotStale(
     _ kind: VolumeKind
   ) throws {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension Trait where Self == ConditionTrait {
-  /// The test mounts filesystems or opens handles; in CI it fails where it may not.
+  /// The test mounts filesystems or opens handles; in CI it fails if it may not.
   static var mounts: Self { .enabled(if: mayMount, "mounting and opening handles need root") }
 }
 

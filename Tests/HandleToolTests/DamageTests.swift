@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Damages of many kinds, and what each command makes of them. None ends by a signal, and none claims
-/// that all is well where something is missing.
+/// that all is well if something is missing.
 @Suite(.opensHandles) struct DamageTests {
   private let place: Workplace
   private let sound: [UInt8]

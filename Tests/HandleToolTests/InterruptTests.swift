@@ -3,7 +3,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Every second call of a system call is interrupted (`strace --inject`), and nobody notices.
+/// `strace` interrupts every second call of one system call; the command must still succeed.
 /// `openat` and `ftruncate` are left out: liblmdb calls them too and does not repeat them, because no
 /// signal ends them on a local file.
 @Suite(.opensHandles) struct InterruptTests {
@@ -42,7 +42,7 @@ import Testing
     return result
   }
 
-  /// What was counted, without the times.
+  /// The counts, without the times.
   private func counts(_ json: String) throws -> [String: Int] {
     let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
     return ["created", "existing", "directories", "refused"].reduce(into: [:]) {

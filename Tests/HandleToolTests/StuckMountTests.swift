@@ -4,9 +4,9 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A FUSE file system whose server answers nothing, mounted anywhere, holds nobody up.
+/// A FUSE filesystem whose server answers nothing, mounted anywhere, holds nobody up.
 @Suite(.opensHandles) struct StuckMountTests {
-  /// Beside the tree, over a directory of it, and on the way to another file system of the same kind.
+  /// Beside the tree, over a directory of it, and on the way to another filesystem of the same kind.
   @Test(arguments: Place.allCases) func commandsDoNotWait(_ where: Place) throws {
     let (volume, directory) = (try Volume(.ext4, megabytes: 8), try TemporaryDirectory())
     let tree = volume.path.appending("tree")
@@ -47,7 +47,7 @@ import Testing
   }
 }
 
-/// The file system that is stuck, and what is mounted by way of it. Taken down with the value.
+/// The filesystem that is stuck, and what is mounted by way of it. Taken down with the value.
 private final class StuckMount {
   private let server: Child
   private let point: FilePath

@@ -158,7 +158,7 @@ import Testing
     #expect(try names(in: empty.path) == [])
   }
 
-  @Test func somethingElse() throws {
+  @Test func aDirectoryThatIsNoStore() throws {
     let other = try TemporaryDirectory()
     try write("a diary", to: other.appending("state"))
     try write("nothing", to: other.appending("data.mdb"))

@@ -9,7 +9,7 @@ extension StoreCopy {
     try Self.forge(path, body)
   }
 
-  /// The same of any store that is closed.
+  /// Changes the tables of any closed store.
   static func forge(
     _ path: FilePath, _ body: (borrowing WriteTransaction, Tables) throws -> Void
   ) throws {
@@ -54,8 +54,7 @@ extension StoreCopy {
 }
 
 extension WriteTransaction {
-  /// Puts numbers under a number.
-  /// Puts any words under a number.
+  /// Puts words under a number.
   func put<K, V>(
     _ table: Table<K, V>, _ number: UInt64, _ words: [UInt64], size: Int? = nil
   ) throws {

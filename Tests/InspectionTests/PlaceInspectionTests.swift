@@ -42,7 +42,7 @@ import Testing
     #expect(try copy.check().findings == [])
   }
 
-  @Test func oneWithAWrongChecksum() throws {
+  @Test func aPlaceWithAWrongChecksum() throws {
     let (file, directories) = (file, directories)
     try copy.forge { transaction, tables in
       try transaction.put(

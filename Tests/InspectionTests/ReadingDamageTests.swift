@@ -67,7 +67,7 @@ import Testing
 }
 
 enum DamagedReader {
-  /// Ends the process as if all went well where LMDB crashes it or goes round in circles.
+  /// Ends the process as if all went well if LMDB crashes it or goes round in circles.
   static func crashesAreFine() {
     for number in [SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGTRAP, SIGFPE, SIGALRM] {
       signal(number) { _ in _exit(0) }

@@ -27,7 +27,7 @@ import Testing
     let store = try Store(at: small.path)
     #expect(try small.wrongAnswers(of: store) == [])
     #expect(try small.missing(in: store) == 0)
-    // The index knows each file again, and tells another generation of an inode.
+    // The index knows each file again.
     let filesystem = try Synthetic.attach(to: store)
     let live = try #require(small.nodes.values.first { $0.state == .live && !$0.handle.isSpilled })
     let again = try store.register(
@@ -66,7 +66,7 @@ import Testing
     try store.close()
   }
 
-  @Test func branchesThatAreLostCostNothing() throws {
+  @Test func lostBranchPagesLoseNoNode() throws {
     let large = try SmallStore(plain: 15_000, spilled: 100)
     let (_, _, trees) = try large.copy().trees()
     #expect(trees[.nodes]?.depth == 3)
@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  @Test func withoutMetaPagesWhatIsUnanimousIsKept() throws {
+  @Test func undisputedRowsAreKeptWithoutMetaPages() throws {
     let copy = try small.copy()
     try overwrite(copy.data, at: 0, Filling.zeros.bytes(8192, seed: 0))
     let report = try copy.repair()
@@ -96,7 +96,7 @@ import Testing
     try store.close()
   }
 
-  @Test func timesHaveNames() {
+  @Test func utcTimesAreNames() {
     #expect(UTCTime(seconds: 0).name == "19700101T000000Z")
     #expect(UTCTime(seconds: 951_782_399).name == "20000228T235959Z")
     #expect(UTCTime(seconds: 951_782_400).name == "20000229T000000Z")

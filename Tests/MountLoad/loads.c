@@ -6,7 +6,7 @@
 
 static void start(char **arguments) { MUST(chdir(arguments[0])); }
 
-/* Names that are made and removed: any errno that a file system of one's own would not give is a
+/* Names that are made and removed: any errno that a filesystem of one's own would not give is a
  * failure. */
 static int names(int count, char **arguments)
 {

@@ -214,7 +214,7 @@ static int forge(int count, char **arguments)
     return 0;
 }
 
-/* A file system whose server answers nothing, for as long as this program runs. Whoever asks it
+/* A filesystem whose server answers nothing, for as long as this program runs. Whoever asks it
  * waits. */
 static int stuck(int count, char **arguments)
 {

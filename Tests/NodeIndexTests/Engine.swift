@@ -28,7 +28,10 @@ final class TestIndex {
   private(set) var index: any NodeIndex
   private let directory: TemporaryDirectory?
 
+  private let limboLimit: Int
+
   init(_ engine: Engine, limboLimit: Int = 16_384) throws {
+    self.limboLimit = limboLimit
     switch engine {
     case .memory:
       directory = nil
@@ -60,7 +63,7 @@ final class TestIndex {
   func reopen() throws {
     guard let directory else { return }
     try index.close()
-    index = try Self.open(directory, 16_384)
+    index = try Self.open(directory, limboLimit)
   }
 
   deinit { try? index.close() }

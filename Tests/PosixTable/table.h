@@ -1,5 +1,5 @@
-/* A table of what a file system does: cases, each in a directory of its own, that print what they see.
- * What two file systems print is compared line by line, so nothing is printed that differs between two
+/* A table of what a filesystem does: cases, each in a directory of its own, that print what they see.
+ * What two filesystems print is compared line by line, so nothing is printed that differs between two
  * directories of the same one, such as inode numbers or times. */
 #ifndef TABLE_H
 #define TABLE_H
@@ -36,7 +36,7 @@ extern int is_root;
 #define OTHER_GROUP 12346
 #define STRANGER 23456
 
-/* The path of a name in the working directory in the file system below, where there is one. */
+/* The path of a name in the working directory in the filesystem below, where there is one. */
 #define PATH_SIZE 8192
 void path_below(char path[PATH_SIZE], const char *name);
 

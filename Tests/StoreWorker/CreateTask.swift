@@ -4,7 +4,7 @@ import SystemPackage
 import TestSupport
 
 /// `create STORE DIRECTORY FILES VANISH`: with a store of its own, creates or opens the files 0, 1, …
-/// of a directory that others do the same to, and prints which it created; where VANISH is 1 it removes
+/// of a directory that others do the same to, and prints which it created; if VANISH is 1 it removes
 /// a file that it created at once, so that others create it again.
 struct CreateTask {
   private let store: Store

@@ -17,7 +17,7 @@ public final class Child: @unchecked Sendable {
     try self.init([TestSupport.product(product)] + arguments)
   }
 
-  /// Starts a program, found in PATH where it has no slash.
+  /// Starts a program, found in PATH if it has no slash.
   public init(_ command: [String]) throws {
     // A child that has ended is seen by its status.
     signal(SIGPIPE, SIG_IGN)
@@ -56,7 +56,7 @@ public final class Child: @unchecked Sendable {
       ] + command)
   }
 
-  /// The next line that it prints; `nil` at the end, or where none comes in so many seconds.
+  /// The next line that it prints; `nil` at the end, or if none comes in so many seconds.
   public func line(seconds: Int32 = 60) -> String? {
     while true {
       if let end = buffer.firstIndex(of: 10) {
@@ -97,7 +97,7 @@ public final class Child: @unchecked Sendable {
     wait()
   }
 
-  /// Waits for its end; returns the exit status, negative where a signal ended it.
+  /// Waits for its end; returns the exit status, negative if a signal ended it.
   @discardableResult
   public func wait() -> CInt {
     if let status { return status }
@@ -108,7 +108,7 @@ public final class Child: @unchecked Sendable {
     return status
   }
 
-  /// Waits for its end, at most so long; returns the exit status, `nil` where it still runs.
+  /// Waits for its end, at most so long; returns the exit status, `nil` if it still runs.
   public func wait(seconds: Double) -> CInt? {
     let end = ContinuousClock.now + .seconds(seconds)
     while status == nil {

@@ -2,7 +2,7 @@ import Foundation
 
 /// What a finished command left.
 public struct CommandResult: Sendable {
-  /// The exit status; negative where a signal ended it.
+  /// The exit status; negative if a signal ended it.
   public let status: Int32
   /// Standard output.
   public let output: String
@@ -19,7 +19,7 @@ public struct CommandResult: Sendable {
 
 /// Runs a command to its end.
 ///
-/// - Parameter arguments: the program (found in PATH where it has no slash) and its arguments.
+/// - Parameter arguments: the program (found in PATH if it has no slash) and its arguments.
 public func run(_ arguments: String...) throws -> CommandResult { try run(arguments) }
 
 /// Runs a command to its end with more environment variables.

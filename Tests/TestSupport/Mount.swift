@@ -31,7 +31,7 @@ public final class Mount: @unchecked Sendable {
   public let path: FilePath
   private var isMounted = false
 
-  /// Mounts at a directory, which is made where it does not exist.
+  /// Mounts at a directory, which is made if it does not exist.
   ///
   /// - Parameter arguments: those of `mount(8)`, without the directory.
   public init(_ arguments: [String], at path: FilePath) throws {

@@ -29,7 +29,7 @@ public enum VolumeKind: String, CaseIterable, Sendable {
 public final class Volume: @unchecked Sendable {
   /// What it is.
   public let kind: VolumeKind
-  /// The image file, where it is on one.
+  /// The image file, if it is on one.
   public let image: FilePath
   private let directory: TemporaryDirectory
   private let options: [String]

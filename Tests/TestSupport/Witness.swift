@@ -6,7 +6,7 @@ public struct Witness: Sendable {
   private struct Key: Sendable {
     var generation: UInt32
     var node: UInt64
-    /// `nil` where a change was begun and not acknowledged.
+    /// `nil` if a change was begun and not acknowledged.
     var isLive: Bool?
   }
 

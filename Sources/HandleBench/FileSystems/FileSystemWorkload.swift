@@ -1,7 +1,7 @@
 import CYardstick
 import SystemPackage
 
-/// One kind of work in a file system.
+/// One kind of work in a filesystem.
 struct FileSystemWorkload {
   let name: String
   let kind: fsload_kind

@@ -7,7 +7,7 @@ import SystemPackage
 struct FileSystems: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fs",
-    abstract: "Compares HandleFS with the bare file system and with other passthrough servers.",
+    abstract: "Compares HandleFS with the bare filesystem and with other passthrough servers.",
     discussion: """
       Mounts each contender in turn in a new directory below DIR and gives it the same work for \
       several rounds: creates empty files, fills, stats, reads, lists, renames and unlinks them, \
@@ -20,12 +20,12 @@ struct FileSystems: ParsableCommand {
         handlebench fs /srv --peer 'mine=my-server --foreground {source} {mountpoint}'
 
       Debian's bindfs and mergerfs take part if they are installed. Columns: operations a second \
-      (the median of the rounds); for HandleFS also the ratio to the bare file system and to the \
+      (the median of the rounds); for HandleFS also the ratio to the bare filesystem and to the \
       fastest other server. For each server: the highest number of open descriptors and the \
       highest memory use.
       """)
 
-  @Argument(help: "A directory to work in, on a file system with file handles.")
+  @Argument(help: "A directory to work in, on a filesystem with file handles.")
   var directory: String
 
   @Option(help: "The HandleFS binary.")
@@ -74,7 +74,7 @@ struct FileSystems: ParsableCommand {
     if let json { try Text.write(report.json, to: FilePath(json)) }
   }
 
-  /// Returns the bare file system, HandleFS, the installed servers and those given by `--peer`.
+  /// Returns the bare filesystem, HandleFS, the installed servers and those given by `--peer`.
   private func contenders() -> [Contender] {
     let known = [
       "bindfs": "bindfs -f {source} {mountpoint}",

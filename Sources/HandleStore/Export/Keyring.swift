@@ -138,7 +138,7 @@ extension Keyring {
   public static func rotate(ofStoreAt path: FilePath, keeping keep: Int = 1) throws(StoreError)
     -> Keyring
   {
-    try changing(path) { ring, store in
+    try change(path) { ring, store in
       guard ring != nil else { return ring = Keyring(of: store) }
       ring?.rotate(keeping: keep)
     }
@@ -151,7 +151,7 @@ extension Keyring {
   /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws.
   @discardableResult
   public static func add(ofStoreAt path: FilePath) throws(StoreError) -> Keyring {
-    try changing(path) { ring, store in
+    try change(path) { ring, store in
       if ring == nil {
         ring = Keyring(of: store)
       } else if ring?.keys.count ?? 0 < maximumCount {
@@ -168,7 +168,7 @@ extension Keyring {
     guard let ring = try Keyring(ofStoreAt: path), ring.key(id) != nil else {
       throw .noKey(id, path: path)
     }
-    return try changing(path) { ring, _ in if ring?.key(id) != nil { ring?.signer = id } }
+    return try change(path) { ring, _ in if ring?.key(id) != nil { ring?.signer = id } }
   }
 
   /// Gives a store the keys of another one, so that each store accepts the tokens by value that the
@@ -209,7 +209,7 @@ extension Keyring {
     -> Keyring
   {
     if let ring = try read(in: files, of: store) { return ring }
-    return try changing(files, of: store) { ring, store in ring = ring ?? Keyring(of: store) }
+    return try change(files, of: store) { ring, store in ring = ring ?? Keyring(of: store) }
   }
 
   /// Returns a store's directory and number.
@@ -221,14 +221,14 @@ extension Keyring {
     return (directory, state.store)
   }
 
-  private static func changing(
+  private static func change(
     _ path: FilePath, _ body: (inout Keyring?, _ store: UInt64) -> Void
   ) throws(StoreError) -> Keyring {
     let (directory, store) = try store(at: path)
-    return try changing(directory, of: store, body)
+    return try change(directory, of: store, body)
   }
 
-  private static func changing(
+  private static func change(
     _ files: any SmallFiles, of store: UInt64, _ body: (inout Keyring?, _ store: UInt64) -> Void
   ) throws(StoreError) -> Keyring {
     try locked(files) { () throws(StoreError) in

@@ -43,7 +43,7 @@ struct Rebuild {
       try tables.mark(environment, store: store)
       try putFilesystems()
       try putNodes()
-      try putWatches(areAll: hasAllWatches)
+      try putWatches(hasAll: hasAllWatches)
       try putPlaces()
       try putAliases()
       try environment.sync()
@@ -72,7 +72,7 @@ struct Rebuild {
     try found.forEachBatch(.node) { rows in
       let before = counts
       try environment.commit { transaction in
-        counts = before
+        counts = before  // The commit may run this again after the map has grown.
         for row in rows { try put(row, counting: &counts, in: transaction) }
       }
     }
@@ -82,16 +82,16 @@ struct Rebuild {
   // MARK: Watches
 
   /// Puts the watches of the nodes that were kept. If a watch may be lost, reports an overflow.
-  private func putWatches(areAll: Bool) throws {
-    var areAll = try areAll && found.row(.limbo, of: LimboRow.overflow.number) == nil
+  private func putWatches(hasAll: Bool) throws {
+    var hasAll = try hasAll && found.row(.limbo, of: LimboRow.overflow.number) == nil
     try found.forEachBatch(.watch) { rows in
-      var all = true
+      var hasBatch = true
       try environment.commit { transaction in
-        for row in rows where try !put(watch: row, transaction) { all = false }
+        for row in rows where try !put(watch: row, transaction) { hasBatch = false }
       }
-      areAll = areAll && all
+      hasAll = hasAll && hasBatch
     }
-    guard !areAll else { return }
+    guard !hasAll else { return }
     try environment.commit { try tables.put(.overflow, in: $0) }
   }
 
@@ -167,8 +167,8 @@ struct Rebuild {
     try record.inlineHandle ?? found.row(.spilled, of: id.rawValue)?.handle(of: record)
   }
 
-  /// Returns a node's key, with the `st_ino` of its file if its handle is opaque; `nil` if that is
-  /// unknown. Only the index holds the `st_ino`, so its row may be lost.
+  /// Returns a node's key, with the `st_ino` of its file if its handle is opaque. Returns `nil` if the
+  /// `st_ino` is unknown: only the index had it, and its row may be lost.
   private func key(
     of record: Record, _ id: NodeID, handle: KernelFileHandle, on magic: FilesystemMagic
   ) throws -> (key: IndexKey, inode: UInt64)? {

@@ -1,7 +1,7 @@
 internal import CHandleSys
 internal import SystemPackage
 
-/// What the kernel tells of a file (`statx(2)`): its status, and what only this module needs.
+/// What `statx(2)` reports about a file: the public status, and fields that only this module needs.
 struct FullStatus {
   private let raw: hs_status
 

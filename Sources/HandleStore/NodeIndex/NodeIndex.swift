@@ -21,7 +21,8 @@
 ///
 /// **Changes.** Each call that changes something is atomic, and durable as the store promises when
 /// it returns. After an error nothing has changed, unless the call says otherwise. An engine may
-/// apply a change several times, and several changes in one transaction.
+/// run a change again, for example after its storage has grown, so closures must be repeatable. It may
+/// also commit several changes together.
 ///
 /// **The kernel.** An engine never calls the kernel about a file. If only the kernel can decide, a
 /// call changes nothing and returns the file that competes. The caller then asks the kernel, and
@@ -47,7 +48,7 @@ protocol NodeIndex: AnyObject, Sendable {
 
   // MARK: Reading
 
-  /// Returns a node, in any state; `nil` if no node has the id. Look into ``cache`` first.
+  /// Returns a node, in any state; `nil` if no node has the id. Callers look into ``cache`` first.
   func node(_ id: NodeID) throws -> Node?
 
   /// Returns the node of the file that a handle names, also if the handle is an alias. Returns `nil`
@@ -55,7 +56,7 @@ protocol NodeIndex: AnyObject, Sendable {
   func node(of handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node?
 
   /// Returns at most `limit` nodes, 1 or more, in the order of their ids, from `start` on. Looks at
-  /// no more than 16 × `limit` nodes, and says where to continue. All are from one moment.
+  /// no more than 16 × `limit` nodes, and says where to continue. All come from one snapshot.
   func nodes(
     from start: NodeID, limit: Int, on filesystem: FilesystemID?, in state: NodeState?
   ) throws -> NodePage

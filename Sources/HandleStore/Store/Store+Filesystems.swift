@@ -134,9 +134,10 @@ extension Store {
   }
 
   /// Attaches what is mounted at a place, if it is one of some filesystems of the store and not
-  /// attached. One that cannot be attached is left alone: what needs it says that it is not attached.
+  /// attached. Ignores a filesystem that cannot be attached; a call that needs it throws
+  /// ``StoreError/notAttached(_:)``.
   ///
-  /// - Returns: the error, if it is one of them and cannot be distinguished from a copy.
+  /// - Returns: the error, if the filesystem is wanted but may be a copy; otherwise `nil`.
   private func attachIfKnown(
     _ root: OwnedDescriptor, _ mount: MountEntry, among wanted: Set<FilesystemID>
   ) -> StoreError? {

@@ -22,9 +22,9 @@ extension Store {
     }
   }
 
-  /// Drops every node that nobody holds, live ones too except those with aliases, as far as
-  /// ``StoreOptions/retention`` allows it. Under ``Retention/nodes(_:)`` it drops the lowest ids first, until no more nodes than that
-  /// are left or all the rest are held. Call this now and then.
+  /// Drops nodes that nobody holds, as far as ``StoreOptions/retention`` allows it: stale ones, and
+  /// live ones without aliases. Under ``Retention/nodes(_:)`` it drops the lowest ids first, until so
+  /// many nodes are left or the rest are held. Call this now and then.
   ///
   /// - Returns: how many were dropped.
   /// - Throws: what ``forget(_:)`` throws; what was dropped before that stays dropped.

@@ -151,7 +151,7 @@ extension StoreError: CustomStringConvertible {
     case .refused(let refusal): refusal.description
     case .noExport(let name):
       "the store has no export \(name); list them with `handlestore export list`"
-    case .badExport(let reason): "the export is impossible: \(reason)"
+    case .badExport(let reason): "cannot make this export: \(reason)"
     case .readOnlyExport(let name):
       "the export \(name) is read-only; open the file for reading"
     case .unavailable(let containment):

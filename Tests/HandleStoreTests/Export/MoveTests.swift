@@ -17,7 +17,7 @@ import Testing
     try exported.move("directory/below/moved", to: "again")
     try exported.forgetAll()
     #expect(try exported.export.contents(token) == "contents of directory/one")
-    // Of a move out nothing is recorded, nor is it believed where it is.
+    // A move out is not recorded, and a record of one is not believed.
     try TestSupport.rename(
       exported.inside.appending("again"), to: exported.outside.appending("again"))
     let node = try #require(try exported.store.node(of: exported.handle("outside/again")))

@@ -161,7 +161,7 @@ import Testing
     }
   }
 
-  @Test func roomIsMadeOfWhatNobodyAsksFor() throws {
+  @Test func unclaimedIntentsMakeRoom() throws {
     let left = try IntentJournal(in: file, capacity: 4)
     for request in UInt64(1)...4 { try left.note(.create(.regular, as: "old"), for: request) }
     expect(.noBufferSpace) {

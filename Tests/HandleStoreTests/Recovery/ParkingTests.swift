@@ -133,7 +133,7 @@ private func descriptors(to names: [String]) throws -> Int {
     #expect(try self.files().count == 0)
   }
 
-  @Test func asManyAsThereAre() throws {
+  @Test func thousandsOfFilesAreParked() throws {
     let files = try files()
     for number in UInt64(1)...5000 {
       _ = try files.open(number, of: NodeID(rawValue: number % 100 + 2), file: nil)

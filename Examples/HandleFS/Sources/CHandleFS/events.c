@@ -1,4 +1,4 @@
-/* Events of a file system, through fanotify(7). */
+/* Events of a filesystem, through fanotify(7). */
 #define _GNU_SOURCE
 #include "handlefs.h"
 #include "result.h"

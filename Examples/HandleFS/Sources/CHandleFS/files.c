@@ -1,4 +1,4 @@
-/* System calls on the files of the backing file system. */
+/* System calls on the files of the backing filesystem. */
 #define _GNU_SOURCE
 #include "handlefs.h"
 #include "result.h"

@@ -1,4 +1,4 @@
-/* What a program asks of a file system, timed. */
+/* What a program asks of a filesystem, timed. */
 #ifndef FSLOAD_H
 #define FSLOAD_H
 

@@ -21,7 +21,7 @@
 /* Returns a session on a /dev/fuse that is already mounted, or NULL on failure. */
 struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void *server, int fuse);
 
-/* Gives libfuse the INIT request that was answered when the file system was mounted. Returns
+/* Gives libfuse the INIT request that was answered when the filesystem was mounted. Returns
  * -EINVAL if the message is too short to be one. */
 int hf_take_init(struct fuse_session *session, void *message, size_t length);
 
@@ -55,7 +55,7 @@ struct hf_statx_reply {
 };
 int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply);
 
-/* Serves requests in `threads` threads until the file system is gone (returns 0), hf_stop() is
+/* Serves requests in `threads` threads until the filesystem is gone (returns 0), hf_stop() is
  * called (returns 1), or reading or starting a thread fails. All threads have ended when it
  * returns. */
 int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server);
@@ -103,7 +103,7 @@ int hf_find(int directory, const char *name, int crosses_mounts);
 int hf_reopen(int fd, int flags);
 int hf_close(int fd);
 int hf_status(int fd, struct stat *status);
-/* Returns the device that a file is on. A FUSE file system's server is not asked. */
+/* Returns the device that a file is on. A FUSE filesystem's server is not asked. */
 int hf_device(int fd, uint32_t *major, uint32_t *minor);
 int hf_statvfs(int fd, struct statvfs *status);
 int hf_make_directory(int directory, const char *name, mode_t mode);
@@ -134,9 +134,9 @@ long hf_list_attributes(int fd, char *buffer, size_t size);
 int hf_set_attribute(int fd, const char *name, const void *value, size_t size, int flags);
 int hf_remove_attribute(int fd, const char *name);
 
-/* MARK: What happens on a file system (fanotify) */
+/* MARK: What happens on a filesystem (fanotify) */
 
-/* Watches the whole file system that `fd` is on. Returns a descriptor to read events from. */
+/* Watches the whole filesystem that `fd` is on. Returns a descriptor to read events from. */
 int hf_watch(int fd);
 /* Waits for events and reads them into a buffer; returns the number of bytes. */
 long hf_read_events(int watch, void *buffer, size_t size);

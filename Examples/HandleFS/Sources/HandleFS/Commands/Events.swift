@@ -43,7 +43,7 @@ struct Events: ParsableCommand {
   }
 
   /// Reconnects after the server has ended or has cut off a reader that was too slow. The next
-  /// server is there soon, unless the file system was unmounted.
+  /// server is there soon, unless the filesystem was unmounted.
   private func again(_ wanted: String) throws -> FileDescriptor {
     for _ in 0..<100 {
       Processes.sleep(milliseconds: 20)

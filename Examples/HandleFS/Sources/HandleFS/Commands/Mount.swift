@@ -6,15 +6,15 @@ struct Mount: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Mount a directory in another place (the default).",
     discussion: """
-      The command returns as soon as the file system is mounted and served. A supervisor and a \
+      The command returns as soon as the filesystem is mounted and served. A supervisor and a \
       server keep running in the background. To unmount, use umount(8) or send SIGTERM to the \
       supervisor. On SIGTERM, a mount that is in use is detached from the mount point at once, and \
       served until its last user is gone. SIGHUP is ignored. A server that dies is replaced, and \
       so is a server that was stopped (--watchdog). Programs that use the mount do not notice.
 
-      Needs root, and a file system with file handles for SOURCE (ext4, XFS, btrfs, f2fs, \
+      Needs root, and a filesystem with file handles for SOURCE (ext4, XFS, btrfs, f2fs, \
       overlayfs with nfs_export=on, and others; `handlestore probe SOURCE` checks this). Other \
-      file systems that are mounted inside SOURCE are shown only with --cross-mounts.
+      filesystems that are mounted inside SOURCE are shown only with --cross-mounts.
       """)
 
   @OptionGroup var mount: MountOptions
@@ -26,7 +26,7 @@ struct Mount: ParsableCommand {
     Processes.openStandard()
     try mount.requireFreePlace()
     let mount = try mount.absolute()
-    try Conversation.requireNoneGone(from: mount.mountpoint)
+    try Conversation.requireNoDeadServer(on: mount.mountpoint)
     guard !foreground else {
       return try Supervisor(mount, inBackground: false).run {}
     }

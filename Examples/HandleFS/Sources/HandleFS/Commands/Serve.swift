@@ -3,10 +3,10 @@ internal import HandleStore
 internal import Logging
 internal import SystemPackage
 
-/// Serves a file system that is mounted or about to be. The supervisor starts this.
+/// Serves a filesystem that is mounted or about to be. The supervisor starts this.
 struct Serve: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Serve a file system that the supervisor has mounted.", shouldDisplay: false)
+    abstract: "Serve a filesystem that the supervisor has mounted.", shouldDisplay: false)
 
   @OptionGroup var mount: MountOptions
   @Flag var background = false

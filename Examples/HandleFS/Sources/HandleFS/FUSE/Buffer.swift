@@ -101,7 +101,7 @@ struct DirectoryEntry {
   var inode: UInt64
   /// The offset of the next entry.
   var next: Int
-  /// `st_mode >> 12`; 0 if the file system does not say.
+  /// `st_mode >> 12`; 0 if the filesystem does not say.
   var type: UInt8
   var name: FilePath
 

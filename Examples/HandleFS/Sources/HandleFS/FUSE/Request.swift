@@ -75,7 +75,7 @@ internal import SystemPackage
 
   // MARK: Replies
 
-  /// Sends a reply. A failure is ignored: it means that the caller was killed or the file system is
+  /// Sends a reply. A failure is ignored: it means that the caller was killed or the filesystem is
   /// gone.
   func send(_ reply: Reply, on fuse: FileDescriptor) {
     guard let raw = unsafe raw else { return sendRaw(reply, on: fuse) }

@@ -10,7 +10,7 @@ internal import SystemPackage
   private let raw: OpaquePointer
   private let box: HandlerBox
 
-  /// Opens a session for a file system that is already mounted.
+  /// Opens a session for a filesystem that is already mounted.
   ///
   /// - Parameters:
   ///   - handler: what serves the requests.
@@ -39,7 +39,7 @@ internal import SystemPackage
     case stopped
   }
 
-  /// Serves requests in `threads` threads until the file system is unmounted or ``stop()`` is
+  /// Serves requests in `threads` threads until the filesystem is unmounted or ``stop()`` is
   /// called. Requests that an earlier server left unanswered come first.
   func serve(threads: Int, on fuse: FileDescriptor) throws(Errno) -> End {
     try checked(hf_resend(fuse.rawValue))

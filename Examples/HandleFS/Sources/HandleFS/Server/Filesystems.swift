@@ -3,23 +3,23 @@ internal import HandleStore
 internal import Synchronization
 internal import SystemPackage
 
-/// The file systems that the mount shows: the source directory's own, with its subvolumes, and, if
+/// The filesystems that the mount shows: the source directory's own, with its subvolumes, and, if
 /// mounts are crossed, those mounted inside it.
 final class Filesystems: Sendable {
-  /// The source directory's file system.
+  /// The source directory's filesystem.
   let main: FilesystemID
   private let store: Store
   private let crossesMounts: Bool
   private let device: UInt
-  /// The other file systems and subvolumes, by device number.
-  private let known = Mutex<[UInt: Place]>([:])
-  /// Makes the inode numbers that are shown; `nil` if only one file system is shown and it has one
+  /// The other filesystems and subvolumes, by device number.
+  private let known = Mutex<[UInt: SubvolumeMount]>([:])
+  /// Makes the inode numbers that are shown; `nil` if only one filesystem is shown and it has one
   /// number for each file.
   private let numbers: InodeNumbers?
-  /// Whether ``mayBeElsewhere(_:)`` is true of all entries, not only of directories.
-  private let looksAtAll: Bool
+  /// Whether any entry may lead elsewhere, not only a directory.
+  private let looksUpAllEntries: Bool
 
-  private struct Place {
+  private struct SubvolumeMount {
     let filesystem: FilesystemID
     /// The subvolume's number. When a subvolume is deleted, its device number may go to the next
     /// mount.
@@ -32,13 +32,13 @@ final class Filesystems: Sendable {
     let status = try root.status
     device = status.st_dev
     let magic = store.knownFilesystems().first { $0.id == source.filesystem }?.identity.magic
-    looksAtAll = crossesMounts || magic == .overlay
+    looksUpAllEntries = crossesMounts || magic == .overlay
     numbers =
-      looksAtAll || magic == .btrfs
+      looksUpAllEntries || magic == .btrfs
       ? try InodeNumbers(in: store, root: source.export.root, status: FileStatus(status)) : nil
   }
 
-  /// Returns the file system that a file is on.
+  /// Returns the filesystem that a file is on.
   func filesystem(of file: BackingFile, _ status: stat) throws -> FilesystemID {
     if status.st_dev == device { return main }
     let subvolume = try Self.subvolume(of: file)
@@ -46,20 +46,20 @@ final class Filesystems: Sendable {
       return place.filesystem
     }
     let id = crossesMounts ? try store.attach(file.descriptor) : main
-    known.withLock { $0[status.st_dev] = Place(filesystem: id, subvolume: subvolume) }
+    known.withLock { $0[status.st_dev] = SubvolumeMount(filesystem: id, subvolume: subvolume) }
     return id
   }
 
-  /// Returns the number of the btrfs subvolume that a file is in, or 0 on another file system. Each
+  /// Returns the number of the btrfs subvolume that a file is in, or 0 on another filesystem. Each
   /// subvolume has its own device number and inode numbers.
   private static func subvolume(of file: BackingFile) throws -> UInt64 {
     try KernelFileHandle(of: file.descriptor).fileKey(on: .btrfs)?.subvolume ?? 0
   }
 
-  /// Takes note of the file system of a file that an earlier server found.
+  /// Attaches the filesystem of a file that an earlier server found.
   func learn(_ file: BackingFile) throws {
     // This may fail for a file that is neither a directory nor a regular file: such a file cannot
-    // attach its file system.
+    // attach its filesystem.
     _ = try? filesystem(of: file, file.status)
   }
 
@@ -77,11 +77,11 @@ final class Filesystems: Sendable {
   /// mount, a subvolume, or a file on another layer of an overlayfs.
   func mayBeElsewhere(_ entry: DirectoryEntry) -> Bool {
     guard numbers != nil else { return false }
-    return looksAtAll || entry.type == 0 || entry.type == UInt8(S_IFDIR >> 12)
+    return looksUpAllEntries || entry.type == 0 || entry.type == UInt8(S_IFDIR >> 12)
   }
 
-  /// Returns the inode number to show for an entry that is on its directory's file system, or `nil`
-  /// if it takes the file's node to tell.
+  /// Returns the inode number to show for an entry that is on its directory's filesystem, or `nil`
+  /// if the number depends on the file's node.
   func shown(_ inode: UInt64, in directory: NodeID, _ status: stat) throws -> UInt64? {
     guard let numbers else { return inode }
     return try numbers.number(inode, in: directory, status: FileStatus(status))

@@ -36,10 +36,10 @@ final class Housekeeping: Sendable {
   var nameless: [NodeID] { state.withLock { Array($0.nameless) } }
 
   /// Takes note that a node's file has a name again.
-  func hasName(_ node: NodeID) { state.withLock { _ = $0.nameless.remove(node) } }
+  func noteName(of node: NodeID) { state.withLock { _ = $0.nameless.remove(node) } }
 
   /// Takes note that the kernel has forgotten a node.
-  func isForgotten(_ node: NodeID) {
+  func noteForgotten(_ node: NodeID) {
     state.withLock { state in
       if state.nameless.remove(node) != nil { state.gone.append(node) }
     }

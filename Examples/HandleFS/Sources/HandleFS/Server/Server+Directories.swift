@@ -30,7 +30,7 @@ extension Server {
   }
 
   /// Sends the entries from an offset on, as many as fit into `size` bytes. Offsets are those of
-  /// the backing file system, so they stay valid when this server is restarted.
+  /// the backing filesystem, so they stay valid when this server is restarted.
   func readDirectory(
     _ number: UInt64, open: UInt64, size: Int, at offset: Int, plus: Bool, for request: Request
   ) throws {
@@ -78,7 +78,7 @@ extension Server {
     }
     let shown = try filesystems.shown(entry.inode, in: node, parent.status)
     if let shown, !filesystems.mayBeElsewhere(entry) { return shown }
-    // A file that cannot be looked up or registered has no other number: it is on a file system
+    // A file that cannot be looked up or registered has no other number: it is on a filesystem
     // without handles, or on one whose server is gone.
     let found = try? inode(of: find(entry.name, in: parent.directory), entry, in: parent)
     return found ?? shown ?? entry.inode

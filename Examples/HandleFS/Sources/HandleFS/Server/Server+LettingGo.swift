@@ -53,7 +53,7 @@ extension Server {
   private func takeAsForgotten(_ node: NodeID) {
     lookups.unpin(node, count: .max)
     openFiles.closeAll(of: node)
-    isForgotten(node)
+    letGo(of: node)
   }
 }
 

@@ -73,7 +73,7 @@ extension Server {
     guard node(number) != export.root else { return try ownEntry(of: directory, export.root) }
     let file = try directory.path(of: "..")
     let entry = try entry(of: file, in: nil)
-    // A file system that is mounted inside the root is inside as a whole.
+    // A filesystem that is mounted inside the root lies completely inside the root.
     guard try filesystems.filesystem(of: file, file.status) == filesystems.main else {
       return entry
     }
@@ -98,14 +98,14 @@ extension Server {
   /// Takes back lookups that the kernel has forgotten.
   func forget(_ number: UInt64, _ count: UInt64) {
     let node = node(number)
-    if lookups.unpin(node, count: count) == 0 { isForgotten(node) }
+    if lookups.unpin(node, count: count) == 0 { letGo(of: node) }
   }
 
   /// Lets go of a node that the kernel has forgotten.
-  func isForgotten(_ node: NodeID) {
+  func letGo(of node: NodeID) {
     files.remove(node)
     orphans.release(node)
-    housekeeping.isForgotten(node)
+    housekeeping.noteForgotten(node)
     // No request waits for this, so a failure is ignored.
     _ = try? store.forget(node)
   }

@@ -70,7 +70,7 @@ extension Server {
     } act: {
       try directory.link(file, as: name)
     }
-    housekeeping.hasName(node(number))
+    housekeeping.noteName(of: node(number))
     return .entry(try entry(of: file, in: parent))
   }
 
@@ -275,6 +275,6 @@ extension Server {
       // The kernel does not know the file, or keeps it open by itself.
       orphans.release(held.node)
     }
-    if lookups.count(of: held.node) == 0 { housekeeping.isForgotten(held.node) }
+    if lookups.count(of: held.node) == 0 { housekeeping.noteForgotten(held.node) }
   }
 }

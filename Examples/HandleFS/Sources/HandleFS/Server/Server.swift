@@ -5,7 +5,7 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-/// A passthrough file system: it carries out the kernel's requests in a directory of another file
+/// A passthrough filesystem: it carries out the kernel's requests in a directory of another file
 /// system. The kernel's node ids are the store's. The server opens a file by its handle when it is
 /// needed, and keeps open only a bounded cache of files and the files that have lost their last
 /// name.

@@ -11,12 +11,12 @@ struct Source {
     let source = session.source
     store = try Self.openStore(FilePath("/proc/self/fd/\(session.store.rawValue)"))
     filesystem = try store.attach(source)
-    // An earlier server may have registered files of the file systems that are mounted below.
+    // An earlier server may have registered files of the filesystems that are mounted below.
     if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
     export = try Self.export(of: source, on: filesystem, options, in: store)
   }
 
-  /// Opens the store. It tries several times, because the server of a file system that was just
+  /// Opens the store. It tries several times, because the server of a filesystem that was just
   /// unmounted may still be closing it.
   private static func openStore(_ path: FilePath) throws -> Store {
     for _ in 0..<20 {
@@ -30,7 +30,7 @@ struct Source {
     return try Store(at: path)
   }
 
-  /// Attaches the file systems that are mounted below the source, except FUSE file systems and
+  /// Attaches the filesystems that are mounted below the source, except FUSE filesystems and
   /// mounts inside them: the FUSE server may be this one, which would wait for itself.
   private static func attachMounts(below source: String, to store: Store) throws {
     let mounts = try MountTable.mounts().filter { $0.point.string.hasPrefix("\(source)/") }
@@ -50,7 +50,7 @@ struct Source {
     let name = "handlefs \(options.source)"
     let handle = try KernelFileHandle(of: root)
     if let known = try store.exports().first(where: { $0.name == name }) {
-      // A repair may have given the file system another number.
+      // A repair may have given the filesystem another number.
       if known.isReadOnly == options.readOnly, known.layers.map(\.root) == [handle],
         known.layers.map(\.filesystem) == [filesystem]
       {

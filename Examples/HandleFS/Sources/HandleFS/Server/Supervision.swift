@@ -21,7 +21,7 @@ final class Supervision: Sendable {
     self.session = Mutex(session)
   }
 
-  /// Tells the supervisor that the file system is unmounted, so that it ends. From then on no new
+  /// Tells the supervisor that the filesystem is unmounted, so that it ends. From then on no new
   /// supervisor is started.
   func tellUnmounted() {
     isUnmounted.store(true, ordering: .sequentiallyConsistent)

@@ -79,7 +79,7 @@ final class Watchers: Sendable {
     }
   }
 
-  /// Ends all watches: the file system is gone.
+  /// Ends all watches: the filesystem is gone.
   func endAll() { for watcher in state.withLock({ Array($0.nodes.keys) }) { end(watcher) } }
 
   /// Reserves the watcher's place. A watcher that was cut off and reconnects waits here until its
@@ -124,7 +124,7 @@ final class Watchers: Sendable {
       state.isListening = true
       Thread.start { [self] in
         while let events = try? source.withLock({ try $0.next() }) { events.forEach(tell) }
-        log.error("receiving events of the file system failed; no more are reported")
+        log.error("receiving events of the filesystem failed; no more are reported")
       }
     }
   }

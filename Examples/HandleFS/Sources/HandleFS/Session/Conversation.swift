@@ -1,6 +1,6 @@
 internal import SystemPackage
 
-/// Sends one line to a mounted file system and reads the answer.
+/// Sends one line to a mounted filesystem and reads the answer.
 enum Conversation {
   static func open(
     _ line: String, _ kind: Sockets.Kind, of mountpoint: String
@@ -11,7 +11,7 @@ enum Conversation {
       try socket.writeOnce(Array("\(line)\n".utf8))
       return socket
     } catch {
-      // The file system is mounted, but no process listens.
+      // The filesystem is mounted, but no process listens.
       if error == .connectionRefused { throw CommandError.serverIsGone(path) }
       throw CommandError(
         error == .noSuchFileOrDirectory
@@ -21,7 +21,7 @@ enum Conversation {
     }
   }
 
-  /// Returns the sockets of the file system that is mounted on a path, or on the target of the path
+  /// Returns the sockets of the filesystem that is mounted on a path, or on the target of the path
   /// if it is a symbolic link.
   ///
   /// Resolves the path only if nothing of handlefs is mounted on it: resolving a mount point would
@@ -37,9 +37,9 @@ enum Conversation {
     }
   }
 
-  /// Throws if the processes of the file system on a mount point are gone: a new mount on top would
+  /// Throws if the processes of the filesystem on a mount point are gone: a new mount on top would
   /// keep the dead one there for ever.
-  static func requireNoneGone(from mountpoint: String) throws {
+  static func requireNoDeadServer(on mountpoint: String) throws {
     do throws(Errno) {
       let socket = try Sockets(of: mountpoint).connect(.supervisor)
       try? socket.close()

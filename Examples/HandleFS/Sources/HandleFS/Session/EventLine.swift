@@ -8,7 +8,7 @@ enum EventLine {
   case watching(Int)
   /// Events were lost.
   case overflow
-  /// A watched node has changed, or the entry of that name in it.
+  /// A watched node changed. If `name` is not empty, its entry of that name changed.
   case change(node: UInt64, name: FilePath, events: [String])
 
   /// The event after which a node is no longer watched.
@@ -50,18 +50,5 @@ extension EventLine: Encodable {
       if text == nil { try members.encode(JSONLine.hexadecimal(name.bytes), forKey: .nameBytes) }
       try members.encode(events, forKey: .events)
     }
-  }
-}
-
-/// What the server tells as JSON: one object a line, its members in alphabetical order.
-enum JSONLine {
-  static func text(of value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
-  }
-
-  fileprivate static func hexadecimal(_ bytes: [UInt8]) -> String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
 }

@@ -13,7 +13,7 @@ enum Passthrough: String, CaseIterable, ExpressibleByArgument {
 /// the supervisor and the server.
 struct MountOptions: ParsableArguments {
   @Argument(
-    help: "The directory to show, on ext4, XFS, btrfs or another file system with handles.")
+    help: "The directory to show, on ext4, XFS, btrfs or another filesystem with handles.")
   var source: String
 
   @Argument(help: "The directory to mount on.")
@@ -92,7 +92,7 @@ struct MountOptions: ParsableArguments {
   func requireFreePlace() throws {
     let point = try Processes.place(of: mountpoint)
     guard try MountTable.handleFS(on: point) == nil else {
-      try Conversation.requireNoneGone(from: point)
+      try Conversation.requireNoDeadServer(on: point)
       throw CommandError(
         "a handlefs is already mounted on \(point); unmount it first (umount \(point))")
     }

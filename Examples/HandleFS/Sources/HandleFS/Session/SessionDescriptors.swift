@@ -33,7 +33,7 @@ struct SessionDescriptors {
 
   init() {}
 
-  /// Creates the descriptors of a new file system.
+  /// Creates the descriptors of a new filesystem.
   init(
     fuse: FileDescriptor, source: FileDescriptor, store: FileDescriptor,
     questions: FileDescriptor, orders: FileDescriptor
@@ -57,7 +57,7 @@ struct SessionDescriptors {
 
   private static let deviceLength = 32
 
-  /// Saves the file system's device number, `major:minor`, and the kernel's first request.
+  /// Saves the filesystem's device number, `major:minor`, and the kernel's first request.
   func writeStart(device: String, request: [UInt8]) throws(Errno) {
     let padding = [UInt8](repeating: 0x20, count: Self.deviceLength - device.utf8.count)
     try start.writeOnce(Array(device.utf8) + padding + request)

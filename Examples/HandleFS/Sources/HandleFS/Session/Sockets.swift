@@ -1,8 +1,8 @@
 internal import Glibc
 internal import SystemPackage
 
-/// The two sockets through which commands reach a mounted file system. They lie in a directory that
-/// is named after the file system's device number.
+/// The two sockets through which commands reach a mounted filesystem. They lie in a directory that
+/// is named after the filesystem's device number.
 struct Sockets {
   /// The supervisor's socket takes orders, the server's takes questions.
   enum Kind: String, CaseIterable {
@@ -14,7 +14,7 @@ struct Sockets {
   private var path: String
   private let inode: UInt64
 
-  /// Creates the directory for the sockets of a file system that is not mounted yet.
+  /// Creates the directory for the sockets of a filesystem that is not mounted yet.
   init() throws(Errno) {
     path = "\(Self.directory)/new-\(Processes.id)"
     try Processes.makeDirectory(Self.directory)
@@ -22,7 +22,7 @@ struct Sockets {
     inode = Processes.inode(of: path)
   }
 
-  /// Finds the sockets of the file system that is mounted on a mount point.
+  /// Finds the sockets of the filesystem that is mounted on a mount point.
   ///
   /// - Throws: `ENOENT` if no handlefs is mounted there.
   init(of mountpoint: String) throws(Errno) {
@@ -30,7 +30,7 @@ struct Sockets {
     self.init(device: mount.device)
   }
 
-  /// Names the sockets of a mounted file system by its device number.
+  /// Names the sockets of a mounted filesystem by its device number.
   init(device: String) {
     path = "\(Self.directory)/\(device)"
     inode = Processes.inode(of: path)
@@ -54,7 +54,7 @@ struct Sockets {
     path = final.path
   }
 
-  /// Removes the sockets, unless another file system has since taken the device number and put its
+  /// Removes the sockets, unless another filesystem has since taken the device number and put its
   /// own sockets in their place.
   func removeOwn() {
     if Processes.inode(of: path) == inode { remove() }

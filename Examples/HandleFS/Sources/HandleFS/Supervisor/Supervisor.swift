@@ -4,7 +4,7 @@ internal import HandleStore
 internal import Logging
 internal import SystemPackage
 
-/// Mounts the file system and keeps it served: starts the first server, holds what the next one
+/// Mounts the filesystem and keeps it served: starts the first server, holds what the next one
 /// needs, and starts the next one when the last has ended. It never uses its own mount.
 final class Supervisor {
   /// A server that is to replace the present one on request.
@@ -28,7 +28,7 @@ final class Supervisor {
   private let signals: FileDescriptor
   private var session: SessionDescriptors
   private var sockets: Sockets
-  /// The file system's device number; empty until it is mounted.
+  /// The filesystem's device number; empty until it is mounted.
   private var device = ""
   private var program: FilePath
   private var server: RunningServer
@@ -45,7 +45,7 @@ final class Supervisor {
   private var mender: Mender?
   private var isUnmounted = false
 
-  /// Starts a server for a file system that is not mounted yet.
+  /// Starts a server for a filesystem that is not mounted yet.
   init(_ options: MountOptions, inBackground: Bool) throws {
     self.options = options
     self.inBackground = inBackground
@@ -95,9 +95,9 @@ final class Supervisor {
     log.warning("took over a server whose supervisor was killed", metadata: ["pid": "\(id)"])
   }
 
-  /// Mounts the file system and watches over it until it is unmounted.
+  /// Mounts the filesystem and watches over it until it is unmounted.
   ///
-  /// - Parameter isServed: called once the file system is served.
+  /// - Parameter isServed: called once the filesystem is served.
   func run(_ isServed: () -> Void) throws {
     defer { sockets.removeOwn() }
     try server.waitUntilPrepared()
@@ -135,7 +135,7 @@ final class Supervisor {
     try session.writeStart(device: device, request: request)
   }
 
-  /// Watches over an adopted server until the file system is unmounted.
+  /// Watches over an adopted server until the filesystem is unmounted.
   func goOn() throws {
     defer { sockets.removeOwn() }
     watchdog.begin()
@@ -188,7 +188,7 @@ final class Supervisor {
     }
     guard mounts.last(where: { $0.point.string == place })?.device == device else {
       return log.error(
-        "not unmounted: another file system is mounted on top of it; unmount that one first")
+        "not unmounted: another filesystem is mounted on top of it; unmount that one first")
     }
     unmount(place)
   }

@@ -2,12 +2,12 @@ internal import CHandleFS
 internal import HandleStore
 internal import SystemPackage
 
-/// Reports what happens on a file system, whichever process does it (`fanotify(7)`).
+/// Reports what happens on a filesystem, whichever process does it (`fanotify(7)`).
 @safe final class BackingEvents {
   private let watch: BackingFile
   private var buffer = [UInt8](repeating: 0, count: 64 << 10)
 
-  /// Watches the whole file system that a file is on.
+  /// Watches the whole filesystem that a file is on.
   ///
   /// - Throws: `EPERM` without `CAP_SYS_ADMIN`, `EXDEV` on a btrfs subvolume if the kernel cannot
   ///   watch one.

@@ -18,7 +18,7 @@ func checked<T: SignedInteger>(_ result: T) throws(Errno) -> T {
   return result
 }
 
-/// An open file of the backing file system. It is closed with its last reference.
+/// An open file of the backing filesystem. It is closed with its last reference.
 final class BackingFile: Sendable {
   let number: CInt
 

@@ -6,16 +6,16 @@ enum Message: UInt8 {
   case prepared = 1
   /// Requests are served.
   case serving
-  /// The file system has been unmounted.
+  /// The filesystem has been unmounted.
   case unmounted
   /// The server runs; the answer to ``isRunning``.
   case runs
 
   // From the supervisor.
 
-  /// The file system is mounted without FUSE_PASSTHROUGH.
+  /// The filesystem is mounted without FUSE_PASSTHROUGH.
   case mounted
-  /// The file system is mounted with FUSE_PASSTHROUGH.
+  /// The filesystem is mounted with FUSE_PASSTHROUGH.
   case mountedWithPassthrough
   /// End, so that another server can take over.
   case stop

@@ -13,7 +13,7 @@ enum MountTable {
   }
 
   /// Returns the handlefs that is mounted on a directory, or `nil` if there is none. It reads the
-  /// table and does not touch the directory, because the file system may be waiting for its server.
+  /// table and does not touch the directory, because the filesystem may be waiting for its server.
   static func handleFS(on point: String) throws(Errno) -> MountEntry? {
     try mounts().last { $0.type == "fuse.handlefs" && $0.point.string == point }
   }
