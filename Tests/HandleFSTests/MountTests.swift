@@ -95,7 +95,7 @@ import Testing
       cat file; test -r full/file || echo unreadable
       for c in 'chmod 600 file' 'touch file' 'truncate -s 0 file' 'chown 1 file' 'cp file file2' \
         'dd if=/dev/zero of=file conv=notrunc count=1'; do
-        $c 2>&1 | grep -q 'Read-only filesystem' || echo "not refused: $c"
+        $c 2>&1 | grep -q 'Read-only file system' || echo "not refused: $c"
       done
       df . | tail -n 1 | wc -l
       """

@@ -28,7 +28,7 @@ import Testing
     ] {
       let result = try mounted.run(command)
       #expect(result.status != 0, "\(command)")
-      #expect(result.errors.contains("Read-only filesystem"), "\(command): \(result.errors)")
+      #expect(result.errors.contains("Read-only file system"), "\(command): \(result.errors)")
     }
     #expect(try succeed("stat", mounted.source.string, "\(mounted.source)/file") == before)
     #expect(try mounted.run(["cat", file]).output == "text")

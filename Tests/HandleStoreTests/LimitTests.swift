@@ -15,7 +15,7 @@ import Testing
     let directory = try TemporaryDirectory()
     let mount = try Mount(["-o", "bind,ro", test.path.string], at: directory.appending("ro"))
     let error = #expect(throws: StoreError.self) { try Store(at: mount.path) }
-    #expect(error?.description.contains("Read-only filesystem") == true)
+    #expect(error?.description.contains("Read-only file system") == true)
     let store = try Store(at: mount.path, options: StoreOptions(readOnly: true))
     #expect(try store.node(node)?.state == .live)
     #expect(throws: StoreError.readOnly) { try store.retire(node) }

@@ -20,8 +20,9 @@ import Testing
     storm.send(count: 100)
     try release()
     storm.sendUntilItEnds()
-    // A thread inherits the signals that its parent blocks, and worker threads block all.
-    #expect(ts_interruptions() - before >= 50)
+    // A thread inherits the signals that its parent blocks, and worker threads block all. Signals that
+    // come while one is pending count as one, and a fast call is soon over.
+    #expect(ts_interruptions() > before)
     return try storm.result(as: R.self).get()
   }
 
