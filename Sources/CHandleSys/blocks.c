@@ -40,20 +40,20 @@ static int has_blocks(int fd, uint64_t offset, uint64_t length)
     return 1;
 }
 
-int hs_allocate(int fd, int64_t offset, int64_t length, int unshare)
+int hsys_allocate(int fd, int64_t offset, int64_t length, int unshare)
 {
     int error = result(fallocate(fd, unshare ? FALLOC_FL_UNSHARE_RANGE : 0, offset, length));
     /* XFS reports ENOSPC before it checks whether the range needs new blocks. */
     return error == -ENOSPC && has_blocks(fd, (uint64_t)offset, (uint64_t)length) ? 0 : error;
 }
 
-int64_t hs_find_data(int fd, int64_t offset)
+int64_t hsys_find_data(int fd, int64_t offset)
 {
     off_t found = lseek(fd, offset, SEEK_DATA);
     return found < 0 ? -errno : found;
 }
 
-int hs_disable_copy_on_write(int fd)
+int hsys_disable_copy_on_write(int fd)
 {
     int flags;
     if (ioctl(fd, FS_IOC_GETFLAGS, &flags))

@@ -59,7 +59,7 @@ static int handle_all(void (*handler)(int))
     return 0;
 }
 
-int hs_end_on_crash(const char *message, int status)
+int hsys_end_on_crash(const char *message, int status)
 {
     last_words_length = strnlen(message, sizeof last_words);
     memcpy(last_words, message, last_words_length);
@@ -72,13 +72,13 @@ int hs_end_on_crash(const char *message, int status)
     return error;
 }
 
-void hs_crash_as_usual(void)
+void hsys_crash_as_usual(void)
 {
     atomic_store(&is_armed, 0);
     (void)handle_all(SIG_DFL);
 }
 
-void hs_say_at_end(const char *message)
+void hsys_say_at_end(const char *message)
 {
     if (atomic_load(&is_armed))
         leave(SIGABRT);

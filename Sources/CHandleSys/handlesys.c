@@ -33,14 +33,14 @@
 #define AT_HANDLE_CONNECTABLE 0x002
 #endif
 
-struct hs_uuid {
+struct hsys_uuid {
     uint8_t length;
     uint8_t bytes[16];
 };
-#define HS_FS_IOC_GETFSUUID _IOR(0x15, 0, struct hs_uuid)
+#define HS_FS_IOC_GETFSUUID _IOR(0x15, 0, struct hsys_uuid)
 
 /* struct file_handle, with room for the largest handle. */
-struct hs_kernel_handle {
+struct hsys_kernel_handle {
     uint32_t length;
     int32_t type;
     uint64_t words[HS_HANDLE_BYTES / 8];
@@ -55,10 +55,10 @@ static int at_flags(const char *name, int follow)
     return follow ? AT_SYMLINK_FOLLOW : 0;
 }
 
-int hs_handle_of(int dirfd, const char *name, int connectable, int follow, struct hs_handle *out,
+int hsys_handle_of(int dirfd, const char *name, int connectable, int follow, struct hsys_handle *out,
                  int *mount_id)
 {
-    struct hs_kernel_handle handle = {.length = HS_HANDLE_BYTES};
+    struct hsys_kernel_handle handle = {.length = HS_HANDLE_BYTES};
     int unused;
     int flags = at_flags(name, follow) | (connectable ? AT_HANDLE_CONNECTABLE : 0);
     if (syscall(SYS_name_to_handle_at, dirfd, name, &handle, mount_id ? mount_id : &unused, flags))
@@ -69,22 +69,22 @@ int hs_handle_of(int dirfd, const char *name, int connectable, int follow, struc
     return 0;
 }
 
-int hs_open_handle(int mount_fd, int32_t type, uint32_t length, const uint64_t *words, int flags)
+int hsys_open_handle(int mount_fd, int32_t type, uint32_t length, const uint64_t *words, int flags)
 {
-    struct hs_kernel_handle handle = {.length = length, .type = type};
+    struct hsys_kernel_handle handle = {.length = length, .type = type};
     if (length > HS_HANDLE_BYTES)
         return -EINVAL;
     memcpy(handle.words, words, length);
     return result(syscall(SYS_open_by_handle_at, mount_fd, &handle, flags | O_CLOEXEC));
 }
 
-int hs_status_of(int dirfd, const char *name, int follow, struct hs_status *out)
+int hsys_status_of(int dirfd, const char *name, int follow, struct hsys_status *out)
 {
     struct statx x;
     int flags = name[0] == '\0' ? AT_EMPTY_PATH : (follow ? 0 : AT_SYMLINK_NOFOLLOW);
     if (statx(dirfd, name, flags | AT_STATX_SYNC_AS_STAT, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &x))
         return -errno;
-    *out = (struct hs_status){
+    *out = (struct hsys_status){
         .inode = x.stx_ino,
         .device = makedev(x.stx_dev_major, x.stx_dev_minor),
         .mount_id = x.stx_mnt_id,
@@ -103,7 +103,7 @@ int hs_status_of(int dirfd, const char *name, int follow, struct hs_status *out)
     return 0;
 }
 
-int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid)
+int hsys_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid)
 {
     struct statfs s;
     if (fstatfs(fd, &s))
@@ -136,9 +136,9 @@ static int xfs_uuid(int fd, uint8_t out[16])
     return 16;
 }
 
-int hs_filesystem_uuid(int fd, uint8_t out[16])
+int hsys_filesystem_uuid(int fd, uint8_t out[16])
 {
-    struct hs_uuid uuid = {0};
+    struct hsys_uuid uuid = {0};
     if (ioctl(fd, HS_FS_IOC_GETFSUUID, &uuid)) {
         int failure = -errno, length = ext4_uuid(fd, out);
         if (length < 0)
@@ -151,7 +151,7 @@ int hs_filesystem_uuid(int fd, uint8_t out[16])
     return uuid.length;
 }
 
-int hs_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices, uint64_t *generation)
+int hsys_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices, uint64_t *generation)
 {
     struct btrfs_ioctl_fs_info_args info = {.flags = BTRFS_FS_INFO_FLAG_GENERATION};
     if (ioctl(fd, BTRFS_IOC_FS_INFO, &info))
@@ -162,12 +162,12 @@ int hs_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices, uint64_t *generat
     return 0;
 }
 
-int hs_open(int dirfd, const char *name, int flags, unsigned mode)
+int hsys_open(int dirfd, const char *name, int flags, unsigned mode)
 {
     return result(openat(dirfd, name, flags | O_CLOEXEC, mode));
 }
 
-int hs_open_name(int dirfd, const char *name, int flags, unsigned mode)
+int hsys_open_name(int dirfd, const char *name, int flags, unsigned mode)
 {
     struct open_how how = {
         .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
@@ -177,13 +177,13 @@ int hs_open_name(int dirfd, const char *name, int flags, unsigned mode)
     return result(syscall(SYS_openat2, dirfd, name, &how, sizeof how));
 }
 
-int hs_open_cached(const char *path)
+int hsys_open_cached(const char *path)
 {
     struct open_how how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_CACHED};
     return result(syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how));
 }
 
-int hs_device_of(int fd, uint32_t *major, uint32_t *minor)
+int hsys_device_of(int fd, uint32_t *major, uint32_t *minor)
 {
     struct statx x;
     if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &x))
@@ -198,7 +198,7 @@ int hs_device_of(int fd, uint32_t *major, uint32_t *minor)
 #endif
 #define HS_OPEN_TREE_CLONE 1
 
-int hs_clone_mount(int dirfd)
+int hsys_clone_mount(int dirfd)
 {
     return result(syscall(SYS_open_tree, dirfd, "", AT_EMPTY_PATH | HS_OPEN_TREE_CLONE | O_CLOEXEC));
 }
@@ -210,31 +210,31 @@ int hs_clone_mount(int dirfd)
 #define FAN_RENAME 0x10000000
 #endif
 
-int hs_watch_open(void)
+int hsys_watch_open(void)
 {
     unsigned report = FAN_REPORT_FID | FAN_REPORT_DIR_FID | FAN_REPORT_NAME | FAN_REPORT_TARGET_FID;
     return result(syscall(SYS_fanotify_init, FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | report, O_RDONLY));
 }
 
-int hs_watch_filesystem(int watch, int fd)
+int hsys_watch_filesystem(int watch, int fd)
 {
     uint64_t mask = FAN_RENAME | FAN_ATTRIB | FAN_ONDIR;
     return result(syscall(SYS_fanotify_mark, watch, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, mask, fd, "."));
 }
 
-int hs_watch_pending(int watch)
+int hsys_watch_pending(int watch)
 {
     int pending = 0;
     return ioctl(watch, FIONREAD, &pending) ? -errno : pending;
 }
 
-long hs_read(int fd, void *buffer, size_t length) { return result(read(fd, buffer, length)); }
+long hsys_read(int fd, void *buffer, size_t length) { return result(read(fd, buffer, length)); }
 
-int hs_wait_for_lock(int fd) { return result(flock(fd, LOCK_EX)); }
+int hsys_wait_for_lock(int fd) { return result(flock(fd, LOCK_EX)); }
 
-int hs_close(int fd) { return result(close(fd)); }
+int hsys_close(int fd) { return result(close(fd)); }
 
-long hs_read_directory(int fd, void *buffer, size_t length)
+long hsys_read_directory(int fd, void *buffer, size_t length)
 {
     return result(syscall(SYS_getdents64, fd, buffer, length));
 }
@@ -250,29 +250,29 @@ static long read_link(int dirfd, const char *link, char *buffer, size_t length)
     return n;
 }
 
-long hs_path_of(int fd, char *buffer, size_t length)
+long hsys_path_of(int fd, char *buffer, size_t length)
 {
     char link[32];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     return read_link(AT_FDCWD, link, buffer, length);
 }
 
-long hs_path_in(int descriptors, int fd, char *buffer, size_t length)
+long hsys_path_in(int descriptors, int fd, char *buffer, size_t length)
 {
     char link[16];
     snprintf(link, sizeof link, "%d", fd);
     return read_link(descriptors, link, buffer, length);
 }
 
-int hs_lock(int fd, int shared) { return result(flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB)); }
+int hsys_lock(int fd, int shared) { return result(flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB)); }
 
-int hs_unlock(int fd) { return result(flock(fd, LOCK_UN)); }
+int hsys_unlock(int fd) { return result(flock(fd, LOCK_UN)); }
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x4000u
 #endif
 
-uint64_t hs_unique_mount(int fd)
+uint64_t hsys_unique_mount(int fd)
 {
     struct statx x;
     if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE, &x) || !(x.stx_mask & STATX_MNT_ID_UNIQUE))
@@ -289,33 +289,33 @@ __attribute__((constructor)) static void watch_forks(void)
         abort();
 }
 
-uint32_t hs_fork_count(void) { return atomic_load_explicit(&fork_count, memory_order_relaxed); }
+uint32_t hsys_fork_count(void) { return atomic_load_explicit(&fork_count, memory_order_relaxed); }
 
-uint64_t hs_checksum(const void *bytes, size_t length, uint64_t seed)
+uint64_t hsys_checksum(const void *bytes, size_t length, uint64_t seed)
 {
     return XXH3_64bits_withSeed(bytes, length, seed);
 }
 
-void hs_mac(const void *bytes, size_t length, const uint64_t key[2], uint64_t out[2])
+void hsys_mac(const void *bytes, size_t length, const uint64_t key[2], uint64_t out[2])
 {
     crypto_shorthash_siphashx24((unsigned char *)out, bytes, length, (const unsigned char *)key);
 }
 
-uint64_t hs_now(void)
+uint64_t hsys_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-uint32_t hs_epoch_seconds(void)
+uint32_t hsys_epoch_seconds(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     return (uint32_t)t.tv_sec;
 }
 
-uint32_t hs_thread_number(void)
+uint32_t hsys_thread_number(void)
 {
     static atomic_uint next;
     static _Thread_local uint32_t mine;
@@ -324,14 +324,14 @@ uint32_t hs_thread_number(void)
     return mine - 1;
 }
 
-struct hs_event {
+struct hsys_event {
     _Atomic uint32_t state; /* 0: not set, 1: set, 2: not set, and threads sleep on it */
 };
 
-struct hs_event *hs_event_create(void) { return calloc(1, sizeof(struct hs_event)); }
-void hs_event_destroy(struct hs_event *event) { free(event); }
+struct hsys_event *hsys_event_create(void) { return calloc(1, sizeof(struct hsys_event)); }
+void hsys_event_destroy(struct hsys_event *event) { free(event); }
 
-void hs_event_set(struct hs_event *event)
+void hsys_event_set(struct hsys_event *event)
 {
     if (atomic_exchange_explicit(&event->state, 1, memory_order_release) == 2)
         syscall(SYS_futex, &event->state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
@@ -340,7 +340,7 @@ void hs_event_set(struct hs_event *event)
 /* A commit without a flush takes about as long as the kernel takes to put a thread to sleep and
  * wake it. So spin for a while before sleeping, and yield now and then: another thread does the
  * commit. */
-void hs_event_wait(struct hs_event *event)
+void hsys_event_wait(struct hsys_event *event)
 {
     for (int i = 0; i < 1000; i++) {
         if (atomic_load_explicit(&event->state, memory_order_acquire) == 1)

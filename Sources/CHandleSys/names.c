@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-long hs_btrfs_names(int fd, uint64_t subvolume, uint64_t inode, uint32_t type, uint64_t offset,
+long hsys_btrfs_names(int fd, uint64_t subvolume, uint64_t inode, uint32_t type, uint64_t offset,
                     void *buffer, size_t size)
 {
     struct btrfs_ioctl_search_args_v2 *search = calloc(1, sizeof *search + size);
@@ -35,7 +35,7 @@ long hs_btrfs_names(int fd, uint64_t subvolume, uint64_t inode, uint32_t type, u
 }
 
 /* struct xfs_getparents_by_handle from the kernel's fs/xfs/libxfs/xfs_fs.h. */
-struct hs_xfs_request {
+struct hsys_xfs_request {
     uint64_t filesystem;
     uint16_t length;
     uint16_t pad;
@@ -48,13 +48,13 @@ struct hs_xfs_request {
     uint64_t reserved;
     uint64_t buffer;
 };
-#define HS_XFS_GETPARENTS_BY_HANDLE _IOWR('X', 63, struct hs_xfs_request)
+#define HS_XFS_GETPARENTS_BY_HANDLE _IOWR('X', 63, struct hsys_xfs_request)
 #define HS_XFS_GETPARENTS_DONE 2
 
-int hs_xfs_names(int fd, uint64_t inode, uint32_t generation, uint32_t cursor[4], void *buffer,
+int hsys_xfs_names(int fd, uint64_t inode, uint32_t generation, uint32_t cursor[4], void *buffer,
                  uint32_t size)
 {
-    struct hs_xfs_request request = {
+    struct hsys_xfs_request request = {
         .length = 14, /* of the three fields that follow */
         .generation = generation,
         .inode = inode,

@@ -20,7 +20,7 @@ struct backing_map {
 #define BACKING_OPEN _IOW(229, 1, struct backing_map)
 #define BACKING_CLOSE _IOW(229, 2, uint32_t)
 
-int hs_backing_open(int fuse, int fd, uint32_t *id)
+int hsys_backing_open(int fuse, int fd, uint32_t *id)
 {
     struct backing_map map = {.fd = fd};
     int number = result(ioctl(fuse, BACKING_OPEN, &map));
@@ -30,12 +30,12 @@ int hs_backing_open(int fuse, int fd, uint32_t *id)
     return 0;
 }
 
-int hs_backing_close(int fuse, uint32_t id)
+int hsys_backing_close(int fuse, uint32_t id)
 {
     return result(ioctl(fuse, BACKING_CLOSE, &id));
 }
 
-int hs_socket_pair(int sockets[2])
+int hsys_socket_pair(int sockets[2])
 {
     return result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
 }
@@ -45,7 +45,7 @@ union descriptor_message {
     char room[CMSG_SPACE(sizeof(int))];
 };
 
-int hs_send_descriptor(int socket, const uint64_t words[2], int fd)
+int hsys_send_descriptor(int socket, const uint64_t words[2], int fd)
 {
     union descriptor_message control = {0};
     struct iovec data = {.iov_base = (void *)words, .iov_len = 16};
@@ -77,7 +77,7 @@ static void take_descriptor(struct cmsghdr *header, int *fd)
     }
 }
 
-int hs_receive_descriptor(int socket, uint64_t words[2], int *fd)
+int hsys_receive_descriptor(int socket, uint64_t words[2], int *fd)
 {
     union descriptor_message control = {0};
     struct iovec data = {.iov_base = words, .iov_len = 16};

@@ -25,7 +25,7 @@
  * mount's root. */
 #define HS_HANDLE_CONNECTABLE 0x10000
 
-struct hs_handle {
+struct hsys_handle {
     int32_t type;
     uint32_t length;
     uint64_t words[HS_HANDLE_BYTES / 8];
@@ -34,13 +34,13 @@ struct hs_handle {
 /* name_to_handle_at(2). An empty name means the descriptor itself. `connectable` asks for
  * AT_HANDLE_CONNECTABLE (Linux 6.13). `follow`: whether to follow a symbolic link in the last
  * component of `name`. `mount_id` may be NULL. */
-int hs_handle_of(int dirfd, const char *name, int connectable, int follow, struct hs_handle *out,
+int hsys_handle_of(int dirfd, const char *name, int connectable, int follow, struct hsys_handle *out,
                  int *mount_id);
 
 /* open_by_handle_at(2), always with O_CLOEXEC. `type` may carry HS_HANDLE_CONNECTABLE. */
-int hs_open_handle(int mount_fd, int32_t type, uint32_t length, const uint64_t *words, int flags);
+int hsys_open_handle(int mount_fd, int32_t type, uint32_t length, const uint64_t *words, int flags);
 
-struct hs_status {
+struct hsys_status {
     uint64_t inode;
     uint64_t device;      /* makedev(major, minor), as in st_dev */
     uint64_t mount_id;
@@ -59,141 +59,141 @@ struct hs_status {
 
 /* statx(2). An empty name means the descriptor itself. `follow`: whether to follow a symbolic
  * link in the last component of `name`. */
-int hs_status_of(int dirfd, const char *name, int follow, struct hs_status *out);
+int hsys_status_of(int dirfd, const char *name, int follow, struct hsys_status *out);
 
 /* fstatfs(2): the magic number and the 64-bit filesystem id. */
-int hs_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid);
+int hsys_filesystem_of(int fd, uint64_t *magic, uint64_t *fsid);
 
 /* FS_IOC_GETFSUUID (Linux 6.9), or the older ioctls of ext4 and XFS. Returns the UUID's length,
  * 1...16. */
-int hs_filesystem_uuid(int fd, uint8_t out[16]);
+int hsys_filesystem_uuid(int fd, uint8_t out[16]);
 
 /* BTRFS_IOC_FS_INFO: the filesystem's id, how many devices it has, and the number of its newest
  * transaction (0 before Linux 5.10). */
-int hs_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices, uint64_t *generation);
+int hsys_btrfs_info(int fd, uint8_t fsid[16], uint64_t *devices, uint64_t *generation);
 
 /* openat(2), always with O_CLOEXEC. */
-int hs_open(int dirfd, const char *name, int flags, unsigned mode);
-int hs_close(int fd);
+int hsys_open(int dirfd, const char *name, int flags, unsigned mode);
+int hsys_close(int fd);
 
 /* openat2(2) of one name or `..`, always with O_CLOEXEC. Does not follow a symbolic link.
  * Returns -EXDEV if the name is a mount point or leads out of the mount. */
-int hs_open_name(int dirfd, const char *name, int flags, unsigned mode);
+int hsys_open_name(int dirfd, const char *name, int flags, unsigned mode);
 
 /* openat2(2) with O_PATH | O_NOFOLLOW | O_CLOEXEC and RESOLVE_CACHED. Returns -EAGAIN if the
  * kernel would have to ask a filesystem. */
-int hs_open_cached(const char *path);
+int hsys_open_cached(const char *path);
 
 /* The device that a file is on. This does not ask the filesystem. */
-int hs_device_of(int fd, uint32_t *major, uint32_t *minor);
+int hsys_device_of(int fd, uint32_t *major, uint32_t *minor);
 
 /* open_tree(2) with OPEN_TREE_CLONE: returns a private mount of the directory, without what is
  * mounted below it. */
-int hs_clone_mount(int dirfd);
+int hsys_clone_mount(int dirfd);
 
 /* BTRFS_IOC_TREE_SEARCH_V2 for the names of an inode of a subvolume, from the key (`type`,
  * `offset`) on. The first key is (BTRFS_INODE_REF_KEY, 0). Fills `buffer` with items in the
  * kernel's format and returns their number, 0 at the end. Needs CAP_SYS_ADMIN. */
-long hs_btrfs_names(int fd, uint64_t subvolume, uint64_t inode, uint32_t type, uint64_t offset,
+long hsys_btrfs_names(int fd, uint64_t subvolume, uint64_t inode, uint32_t type, uint64_t offset,
                     void *buffer, size_t size);
 
 /* XFS_IOC_GETPARENTS_BY_HANDLE (Linux 6.10) through a directory of the filesystem. Fills
  * `buffer` with records in the kernel's format; the last record ends where the buffer ends.
  * `cursor` is zero for the first call. Returns 1 if there are more names, else 0. Needs
  * CAP_SYS_ADMIN, and a filesystem made with `-n parent=1`. */
-int hs_xfs_names(int fd, uint64_t inode, uint32_t generation, uint32_t cursor[4], void *buffer,
+int hsys_xfs_names(int fd, uint64_t inode, uint32_t generation, uint32_t cursor[4], void *buffer,
                  uint32_t size);
 
 /* fanotify_init(2) for events that name files and directories by their handles, and
  * fanotify_mark(2) on the filesystem that a file is on. */
-int hs_watch_open(void);
-int hs_watch_filesystem(int watch, int fd);
+int hsys_watch_open(void);
+int hsys_watch_filesystem(int watch, int fd);
 /* The number of bytes in the queue, 0 if it is empty (FIONREAD). Cheaper than a read that finds
  * nothing. */
-int hs_watch_pending(int watch);
+int hsys_watch_pending(int watch);
 #define HS_WATCH_MOVED 0x10000000u    /* FAN_RENAME */
 #define HS_WATCH_ATTRIBUTE 0x00000004u /* FAN_ATTRIB */
 #define HS_WATCH_DIRECTORY 0x40000000u /* FAN_ONDIR */
-long hs_read(int fd, void *buffer, size_t length);
+long hsys_read(int fd, void *buffer, size_t length);
 
 /* FUSE_DEV_IOC_BACKING_OPEN and _CLOSE (Linux 6.9) on a connection to the kernel's FUSE: the
  * kernel keeps a file open and gives it a number greater than 0. */
-int hs_backing_open(int fuse, int fd, uint32_t *id);
-int hs_backing_close(int fuse, uint32_t id);
+int hsys_backing_open(int fuse, int fd, uint32_t *id);
+int hsys_backing_close(int fuse, uint32_t id);
 
 /* A pair of connected Unix sockets that keep messages apart (SOCK_SEQPACKET). */
-int hs_socket_pair(int sockets[2]);
+int hsys_socket_pair(int sockets[2]);
 /* Sends a message of two words, with a descriptor if `fd` is not negative. */
-int hs_send_descriptor(int socket, const uint64_t words[2], int fd);
+int hsys_send_descriptor(int socket, const uint64_t words[2], int fd);
 /* Waits for a message. Returns 1, or 0 if the other side is closed. Returns -EBADMSG for a
  * message of another length. `fd` is -1 if no descriptor came. */
-int hs_receive_descriptor(int socket, uint64_t words[2], int *fd);
+int hsys_receive_descriptor(int socket, uint64_t words[2], int *fd);
 
 /* flock(2) with LOCK_EX. Waits for the lock. */
-int hs_wait_for_lock(int fd);
+int hsys_wait_for_lock(int fd);
 
 /* getdents64(2). Returns the number of bytes filled, 0 at the end. */
-long hs_read_directory(int fd, void *buffer, size_t length);
+long hsys_read_directory(int fd, void *buffer, size_t length);
 
 /* readlink("/proc/self/fd/N"), with a terminating zero. Returns the length. */
-long hs_path_of(int fd, char *buffer, size_t length);
+long hsys_path_of(int fd, char *buffer, size_t length);
 /* The same, faster, with /proc/self/fd open as `descriptors`. */
-long hs_path_in(int descriptors, int fd, char *buffer, size_t length);
+long hsys_path_in(int descriptors, int fd, char *buffer, size_t length);
 
 /* fallocate(2), with FALLOC_FL_UNSHARE_RANGE if `unshare` is set. A full disk is no error if the
  * file already has all these blocks. */
-int hs_allocate(int fd, int64_t offset, int64_t length, int unshare);
+int hsys_allocate(int fd, int64_t offset, int64_t length, int unshare);
 
 /* SEEK_DATA: the first offset at or after `offset` that may hold a byte other than 0; -ENXIO if
  * there is none. Moves the file's offset. */
-int64_t hs_find_data(int fd, int64_t offset);
+int64_t hsys_find_data(int fd, int64_t offset);
 
 /* flock(2) of a file or directory, without waiting. Returns -EAGAIN if another open file
  * description holds a conflicting lock. */
-int hs_lock(int fd, int shared);
-int hs_unlock(int fd);
+int hsys_lock(int fd, int shared);
+int hsys_unlock(int fd);
 
 /* STATX_MNT_ID_UNIQUE (Linux 6.8): a number that no other mount of this boot has; 0 if the
  * kernel does not give one. */
-uint64_t hs_unique_mount(int fd);
+uint64_t hsys_unique_mount(int fd);
 
 /* Sets FS_NOCOW_FL on an empty file (chattr +C). */
-int hs_disable_copy_on_write(int fd);
+int hsys_disable_copy_on_write(int fd);
 
 /* A number that changes in the child of each fork(2). */
-uint32_t hs_fork_count(void);
+uint32_t hsys_fork_count(void);
 
 /* XXH3 of `length` bytes under `seed`. */
-uint64_t hs_checksum(const void *bytes, size_t length, uint64_t seed);
+uint64_t hsys_checksum(const void *bytes, size_t length, uint64_t seed);
 
 /* SipHash-2-4 with 128 bits of output, under a key of 128 bits. */
-void hs_mac(const void *bytes, size_t length, const uint64_t key[2], uint64_t out[2]);
+void hsys_mac(const void *bytes, size_t length, const uint64_t key[2], uint64_t out[2]);
 
 /* CLOCK_MONOTONIC in nanoseconds; CLOCK_REALTIME in seconds. Not the coarse clock: since Linux 6.13 the
  * kernel may give a file a time that is ahead of that. */
-uint64_t hs_now(void);
-uint32_t hs_epoch_seconds(void);
+uint64_t hsys_now(void);
+uint32_t hsys_epoch_seconds(void);
 
 /* The calling thread's number. Threads are numbered from 0, in the order of their first calls. */
-uint32_t hs_thread_number(void);
+uint32_t hsys_thread_number(void);
 
 /* An event that one thread sets, once, and others wait for. */
-struct hs_event;
-struct hs_event *hs_event_create(void);
-void hs_event_destroy(struct hs_event *event);
-void hs_event_set(struct hs_event *event);
-void hs_event_wait(struct hs_event *event);
+struct hsys_event;
+struct hsys_event *hsys_event_create(void);
+void hsys_event_destroy(struct hsys_event *event);
+void hsys_event_set(struct hsys_event *event);
+void hsys_event_wait(struct hsys_event *event);
 
 /* From here on, a crash (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP) writes `message` (at
  * most 4096 bytes) to standard error and ends the process with `status`. One thread at a time
  * may call this. */
-int hs_end_on_crash(const char *message, int status);
+int hsys_end_on_crash(const char *message, int status);
 
-/* Undoes hs_end_on_crash(). */
-void hs_crash_as_usual(void);
+/* Undoes hsys_end_on_crash(). */
+void hsys_crash_as_usual(void);
 
-/* Writes to standard error what is about to end the process. If hs_end_on_crash() is in force,
+/* Writes to standard error what is about to end the process. If hsys_end_on_crash() is in force,
  * ends the process here. */
-void hs_say_at_end(const char *message);
+void hsys_say_at_end(const char *message);
 
 #endif

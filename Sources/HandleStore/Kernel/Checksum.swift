@@ -13,11 +13,11 @@ enum Checksum {
   @inline(__always)
   static func wide(_ words: Span<UInt64>, _ range: Range<Int>, seed: UInt64) -> UInt64 {
     unsafe words.withUnsafeBytes {
-      unsafe hs_checksum($0.baseAddress?.advanced(by: range.lowerBound), range.count, seed)
+      unsafe hsys_checksum($0.baseAddress?.advanced(by: range.lowerBound), range.count, seed)
     }
   }
 
   static func of(_ bytes: [UInt8], seed: UInt64) -> UInt32 {
-    UInt32(truncatingIfNeeded: unsafe hs_checksum(bytes, bytes.count, seed))
+    UInt32(truncatingIfNeeded: unsafe hsys_checksum(bytes, bytes.count, seed))
   }
 }

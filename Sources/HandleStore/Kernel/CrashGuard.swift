@@ -15,12 +15,12 @@ package enum CrashGuard {
     message: String, status: Int32, _ body: () throws -> R
   ) rethrows -> R {
     // If the handlers cannot be installed, a crash ends the process with a signal, as usual.
-    _ = unsafe hs_end_on_crash(message + "\n", status)
-    defer { hs_crash_as_usual() }
+    _ = unsafe hsys_end_on_crash(message + "\n", status)
+    defer { hsys_crash_as_usual() }
     return try body()
   }
 
   /// Prints `message`, because the process is about to abort. Inside ``during(message:status:_:)``
   /// it ends the process at once instead, with that call's message and status.
-  static func sayAtEnd(_ message: String) { unsafe hs_say_at_end(message + "\n") }
+  static func sayAtEnd(_ message: String) { unsafe hsys_say_at_end(message + "\n") }
 }

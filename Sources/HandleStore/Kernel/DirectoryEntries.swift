@@ -39,7 +39,7 @@ public struct DirectoryEntries {
         offset = 0
         filled = Int(
           try retried {
-            unsafe hs_read_directory(descriptor.rawValue, &buffer, buffer.count)
+            unsafe hsys_read_directory(descriptor.rawValue, &buffer, buffer.count)
           })
         if filled == 0 { return nil }
       }

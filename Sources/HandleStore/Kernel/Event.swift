@@ -5,12 +5,12 @@ internal import CHandleSys
   private let raw: OpaquePointer
 
   init() {
-    guard let raw = unsafe hs_event_create() else { fatalError("no memory for an event") }
+    guard let raw = unsafe hsys_event_create() else { fatalError("no memory for an event") }
     unsafe self.raw = raw
   }
 
-  func set() { unsafe hs_event_set(raw) }
-  func wait() { unsafe hs_event_wait(raw) }
+  func set() { unsafe hsys_event_set(raw) }
+  func wait() { unsafe hsys_event_wait(raw) }
 
-  deinit { unsafe hs_event_destroy(raw) }
+  deinit { unsafe hsys_event_destroy(raw) }
 }

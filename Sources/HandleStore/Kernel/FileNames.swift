@@ -48,7 +48,7 @@ enum FileNames {
     var buffer = [UInt8](repeating: 0, count: bufferSize)
     while true {
       let count = try checked(
-        unsafe hs_btrfs_names(
+        unsafe hsys_btrfs_names(
           directory.rawValue, subvolume, inode, UInt32(type.rawValue), offset,
           &buffer, buffer.count))
       if count == 0 { return names }
@@ -75,7 +75,7 @@ enum FileNames {
     while more {
       more =
         try checked(
-          unsafe hs_xfs_names(
+          unsafe hsys_xfs_names(
             directory.rawValue, inode, generation, &cursor, &buffer, UInt32(buffer.count))) > 0
       appendParents(buffer, to: &names)
     }

@@ -3,22 +3,22 @@ internal import SystemPackage
 
 /// What `statx(2)` reports about a file: the public status, and fields that only this module needs.
 struct FullStatus {
-  private let raw: hs_status
+  private let raw: hsys_status
 
   /// Reads the status of the file at a path, which starts in a directory. Does not follow a
   /// symbolic link at its end.
   init(_ directory: FileDescriptor, _ path: FilePath) throws(Errno) {
-    var raw = hs_status()
+    var raw = hsys_status()
     try retried {
-      unsafe path.withPlatformString { unsafe hs_status_of(directory.rawValue, $0, 0, &raw) }
+      unsafe path.withPlatformString { unsafe hsys_status_of(directory.rawValue, $0, 0, &raw) }
     }
     self.raw = raw
   }
 
   /// Reads the status of an open file of any kind, `O_PATH` too.
   init(of descriptor: FileDescriptor) throws(Errno) {
-    var raw = hs_status()
-    try retried { unsafe hs_status_of(descriptor.rawValue, "", 0, &raw) }
+    var raw = hsys_status()
+    try retried { unsafe hsys_status_of(descriptor.rawValue, "", 0, &raw) }
     self.raw = raw
   }
 
@@ -49,7 +49,7 @@ struct FilesystemStatus {
 
   init(of descriptor: FileDescriptor) throws(Errno) {
     var (magic, fsid): (UInt64, UInt64) = (0, 0)
-    try retried { unsafe hs_filesystem_of(descriptor.rawValue, &magic, &fsid) }
+    try retried { unsafe hsys_filesystem_of(descriptor.rawValue, &magic, &fsid) }
     self.fsid = fsid
     self.magic = FilesystemMagic(rawValue: UInt32(magic))
   }

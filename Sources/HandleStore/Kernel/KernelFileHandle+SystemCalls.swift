@@ -13,11 +13,11 @@ extension KernelFileHandle {
   static func make(
     _ directory: FileDescriptor, _ name: FilePath, connectable: Bool = false
   ) throws(Errno) -> (handle: KernelFileHandle, mount: CInt) {
-    var raw = hs_handle()
+    var raw = hsys_handle()
     var mount: CInt = 0
     try retried {
       unsafe name.withPlatformString {
-        unsafe hs_handle_of(directory.rawValue, $0, connectable ? 1 : 0, 0, &raw, &mount)
+        unsafe hsys_handle_of(directory.rawValue, $0, connectable ? 1 : 0, 0, &raw, &mount)
       }
     }
     var words = InlineArray<16, UInt64>(repeating: 0)
@@ -71,7 +71,7 @@ extension KernelFileHandle {
     let type = type.rawValue | (below ? HS_HANDLE_CONNECTABLE : 0)
     let fd = try retried {
       unsafe withUnsafeBytes(of: &copy) { bytes in
-        unsafe hs_open_handle(
+        unsafe hsys_open_handle(
           mount.rawValue, type, UInt32(length),
           bytes.assumingMemoryBound(to: UInt64.self).baseAddress, flags)
       }

@@ -24,12 +24,20 @@ public struct KernelFileHandle: Sendable {
     self.init(type: type, bytes: bytes, in: bytes.indices)
   }
 
+  /// Creates a handle from bytes in the caller's buffer; the array initializer makes the same.
+  ///
+  /// - Returns: `nil` if there are no bytes or more than 128.
+  /// - Complexity: O(bytes); allocates nothing.
+  public init?(type: HandleType, bytes: Span<UInt8>) {
+    guard (1...Self.maximumLength).contains(bytes.count) else { return nil }
+    var words = InlineArray<16, UInt64>(repeating: 0)
+    for i in 0..<bytes.count { words[byte: i] = bytes[i] }
+    self.init(type: type, length: bytes.count, words: words)
+  }
+
   /// Creates a handle from a range of `bytes`; `nil` if the range is empty or longer than 128.
   init?(type: HandleType, bytes: [UInt8], in range: Range<Int>) {
-    guard (1...Self.maximumLength).contains(range.count) else { return nil }
-    var words = InlineArray<16, UInt64>(repeating: 0)
-    for i in 0..<range.count { words[byte: i] = bytes[range.lowerBound + i] }
-    self.init(type: type, length: range.count, words: words)
+    self.init(type: type, bytes: bytes.span.extracting(range))
   }
 
   /// Creates a handle from words that are already zero after `length` bytes.

@@ -32,7 +32,7 @@ struct AuthenticationKey: Sendable {
     var out: InlineArray<2, UInt64> = [0, 0]
     unsafe withUnsafeBytes(of: &key) { key in
       unsafe withUnsafeMutableBytes(of: &out) { out in
-        unsafe hs_mac(
+        unsafe hsys_mac(
           bytes, count, key.baseAddress?.assumingMemoryBound(to: UInt64.self),
           out.baseAddress?.assumingMemoryBound(to: UInt64.self))
       }

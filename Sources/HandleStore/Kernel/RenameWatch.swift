@@ -25,8 +25,8 @@ struct RenameWatch: Sendable {
   /// - Throws: `EPERM` without `CAP_SYS_ADMIN`, `EINVAL` or `ENOSYS` before Linux 5.17, `ENODEV`
   ///   and `EXDEV` if the filesystem cannot be watched by handles.
   init(filesystemOf descriptor: FileDescriptor) throws(Errno) {
-    queue = OwnedDescriptor(FileDescriptor(rawValue: try checked(hs_watch_open())))
-    try checked(hs_watch_filesystem(queue.descriptor.rawValue, descriptor.rawValue))
+    queue = OwnedDescriptor(FileDescriptor(rawValue: try checked(hsys_watch_open())))
+    try checked(hsys_watch_filesystem(queue.descriptor.rawValue, descriptor.rawValue))
   }
 
   /// Returns the next event, or `nil` if there is none. Usually there is none, and the call costs
@@ -36,11 +36,11 @@ struct RenameWatch: Sendable {
       while at < filled {
         if let event = Self.event(FilesystemEvent(buffer, filled: filled, at: &at)) { return event }
       }
-      guard try checked(hs_watch_pending(queue.descriptor.rawValue)) > 0 else { return nil }
+      guard try checked(hsys_watch_pending(queue.descriptor.rawValue)) > 0 else { return nil }
       (at, filled) = (0, 0)
       do throws(Errno) {
         filled = Int(
-          try retried { unsafe hs_read(queue.descriptor.rawValue, &buffer, buffer.count) })
+          try retried { unsafe hsys_read(queue.descriptor.rawValue, &buffer, buffer.count) })
       } catch .wouldBlock {
         return nil
       }

@@ -9,7 +9,7 @@ extension SystemCalls {
     var chunk = [UInt8](repeating: 0, count: 16 << 10)
     while true {
       let n = try retried {
-        unsafe hs_read(descriptor.rawValue, &chunk, chunk.count)
+        unsafe hsys_read(descriptor.rawValue, &chunk, chunk.count)
       }
       if n == 0 { return contents }
       contents += chunk[..<n]
@@ -53,7 +53,7 @@ extension SystemCalls {
   /// holes follow. Moves the file offset.
   static func data(of descriptor: FileDescriptor, from offset: Int) throws(Errno) -> Int? {
     do throws(Errno) {
-      return Int(try checked(hs_find_data(descriptor.rawValue, Int64(offset))))
+      return Int(try checked(hsys_find_data(descriptor.rawValue, Int64(offset))))
     } catch {
       guard error == .noSuchAddressOrDevice else { throw error }
       return nil

@@ -16,20 +16,20 @@ extension SystemCalls {
     _ file: FileDescriptor, on fuse: FileDescriptor
   ) throws(Errno) -> UInt32 {
     var id: UInt32 = 0
-    try checked(unsafe hs_backing_open(fuse.rawValue, file.rawValue, &id))
+    try checked(unsafe hsys_backing_open(fuse.rawValue, file.rawValue, &id))
     return id
   }
 
   /// Ends ``openBacking(_:on:)`` (`FUSE_DEV_IOC_BACKING_CLOSE`). Errors are ignored: no caller
   /// could act on them.
   static func closeBacking(_ id: UInt32, on fuse: FileDescriptor) {
-    _ = hs_backing_close(fuse.rawValue, id)
+    _ = hsys_backing_close(fuse.rawValue, id)
   }
 
   /// Makes a pair of connected sockets (`socketpair(2)`, `SOCK_SEQPACKET`).
   static func socketPair() throws(Errno) -> (FileDescriptor, FileDescriptor) {
     var sockets: [CInt] = [-1, -1]
-    try checked(unsafe hs_socket_pair(&sockets))
+    try checked(unsafe hsys_socket_pair(&sockets))
     return (FileDescriptor(rawValue: sockets[0]), FileDescriptor(rawValue: sockets[1]))
   }
 
@@ -39,7 +39,7 @@ extension SystemCalls {
   ) throws(Errno) {
     let words = [first, second]
     try retried {
-      unsafe hs_send_descriptor(socket.rawValue, words, descriptor?.rawValue ?? -1)
+      unsafe hsys_send_descriptor(socket.rawValue, words, descriptor?.rawValue ?? -1)
     }
   }
 
@@ -50,7 +50,7 @@ extension SystemCalls {
     var words: [UInt64] = [0, 0]
     var fd: CInt = -1
     let received = try retried {
-      unsafe hs_receive_descriptor(socket.rawValue, &words, &fd)
+      unsafe hsys_receive_descriptor(socket.rawValue, &words, &fd)
     }
     guard received > 0 else { return nil }
     let descriptor = fd < 0 ? nil : OwnedDescriptor(FileDescriptor(rawValue: fd))

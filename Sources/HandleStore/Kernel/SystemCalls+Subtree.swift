@@ -10,7 +10,7 @@ extension SystemCalls {
     _ name: FilePath, in directory: FileDescriptor, flags: CInt, mode: UInt32 = 0
   ) throws(Errno) -> OwnedDescriptor {
     let fd = try retried {
-      unsafe name.withPlatformString { unsafe hs_open_name(directory.rawValue, $0, flags, mode) }
+      unsafe name.withPlatformString { unsafe hsys_open_name(directory.rawValue, $0, flags, mode) }
     }
     return OwnedDescriptor(FileDescriptor(rawValue: fd))
   }
@@ -24,7 +24,7 @@ extension SystemCalls {
     of directory: FileDescriptor
   ) throws(Errno) -> (root: OwnedDescriptor, tree: OwnedDescriptor) {
     let tree = OwnedDescriptor(
-      FileDescriptor(rawValue: try checked(hs_clone_mount(directory.rawValue))))
+      FileDescriptor(rawValue: try checked(hsys_clone_mount(directory.rawValue))))
     return (OwnedDescriptor(try open(".", in: tree.descriptor, flags: Self.directory)), tree)
   }
 
@@ -42,7 +42,7 @@ extension SystemCalls {
     var buffer = InlineArray<4097, UInt8>(repeating: 0)
     let length = try unsafe withUnsafeMutableBytes(of: &buffer) { (bytes) throws(Errno) in
       try checked(
-        unsafe hs_path_in(
+        unsafe hsys_path_in(
           descriptors.rawValue, descriptor.rawValue,
           bytes.assumingMemoryBound(to: CChar.self)
             .baseAddress, bytes.count))
@@ -65,7 +65,7 @@ extension SystemCalls {
   /// Locks a file exclusively, waiting until no other open file description holds the lock; signals
   /// do not end the wait (`flock(2)`). Closing the file releases the lock.
   static func waitForLock(_ descriptor: FileDescriptor) throws(Errno) {
-    try retried { hs_wait_for_lock(descriptor.rawValue) }
+    try retried { hsys_wait_for_lock(descriptor.rawValue) }
   }
 
   static var createExclusively: CInt { O_CREAT | O_EXCL }

@@ -38,7 +38,7 @@ enum SystemCalls {
   /// zero-padded.
   static func uuid(of descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 16)
-    try checked(unsafe hs_filesystem_uuid(descriptor.rawValue, &bytes))
+    try checked(unsafe hsys_filesystem_uuid(descriptor.rawValue, &bytes))
     return bytes
   }
 
@@ -49,7 +49,7 @@ enum SystemCalls {
   ) throws(Errno) -> (uuid: [UInt8], devices: UInt64, generation: UInt64) {
     var bytes = [UInt8](repeating: 0, count: 16)
     var (devices, generation): (UInt64, UInt64) = (0, 0)
-    try checked(unsafe hs_btrfs_info(descriptor.rawValue, &bytes, &devices, &generation))
+    try checked(unsafe hsys_btrfs_info(descriptor.rawValue, &bytes, &devices, &generation))
     return (bytes, devices, generation)
   }
 
@@ -60,7 +60,7 @@ enum SystemCalls {
   ) throws(Errno) -> FileDescriptor {
     let at = directory?.rawValue ?? AT_FDCWD
     let fd = try retried {
-      unsafe path.withPlatformString { unsafe hs_open(at, $0, flags, mode) }
+      unsafe path.withPlatformString { unsafe hsys_open(at, $0, flags, mode) }
     }
     return FileDescriptor(rawValue: fd)
   }
@@ -70,19 +70,19 @@ enum SystemCalls {
   /// be asked.
   static func openCached(_ path: FilePath) throws(Errno) -> FileDescriptor {
     FileDescriptor(
-      rawValue: try checked(unsafe path.withPlatformString { unsafe hs_open_cached($0) }))
+      rawValue: try checked(unsafe path.withPlatformString { unsafe hsys_open_cached($0) }))
   }
 
   /// Returns the device number of the filesystem that a file is on, as `major:minor`, without
   /// asking that filesystem (`AT_STATX_DONT_SYNC`).
   static func device(of descriptor: FileDescriptor) throws(Errno) -> String {
     var (major, minor): (UInt32, UInt32) = (0, 0)
-    try checked(unsafe hs_device_of(descriptor.rawValue, &major, &minor))
+    try checked(unsafe hsys_device_of(descriptor.rawValue, &major, &minor))
     return "\(major):\(minor)"
   }
 
   /// Closes a descriptor (`close(2)`). Errors are ignored: no caller could act on them.
-  static func close(_ descriptor: FileDescriptor) { _ = hs_close(descriptor.rawValue) }
+  static func close(_ descriptor: FileDescriptor) { _ = hsys_close(descriptor.rawValue) }
 
   /// Returns the kernel's path of an open file, with ` (deleted)` appended if that name was removed
   /// (`/proc/self/fd`).
@@ -93,7 +93,7 @@ enum SystemCalls {
   /// Returns the bytes of ``path(of:)``.
   static func pathBytes(of descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
     var buffer = [CChar](repeating: 0, count: 4097)
-    let count = try retried { unsafe hs_path_of(descriptor.rawValue, &buffer, buffer.count) }
+    let count = try retried { unsafe hsys_path_of(descriptor.rawValue, &buffer, buffer.count) }
     return buffer.prefix(count).map { UInt8(bitPattern: $0) }
   }
 
@@ -107,7 +107,7 @@ enum SystemCalls {
   ) throws(Errno) {
     do throws(Errno) {
       try checked(
-        hs_allocate(descriptor.rawValue, Int64(offset), Int64(length), unshare ? 1 : 0))
+        hsys_allocate(descriptor.rawValue, Int64(offset), Int64(length), unshare ? 1 : 0))
     } catch {
       guard error == .interrupted else { throw error }
       let half = length > leastAllocation ? length / 2 : 0
@@ -121,17 +121,17 @@ enum SystemCalls {
   /// Locks an open file description, which may be a directory's (`flock(2)`). Closing it releases
   /// the lock. Throws `EAGAIN` if another description holds a conflicting lock.
   static func lock(_ descriptor: FileDescriptor, shared: Bool) throws(Errno) {
-    try retried { hs_lock(descriptor.rawValue, shared ? 1 : 0) }
+    try retried { hsys_lock(descriptor.rawValue, shared ? 1 : 0) }
   }
 
   /// Returns the unique id of a file's mount, which is never reused (`STATX_MNT_ID_UNIQUE`), or 0
   /// if the kernel does not report one.
   static func uniqueMount(of descriptor: FileDescriptor) -> UInt64 {
-    hs_unique_mount(descriptor.rawValue)
+    hsys_unique_mount(descriptor.rawValue)
   }
 
   /// Releases a lock, for all descriptors of the open file description.
-  static func unlock(_ descriptor: FileDescriptor) { _ = hs_unlock(descriptor.rawValue) }
+  static func unlock(_ descriptor: FileDescriptor) { _ = hsys_unlock(descriptor.rawValue) }
 
   /// Returns whether a process with this id exists (`kill(2)` with signal 0).
   static func isRunning(_ process: Int32) -> Bool {
@@ -140,7 +140,7 @@ enum SystemCalls {
 
   /// Turns off copy-on-write for an empty file, as `chattr +C` does.
   static func disableCopyOnWrite(_ descriptor: FileDescriptor) throws(Errno) {
-    try checked(hs_disable_copy_on_write(descriptor.rawValue))
+    try checked(hsys_disable_copy_on_write(descriptor.rawValue))
   }
 
   static func makeDirectory(_ path: FilePath, mode: UInt32) throws(Errno) {
@@ -199,13 +199,13 @@ enum SystemCalls {
   static var processID: Int32 { Glibc.getpid() }
 
   /// A number that changes in the child of each `fork(2)`.
-  static var forkCount: UInt32 { hs_fork_count() }
+  static var forkCount: UInt32 { hsys_fork_count() }
 
   /// The time of `CLOCK_MONOTONIC`, in nanoseconds.
-  static var now: UInt64 { hs_now() }
+  static var now: UInt64 { hsys_now() }
 
   /// The time of `CLOCK_REALTIME`, in whole seconds since 1970; valid until 2106.
-  static var epochSeconds: UInt32 { hs_epoch_seconds() }
+  static var epochSeconds: UInt32 { hsys_epoch_seconds() }
 
   /// Lets another thread run.
   static func yield() { sched_yield() }
@@ -214,5 +214,5 @@ enum SystemCalls {
   static func sleep(microseconds: UInt32) { usleep(microseconds) }
 
   /// A small number that differs between threads that run at the same time.
-  static var threadNumber: Int { Int(hs_thread_number()) }
+  static var threadNumber: Int { Int(hsys_thread_number()) }
 }
