@@ -25,6 +25,7 @@ let package = Package(
   name: "HandleStore",
   products: [
     .library(name: "HandleStore", targets: ["HandleStore"]),
+    .library(name: "HandleStoreC", type: .static, targets: ["HandleStoreC"]),
     .executable(name: "handlestore", targets: ["HandleTool"]),
     .executable(name: "handlebench", targets: ["HandleBench"]),
   ],
@@ -39,6 +40,11 @@ let package = Package(
     .target(name: "CHandleSys", dependencies: ["CSodium"]),
     .target(
       name: "HandleStore", dependencies: ["CLMDB", "CHandleSys", system], swiftSettings: strict),
+    // The C library: its header, and the functions that it declares (Scripts/clibrary links them).
+    .target(name: "CHandleStore"),
+    .target(
+      name: "HandleStoreC", dependencies: ["CHandleStore", "HandleStore", system],
+      exclude: ["exports.map"], swiftSettings: strict),
     // What the two commands print: JSON, and columns of text.
     .target(name: "Formatting", swiftSettings: strict),
     .executableTarget(

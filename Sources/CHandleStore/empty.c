@@ -1,0 +1,2 @@
+/* The header is this target's only content. */
+#include "handlestore.h"

@@ -1,0 +1,177 @@
+internal import CHandleStore
+internal import HandleStore
+internal import SystemPackage
+
+extension FoundFile {
+  /// The file that a caller describes.
+  init(_ file: UnsafePointer<hs_file>) throws(StoreError) {
+    let handle = unsafe try withUnsafePointer(to: file.pointee.handle) { (h) throws(StoreError) in
+      unsafe try KernelFileHandle(h)
+    }
+    self.init(
+      handle: handle,
+      status: unsafe FileStatus(
+        inode: file.pointee.inode, mode: file.pointee.mode, links: file.pointee.links,
+        size: file.pointee.size, device: file.pointee.device),
+      parent: unsafe NodeID(known: file.pointee.parent))
+  }
+}
+
+extension KernelFileHandle {
+  init(_ handle: UnsafePointer<hs_handle>) throws(StoreError) {
+    let length = unsafe Int(handle.pointee.length)
+    guard (1...Self.maximumLength).contains(length) else {
+      throw .badValue("a handle has \(length) bytes; it must have 1 to \(Self.maximumLength)")
+    }
+    let start = unsafe UnsafeRawPointer(handle) + hs_handle.bytesOffset
+    let bytes = unsafe UnsafeBufferPointer(
+      start: start.assumingMemoryBound(to: UInt8.self), count: length)
+    let type = unsafe HandleType(rawValue: handle.pointee.type)
+    guard let made = unsafe KernelFileHandle(type: type, bytes: bytes.span) else {
+      throw .badValue("a handle has no bytes")
+    }
+    self = made
+  }
+}
+
+extension hs_handle {
+  /// Where the bytes begin.
+  static let bytesOffset = MemoryLayout<hs_handle>.offset(of: \.bytes) ?? 0
+
+  init(_ handle: KernelFileHandle) {
+    self.init()
+    length = UInt32(handle.length)
+    type = handle.type.rawValue
+    unsafe withUnsafeMutableBytes(of: &bytes) { room in
+      var span = unsafe room.bindMemory(to: UInt8.self).mutableSpan
+      handle.copyBytes(into: &span)
+    }
+  }
+}
+
+extension hs_file {
+  init(_ file: FoundFile) {
+    self.init()
+    handle = hs_handle(file.handle)
+    inode = file.status.inode
+    size = file.status.size
+    device = file.status.device
+    parent = file.parent?.rawValue ?? 0
+    mode = file.status.mode
+    links = file.status.links
+  }
+}
+
+extension hs_node {
+  init(_ node: Node) {
+    self.init()
+    id = node.id.rawValue
+    parent = node.parent?.rawValue ?? 0
+    filesystem = UInt32(node.filesystem.rawValue)
+    state = UInt32(node.state.rawValue)
+    type = UInt32(node.type.rawValue)
+    since = node.since
+    handle = hs_handle(node.handle)
+  }
+}
+
+extension hs_registration {
+  init(_ registration: Registration) {
+    self.init()
+    node = registration.node.rawValue
+    generation = registration.generation
+    switch registration.outcome {
+    case .created: outcome = UInt32(HS_CREATED)
+    case .existing: outcome = UInt32(HS_EXISTING)
+    case .replaced(let old): (outcome, replaced) = (UInt32(HS_REPLACED), old.rawValue)
+    case .stale: (outcome, node) = (UInt32(HS_GONE), 0)
+    }
+  }
+}
+
+extension OpenMode {
+  init(c mode: CInt) throws(StoreError) {
+    switch Int(mode) {
+    case HS_PATH: self = .path
+    case HS_READ_ONLY: self = .readOnly
+    case HS_WRITE_ONLY: self = .writeOnly
+    case HS_READ_WRITE: self = .readWrite
+    default: throw .badValue("there is no mode \(mode); pass HS_PATH, HS_READ_ONLY, …")
+    }
+  }
+}
+
+extension NodeID {
+  /// A node that a caller names; 0 is none.
+  init?(known id: UInt64) {
+    guard id != 0 else { return nil }
+    self.init(rawValue: id)
+  }
+}
+
+extension StoreOptions {
+  /// The options that a caller gave, or the usual ones.
+  init(_ options: UnsafePointer<hs_store_options>?) throws(StoreError) {
+    self.init()
+    guard let given = unsafe options?.pointee else { return }
+    guard Int(given.size) >= MemoryLayout<hs_store_options>.size else {
+      throw .badValue("the options have no size; begin with HS_STORE_OPTIONS_INIT")
+    }
+    switch Int(given.durability) {
+    case HS_DURABILITY_PROCESS: durability = .process
+    case HS_DURABILITY_POWER: durability = .power
+    default: throw .badValue("there is no durability \(given.durability)")
+    }
+    switch Int(given.retention) {
+    case HS_RETAIN_FOREVER: retention = .forever
+    case HS_RETAIN_SECONDS:
+      guard let seconds = UInt32(exactly: given.retention_value) else {
+        throw .badValue("a retention has at most \(UInt32.max) seconds")
+      }
+      retention = .seconds(seconds)
+    case HS_RETAIN_NODES: retention = .nodes(Int(clamping: given.retention_value))
+    default: throw .badValue("there is no retention \(given.retention)")
+    }
+    readOnly = given.read_only != 0
+    cacheSize = Int(clamping: given.cache_size)
+    limboLimit = Int(clamping: given.limbo_limit)
+  }
+}
+
+/// Returns the name of a directory entry that a caller gave.
+func component(_ start: UnsafePointer<CChar>?, _ length: Int) throws(StoreError) -> FilePath {
+  let start = unsafe try require(start, "name")
+  guard (1...255).contains(length) else {
+    throw .badValue("a name has \(length) bytes; it must have 1 to 255")
+  }
+  let bytes = unsafe UnsafeBufferPointer(start: start, count: length)
+  guard let name = unsafe FilePath(name: bytes.map { UInt8(bitPattern: $0) }) else {
+    throw .badName(unsafe FilePath(platformString: Array(bytes) + [0]))
+  }
+  return name
+}
+
+/// Returns a name to look up in an export, which may be `.` or `..`.
+func entryName(_ start: UnsafePointer<CChar>?, _ length: Int) throws(StoreError) -> FilePath {
+  let start = unsafe try require(start, "name")
+  if (1...2).contains(length) {
+    let bytes = unsafe UnsafeBufferPointer(start: start, count: length)
+    if unsafe bytes.allSatisfy({ $0 == CChar(bitPattern: UInt8(ascii: ".")) }) {
+      return length == 1 ? "." : ".."
+    }
+  }
+  return unsafe try component(start, length)
+}
+
+/// Returns text that ends with a NUL.
+func text(_ start: UnsafePointer<CChar>?, _ name: StaticString) throws(StoreError) -> String {
+  unsafe String(cString: try require(start, name))
+}
+
+/// Writes as many values as there is room for.
+func write<T>(_ values: [T], to start: UnsafeMutablePointer<T>?, _ capacity: Int) throws(StoreError)
+{
+  guard capacity > 0, !values.isEmpty else { return }
+  let start = unsafe try require(start, "a buffer with a capacity")
+  for (i, value) in values.prefix(capacity).enumerated() { unsafe start[i] = value }
+}

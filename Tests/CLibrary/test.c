@@ -1,0 +1,635 @@
+/*
+ * Tests of the C library, from a C program: what handlestore.h promises, and every function with NULL
+ * and rubbish. Usage: test DIRECTORY, an empty directory on a filesystem with handles; needs root.
+ */
+#define _GNU_SOURCE
+#include <handlestore.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int failures;
+
+static void check(int condition, const char *text, int line)
+{
+    if (condition)
+        return;
+    fprintf(stderr, "test.c:%d: not true: %s\n", line, text);
+    failures++;
+}
+#define CHECK(condition) check(!!(condition), #condition, __LINE__)
+
+/* That a call fails with a code, and says why. */
+static void fails(int result, int code, const hs_error *error, const char *text, int line)
+{
+    if (result == code && error->code == code && error->text[0] != '\0' && error->errnum != 0)
+        return;
+    fprintf(stderr, "test.c:%d: %s gave %d and not %d: %s\n", line, text, result, code, error->text);
+    failures++;
+}
+#define FAILS(code, call)                                                                          \
+    do {                                                                                           \
+        hs_error error = HS_ERROR_INIT;                                                            \
+        hs_error *e = &error;                                                                      \
+        fails(call, code, &error, #call, __LINE__);                                                \
+    } while (0)
+#define SUCCEEDS(call)                                                                             \
+    do {                                                                                           \
+        hs_error error = HS_ERROR_INIT;                                                            \
+        hs_error *e = &error;                                                                      \
+        if (call) {                                                                                \
+            fprintf(stderr, "test.c:%d: %s: %s\n", __LINE__, #call, error.text);                   \
+            failures++;                                                                            \
+        }                                                                                          \
+    } while (0)
+
+static char *in(const char *directory, const char *name)
+{
+    static char paths[8][4096];
+    static int next;
+    char *path = paths[next++ % 8];
+    snprintf(path, 4096, "%s/%s", directory, name);
+    return path;
+}
+
+static void make(const char *path, const char *text)
+{
+    int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
+    CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+}
+
+/* A store in a directory with files in it. */
+struct place {
+    const char *directory;
+    int fd;
+    hs_store *store;
+    uint16_t filesystem;
+};
+
+static struct place begin(const char *directory, const char *name)
+{
+    struct place place = {.directory = strdup(in(directory, name))};
+    CHECK(mkdir(place.directory, 0755) == 0);
+    place.fd = open(place.directory, O_RDONLY | O_DIRECTORY);
+    make(in(place.directory, "file"), "contents");
+    SUCCEEDS(hs_store_open(in(place.directory, "store"), NULL, &place.store, e));
+    SUCCEEDS(hs_attach(place.store, place.fd, &place.filesystem, e));
+    return place;
+}
+
+static void end(struct place *place)
+{
+    hs_store_free(place->store);
+    close(place->fd);
+    free((char *)place->directory);
+}
+
+static uint64_t node_of(struct place *place, const char *name)
+{
+    hs_file file;
+    hs_registration registration;
+    SUCCEEDS(hs_file_at(place->fd, name, strlen(name), 0, &file, e));
+    SUCCEEDS(hs_register(place->store, place->filesystem, &file, NULL, &registration, e));
+    return registration.node;
+}
+
+static void versions_and_words(void)
+{
+    CHECK(strcmp(hs_version(), HS_VERSION) == 0);
+    char built[32];
+    snprintf(built, sizeof built, "%d.%d.%d", HS_VERSION_MAJOR, HS_VERSION_MINOR, HS_VERSION_PATCH);
+    CHECK(strcmp(built, HS_VERSION) == 0);
+    CHECK(strstr(hs_strerror(HS_STALE), "stale") != NULL);
+    CHECK(strstr(hs_strerror(HS_DISK_FULL), "full") != NULL);
+    CHECK(strcmp(hs_strerror(HS_OK), "no error") == 0);
+    for (int code = -1000; code < 1000; code++)
+        CHECK(hs_strerror(code)[0] != '\0');
+    CHECK(hs_strerror(-2147483647 - 1) != NULL && hs_strerror(2147483647) != NULL);
+}
+
+static void a_node_survives(const char *directory)
+{
+    struct place place = begin(directory, "survives");
+    uint64_t node = node_of(&place, "file");
+    uint32_t generation = hs_store_generation(place.store);
+    CHECK(node > 1 && generation != 0);
+    CHECK(node_of(&place, "file") == node);
+    SUCCEEDS(hs_store_close(place.store, e));
+    hs_store_free(place.store);
+    CHECK(rename(in(place.directory, "file"), in(place.directory, "renamed")) == 0);
+
+    SUCCEEDS(hs_store_open(in(place.directory, "store"), NULL, &place.store, e));
+    CHECK(hs_store_generation(place.store) == generation);
+    FAILS(HS_NOT_ATTACHED, hs_open(place.store, node, HS_READ_ONLY, &(int){-1}, e));
+    size_t count = 0;
+    uint16_t filesystems[4] = {0};
+    SUCCEEDS(hs_attach_mounted(place.store, filesystems, 4, &count, e));
+    CHECK(count == 1 && filesystems[0] == place.filesystem);
+    int fd = -1;
+    char text[16] = "";
+    SUCCEEDS(hs_open(place.store, node, HS_READ_ONLY, &fd, e));
+    CHECK(read(fd, text, sizeof text) == 8 && memcmp(text, "contents", 8) == 0);
+    CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    close(fd);
+
+    hs_node found;
+    SUCCEEDS(hs_get(place.store, node, &found, e));
+    CHECK(found.id == node && found.filesystem == place.filesystem && found.state == HS_LIVE);
+    CHECK(found.type == S_IFREG && found.parent == 0 && found.since > 0);
+    hs_file file;
+    SUCCEEDS(hs_file_at(place.fd, "renamed", 7, 0, &file, e));
+    CHECK(file.handle.length == found.handle.length && file.handle.type == found.handle.type);
+    CHECK(memcmp(file.handle.bytes, found.handle.bytes, file.handle.length) == 0);
+    struct stat status;
+    CHECK(stat(in(place.directory, "renamed"), &status) == 0);
+    CHECK(file.inode == status.st_ino && file.size == 8 && file.links == 1 && file.parent == 0);
+    CHECK(file.mode == status.st_mode && file.device == status.st_dev);
+    hs_node again = {0};
+    SUCCEEDS(hs_find(place.store, place.filesystem, &file.handle, &again, e));
+    CHECK(memcmp(&again, &found, sizeof found) == 0);
+
+    CHECK(unlink(in(place.directory, "renamed")) == 0);
+    FAILS(HS_STALE, hs_open(place.store, node, HS_READ_ONLY, &fd, e));
+    hs_error error = HS_ERROR_INIT;
+    CHECK(hs_open(place.store, node, HS_READ_ONLY, &fd, &error) == HS_STALE);
+    CHECK(error.errnum == ESTALE && error.refusal == 0);
+    SUCCEEDS(hs_get(place.store, node, &found, e));
+    CHECK(found.state == HS_STALE_NODE);
+    SUCCEEDS(hs_find(place.store, place.filesystem, &file.handle, &again, e));
+    CHECK(again.id == 0);
+    FAILS(HS_UNKNOWN_NODE, hs_get(place.store, node + 1000, &found, e));
+    SUCCEEDS(hs_detach(place.store, place.filesystem, e));
+    end(&place);
+}
+
+static void batches_and_pages(const char *directory)
+{
+    enum { count = 100 };
+    struct place place = begin(directory, "batches");
+    static hs_file files[count];
+    static hs_registration registrations[count];
+    uint64_t parent = node_of(&place, "file");
+    for (int i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        make(in(place.directory, name), name);
+        SUCCEEDS(hs_file_at(place.fd, name, strlen(name), parent, &files[i], e));
+    }
+    CHECK(unlink(in(place.directory, "0")) == 0);
+    SUCCEEDS(hs_register_batch(place.store, place.filesystem, files, count, NULL, registrations, e));
+    for (int i = 0; i < count; i++) {
+        CHECK(registrations[i].outcome == HS_CREATED && registrations[i].node != 0);
+        CHECK(registrations[i].replaced == 0);
+        CHECK(registrations[i].generation == hs_store_generation(place.store));
+    }
+    SUCCEEDS(hs_register_batch(place.store, place.filesystem, files, count, NULL, registrations, e));
+    CHECK(registrations[7].outcome == HS_EXISTING);
+    hs_node node;
+    SUCCEEDS(hs_get(place.store, registrations[7].node, &node, e));
+    CHECK(node.parent == parent);
+
+    hs_node nodes[30];
+    size_t found, sum = 0;
+    uint64_t next = 0, last = 0;
+    do {
+        SUCCEEDS(hs_list(place.store, next, place.filesystem, HS_LIVE, nodes, 30, &found, &next, e));
+        for (size_t i = 0; i < found; i++) {
+            CHECK(nodes[i].id > last);
+            last = nodes[i].id;
+        }
+        sum += found;
+    } while (next != 0);
+    CHECK(sum == count + 1);
+    int changed = -1;
+    SUCCEEDS(hs_retire(place.store, registrations[3].node, &changed, e));
+    CHECK(changed == 1);
+    SUCCEEDS(hs_retire(place.store, registrations[3].node, &changed, e));
+    CHECK(changed == 0);
+    SUCCEEDS(hs_list(place.store, 0, 0, HS_STALE_NODE, nodes, 30, &found, &next, e));
+    CHECK(found == 1 && nodes[0].id == registrations[3].node && next == 0);
+    end(&place);
+}
+
+static void pins_keep_a_node(const char *directory)
+{
+    struct place place = begin(directory, "pins");
+    hs_store_free(place.store);
+    hs_store_options options = HS_STORE_OPTIONS_INIT;
+    options.retention = HS_RETAIN_NODES;
+    options.retention_value = 0;
+    SUCCEEDS(hs_store_open(in(place.directory, "store"), &options, &place.store, e));
+    SUCCEEDS(hs_attach(place.store, place.fd, &place.filesystem, e));
+    int memory = memfd_create("pins", MFD_CLOEXEC);
+    hs_pins *pins;
+    SUCCEEDS(hs_pins_open(place.store, memory, &pins, e));
+    hs_file file;
+    hs_registration registration;
+    SUCCEEDS(hs_file_at(place.fd, "file", 4, 0, &file, e));
+    SUCCEEDS(hs_register(place.store, place.filesystem, &file, pins, &registration, e));
+    uint64_t node = registration.node, left = 0, dropped = 0;
+    int done = -1;
+    SUCCEEDS(hs_pin(place.store, node, 2, pins, &done, e));
+    CHECK(done == 1);
+    SUCCEEDS(hs_pin_count(pins, node, &left, e));
+    CHECK(left == 3);
+    SUCCEEDS(hs_forget(place.store, node, &done, e));
+    CHECK(done == 0);
+    SUCCEEDS(hs_evict(place.store, &dropped, e));
+    CHECK(dropped == 0);
+    SUCCEEDS(hs_unpin(pins, node, 2, &left, e));
+    CHECK(left == 1);
+    SUCCEEDS(hs_unpin_all(pins, e));
+    SUCCEEDS(hs_pin_count(pins, node, &left, e));
+    CHECK(left == 0);
+    SUCCEEDS(hs_forget(place.store, node, &done, e));
+    CHECK(done == 1);
+    SUCCEEDS(hs_pin(place.store, node, 1, pins, &done, e));
+    CHECK(done == 0);
+    hs_pins_free(place.store, pins);
+    close(memory);
+    end(&place);
+}
+
+static void a_store_in_memory(const char *directory)
+{
+    hs_store *store;
+    uint16_t filesystem;
+    hs_file file;
+    hs_registration registration;
+    int fd = open(directory, O_RDONLY | O_DIRECTORY), opened = -1;
+    SUCCEEDS(hs_store_open_in_memory(NULL, &store, e));
+    SUCCEEDS(hs_attach(store, fd, &filesystem, e));
+    SUCCEEDS(hs_file_of(fd, 0, &file, e));
+    SUCCEEDS(hs_register(store, filesystem, &file, NULL, &registration, e));
+    SUCCEEDS(hs_open(store, registration.node, HS_PATH, &opened, e));
+    close(opened);
+    close(fd);
+    hs_store_free(store);
+}
+
+static void *get_often(void *argument)
+{
+    hs_store *store = argument;
+    for (int i = 0; i < 20000; i++) {
+        hs_node node;
+        int result = hs_get(store, 2, &node, NULL);
+        if (result != HS_OK && result != HS_CLOSED)
+            return (void *)1;
+    }
+    return NULL;
+}
+
+static void a_closed_store(const char *directory)
+{
+    struct place place = begin(directory, "closed");
+    uint64_t id = node_of(&place, "file");
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_create(&threads[i], NULL, get_often, place.store) == 0);
+    usleep(2000);
+    SUCCEEDS(hs_store_close(place.store, e));
+    for (int i = 0; i < 4; i++) {
+        void *result = NULL;
+        CHECK(pthread_join(threads[i], &result) == 0 && result == NULL);
+    }
+    SUCCEEDS(hs_store_close(place.store, e));
+    hs_node node;
+    hs_file file;
+    hs_registration registration;
+    int fd = -1;
+    size_t count;
+    uint64_t next;
+    SUCCEEDS(hs_file_at(place.fd, "file", 4, 0, &file, e));
+    FAILS(HS_CLOSED, hs_get(place.store, id, &node, e));
+    FAILS(HS_CLOSED, hs_find(place.store, place.filesystem, &file.handle, &node, e));
+    FAILS(HS_CLOSED, hs_register(place.store, place.filesystem, &file, NULL, &registration, e));
+    FAILS(HS_CLOSED, hs_register_batch(place.store, place.filesystem, &file, 1, NULL,
+                                       &registration, e));
+    FAILS(HS_CLOSED, hs_open(place.store, id, HS_PATH, &fd, e));
+    FAILS(HS_CLOSED, hs_retire(place.store, id, NULL, e));
+    FAILS(HS_CLOSED, hs_forget(place.store, id, NULL, e));
+    FAILS(HS_CLOSED, hs_evict(place.store, NULL, e));
+    FAILS(HS_CLOSED, hs_list(place.store, 0, 0, 0, &node, 1, &count, &next, e));
+    FAILS(HS_CLOSED, hs_attach(place.store, place.fd, &place.filesystem, e));
+    FAILS(HS_CLOSED, hs_attach_mounted(place.store, NULL, 0, NULL, e));
+    CHECK(fd == -1);
+    end(&place);
+}
+
+static void a_forked_child(const char *directory)
+{
+    struct place place = begin(directory, "forked");
+    uint64_t node = node_of(&place, "file");
+    pid_t child = fork();
+    if (child == 0) {
+        hs_node found;
+        FAILS(HS_FORKED, hs_get(place.store, node, &found, e));
+        FAILS(HS_FORKED, hs_retire(place.store, node, NULL, e));
+        hs_store_free(place.store);
+        _exit(failures != 0);
+    }
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(node_of(&place, "file") == node);
+    end(&place);
+}
+
+static void an_export_confines(const char *directory)
+{
+    struct place place = begin(directory, "export");
+    make(in(place.directory, "outside"), "outside");
+    CHECK(mkdir(in(place.directory, "tree"), 0755) == 0);
+    make(in(place.directory, "tree/inside"), "inside");
+    int root = open(in(place.directory, "tree"), O_RDONLY | O_DIRECTORY), fd = -1;
+    hs_export *export_;
+    SUCCEEDS(hs_export_add(place.store, "tree", &root, 1, 0, HS_CONTAINMENT_ANY, &export_, e));
+    close(root);
+    CHECK(hs_export_root(export_) > 1);
+    hs_reference top = {1, NULL};
+    hs_entry entry = {0};
+    SUCCEEDS(hs_lookup(export_, &top, "inside", 6, HS_TOKEN_NFS3, NULL, &entry, e));
+    CHECK(entry.registration.outcome == HS_CREATED && entry.file.size == 6 && entry.fd == -1);
+    CHECK(entry.token.length > HS_TOKEN_REFERENCE && entry.token.length <= HS_TOKEN_NFS3);
+    hs_token token = entry.token;
+    uint64_t node = entry.registration.node;
+    SUCCEEDS(hs_lookup(export_, &top, "none", 4, HS_TOKEN_MAX, NULL, &entry, e));
+    CHECK(entry.registration.node == 0 && entry.token.length == 0 && entry.fd == -1);
+    SUCCEEDS(hs_lookup(export_, &top, "..", 2, HS_TOKEN_REFERENCE, NULL, &entry, e));
+    CHECK(entry.registration.node == hs_export_root(export_) && entry.token.length == 32);
+    hs_export_free(export_);
+    hs_store_free(place.store);
+
+    /* A client comes back with its token after a restart. */
+    SUCCEEDS(hs_store_open(in(place.directory, "store"), NULL, &place.store, e));
+    FAILS(HS_NO_EXPORT, hs_export_open(place.store, "other", &export_, e));
+    SUCCEEDS(hs_export_open(place.store, "tree", &export_, e));
+    hs_reference file = {0, &token};
+    SUCCEEDS(hs_open_reference(export_, &file, HS_READ_ONLY, &fd, e));
+    char text[8] = "";
+    CHECK(read(fd, text, sizeof text) == 6 && memcmp(text, "inside", 6) == 0);
+    close(fd);
+    SUCCEEDS(hs_lookup_reference(export_, &file, HS_TOKEN_MAX, NULL, &entry, e));
+    CHECK(entry.registration.node == node && entry.registration.outcome == HS_EXISTING);
+    hs_token again;
+    SUCCEEDS(hs_token_of(export_, node, HS_TOKEN_NFS3, &again, e));
+    CHECK(again.length == token.length && memcmp(again.bytes, token.bytes, token.length) == 0);
+    file.node = node + 1000;
+    SUCCEEDS(hs_lookup_reference(export_, &file, HS_TOKEN_MAX, NULL, &entry, e));
+    CHECK(entry.registration.node == node);
+
+    /* Nobody gets out. */
+    hs_error error = HS_ERROR_INIT;
+    hs_token forged = token;
+    forged.bytes[forged.length - 1] ^= 1;
+    hs_reference bad = {0, &forged};
+    CHECK(hs_open_reference(export_, &bad, HS_PATH, &fd, &error) == HS_REFUSED);
+    CHECK(error.refusal == HS_REFUSED_SIGNATURE && error.errnum == ESTALE);
+    forged.length = 3;
+    CHECK(hs_open_reference(export_, &bad, HS_PATH, &fd, &error) == HS_REFUSED);
+    CHECK(error.refusal == HS_REFUSED_LENGTH);
+    forged.length = UINT32_MAX;
+    CHECK(hs_open_reference(export_, &bad, HS_PATH, &fd, &error) == HS_REFUSED);
+    CHECK(error.refusal == HS_REFUSED_LENGTH);
+    SUCCEEDS(hs_attach(place.store, place.fd, &place.filesystem, e));
+    bad = (hs_reference){node_of(&place, "outside"), NULL};
+    CHECK(hs_open_reference(export_, &bad, HS_PATH, &fd, &error) == HS_REFUSED);
+    CHECK(error.refusal == HS_REFUSED_OUTSIDE);
+    FAILS(HS_BAD_NAME, hs_lookup(export_, &top, "../outside", 10, HS_TOKEN_MAX, NULL, &entry, e));
+
+    SUCCEEDS(hs_create_or_open(export_, &top, "new", 3, HS_READ_WRITE, 0640, HS_TOKEN_MAX, NULL,
+                               &entry, e));
+    CHECK(entry.was_created == 1 && write(entry.fd, "new", 3) == 3);
+    close(entry.fd);
+    SUCCEEDS(hs_create_or_open(export_, &top, "new", 3, HS_READ_ONLY, 0640, HS_TOKEN_MAX, NULL,
+                               &entry, e));
+    CHECK(entry.was_created == 0 && entry.file.size == 3 && (entry.file.mode & 0777) == 0640);
+    close(entry.fd);
+    CHECK(unlink(in(place.directory, "tree/inside")) == 0);
+    hs_reference gone = {0, &token};
+    CHECK(hs_open_reference(export_, &gone, HS_PATH, &fd, &error) == HS_REFUSED);
+    CHECK(error.refusal == HS_REFUSED_STALE);
+
+    FAILS(HS_BAD_VALUE, hs_export_add(NULL, "x", &root, 1, 0, 0, &export_, e));
+    FAILS(HS_BAD_VALUE, hs_export_add(place.store, NULL, &root, 1, 0, 0, &export_, e));
+    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", NULL, 1, 0, 0, &export_, e));
+    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", &root, 0, 0, 0, &export_, e));
+    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", &root, SIZE_MAX, 0, 0, &export_, e));
+    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", &root, 1, 0, 99, &export_, e));
+    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", &root, 1, 0, 0, NULL, e));
+    FAILS(HS_SYSTEM, hs_export_add(place.store, "x", &(int){-1}, 1, 0, 0, &export_, e));
+    FAILS(HS_BAD_EXPORT, hs_export_add(place.store, "tree", &place.fd, 1, 0, 0, &export_, e));
+    FAILS(HS_BAD_VALUE, hs_export_open(NULL, "tree", &export_, e));
+    FAILS(HS_BAD_VALUE, hs_export_open(place.store, NULL, &export_, e));
+    FAILS(HS_BAD_VALUE, hs_export_open(place.store, "tree", NULL, e));
+    FAILS(HS_BAD_VALUE, hs_export_remove(NULL, "tree", e));
+    FAILS(HS_BAD_VALUE, hs_export_remove(place.store, NULL, e));
+    CHECK(hs_export_root(NULL) == 0);
+    hs_reference nothing = {0, NULL};
+    FAILS(HS_BAD_VALUE, hs_lookup(NULL, &top, "x", 1, 128, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_lookup(export_, NULL, "x", 1, 128, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_lookup(export_, &nothing, "x", 1, 128, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_lookup(export_, &top, NULL, 1, 128, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_lookup(export_, &top, "x", 0, 128, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_lookup(export_, &top, "x", 1, 128, NULL, NULL, e));
+    FAILS(HS_TOKEN_TOO_LONG, hs_lookup(export_, &top, "new", 3, 0, NULL, &entry, e));
+    SUCCEEDS(hs_lookup(export_, &top, "new", 3, UINT32_MAX, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_lookup_reference(NULL, &top, 128, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_lookup_reference(export_, NULL, 128, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_lookup_reference(export_, &top, 128, NULL, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_create_or_open(NULL, &top, "x", 1, 1, 0, 128, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_create_or_open(export_, NULL, "x", 1, 1, 0, 128, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_create_or_open(export_, &top, NULL, 1, 1, 0, 128, NULL, &entry, e));
+    FAILS(HS_BAD_NAME, hs_create_or_open(export_, &top, "..", 2, 1, 0, 128, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_create_or_open(export_, &top, "x", 1, 0, 0, 128, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_create_or_open(export_, &top, "x", 1, 1, 0, 128, NULL, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_open_reference(NULL, &top, HS_PATH, &fd, e));
+    FAILS(HS_BAD_VALUE, hs_open_reference(export_, NULL, HS_PATH, &fd, e));
+    FAILS(HS_BAD_VALUE, hs_open_reference(export_, &top, 9, &fd, e));
+    FAILS(HS_BAD_VALUE, hs_open_reference(export_, &top, HS_PATH, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_token_of(NULL, node, 128, &token, e));
+    FAILS(HS_BAD_VALUE, hs_token_of(export_, node, 128, NULL, e));
+    FAILS(HS_UNKNOWN_NODE, hs_token_of(export_, UINT64_MAX, 128, &token, e));
+    FAILS(HS_BAD_VALUE, hs_token_of((hs_export *)place.store, node, 128, &token, e));
+    SUCCEEDS(hs_export_remove(place.store, "tree", e));
+    FAILS(HS_NO_EXPORT, hs_export_remove(place.store, "tree", e));
+    hs_export_free(export_);
+    hs_export_free(NULL);
+    end(&place);
+}
+
+/* Every function with NULL, and with values out of their range. */
+static void rubbish(const char *directory)
+{
+    struct place place = begin(directory, "rubbish");
+    hs_store *store = place.store;
+    uint64_t id = node_of(&place, "file"), number;
+    hs_store_options options = HS_STORE_OPTIONS_INIT;
+    hs_store *none;
+    hs_file file;
+    hs_node node;
+    hs_registration registration;
+    hs_handle handle = {0};
+    hs_pins *pins = NULL;
+    uint16_t filesystem;
+    size_t count;
+    int fd = -1, memory = memfd_create("pins", MFD_CLOEXEC);
+    SUCCEEDS(hs_pins_open(store, memory, &pins, e));
+    SUCCEEDS(hs_file_at(place.fd, "file", 4, 0, &file, e));
+
+    FAILS(HS_BAD_VALUE, hs_store_open(NULL, NULL, &none, e));
+    FAILS(HS_BAD_VALUE, hs_store_open("/nowhere", NULL, NULL, e));
+    FAILS(HS_SYSTEM, hs_store_open("/nowhere/at/all", NULL, &none, e));
+    FAILS(HS_ALREADY_OPEN, hs_store_open(in(place.directory, "store"), NULL, &none, e));
+    options.size = 0;
+    FAILS(HS_BAD_VALUE, hs_store_open("/nowhere", &options, &none, e));
+    options.size = sizeof options;
+    options.durability = 9;
+    FAILS(HS_BAD_VALUE, hs_store_open("/nowhere", &options, &none, e));
+    options.durability = HS_DURABILITY_POWER;
+    options.retention = 77;
+    FAILS(HS_BAD_VALUE, hs_store_open_in_memory(&options, &none, e));
+    options.retention = HS_RETAIN_SECONDS;
+    options.retention_value = UINT64_MAX;
+    FAILS(HS_BAD_VALUE, hs_store_open_in_memory(&options, &none, e));
+    options.retention = HS_RETAIN_NODES;
+    options.cache_size = options.limbo_limit = UINT64_MAX;
+    SUCCEEDS(hs_store_open_in_memory(&options, &none, e));
+    hs_store_free(none);
+    FAILS(HS_BAD_VALUE, hs_store_open_in_memory(NULL, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_store_close(NULL, e));
+    FAILS(HS_BAD_VALUE, hs_store_close((hs_store *)pins, e));
+    hs_store_free(NULL);
+    hs_store_free((hs_store *)pins);
+    CHECK(hs_store_generation(NULL) == 0);
+
+    FAILS(HS_BAD_VALUE, hs_attach(NULL, place.fd, &filesystem, e));
+    FAILS(HS_BAD_VALUE, hs_attach(store, place.fd, NULL, e));
+    FAILS(HS_SYSTEM, hs_attach(store, -1, &filesystem, e));
+    FAILS(HS_SYSTEM, hs_attach(store, 2147483647, &filesystem, e));
+    FAILS(HS_BAD_VALUE, hs_attach_mounted(NULL, NULL, 0, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_attach_mounted(store, NULL, 1, NULL, e));
+    SUCCEEDS(hs_attach_mounted(store, NULL, 0, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_detach(NULL, 1, e));
+    SUCCEEDS(hs_detach(store, 65535, e));
+
+    FAILS(HS_BAD_VALUE, hs_file_of(place.fd, 0, NULL, e));
+    FAILS(HS_SYSTEM, hs_file_of(-1, 0, &file, e));
+    FAILS(HS_BAD_VALUE, hs_file_at(place.fd, NULL, 4, 0, &file, e));
+    FAILS(HS_BAD_VALUE, hs_file_at(place.fd, "file", 4, 0, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_file_at(place.fd, "file", 0, 0, &file, e));
+    FAILS(HS_BAD_VALUE, hs_file_at(place.fd, "file", SIZE_MAX, 0, &file, e));
+    FAILS(HS_BAD_NAME, hs_file_at(place.fd, "..", 2, 0, &file, e));
+    FAILS(HS_BAD_NAME, hs_file_at(place.fd, "a/b", 3, 0, &file, e));
+    FAILS(HS_BAD_NAME, hs_file_at(place.fd, "a\0b", 3, 0, &file, e));
+    FAILS(HS_SYSTEM, hs_file_at(place.fd, "\xff\xfe", 2, 0, &file, e));
+    FAILS(HS_SYSTEM, hs_file_at(-1, "file", 4, 0, &file, e));
+
+    FAILS(HS_BAD_VALUE, hs_register(NULL, 1, &file, NULL, &registration, e));
+    FAILS(HS_BAD_VALUE, hs_register(store, 1, NULL, NULL, &registration, e));
+    FAILS(HS_BAD_VALUE, hs_register(store, 1, &file, NULL, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_register(store, 1, &file, (hs_pins *)store, &registration, e));
+    FAILS(HS_UNKNOWN_FILESYSTEM, hs_register(store, 65535, &file, NULL, &registration, e));
+    hs_file wrong = file;
+    for (uint32_t length = 0; length < 400; length += length < 2 ? 1 : 127) {
+        wrong.handle.length = length;
+        hs_error error = HS_ERROR_INIT;
+        int result = hs_register(store, place.filesystem, &wrong, NULL, &registration, &error);
+        CHECK(length >= 1 && length <= 128 ? result == HS_OK || error.code == result
+                                           : result == HS_BAD_VALUE);
+    }
+    wrong.handle.length = UINT32_MAX;
+    FAILS(HS_BAD_VALUE, hs_register(store, place.filesystem, &wrong, NULL, &registration, e));
+    FAILS(HS_BAD_VALUE, hs_register_batch(NULL, 1, &file, 1, NULL, &registration, e));
+    FAILS(HS_BAD_VALUE, hs_register_batch(store, 1, NULL, 1, NULL, &registration, e));
+    FAILS(HS_BAD_VALUE, hs_register_batch(store, 1, &file, 1, NULL, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_register_batch(store, 1, &file, 65537, NULL, &registration, e));
+    FAILS(HS_BAD_VALUE, hs_register_batch(store, 1, &file, SIZE_MAX, NULL, &registration, e));
+    SUCCEEDS(hs_register_batch(store, place.filesystem, NULL, 0, NULL, NULL, e));
+
+    FAILS(HS_BAD_VALUE, hs_get(NULL, id, &node, e));
+    FAILS(HS_BAD_VALUE, hs_get(store, id, NULL, e));
+    FAILS(HS_UNKNOWN_NODE, hs_get(store, 0, &node, e));
+    FAILS(HS_UNKNOWN_NODE, hs_get(store, UINT64_MAX, &node, e));
+    FAILS(HS_BAD_VALUE, hs_find(NULL, 1, &file.handle, &node, e));
+    FAILS(HS_BAD_VALUE, hs_find(store, 1, NULL, &node, e));
+    FAILS(HS_BAD_VALUE, hs_find(store, 1, &file.handle, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_find(store, 1, &handle, &node, e));
+    FAILS(HS_UNKNOWN_FILESYSTEM, hs_find(store, 0, &file.handle, &node, e));
+    FAILS(HS_BAD_VALUE, hs_open(NULL, id, HS_PATH, &fd, e));
+    FAILS(HS_BAD_VALUE, hs_open(store, id, HS_PATH, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_open(store, id, -1, &fd, e));
+    FAILS(HS_BAD_VALUE, hs_open(store, id, 4, &fd, e));
+    FAILS(HS_UNKNOWN_NODE, hs_open(store, UINT64_MAX, HS_PATH, &fd, e));
+    FAILS(HS_BAD_VALUE, hs_retire(NULL, id, NULL, e));
+    FAILS(HS_UNKNOWN_NODE, hs_retire(store, UINT64_MAX, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_forget(NULL, id, NULL, e));
+    SUCCEEDS(hs_forget(store, UINT64_MAX, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_evict(NULL, NULL, e));
+    SUCCEEDS(hs_evict(store, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_list(NULL, 0, 0, 0, &node, 1, &count, &number, e));
+    FAILS(HS_BAD_VALUE, hs_list(store, 0, 0, 0, NULL, 1, &count, &number, e));
+    FAILS(HS_BAD_VALUE, hs_list(store, 0, 0, 0, &node, 1, NULL, &number, e));
+    FAILS(HS_BAD_VALUE, hs_list(store, 0, 0, 0, &node, 1, &count, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_list(store, 0, 0, 0, &node, 0, &count, &number, e));
+    FAILS(HS_BAD_VALUE, hs_list(store, 0, 0, 3, &node, 1, &count, &number, e));
+    FAILS(HS_BAD_VALUE, hs_list(store, 0, 0, UINT32_MAX, &node, 1, &count, &number, e));
+    SUCCEEDS(hs_list(store, UINT64_MAX, 0, 0, &node, 1, &count, &number, e));
+    CHECK(count == 0 && number == 0);
+
+    FAILS(HS_BAD_VALUE, hs_pins_open(NULL, memory, &pins, e));
+    FAILS(HS_BAD_VALUE, hs_pins_open(store, memory, NULL, e));
+    FAILS(HS_SYSTEM, hs_pins_open(store, -1, &(hs_pins *){NULL}, e));
+    FAILS(HS_BAD_VALUE, hs_pin(NULL, id, 1, pins, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_pin(store, id, 1, NULL, NULL, e));
+    SUCCEEDS(hs_pin(store, UINT64_MAX, UINT64_MAX, pins, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_unpin(NULL, id, 1, NULL, e));
+    SUCCEEDS(hs_unpin(pins, UINT64_MAX, UINT64_MAX, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_unpin_all(NULL, e));
+    FAILS(HS_BAD_VALUE, hs_pin_count(NULL, id, &number, e));
+    FAILS(HS_BAD_VALUE, hs_pin_count(pins, id, NULL, e));
+    SUCCEEDS(hs_pin_count(pins, UINT64_MAX, &number, e));
+    hs_pins_free(NULL, NULL);
+    hs_pins_free(store, (hs_pins *)store);
+    hs_pins_free(store, pins);
+    close(memory);
+
+    /* Without room for an error, or with a struct of another size. */
+    CHECK(hs_get(NULL, id, &node, NULL) == HS_BAD_VALUE);
+    struct {
+        uint32_t size;
+        char guard[12];
+    } old = {8, "unchanged"};
+    CHECK(hs_get(NULL, id, &node, (hs_error *)&old) == HS_BAD_VALUE);
+    CHECK(strcmp(old.guard, "unchanged") == 0);
+    CHECK(node_of(&place, "file") == id);
+    end(&place);
+}
+
+int main(int count, char **arguments)
+{
+    if (count != 2)
+        return fprintf(stderr, "usage: test DIRECTORY\n"), 2;
+    const char *directory = arguments[1];
+    versions_and_words();
+    a_node_survives(directory);
+    batches_and_pages(directory);
+    pins_keep_a_node(directory);
+    a_store_in_memory(directory);
+    a_closed_store(directory);
+    a_forked_child(directory);
+    an_export_confines(directory);
+    rubbish(directory);
+    if (failures > 0)
+        return fprintf(stderr, "%d failures\n", failures), 1;
+    printf("all passed\n");
+    return 0;
+}
