@@ -21,9 +21,6 @@ public func hs_register(
   }
 }
 
-/// The most files in one batch.
-private let largestBatch = 65_536
-
 @c @implementation
 public func hs_register_batch(
   _ store: OpaquePointer!, _ filesystem: UInt16, _ files: UnsafePointer<hs_file>!, _ count: Int,
@@ -134,11 +131,11 @@ public func hs_list(
     let store = unsafe try object(store, "store", as: Store.self)
     let first = unsafe try require(nodes, "nodes")
     let (count, next) = unsafe (try require(count, "count"), try require(next, "next"))
-    guard capacity > 0 else { throw .badValue("capacity is 0; pass room for a node") }
+    let limit = try room(capacity)
     let wanted = UInt8(exactly: state).flatMap { NodeState(rawValue: $0) }
     guard wanted != nil || state == 0 else { throw .badValue("there is no state \(state)") }
     let page = try store.nodes(
-      from: NodeID(rawValue: start), limit: min(capacity, largestBatch),
+      from: NodeID(rawValue: start), limit: limit,
       on: filesystem == 0 ? nil : FilesystemID(rawValue: filesystem), in: wanted)
     for (i, node) in page.nodes.enumerated() { unsafe first[i] = hs_node(node) }
     unsafe count.pointee = page.nodes.count

@@ -168,10 +168,22 @@ func text(_ start: UnsafePointer<CChar>?, _ name: StaticString) throws(StoreErro
   unsafe String(cString: try require(start, name))
 }
 
+/// Returns how many values to write into a buffer that has room for `capacity`.
+func room(_ capacity: Int) throws(StoreError) -> Int {
+  guard capacity != 0 else { throw .badValue("capacity is 0; pass room for a value") }
+  // A size_t above the half of its range is negative here.
+  return capacity < 0 ? largestBatch : min(capacity, largestBatch)
+}
+
+/// The most values that a call takes or returns.
+let largestBatch = 65_536
+
 /// Writes as many values as there is room for.
 func write<T>(_ values: [T], to start: UnsafeMutablePointer<T>?, _ capacity: Int) throws(StoreError)
 {
-  guard capacity > 0, !values.isEmpty else { return }
+  guard capacity != 0, !values.isEmpty else { return }
   let start = unsafe try require(start, "a buffer with a capacity")
-  for (i, value) in values.prefix(capacity).enumerated() { unsafe start[i] = value }
+  for (i, value) in values.prefix(capacity < 0 ? values.count : capacity).enumerated() {
+    unsafe start[i] = value
+  }
 }

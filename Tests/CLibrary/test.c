@@ -319,6 +319,8 @@ static void a_closed_store(const char *directory)
     FAILS(HS_CLOSED, hs_forget(place.store, id, NULL, e));
     FAILS(HS_CLOSED, hs_evict(place.store, NULL, e));
     FAILS(HS_CLOSED, hs_list(place.store, 0, 0, 0, &node, 1, &count, &next, e));
+    FAILS(HS_CLOSED, hs_store_backup(place.store, "/nowhere", e));
+    FAILS(HS_CLOSED, hs_watch(place.store, id, 1, 1, e));
     FAILS(HS_CLOSED, hs_attach(place.store, place.fd, &place.filesystem, e));
     FAILS(HS_CLOSED, hs_attach_mounted(place.store, NULL, 0, NULL, e));
     CHECK(fd == -1);
@@ -466,6 +468,145 @@ static void an_export_confines(const char *directory)
     end(&place);
 }
 
+static void watches_end_with_their_file(const char *directory)
+{
+    struct place place = begin(directory, "watches");
+    make(in(place.directory, "other"), "other");
+    uint64_t gone = node_of(&place, "file"), stays = node_of(&place, "other");
+    SUCCEEDS(hs_watch(place.store, gone, 0x400, 7, e));
+    SUCCEEDS(hs_watch(place.store, gone, 0x2, 8, e));
+    SUCCEEDS(hs_watch(place.store, stays, 0x4, UINT64_MAX, e));
+    hs_watch_mask masks[4];
+    size_t count = 0;
+    uint64_t next = 1, nodes[4] = {0};
+    SUCCEEDS(hs_watchers(place.store, gone, masks, 4, &count, e));
+    CHECK(count == 2 && masks[0].id == 7 && masks[0].mask == 0x400 && masks[1].id == 8);
+    SUCCEEDS(hs_watched(place.store, 0, masks, 1, &count, &next, e));
+    CHECK(count == 1 && masks[0].id == gone && masks[0].mask == 0x402 && next == stays);
+    SUCCEEDS(hs_watched(place.store, next, masks, 4, &count, &next, e));
+    CHECK(count == 1 && masks[0].id == stays && next == 0);
+    int overflowed = -1, ended = -1;
+    SUCCEEDS(hs_deletions(place.store, nodes, 4, &count, &overflowed, e));
+    CHECK(count == 0 && overflowed == 0);
+    CHECK(unlink(in(place.directory, "file")) == 0);
+    SUCCEEDS(hs_sweep(place.store, 0, nodes, 4, &count, &next, &overflowed, e));
+    CHECK(count == 1 && nodes[0] == gone && next == 0 && overflowed == 0);
+    SUCCEEDS(hs_deletions(place.store, nodes, 4, &count, NULL, e));
+    CHECK(count == 0);
+    SUCCEEDS(hs_unwatch(place.store, gone, 7, &ended, e));
+    CHECK(ended == 1);
+    SUCCEEDS(hs_unwatch(place.store, gone, 7, &ended, e));
+    CHECK(ended == 0);
+    FAILS(HS_STALE, hs_watch(place.store, gone, 1, 9, e));
+
+    FAILS(HS_BAD_VALUE, hs_watch(NULL, stays, 1, 1, e));
+    FAILS(HS_UNKNOWN_NODE, hs_watch(place.store, UINT64_MAX, 1, 1, e));
+    FAILS(HS_BAD_VALUE, hs_watch(place.store, stays, 0, 1, e));
+    FAILS(HS_BAD_VALUE, hs_unwatch(NULL, stays, 1, NULL, e));
+    SUCCEEDS(hs_unwatch(place.store, UINT64_MAX, UINT64_MAX, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_watchers(NULL, stays, masks, 4, &count, e));
+    FAILS(HS_BAD_VALUE, hs_watchers(place.store, stays, NULL, 4, &count, e));
+    SUCCEEDS(hs_watchers(place.store, stays, NULL, 0, NULL, e));
+    SUCCEEDS(hs_watchers(place.store, UINT64_MAX, masks, SIZE_MAX, &count, e));
+    CHECK(count == 0);
+    FAILS(HS_BAD_VALUE, hs_watched(NULL, 0, masks, 4, &count, &next, e));
+    FAILS(HS_BAD_VALUE, hs_watched(place.store, 0, NULL, 4, &count, &next, e));
+    FAILS(HS_BAD_VALUE, hs_watched(place.store, 0, masks, 0, &count, &next, e));
+    FAILS(HS_BAD_VALUE, hs_watched(place.store, 0, masks, 4, NULL, &next, e));
+    FAILS(HS_BAD_VALUE, hs_watched(place.store, 0, masks, 4, &count, NULL, e));
+    SUCCEEDS(hs_watched(place.store, UINT64_MAX, masks, SIZE_MAX, &count, &next, e));
+    FAILS(HS_BAD_VALUE, hs_deletions(NULL, nodes, 4, &count, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_deletions(place.store, NULL, 4, &count, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_deletions(place.store, nodes, 0, &count, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_deletions(place.store, nodes, 4, NULL, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_sweep(NULL, 0, nodes, 4, &count, &next, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_sweep(place.store, 0, NULL, 4, &count, &next, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_sweep(place.store, 0, nodes, 0, &count, &next, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_sweep(place.store, 0, nodes, 4, NULL, &next, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_sweep(place.store, 0, nodes, 4, &count, NULL, NULL, e));
+    SUCCEEDS(hs_sweep(place.store, UINT64_MAX, nodes, 4, &count, &next, NULL, e));
+    end(&place);
+}
+
+static void a_copy_keeps_its_node(const char *directory)
+{
+    struct place place = begin(directory, "copies");
+    make(in(place.directory, "copy"), "copy");
+    CHECK(mkdir(in(place.directory, "to"), 0755) == 0);
+    uint64_t node = node_of(&place, "file"), to = node_of(&place, "to"), moved = 0;
+    hs_file old, copy;
+    hs_registration registration;
+    hs_node found;
+    SUCCEEDS(hs_file_at(place.fd, "file", 4, 0, &old, e));
+    SUCCEEDS(hs_file_at(place.fd, "copy", 4, 0, &copy, e));
+    SUCCEEDS(hs_copy_up(place.store, node, place.filesystem, &copy, &registration, e));
+    CHECK(registration.node == node);
+    SUCCEEDS(hs_find(place.store, place.filesystem, &old.handle, &found, e));
+    CHECK(found.id == node && memcmp(found.handle.bytes, copy.handle.bytes, copy.handle.length) == 0);
+    CHECK(rename(in(place.directory, "copy"), in(place.directory, "to/copy")) == 0);
+    SUCCEEDS(hs_record_move(place.store, place.filesystem, &copy, to, &moved, e));
+    CHECK(moved == node);
+    SUCCEEDS(hs_get(place.store, node, &found, e));
+    CHECK(found.parent == to);
+
+    FAILS(HS_BAD_VALUE, hs_copy_up(NULL, node, 1, &copy, &registration, e));
+    FAILS(HS_BAD_VALUE, hs_copy_up(place.store, node, 1, NULL, &registration, e));
+    FAILS(HS_BAD_VALUE, hs_copy_up(place.store, node, 1, &copy, NULL, e));
+    FAILS(HS_UNKNOWN_NODE, hs_copy_up(place.store, UINT64_MAX, place.filesystem, &copy,
+                                      &registration, e));
+    FAILS(HS_BAD_VALUE, hs_copy_up(place.store, to, place.filesystem, &copy, &registration, e));
+    FAILS(HS_BAD_VALUE, hs_record_move(NULL, 1, &copy, to, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_record_move(place.store, 1, NULL, to, NULL, e));
+    SUCCEEDS(hs_record_move(place.store, place.filesystem, &copy, to, NULL, e));
+    end(&place);
+}
+
+static void a_store_is_looked_after(const char *directory)
+{
+    struct place place = begin(directory, "maintenance");
+    uint64_t node = node_of(&place, "file"), findings = 99;
+    CHECK(node_of(&place, "file") == node);
+    hs_node found;
+    SUCCEEDS(hs_get(place.store, node, &found, e));
+    hs_statistics statistics = HS_STATISTICS_INIT;
+    SUCCEEDS(hs_store_statistics(place.store, &statistics, e));
+    CHECK(statistics.created == 1 && statistics.existing == 1 && statistics.gets >= 1);
+    CHECK(statistics.size == sizeof statistics && statistics.refused[HS_REFUSED_STALE] == 0);
+    char *backup = strdup(in(place.directory, "backup"));
+    SUCCEEDS(hs_store_backup(place.store, backup, e));
+    FAILS(HS_SYSTEM, hs_store_backup(place.store, backup, e));
+    char text[64] = "unset";
+    SUCCEEDS(hs_store_check(backup, &findings, text, sizeof text, e));
+    CHECK(findings == 0 && text[0] == '\0');
+    FAILS(HS_ALREADY_OPEN, hs_store_check(in(place.directory, "store"), &findings, NULL, 0, e));
+
+    /* Damage is found, and named as far as there is room. */
+    char data[4200];
+    snprintf(data, sizeof data, "%s/data.mdb", backup);
+    int fd = open(data, O_RDWR);
+    off_t size = lseek(fd, 0, SEEK_END);
+    for (off_t at = 8192; at < size; at += 4096)
+        CHECK(pwrite(fd, "damage", 6, at + 100) == 6 && pwrite(fd, "damage", 6, at + 4000) == 6);
+    close(fd);
+    SUCCEEDS(hs_store_check(backup, &findings, text, sizeof text, e));
+    CHECK(findings > 0 && text[0] != '\0' && strlen(text) <= 63);
+    SUCCEEDS(hs_store_check(backup, &findings, text, 1, e));
+    CHECK(text[0] == '\0');
+    free(backup);
+
+    FAILS(HS_BAD_VALUE, hs_store_statistics(NULL, &statistics, e));
+    FAILS(HS_BAD_VALUE, hs_store_statistics(place.store, NULL, e));
+    statistics.size = 8;
+    FAILS(HS_BAD_VALUE, hs_store_statistics(place.store, &statistics, e));
+    FAILS(HS_BAD_VALUE, hs_store_backup(NULL, "/nowhere", e));
+    FAILS(HS_BAD_VALUE, hs_store_backup(place.store, NULL, e));
+    FAILS(HS_SYSTEM, hs_store_backup(place.store, "/nowhere/at/all", e));
+    FAILS(HS_BAD_VALUE, hs_store_check(NULL, &findings, NULL, 0, e));
+    FAILS(HS_BAD_VALUE, hs_store_check("/nowhere", NULL, NULL, 0, e));
+    FAILS(HS_NO_STORE, hs_store_check("/nowhere", &findings, NULL, 0, e));
+    end(&place);
+}
+
 /* Every function with NULL, and with values out of their range. */
 static void rubbish(const char *directory)
 {
@@ -580,6 +721,7 @@ static void rubbish(const char *directory)
     FAILS(HS_BAD_VALUE, hs_list(store, 0, 0, 0, &node, 1, NULL, &number, e));
     FAILS(HS_BAD_VALUE, hs_list(store, 0, 0, 0, &node, 1, &count, NULL, e));
     FAILS(HS_BAD_VALUE, hs_list(store, 0, 0, 0, &node, 0, &count, &number, e));
+    SUCCEEDS(hs_attach_mounted(store, &filesystem, 1, NULL, e));
     FAILS(HS_BAD_VALUE, hs_list(store, 0, 0, 3, &node, 1, &count, &number, e));
     FAILS(HS_BAD_VALUE, hs_list(store, 0, 0, UINT32_MAX, &node, 1, &count, &number, e));
     SUCCEEDS(hs_list(store, UINT64_MAX, 0, 0, &node, 1, &count, &number, e));
@@ -627,6 +769,9 @@ int main(int count, char **arguments)
     a_closed_store(directory);
     a_forked_child(directory);
     an_export_confines(directory);
+    watches_end_with_their_file(directory);
+    a_copy_keeps_its_node(directory);
+    a_store_is_looked_after(directory);
     rubbish(directory);
     if (failures > 0)
         return fprintf(stderr, "%d failures\n", failures), 1;

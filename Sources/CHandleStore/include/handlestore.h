@@ -26,9 +26,9 @@
  * only on success. An argument that must not be NULL but is, or a number out of its range, gives
  * HS_BAD_VALUE. NULL is allowed where the description says so.
  *
- * Objects. A hs_store, hs_pins or hs_export is used until it is given to its hs_..._free function, which takes
- * NULL too. Using it after that is an error that the library cannot detect in every case. Free what
- * was made from a store before the store. Memory that the caller passes stays the caller's.
+ * Objects. A hs_store, hs_pins or hs_export is used until it is given to its hs_..._free function,
+ * which takes NULL too. Using it after that is an error that the library cannot detect in every case.
+ * Free what was made from a store before the store. Memory that the caller passes stays the caller's.
  * Descriptors that a call returns have FD_CLOEXEC, and the caller closes them. Descriptors that the
  * caller passes stay the caller's and are not kept, unless the description says otherwise.
  *
@@ -47,8 +47,8 @@
  * installs no signal handler. If a damaged store makes LMDB abort, the library says so on standard
  * error first.
  *
- * Versions. Structs that callers pass begin with their size, set by their _INIT macro, so that later
- * versions can add members. Codes keep their numbers.
+ * Versions. A struct with an _INIT macro begins with its size, which the macro sets, so that later
+ * versions can add members. Codes and members keep their numbers and places.
  */
 #ifndef HANDLESTORE_H
 #define HANDLESTORE_H
@@ -410,8 +410,8 @@ typedef struct hs_entry {
     uint32_t was_created;  /* 1 if the call created the file */
 } hs_entry;
 
-/* Adds an export of 1 to 16 open directories, the upper layer first, and opens it. Files of attached
- * or unattached filesystems; they are attached. The descriptors may be closed afterwards.
+/* Adds an export of 1 to 16 open directories, the upper layer first, and opens it. Attaches their
+ * filesystems. The descriptors may be closed afterwards.
  * Fails with HS_BAD_EXPORT, HS_UNAVAILABLE, what hs_attach fails with. */
 int hs_export_add(hs_store *store, const char *name, const int *roots, size_t count, int read_only,
                   int containment, hs_export **export_, hs_error *error);
@@ -455,6 +455,88 @@ int hs_open_reference(hs_export *export_, const hs_reference *file, int mode, in
 /* Makes the token of a node. */
 int hs_token_of(hs_export *export_, uint64_t node, uint32_t token_limit, hs_token *token,
                 hs_error *error);
+
+/* ---- Moves and copies ---- */
+
+/* Gives a node another file: the copy of its file on the upper layer of a union. The node gets the new
+ * handle and keeps the old one as an alias, by which its tokens still lead to it.
+ * Fails with HS_STALE, HS_UNKNOWN_NODE, HS_BAD_VALUE if the copy has another type, and as hs_register. */
+int hs_copy_up(hs_store *store, uint64_t node, uint16_t filesystem, const hs_file *copy,
+               hs_registration *registration, hs_error *error);
+
+/* Records that a file has a name in another directory now: call it after a rename into another
+ * directory, an exchange or a link. An export looks there when the kernel has forgotten the name.
+ * `node` (may be NULL) is the file's node, or 0 if it has none. */
+int hs_record_move(hs_store *store, uint16_t filesystem, const hs_file *file, uint64_t directory,
+                   uint64_t *node, hs_error *error);
+
+/* ---- Watches ---- */
+
+/* A watched node, or one watcher of a node. */
+typedef struct hs_watch_mask {
+    uint64_t id;         /* the node's id, or the watcher's number */
+    uint32_t mask;       /* the events, with the bits of inotify(7) */
+    uint32_t reserved;   /* 0 */
+} hs_watch_mask;
+
+/* Records that a watcher watches a live node for the events of a mask (not 0); replaces its earlier
+ * mask. A watcher is a number that the server gives to a client and keeps over restarts. A node that is
+ * watched is not dropped. The store does not watch the file itself. */
+int hs_watch(hs_store *store, uint64_t node, uint32_t mask, uint64_t watcher, hs_error *error);
+
+/* Ends a watch. `ended` (may be NULL) is 0 if there was none. */
+int hs_unwatch(hs_store *store, uint64_t node, uint64_t watcher, int *ended, hs_error *error);
+
+/* Lists the watchers of a node: writes up to `capacity`, and how many there are to `count`. */
+int hs_watchers(const hs_store *store, uint64_t node, hs_watch_mask *watchers, size_t capacity,
+                size_t *count, hs_error *error);
+
+/* Lists watched nodes by their ids, each with the masks of all its watchers combined: up to `capacity`,
+ * from `start` on. `next` is where to go on, or 0 at the end. */
+int hs_watched(const hs_store *store, uint64_t start, hs_watch_mask *nodes, size_t capacity,
+               size_t *count, uint64_t *next, hs_error *error);
+
+/* Takes watched nodes whose file is gone, each once: tell their watchers, and end the watches. Writes
+ * up to `capacity`; if there are as many, there may be more. `overflowed` (may be NULL) is 1 if some
+ * were lost because there were too many. */
+int hs_deletions(hs_store *store, uint64_t *nodes, size_t capacity, size_t *count, int *overflowed,
+                 hs_error *error);
+
+/* Opens up to `capacity` watched files, from node `start` on, retires the nodes of those that are gone,
+ * and returns what hs_deletions returns. `next` is where to go on, or 0 at the end. After a restart,
+ * sweep from 0 until then. */
+int hs_sweep(hs_store *store, uint64_t start, uint64_t *nodes, size_t capacity, size_t *count,
+             uint64_t *next, int *overflowed, hs_error *error);
+
+/* ---- Maintenance ---- */
+
+/* Counts since the store was opened. Later versions may add members: set `size` with
+ * HS_STATISTICS_INIT, and the members that fit are filled in. */
+typedef struct hs_statistics {
+    uint32_t size;
+    uint32_t reserved;
+    uint64_t created, existing, replaced;  /* registrations by their outcome */
+    uint64_t retired, dropped;             /* nodes */
+    uint64_t gets, cache_hits;             /* nodes read by id, and how many were in memory */
+    uint64_t opened;                       /* files */
+    uint64_t compared;                     /* handles made again after an open, and compared */
+    uint64_t admitted;                     /* what passed the gate of an export */
+    uint64_t refused[12];                  /* what did not, by HS_REFUSED_...; [0] is not used */
+} hs_statistics;
+
+#define HS_STATISTICS_INIT {sizeof(hs_statistics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
+
+int hs_store_statistics(const hs_store *store, hs_statistics *statistics, hs_error *error);
+
+/* Writes a copy of the store as it is now to another directory, which must be empty or missing. Other
+ * calls go on meanwhile. */
+int hs_store_backup(hs_store *store, const char *path, hs_error *error);
+
+/* Checks the store in a directory without LMDB, so that no damage can crash the process. The process
+ * must not have the store open; another process may write to it. `findings` is how many things are
+ * wrong; a text of up to `capacity` bytes with its NUL names the first of them, a line each (`text` may
+ * be NULL if capacity is 0). */
+int hs_store_check(const char *path, uint64_t *findings, char *text, size_t capacity, hs_error *error);
 
 #ifdef __cplusplus
 }
