@@ -59,6 +59,10 @@ protocol Held: AnyObject {
 
 extension Store: Held { static var mark: UInt64 { 0x6873_5f73_746f_7265 } }
 extension Export: Held { static var mark: UInt64 { 0x6873_5f65_7870_6f72 } }
+extension IntentJournal: Held { static var mark: UInt64 { 0x6873_5f6a_6f75_726e } }
+extension OpenFiles: Held { static var mark: UInt64 { 0x6873_5f6f_7065_6e66 } }
+extension Parking: Held { static var mark: UInt64 { 0x6873_5f70_6172_6b69 } }
+extension ParkedFiles: Held { static var mark: UInt64 { 0x6873_5f70_6172_6b65 } }
 extension Pins: Held { static var mark: UInt64 { 0x6873_5f70_696e_7321 } }
 
 /// What an opaque pointer points to: the mark tells an object from one of another kind, and from one

@@ -607,6 +607,154 @@ static void a_store_is_looked_after(const char *directory)
     end(&place);
 }
 
+static void a_journal_outlives_its_server(const char *directory)
+{
+    struct place place = begin(directory, "journal");
+    int memory = memfd_create("journal", MFD_CLOEXEC), done = -1;
+    hs_journal *journal;
+    hs_file file;
+    uint32_t operation = 99;
+    SUCCEEDS(hs_file_at(place.fd, "file", 4, 0, &file, e));
+    SUCCEEDS(hs_journal_open(memory, 8, &journal, e));
+    hs_intent rename_it = {.operation = HS_INTENT_RENAME, .name = "file", .name_length = 4,
+                           .new_name = "renamed", .new_name_length = 7, .file = &file.handle};
+    hs_intent create = {.operation = HS_INTENT_CREATE, .type = S_IFREG, .name = "new", .name_length = 3};
+    hs_intent grow = {.operation = HS_INTENT_INSERT_RANGE, .size = 100, .length = 50};
+    hs_intent attribute = {.operation = HS_INTENT_CREATE_ATTRIBUTE, .name = "user.x", .name_length = 6};
+    SUCCEEDS(hs_journal_note(journal, 1, &rename_it, e));
+    SUCCEEDS(hs_journal_note(journal, 2, &create, e));
+    SUCCEEDS(hs_journal_note(journal, 3, &grow, e));
+    SUCCEEDS(hs_journal_note(journal, 4, &attribute, e));
+    hs_journal_free(journal);
+
+    SUCCEEDS(hs_journal_open(memory, 8, &journal, e));
+    SUCCEEDS(hs_journal_find(journal, 1, &operation, e));
+    CHECK(operation == HS_INTENT_RENAME);
+    SUCCEEDS(hs_journal_find(journal, 77, &operation, e));
+    CHECK(operation == 0);
+    SUCCEEDS(hs_journal_was_done(journal, 1, place.fd, -1, &done, e));
+    CHECK(done == 0);
+    CHECK(rename(in(place.directory, "file"), in(place.directory, "renamed")) == 0);
+    SUCCEEDS(hs_journal_was_done(journal, 1, place.fd, place.fd, &done, e));
+    CHECK(done == 1);
+    SUCCEEDS(hs_journal_was_done(journal, 2, place.fd, -1, &done, e));
+    CHECK(done == 0);
+    make(in(place.directory, "new"), "");
+    SUCCEEDS(hs_journal_was_done(journal, 2, place.fd, -1, &done, e));
+    CHECK(done == 1);
+    SUCCEEDS(hs_journal_range_was_done(journal, 3, 100, &done, e));
+    CHECK(done == 0);
+    SUCCEEDS(hs_journal_range_was_done(journal, 3, 150, &done, e));
+    CHECK(done == 1);
+    SUCCEEDS(hs_journal_attribute_was_done(journal, 4, 1, &done, e));
+    CHECK(done == 1);
+    SUCCEEDS(hs_journal_forget(journal, 1, e));
+    SUCCEEDS(hs_journal_was_done(journal, 1, place.fd, -1, &done, e));
+    CHECK(done == 0);
+
+    FAILS(HS_BAD_VALUE, hs_journal_open(memory, 0, &journal, e));
+    FAILS(HS_BAD_VALUE, hs_journal_open(memory, SIZE_MAX, &journal, e));
+    FAILS(HS_BAD_VALUE, hs_journal_open(memory, 8, NULL, e));
+    FAILS(HS_SYSTEM, hs_journal_open(-1, 8, &(hs_journal *){NULL}, e));
+    FAILS(HS_BAD_VALUE, hs_journal_note(NULL, 1, &create, e));
+    FAILS(HS_BAD_VALUE, hs_journal_note(journal, 1, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_journal_note(journal, 0, &create, e));
+    for (uint32_t number = 0; number < 12; number++) {
+        hs_intent bare = {.operation = number};
+        hs_error error = HS_ERROR_INIT;
+        int result = hs_journal_note(journal, 9, &bare, &error);
+        CHECK(number >= HS_INTENT_INSERT_RANGE && number <= HS_INTENT_COLLAPSE_RANGE
+                  ? result == HS_OK : result == HS_BAD_VALUE);
+    }
+    create.operation = UINT32_MAX;
+    FAILS(HS_BAD_VALUE, hs_journal_note(journal, 1, &create, e));
+    FAILS(HS_BAD_VALUE, hs_journal_forget(NULL, 1, e));
+    FAILS(HS_BAD_VALUE, hs_journal_forget(journal, 0, e));
+    SUCCEEDS(hs_journal_forget(journal, UINT64_MAX, e));
+    FAILS(HS_BAD_VALUE, hs_journal_find(NULL, 1, &operation, e));
+    FAILS(HS_BAD_VALUE, hs_journal_find(journal, 1, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_journal_was_done(NULL, 1, place.fd, -1, &done, e));
+    FAILS(HS_BAD_VALUE, hs_journal_was_done(journal, 1, place.fd, -1, NULL, e));
+    FAILS(HS_SYSTEM, hs_journal_was_done(journal, 2, -5, -1, &done, e));
+    FAILS(HS_BAD_VALUE, hs_journal_attribute_was_done(NULL, 1, 1, &done, e));
+    FAILS(HS_BAD_VALUE, hs_journal_attribute_was_done(journal, 1, 1, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_journal_range_was_done(NULL, 1, 1, &done, e));
+    FAILS(HS_BAD_VALUE, hs_journal_range_was_done(journal, 1, 1, NULL, e));
+    hs_journal_free(journal);
+    hs_journal_free(NULL);
+    close(memory);
+    end(&place);
+}
+
+static void open_files_outlive_their_server(const char *directory)
+{
+    struct place place = begin(directory, "open-files");
+    int memory = memfd_create("open", MFD_CLOEXEC), sockets[2] = {-1, -1}, is_open = -1;
+    int needs_parking = -1, more = -1, file = open(in(place.directory, "file"), O_RDONLY);
+    uint32_t backing = 99;
+    uint64_t node = 0;
+    hs_open_files *files;
+    SUCCEEDS(hs_open_files_open(memory, -1, &files, e));
+    SUCCEEDS(hs_open_files_add(files, 10, 5, -1, &backing, e));
+    CHECK(backing == 0);
+    hs_open_files_free(files);
+    SUCCEEDS(hs_open_files_open(memory, -1, &files, e));
+    SUCCEEDS(hs_open_files_find(files, 10, &node, e));
+    CHECK(node == 5);
+    SUCCEEDS(hs_open_files_find(files, 11, &node, e));
+    CHECK(node == 0);
+    SUCCEEDS(hs_open_files_state(files, 5, &is_open, &needs_parking, e));
+    CHECK(is_open == 1 && needs_parking == 1);
+
+    hs_parking *parking;
+    hs_parked_files *parked;
+    SUCCEEDS(hs_parking_sockets(sockets, e));
+    SUCCEEDS(hs_parking_open(sockets[0], &parking, e));
+    SUCCEEDS(hs_parked_files_open(&parked, e));
+    SUCCEEDS(hs_park(parking, file, 5, e));
+    SUCCEEDS(hs_unpark(parking, 5, e));
+    for (int i = 0; i < 2; i++) {
+        SUCCEEDS(hs_parked_files_receive(parked, sockets[1], &more, e));
+        CHECK(more == 1);
+    }
+    close(sockets[0]);
+    SUCCEEDS(hs_parked_files_receive(parked, sockets[1], &more, e));
+    CHECK(more == 0);
+    SUCCEEDS(hs_open_files_remove(files, 10, e));
+    SUCCEEDS(hs_open_files_state(files, 5, &is_open, NULL, e));
+    CHECK(is_open == 0);
+
+    FAILS(HS_BAD_VALUE, hs_open_files_open(memory, -1, NULL, e));
+    FAILS(HS_SYSTEM, hs_open_files_open(-1, -1, &(hs_open_files *){NULL}, e));
+    FAILS(HS_BAD_VALUE, hs_open_files_add(NULL, 1, 5, -1, &backing, e));
+    FAILS(HS_BAD_VALUE, hs_open_files_add(files, 0, 5, -1, &backing, e));
+    FAILS(HS_BAD_VALUE, hs_open_files_add(files, 1, 5, -1, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_open_files_remove(NULL, 1, e));
+    SUCCEEDS(hs_open_files_remove(files, UINT64_MAX, e));
+    FAILS(HS_BAD_VALUE, hs_open_files_find(NULL, 1, &node, e));
+    FAILS(HS_BAD_VALUE, hs_open_files_find(files, 1, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_open_files_state(NULL, 5, &is_open, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_parking_sockets(NULL, e));
+    FAILS(HS_BAD_VALUE, hs_parking_open(sockets[0], NULL, e));
+    FAILS(HS_BAD_VALUE, hs_park(NULL, file, 5, e));
+    FAILS(HS_SYSTEM, hs_park(parking, -1, 5, e));
+    FAILS(HS_BAD_VALUE, hs_unpark(NULL, 5, e));
+    FAILS(HS_SYSTEM, hs_unpark(parking, 5, e));
+    FAILS(HS_BAD_VALUE, hs_parked_files_open(NULL, e));
+    FAILS(HS_BAD_VALUE, hs_parked_files_receive(NULL, sockets[1], &more, e));
+    FAILS(HS_SYSTEM, hs_parked_files_receive(parked, -1, &more, e));
+    hs_parking_free(parking);
+    hs_parked_files_free(parked);
+    hs_open_files_free(files);
+    hs_parking_free(NULL);
+    hs_parked_files_free(NULL);
+    hs_open_files_free(NULL);
+    close(sockets[1]);
+    close(memory);
+    close(file);
+    end(&place);
+}
+
 /* Every function with NULL, and with values out of their range. */
 static void rubbish(const char *directory)
 {
@@ -772,6 +920,8 @@ int main(int count, char **arguments)
     watches_end_with_their_file(directory);
     a_copy_keeps_its_node(directory);
     a_store_is_looked_after(directory);
+    a_journal_outlives_its_server(directory);
+    open_files_outlive_their_server(directory);
     rubbish(directory);
     if (failures > 0)
         return fprintf(stderr, "%d failures\n", failures), 1;

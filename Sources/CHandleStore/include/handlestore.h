@@ -26,8 +26,8 @@
  * only on success. An argument that must not be NULL but is, or a number out of its range, gives
  * HS_BAD_VALUE. NULL is allowed where the description says so.
  *
- * Objects. A hs_store, hs_pins or hs_export is used until it is given to its hs_..._free function,
- * which takes NULL too. Using it after that is an error that the library cannot detect in every case.
+ * Objects. An object is used until it is given to its hs_..._free function, which takes NULL
+ * too. Using it after that is an error that the library cannot detect in every case.
  * Free what was made from a store before the store. Memory that the caller passes stays the caller's.
  * Descriptors that a call returns have FD_CLOEXEC, and the caller closes them. Descriptors that the
  * caller passes stay the caller's and are not kept, unless the description says otherwise.
@@ -507,6 +507,111 @@ int hs_deletions(hs_store *store, uint64_t *nodes, size_t capacity, size_t *coun
  * sweep from 0 until then. */
 int hs_sweep(hs_store *store, uint64_t start, uint64_t *nodes, size_t capacity, size_t *count,
              uint64_t *next, int *overflowed, hs_error *error);
+
+/* ---- Recovery: what outlives a killed server ---- */
+
+typedef struct hs_journal hs_journal;
+
+/* What a server is about to do for a request that must not be done twice. */
+enum {
+    HS_INTENT_CREATE = 1,         /* type, name: the name is free */
+    HS_INTENT_LINK,               /* file, name: the name is free */
+    HS_INTENT_REMOVE,             /* file, name */
+    HS_INTENT_RENAME,             /* file, name, new_name */
+    HS_INTENT_EXCHANGE,           /* file, name, other, new_name */
+    HS_INTENT_CREATE_ATTRIBUTE,   /* name: the file has no such attribute */
+    HS_INTENT_REMOVE_ATTRIBUTE,   /* name */
+    HS_INTENT_INSERT_RANGE,       /* size of the file before, length */
+    HS_INTENT_COLLAPSE_RANGE,     /* size of the file before, length */
+};
+
+typedef struct hs_intent {
+    uint32_t operation;  /* HS_INTENT_..., which says what else counts */
+    uint32_t type;       /* as in st_mode & S_IFMT */
+    const char *name;
+    size_t name_length;
+    const char *new_name;
+    size_t new_name_length;
+    const hs_handle *file;
+    const hs_handle *other;
+    uint64_t size;
+    uint64_t length;
+} hs_intent;
+
+/* Opens the journal in a file that outlives the server (a memfd from the process that mounts), with the
+ * requests that an earlier server left. capacity: 1 to 1,048,576 requests in progress, a KiB each. The
+ * descriptor may be closed afterwards. */
+int hs_journal_open(int fd, size_t capacity, hs_journal **journal, hs_error *error);
+
+void hs_journal_free(hs_journal *journal);
+
+/* Notes an intent before the server acts. request: its number, not 0; in FUSE its `unique` without bit
+ * 63. */
+int hs_journal_note(hs_journal *journal, uint64_t request, const hs_intent *intent, hs_error *error);
+
+/* Forgets a request after the reply. Does nothing if none is noted. */
+int hs_journal_forget(hs_journal *journal, uint64_t request, hs_error *error);
+
+/* The operation that is noted for a request (HS_INTENT_...), or 0 if there is none. */
+int hs_journal_find(const hs_journal *journal, uint64_t request, uint32_t *operation, hs_error *error);
+
+/* Whether a noted operation on names was done, judged by what the names lead to now. `done` is 0 if
+ * nothing is noted. new_directory: that of new_name, or -1 if it is the same. */
+int hs_journal_was_done(const hs_journal *journal, uint64_t request, int directory, int new_directory,
+                        int *done, hs_error *error);
+
+/* The same of an extended attribute and of a range, judged by how the file is now. */
+int hs_journal_attribute_was_done(const hs_journal *journal, uint64_t request, int has_attribute,
+                                  int *done, hs_error *error);
+int hs_journal_range_was_done(const hs_journal *journal, uint64_t request, uint64_t size, int *done,
+                              hs_error *error);
+
+typedef struct hs_open_files hs_open_files;
+
+/* The files that clients have open, in a file that outlives the server, with what an earlier server left
+ * in it. fuse: /dev/fuse of the mount, through which the kernel keeps files (FUSE_PASSTHROUGH); it must
+ * stay open until the object is freed. -1: the kernel keeps none. */
+int hs_open_files_open(int fd, int fuse, hs_open_files **files, hs_error *error);
+
+void hs_open_files_free(hs_open_files *files);
+
+/* Records an open. number: not 0; in FUSE the request's `unique` without bit 63. fd: the file for the
+ * kernel to keep, or -1. `backing_id` is the number under which the kernel keeps it, or 0. */
+int hs_open_files_add(hs_open_files *files, uint64_t number, uint64_t node, int fd,
+                      uint32_t *backing_id, hs_error *error);
+
+/* Records that an open has ended (RELEASE). Does nothing if there is none. */
+int hs_open_files_remove(hs_open_files *files, uint64_t number, hs_error *error);
+
+/* The node of an open, or 0 if there is none. */
+int hs_open_files_find(const hs_open_files *files, uint64_t number, uint64_t *node, hs_error *error);
+
+/* Whether a node is open, and whether its file must be parked before its last name is removed: it is
+ * open and the kernel does not keep it. Either may be NULL. */
+int hs_open_files_state(const hs_open_files *files, uint64_t node, int *is_open, int *needs_parking,
+                        hs_error *error);
+
+typedef struct hs_parking hs_parking;
+typedef struct hs_parked_files hs_parked_files;
+
+/* A file that is open but has no name any more is lost with its last descriptor. The server parks it
+ * with another process, its supervisor, over a pair of sockets: the server has sockets[0]. */
+int hs_parking_sockets(int sockets[2], hs_error *error);
+
+/* The server's side. The socket stays the caller's. */
+int hs_parking_open(int socket, hs_parking **parking, hs_error *error);
+void hs_parking_free(hs_parking *parking);
+
+/* Sends a file, which is kept until its node is released. */
+int hs_park(hs_parking *parking, int fd, uint64_t node, hs_error *error);
+int hs_unpark(hs_parking *parking, uint64_t node, hs_error *error);
+
+/* The supervisor's side: keeps the files that it receives until it is freed. */
+int hs_parked_files_open(hs_parked_files **files, hs_error *error);
+void hs_parked_files_free(hs_parked_files *files);
+
+/* Waits for one message. `more` (may be NULL) is 0 if the server's side is closed. */
+int hs_parked_files_receive(hs_parked_files *files, int socket, int *more, hs_error *error);
 
 /* ---- Maintenance ---- */
 
