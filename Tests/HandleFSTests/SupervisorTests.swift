@@ -94,7 +94,8 @@ import Testing
     let (supervisor, server) = (try #require(mounted.supervisorID), try #require(mounted.serverID))
     // Neither may notice the other's end.
     for process in [supervisor, server] { try stop(process) }
-    for process in [supervisor, server] { kill(process, SIGKILL) }
+    // The server first: the end of its parent would wake it (SIGCONT to an orphaned process group).
+    for process in [server, supervisor] { kill(process, SIGKILL) }
     #expect(eventually(seconds: 5) { mounted.serverID == nil && mounted.supervisorID == nil })
     #expect(mounted.isMounted)
     let program = try #require(Mounted.program)
