@@ -23,8 +23,9 @@ func call(
 @inline(never)
 private func fill(_ error: UnsafeMutablePointer<hs_error>?, _ thrown: StoreError) {
   guard let error = unsafe error else { return }
-  let wholeSize = MemoryLayout<hs_error>.size
-  guard unsafe Int(error.pointee.size) >= wholeSize else { return }
+  // A caller of an earlier version may have room for less.
+  let size = unsafe min(Int(error.pointee.size), MemoryLayout<hs_error>.size)
+  guard size > textOffset else { return }
   unsafe error.pointee.code = thrown.code.rawValue
   unsafe error.pointee.errnum = thrown.errno.rawValue
   if case .refused(let refusal) = thrown {
@@ -34,7 +35,7 @@ private func fill(_ error: UnsafeMutablePointer<hs_error>?, _ thrown: StoreError
   }
   // Swift does not see the last member, `text`, because it has more than 4,096 elements.
   let start = unsafe UnsafeMutableRawPointer(error) + textOffset
-  let text = thrown.description.utf8.prefix(wholeSize - textOffset - 1)
+  let text = thrown.description.utf8.prefix(size - textOffset - 1)
   unsafe UnsafeMutableRawBufferPointer(start: start, count: text.count).copyBytes(from: text)
   unsafe start.storeBytes(of: 0, toByteOffset: text.count, as: UInt8.self)
 }
@@ -63,12 +64,13 @@ extension IntentJournal: Held { static var mark: UInt64 { 0x6873_5f6a_6f75_726e 
 extension OpenFiles: Held { static var mark: UInt64 { 0x6873_5f6f_7065_6e66 } }
 extension Parking: Held { static var mark: UInt64 { 0x6873_5f70_6172_6b69 } }
 extension ParkedFiles: Held { static var mark: UInt64 { 0x6873_5f70_6172_6b65 } }
-extension Pins: Held { static var mark: UInt64 { 0x6873_5f70_696e_7321 } }
+extension ClientPins: Held { static var mark: UInt64 { 0x6873_5f70_696e_7321 } }
 
 /// What an opaque pointer points to: the mark tells an object from one of another kind, and from one
 /// that was freed as long as its memory was not used again.
 @safe private struct Holder {
   var mark: UInt64
+  var forkCount: UInt32
   var object: Unmanaged<AnyObject>
 }
 
@@ -76,7 +78,8 @@ extension Pins: Held { static var mark: UInt64 { 0x6873_5f70_696e_7321 } }
 func hold<T: Held>(_ object: T) -> OpaquePointer {
   let holder = UnsafeMutablePointer<Holder>.allocate(capacity: 1)
   unsafe holder.initialize(
-    to: Holder(mark: T.mark, object: Unmanaged.passRetained(object as AnyObject)))
+    to: Holder(
+      mark: T.mark, forkCount: ForkCount.now, object: Unmanaged.passRetained(object as AnyObject)))
   return OpaquePointer(holder)
 }
 
@@ -89,6 +92,7 @@ func object<T: Held>(
   guard unsafe holder.pointee.mark == T.mark else {
     throw .badValue("\(name) is not an object of this kind, or was freed")
   }
+  guard unsafe holder.pointee.forkCount == ForkCount.now else { throw .forked }
   return unsafe unsafeDowncast(holder.pointee.object.takeUnretainedValue(), to: T.self)
 }
 
@@ -106,6 +110,8 @@ func release<T: Held>(_ pointer: OpaquePointer?, as type: T.Type = T.self) -> T?
   guard let pointer = unsafe pointer else { return nil }
   let holder = unsafe UnsafeMutablePointer<Holder>(pointer)
   guard unsafe holder.pointee.mark == T.mark else { return nil }
+  // In a forked child, another thread of the parent may have held a lock of the object for ever.
+  guard unsafe holder.pointee.forkCount == ForkCount.now else { return nil }
   unsafe holder.pointee.mark = 0
   let object = unsafe holder.pointee.object.takeRetainedValue()
   unsafe holder.deallocate()

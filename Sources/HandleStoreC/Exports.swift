@@ -14,6 +14,7 @@ public func hs_export_add(
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
     let result = unsafe try require(export_, "export_")
+    unsafe result.pointee = nil
     let name = unsafe try text(name, "name")
     let first = unsafe try require(roots, "roots")
     guard (1...16).contains(count) else {
@@ -34,6 +35,7 @@ public func hs_export_open(
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
     let result = unsafe try require(export_, "export_")
+    unsafe result.pointee = nil
     unsafe result.pointee = hold(try store.openExport(text(name, "name")))
   }
 }
@@ -70,7 +72,7 @@ public func hs_lookup(
     let result = unsafe try require(entry, "entry")
     let found = unsafe try export.lookup(
       entryName(name, length), in: FileReference(parent, "parent"), form: TokenForm(token_limit),
-      pinnedBy: optional(pins, "pins"))
+      pinnedBy: HandleStoreC.pins(pins, of: export.store))
     unsafe result.pointee = found.map { hs_entry($0) } ?? .none
   }
 }
@@ -87,7 +89,7 @@ public func hs_lookup_reference(
     unsafe result.pointee = hs_entry(
       try export.lookup(
         FileReference(file, "file"), form: TokenForm(token_limit),
-        pinnedBy: optional(pins, "pins")))
+        pinnedBy: HandleStoreC.pins(pins, of: export.store)))
   }
 }
 
@@ -107,7 +109,7 @@ public func hs_create_or_open(
       try export.createOrOpen(
         component(name, length), in: FileReference(parent, "parent"), as: mode,
         permissions: permissions, form: TokenForm(token_limit),
-        pinnedBy: optional(pins, "pins")))
+        pinnedBy: HandleStoreC.pins(pins, of: export.store)))
   }
 }
 
@@ -156,7 +158,10 @@ extension Containment {
 
 extension TokenForm {
   /// The form of tokens of at most `limit` bytes.
-  fileprivate init(_ limit: UInt32) {
+  fileprivate init(_ limit: UInt32) throws(StoreError) {
+    guard limit == HS_TOKEN_REFERENCE || (HS_TOKEN_NFS3...HS_TOKEN_MAX).contains(Int(limit)) else {
+      throw .badValue("the limit of a token is \(limit); it is 32, or 64 to 128")
+    }
     self = limit == UInt32(HS_TOKEN_REFERENCE) ? .reference : .value(atMost: Int(limit))
   }
 }

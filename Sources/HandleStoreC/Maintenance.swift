@@ -13,11 +13,16 @@ public func hs_store_statistics(
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
     let result = unsafe try require(statistics, "statistics")
-    guard unsafe Int(result.pointee.size) >= MemoryLayout<hs_statistics>.size else {
+    let size = unsafe min(Int(result.pointee.size), MemoryLayout<hs_statistics>.size)
+    guard size >= 88 else {
       throw .badValue("the statistics have no size; begin with HS_STATISTICS_INIT")
     }
-    let size = unsafe result.pointee.size
-    unsafe result.pointee = hs_statistics(store.statistics, size: size)
+    let counts = hs_statistics(store.statistics, size: UInt32(size))
+    // A caller of an earlier version has room for less of it.
+    unsafe withUnsafeBytes(of: counts) {
+      unsafe UnsafeMutableRawBufferPointer(start: result, count: size).copyBytes(
+        from: $0.prefix(size))
+    }
   }
 }
 
@@ -31,7 +36,9 @@ extension hs_statistics {
     (opened, compared, admitted) = (counts.opened, counts.compared, counts.admitted)
     unsafe withUnsafeMutableBytes(of: &refused) { bytes in
       let numbers = unsafe bytes.bindMemory(to: UInt64.self)
-      for (refusal, count) in counts.gateRefusals { unsafe numbers[refusal.rawValue + 1] = count }
+      for (refusal, count) in counts.gateRefusals where refusal.rawValue + 1 < numbers.count {
+        unsafe numbers[refusal.rawValue + 1] = count
+      }
     }
   }
 }
@@ -54,6 +61,7 @@ public func hs_store_check(
   unsafe call(error) { () throws(StoreError) in
     let path = unsafe FilePath(platformString: try require(path, "path"))
     let result = unsafe try require(findings, "findings")
+    unsafe try requireRoom(text, capacity)
     let report = try Store.check(at: path, findings: 100)
     if capacity != 0 {
       let lines = report.findings.map(\.description).joined(separator: "\n")

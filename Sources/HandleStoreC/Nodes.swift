@@ -17,7 +17,7 @@ public func hs_register(
     let result = unsafe try require(registration, "registration")
     unsafe result.pointee = hs_registration(
       try store.register(
-        file, on: FilesystemID(rawValue: filesystem), pinnedBy: optional(pins, "pins")))
+        file, on: FilesystemID(rawValue: filesystem), pinnedBy: HandleStoreC.pins(pins, of: store)))
   }
 }
 
@@ -29,7 +29,7 @@ public func hs_register_batch(
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
-    let pins: Pins? = unsafe try optional(pins, "pins")
+    let pins = unsafe try HandleStoreC.pins(pins, of: store)
     guard (0...largestBatch).contains(count) else {
       throw .badValue("a batch has \(count) files; it may have 0 to \(largestBatch)")
     }

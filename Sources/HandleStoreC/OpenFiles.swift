@@ -12,6 +12,7 @@ public func hs_open_files_open(
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let result = unsafe try require(files, "files")
+    unsafe result.pointee = nil
     unsafe result.pointee = hold(
       try OpenFiles(
         in: FileDescriptor(rawValue: fd), fuse: FileDescriptor(rawValue: fuse)))
@@ -91,6 +92,7 @@ public func hs_parking_open(
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let result = unsafe try require(parking, "parking")
+    unsafe result.pointee = nil
     unsafe result.pointee = hold(Parking(socket: FileDescriptor(rawValue: socket)))
   }
 }
@@ -126,6 +128,7 @@ public func hs_parked_files_open(
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let result = unsafe try require(files, "files")
+    unsafe result.pointee = nil
     unsafe result.pointee = hold(ParkedFiles())
   }
 }

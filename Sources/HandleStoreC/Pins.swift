@@ -5,6 +5,21 @@ public import CHandleStore
 internal import HandleStore
 internal import SystemPackage
 
+/// The pins of a client, and the store whose nodes they hold.
+final class ClientPins {
+  let store: Store
+  let pins: Pins
+
+  init(_ pins: Pins, of store: Store) { (self.pins, self.store) = (pins, store) }
+}
+
+/// Returns a client's pins, if they are of this store; `nil` for NULL.
+func pins(_ pointer: OpaquePointer?, of store: Store) throws(StoreError) -> Pins? {
+  guard let client = unsafe try optional(pointer, "pins", as: ClientPins.self) else { return nil }
+  guard client.store === store else { throw .badValue("the pins are of another store") }
+  return client.pins
+}
+
 @c @implementation
 public func hs_pins_open(
   _ store: OpaquePointer!, _ fd: CInt, _ pins: UnsafeMutablePointer<OpaquePointer?>!,
@@ -13,14 +28,16 @@ public func hs_pins_open(
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
     let result = unsafe try require(pins, "pins")
-    unsafe result.pointee = hold(try store.pins(in: FileDescriptor(rawValue: fd)))
+    unsafe result.pointee = nil
+    unsafe result.pointee = hold(
+      ClientPins(try store.pins(in: FileDescriptor(rawValue: fd)), of: store))
   }
 }
 
 @c @implementation
-public func hs_pins_free(_ store: OpaquePointer!, _ pins: OpaquePointer!) {
-  guard let released = unsafe release(pins, as: Pins.self) else { return }
-  unsafe try? object(store, "store", as: Store.self).remove(released)
+public func hs_pins_free(_ pins: OpaquePointer!) {
+  guard let client = unsafe release(pins, as: ClientPins.self) else { return }
+  client.store.remove(client.pins)
 }
 
 @c @implementation
@@ -30,7 +47,9 @@ public func hs_pin(
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
-    let pins = unsafe try object(pins, "pins", as: Pins.self)
+    guard let pins = unsafe try HandleStoreC.pins(pins, of: store) else {
+      throw .badValue("pins is NULL; pass a pointer")
+    }
     let isThere = try store.pin(NodeID(rawValue: node), count: count, by: pins)
     unsafe pinned?.pointee = isThere ? 1 : 0
   }
@@ -42,7 +61,7 @@ public func hs_unpin(
   _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
-    let pins = unsafe try object(pins, "pins", as: Pins.self)
+    let pins = unsafe try object(pins, "pins", as: ClientPins.self).pins
     let rest = pins.unpin(NodeID(rawValue: node), count: count)
     unsafe left?.pointee = rest
   }
@@ -53,7 +72,7 @@ public func hs_unpin_all(
   _ pins: OpaquePointer!, _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
-    unsafe try object(pins, "pins", as: Pins.self).unpinAll()
+    unsafe try object(pins, "pins", as: ClientPins.self).pins.unpinAll()
   }
 }
 
@@ -63,7 +82,7 @@ public func hs_pin_count(
   _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
-    let pins = unsafe try object(pins, "pins", as: Pins.self)
+    let pins = unsafe try object(pins, "pins", as: ClientPins.self).pins
     let result = unsafe try require(count, "count")
     unsafe result.pointee = pins.count(of: NodeID(rawValue: node))
   }

@@ -12,6 +12,7 @@ public func hs_journal_open(
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let result = unsafe try require(journal, "journal")
+    unsafe result.pointee = nil
     unsafe result.pointee = hold(
       try IntentJournal(in: FileDescriptor(rawValue: fd), capacity: capacity))
   }

@@ -6,7 +6,7 @@ internal import HandleStore
 internal import SystemPackage
 
 @c @implementation
-public func hs_version() -> UnsafePointer<CChar>! { unsafe version.utf8Start.cString }
+public func hs_library_version() -> UnsafePointer<CChar>! { unsafe version.utf8Start.cString }
 
 /// The version of this library; the compiler keeps the text for the life of the process.
 private let version: StaticString = "0.2.0"
@@ -31,6 +31,7 @@ public func hs_store_open(
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let result = unsafe try require(store, "store")
+    unsafe result.pointee = nil
     let path = unsafe FilePath(platformString: try require(path, "path"))
     unsafe result.pointee = hold(try Store(at: path, options: StoreOptions(options)))
   }
@@ -43,6 +44,7 @@ public func hs_store_open_in_memory(
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let result = unsafe try require(store, "store")
+    unsafe result.pointee = nil
     unsafe result.pointee = hold(Store(inMemory: try StoreOptions(options)))
   }
 }
@@ -88,8 +90,9 @@ public func hs_attach_mounted(
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
+    unsafe try requireRoom(filesystems, capacity)
     let ids = try store.attachMounted().map(\.rawValue)
-    unsafe try write(ids, to: filesystems, capacity)
+    unsafe write(ids, to: filesystems, capacity)
     unsafe count?.pointee = ids.count
   }
 }

@@ -113,10 +113,9 @@ extension StoreOptions {
   /// The options that a caller gave, or the usual ones.
   init(_ options: UnsafePointer<hs_store_options>?) throws(StoreError) {
     self.init()
-    guard let given = unsafe options?.pointee else { return }
-    guard Int(given.size) >= MemoryLayout<hs_store_options>.size else {
-      throw .badValue("the options have no size; begin with HS_STORE_OPTIONS_INIT")
-    }
+    guard let options = unsafe options else { return }
+    let given: hs_store_options = unsafe try versioned(
+      options, firstSize: 40, remedy: "begin with HS_STORE_OPTIONS_INIT")
     switch Int(given.durability) {
     case HS_DURABILITY_PROCESS: durability = .process
     case HS_DURABILITY_POWER: durability = .power
@@ -141,9 +140,8 @@ extension StoreOptions {
 /// Returns the name of a directory entry that a caller gave.
 func component(_ start: UnsafePointer<CChar>?, _ length: Int) throws(StoreError) -> FilePath {
   let start = unsafe try require(start, "name")
-  guard (1...255).contains(length) else {
-    throw .badValue("a name has \(length) bytes; it must have 1 to 255")
-  }
+  guard length != 0 else { throw .badValue("a name has no bytes; it must have 1 to 255") }
+  guard (1...255).contains(length) else { throw .system(.fileNameTooLong, "using a name") }
   let bytes = unsafe UnsafeBufferPointer(start: start, count: length)
   guard let name = unsafe FilePath(name: bytes.map { UInt8(bitPattern: $0) }) else {
     throw .badName(unsafe FilePath(platformString: Array(bytes) + [0]))
@@ -165,25 +163,51 @@ func entryName(_ start: UnsafePointer<CChar>?, _ length: Int) throws(StoreError)
 
 /// Returns text that ends with a NUL.
 func text(_ start: UnsafePointer<CChar>?, _ name: StaticString) throws(StoreError) -> String {
-  unsafe String(cString: try require(start, name))
+  guard let text = unsafe String(validatingCString: try require(start, name)) else {
+    throw .badValue("\(name) is not UTF-8")
+  }
+  return text
 }
 
 /// Returns how many values to write into a buffer that has room for `capacity`.
 func room(_ capacity: Int) throws(StoreError) -> Int {
   guard capacity != 0 else { throw .badValue("capacity is 0; pass room for a value") }
   // A size_t above the half of its range is negative here.
-  return capacity < 0 ? largestBatch : min(capacity, largestBatch)
+  return capacity < 0 ? largestPage : min(capacity, largestPage)
 }
 
-/// The most values that a call takes or returns.
-let largestBatch = 65_536
+/// The most files in one batch, and the most values that a call returns.
+let (largestBatch, largestPage) = (65_536, 1 << 24)
+
+/// Throws unless there is a buffer, if it is to have room for anything.
+func requireRoom<T>(_ start: UnsafeMutablePointer<T>?, _ capacity: Int) throws(StoreError) {
+  if capacity != 0 { _ = unsafe try require(start, "a buffer with a capacity") }
+}
 
 /// Writes as many values as there is room for.
-func write<T>(_ values: [T], to start: UnsafeMutablePointer<T>?, _ capacity: Int) throws(StoreError)
-{
-  guard capacity != 0, !values.isEmpty else { return }
-  let start = unsafe try require(start, "a buffer with a capacity")
+func write<T>(_ values: [T], to start: UnsafeMutablePointer<T>?, _ capacity: Int) {
+  guard let start = unsafe start else { return }
   for (i, value) in values.prefix(capacity < 0 ? values.count : capacity).enumerated() {
     unsafe start[i] = value
+  }
+}
+
+/// Returns a struct that begins with its size. A caller of an earlier version passes less of it. A caller
+/// of a later version passes more, which must be 0.
+private func versioned<T>(
+  _ start: UnsafePointer<T>, firstSize: Int, remedy: StaticString
+) throws(StoreError) -> T {
+  let raw = unsafe UnsafeRawPointer(start)
+  let size = unsafe Int(raw.load(as: UInt32.self))
+  guard (firstSize...4096).contains(size) else { throw .badValue("a size is wrong; \(remedy)") }
+  let given = unsafe UnsafeRawBufferPointer(start: raw, count: size)
+  guard unsafe given.dropFirst(MemoryLayout<T>.size).allSatisfy({ $0 == 0 }) else {
+    throw .badValue("an option needs a later version of the library")
+  }
+  return unsafe withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { room in
+    let bytes = UnsafeMutableRawBufferPointer(room)
+    unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
+    unsafe bytes.copyBytes(from: given.prefix(MemoryLayout<T>.size))
+    return unsafe room[0]
   }
 }

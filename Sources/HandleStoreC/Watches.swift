@@ -69,10 +69,11 @@ public func hs_watchers(
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
+    unsafe try requireRoom(watchers, capacity)
     let found = try store.watches(of: NodeID(rawValue: node)).map {
       hs_watch_mask(id: $0.watcher.rawValue, mask: $0.mask.rawValue, reserved: 0)
     }
-    unsafe try write(found, to: watchers, capacity)
+    unsafe write(found, to: watchers, capacity)
     unsafe count?.pointee = found.count
   }
 }

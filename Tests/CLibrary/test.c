@@ -16,6 +16,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What programs were compiled with. */
+#if defined(__x86_64__) || defined(__aarch64__)
+_Static_assert(sizeof(hs_error) == 4624, "the layout of hs_error has changed");
+_Static_assert(sizeof(hs_handle) == 136, "the layout of hs_handle has changed");
+_Static_assert(sizeof(hs_file) == 176, "the layout of hs_file has changed");
+_Static_assert(sizeof(hs_node) == 168, "the layout of hs_node has changed");
+_Static_assert(sizeof(hs_registration) == 24, "the layout of hs_registration has changed");
+_Static_assert(sizeof(hs_store_options) == 40, "the layout of hs_store_options has changed");
+_Static_assert(sizeof(hs_token) == 132, "the layout of hs_token has changed");
+_Static_assert(sizeof(hs_reference) == 16, "the layout of hs_reference has changed");
+_Static_assert(sizeof(hs_entry) == 344, "the layout of hs_entry has changed");
+_Static_assert(sizeof(hs_watch_mask) == 16, "the layout of hs_watch_mask has changed");
+_Static_assert(sizeof(hs_intent) == 72, "the layout of hs_intent has changed");
+_Static_assert(sizeof(hs_statistics) == 344, "the layout of hs_statistics has changed");
+#endif
+
 static int failures;
 
 static void check(int condition, const char *text, int line)
@@ -104,7 +120,7 @@ static uint64_t node_of(struct place *place, const char *name)
 
 static void versions_and_words(void)
 {
-    CHECK(strcmp(hs_version(), HS_VERSION) == 0);
+    CHECK(strcmp(hs_library_version(), HS_VERSION) == 0);
     char built[32];
     snprintf(built, sizeof built, "%d.%d.%d", HS_VERSION_MAJOR, HS_VERSION_MINOR, HS_VERSION_PATCH);
     CHECK(strcmp(built, HS_VERSION) == 0);
@@ -254,7 +270,7 @@ static void pins_keep_a_node(const char *directory)
     CHECK(done == 1);
     SUCCEEDS(hs_pin(place.store, node, 1, pins, &done, e));
     CHECK(done == 0);
-    hs_pins_free(place.store, pins);
+    hs_pins_free(pins);
     close(memory);
     end(&place);
 }
@@ -330,18 +346,32 @@ static void a_closed_store(const char *directory)
 static void a_forked_child(const char *directory)
 {
     struct place place = begin(directory, "forked");
-    uint64_t node = node_of(&place, "file");
+    uint64_t node = node_of(&place, "file"), pinned = 0;
+    int memory = memfd_create("pins", MFD_CLOEXEC);
+    hs_pins *pins;
+    SUCCEEDS(hs_pins_open(place.store, memory, &pins, e));
+    SUCCEEDS(hs_pin(place.store, node, 3, pins, NULL, e));
     pid_t child = fork();
     if (child == 0) {
         hs_node found;
         FAILS(HS_FORKED, hs_get(place.store, node, &found, e));
+        hs_statistics statistics = HS_STATISTICS_INIT;
         FAILS(HS_FORKED, hs_retire(place.store, node, NULL, e));
+        FAILS(HS_FORKED, hs_detach(place.store, place.filesystem, e));
+        FAILS(HS_FORKED, hs_store_statistics(place.store, &statistics, e));
+        FAILS(HS_FORKED, hs_store_close(place.store, e));
+        FAILS(HS_FORKED, hs_unpin_all(pins, e));
+        hs_pins_free(pins);
         hs_store_free(place.store);
         _exit(failures != 0);
     }
     int status = -1;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
     CHECK(node_of(&place, "file") == node);
+    SUCCEEDS(hs_pin_count(pins, node, &pinned, e));
+    CHECK(pinned == 3);
+    hs_pins_free(pins);
+    close(memory);
     end(&place);
 }
 
@@ -420,17 +450,18 @@ static void an_export_confines(const char *directory)
     CHECK(hs_open_reference(export_, &gone, HS_PATH, &fd, &error) == HS_REFUSED);
     CHECK(error.refusal == HS_REFUSED_STALE);
 
-    FAILS(HS_BAD_VALUE, hs_export_add(NULL, "x", &root, 1, 0, 0, &export_, e));
-    FAILS(HS_BAD_VALUE, hs_export_add(place.store, NULL, &root, 1, 0, 0, &export_, e));
-    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", NULL, 1, 0, 0, &export_, e));
-    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", &root, 0, 0, 0, &export_, e));
-    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", &root, SIZE_MAX, 0, 0, &export_, e));
-    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", &root, 1, 0, 99, &export_, e));
+    hs_export *none = export_;
+    FAILS(HS_BAD_VALUE, hs_export_add(NULL, "x", &root, 1, 0, 0, &none, e));
+    FAILS(HS_BAD_VALUE, hs_export_add(place.store, NULL, &root, 1, 0, 0, &none, e));
+    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", NULL, 1, 0, 0, &none, e));
+    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", &root, 0, 0, 0, &none, e));
+    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", &root, SIZE_MAX, 0, 0, &none, e));
+    FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", &root, 1, 0, 99, &none, e));
     FAILS(HS_BAD_VALUE, hs_export_add(place.store, "x", &root, 1, 0, 0, NULL, e));
-    FAILS(HS_SYSTEM, hs_export_add(place.store, "x", &(int){-1}, 1, 0, 0, &export_, e));
-    FAILS(HS_BAD_EXPORT, hs_export_add(place.store, "tree", &place.fd, 1, 0, 0, &export_, e));
-    FAILS(HS_BAD_VALUE, hs_export_open(NULL, "tree", &export_, e));
-    FAILS(HS_BAD_VALUE, hs_export_open(place.store, NULL, &export_, e));
+    FAILS(HS_SYSTEM, hs_export_add(place.store, "x", &(int){-1}, 1, 0, 0, &none, e));
+    FAILS(HS_BAD_EXPORT, hs_export_add(place.store, "tree", &place.fd, 1, 0, 0, &none, e));
+    FAILS(HS_BAD_VALUE, hs_export_open(NULL, "tree", &none, e));
+    FAILS(HS_BAD_VALUE, hs_export_open(place.store, NULL, &none, e));
     FAILS(HS_BAD_VALUE, hs_export_open(place.store, "tree", NULL, e));
     FAILS(HS_BAD_VALUE, hs_export_remove(NULL, "tree", e));
     FAILS(HS_BAD_VALUE, hs_export_remove(place.store, NULL, e));
@@ -442,8 +473,16 @@ static void an_export_confines(const char *directory)
     FAILS(HS_BAD_VALUE, hs_lookup(export_, &top, NULL, 1, 128, NULL, &entry, e));
     FAILS(HS_BAD_VALUE, hs_lookup(export_, &top, "x", 0, 128, NULL, &entry, e));
     FAILS(HS_BAD_VALUE, hs_lookup(export_, &top, "x", 1, 128, NULL, NULL, e));
-    FAILS(HS_TOKEN_TOO_LONG, hs_lookup(export_, &top, "new", 3, 0, NULL, &entry, e));
-    SUCCEEDS(hs_lookup(export_, &top, "new", 3, UINT32_MAX, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_lookup(export_, &top, "new", 3, 0, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_lookup(export_, &top, "new", 3, UINT32_MAX, NULL, &entry, e));
+    FAILS(HS_BAD_VALUE, hs_create_or_open(export_, &top, "x", 1, 1, 0, 33, NULL, &entry, e));
+    CHECK(access(in(place.directory, "tree/x"), F_OK) != 0);
+    FAILS(HS_BAD_VALUE, hs_export_open(place.store, "\xfe", &(hs_export *){NULL}, e));
+    FAILS(HS_BAD_VALUE, hs_export_remove(place.store, "\xc0", e));
+    hs_statistics statistics = HS_STATISTICS_INIT;
+    SUCCEEDS(hs_store_statistics(place.store, &statistics, e));
+    CHECK(statistics.refused[HS_REFUSED_SIGNATURE] == 1 && statistics.admitted > 0);
+    CHECK(statistics.refused[HS_REFUSED_OUTSIDE] == 1 && statistics.refused[0] == 0);
     FAILS(HS_BAD_VALUE, hs_lookup_reference(NULL, &top, 128, NULL, &entry, e));
     FAILS(HS_BAD_VALUE, hs_lookup_reference(export_, NULL, 128, NULL, &entry, e));
     FAILS(HS_BAD_VALUE, hs_lookup_reference(export_, &top, 128, NULL, NULL, e));
@@ -652,8 +691,10 @@ static void a_journal_outlives_its_server(const char *directory)
     SUCCEEDS(hs_journal_was_done(journal, 1, place.fd, -1, &done, e));
     CHECK(done == 0);
 
-    FAILS(HS_BAD_VALUE, hs_journal_open(memory, 0, &journal, e));
-    FAILS(HS_BAD_VALUE, hs_journal_open(memory, SIZE_MAX, &journal, e));
+    hs_journal *none = journal;
+    FAILS(HS_BAD_VALUE, hs_journal_open(memory, 0, &none, e));
+    CHECK(none == NULL);
+    FAILS(HS_BAD_VALUE, hs_journal_open(memory, SIZE_MAX, &none, e));
     FAILS(HS_BAD_VALUE, hs_journal_open(memory, 8, NULL, e));
     FAILS(HS_SYSTEM, hs_journal_open(-1, 8, &(hs_journal *){NULL}, e));
     FAILS(HS_BAD_VALUE, hs_journal_note(NULL, 1, &create, e));
@@ -780,6 +821,12 @@ static void rubbish(const char *directory)
     FAILS(HS_ALREADY_OPEN, hs_store_open(in(place.directory, "store"), NULL, &none, e));
     options.size = 0;
     FAILS(HS_BAD_VALUE, hs_store_open("/nowhere", &options, &none, e));
+    options.size = sizeof options + 8; /* a later version, with an option that is set */
+    struct { hs_store_options known; uint64_t later; } later = {options, 1};
+    FAILS(HS_BAD_VALUE, hs_store_open_in_memory(&later.known, &none, e));
+    later.later = 0;
+    SUCCEEDS(hs_store_open_in_memory(&later.known, &none, e));
+    hs_store_free(none);
     options.size = sizeof options;
     options.durability = 9;
     FAILS(HS_BAD_VALUE, hs_store_open("/nowhere", &options, &none, e));
@@ -815,7 +862,7 @@ static void rubbish(const char *directory)
     FAILS(HS_BAD_VALUE, hs_file_at(place.fd, NULL, 4, 0, &file, e));
     FAILS(HS_BAD_VALUE, hs_file_at(place.fd, "file", 4, 0, NULL, e));
     FAILS(HS_BAD_VALUE, hs_file_at(place.fd, "file", 0, 0, &file, e));
-    FAILS(HS_BAD_VALUE, hs_file_at(place.fd, "file", SIZE_MAX, 0, &file, e));
+    FAILS(HS_SYSTEM, hs_file_at(place.fd, "file", SIZE_MAX, 0, &file, e));
     FAILS(HS_BAD_NAME, hs_file_at(place.fd, "..", 2, 0, &file, e));
     FAILS(HS_BAD_NAME, hs_file_at(place.fd, "a/b", 3, 0, &file, e));
     FAILS(HS_BAD_NAME, hs_file_at(place.fd, "a\0b", 3, 0, &file, e));
@@ -875,7 +922,7 @@ static void rubbish(const char *directory)
     SUCCEEDS(hs_list(store, UINT64_MAX, 0, 0, &node, 1, &count, &number, e));
     CHECK(count == 0 && number == 0);
 
-    FAILS(HS_BAD_VALUE, hs_pins_open(NULL, memory, &pins, e));
+    FAILS(HS_BAD_VALUE, hs_pins_open(NULL, memory, &(hs_pins *){NULL}, e));
     FAILS(HS_BAD_VALUE, hs_pins_open(store, memory, NULL, e));
     FAILS(HS_SYSTEM, hs_pins_open(store, -1, &(hs_pins *){NULL}, e));
     FAILS(HS_BAD_VALUE, hs_pin(NULL, id, 1, pins, NULL, e));
@@ -887,9 +934,9 @@ static void rubbish(const char *directory)
     FAILS(HS_BAD_VALUE, hs_pin_count(NULL, id, &number, e));
     FAILS(HS_BAD_VALUE, hs_pin_count(pins, id, NULL, e));
     SUCCEEDS(hs_pin_count(pins, UINT64_MAX, &number, e));
-    hs_pins_free(NULL, NULL);
-    hs_pins_free(store, (hs_pins *)store);
-    hs_pins_free(store, pins);
+    hs_pins_free(NULL);
+    hs_pins_free((hs_pins *)store);
+    hs_pins_free(pins);
     close(memory);
 
     /* Without room for an error, or with a struct of another size. */
@@ -900,6 +947,24 @@ static void rubbish(const char *directory)
     } old = {8, "unchanged"};
     CHECK(hs_get(NULL, id, &node, (hs_error *)&old) == HS_BAD_VALUE);
     CHECK(strcmp(old.guard, "unchanged") == 0);
+    struct {
+        uint32_t size;
+        int32_t code, errnum, refusal;
+        char text[8], guard[12];
+    } shorter = {24, 0, 0, 0, "", "unchanged"};
+    CHECK(hs_get(NULL, id, &node, (hs_error *)&shorter) == HS_BAD_VALUE);
+    CHECK(shorter.code == HS_BAD_VALUE && strlen(shorter.text) == 7);
+    CHECK(strcmp(shorter.guard, "unchanged") == 0);
+    hs_store *second;
+    hs_pins *foreign;
+    int spare = memfd_create("pins", MFD_CLOEXEC);
+    SUCCEEDS(hs_store_open_in_memory(NULL, &second, e));
+    SUCCEEDS(hs_pins_open(second, spare, &foreign, e));
+    FAILS(HS_BAD_VALUE, hs_pin(store, id, 1, foreign, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_register(store, place.filesystem, &file, foreign, &registration, e));
+    hs_pins_free(foreign);
+    hs_store_free(second);
+    close(spare);
     CHECK(node_of(&place, "file") == id);
     end(&place);
 }

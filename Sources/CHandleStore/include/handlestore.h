@@ -6,12 +6,12 @@
  * opens the file by it after a restart, a rename, or a kill -9, and gets HS_STALE once the file is
  * gone, even if another file has its inode number.
  *
- *     hs_store *store;
+ *     hs_store *store = NULL;
  *     hs_error error = HS_ERROR_INIT;
  *     uint16_t filesystem;
  *     hs_file file;
  *     hs_registration registration;
- *     int fd;
+ *     int fd = -1, directory = open("/srv", O_RDONLY | O_DIRECTORY);
  *
  *     if (hs_store_open("/var/lib/nodes", NULL, &store, &error) ||
  *         hs_attach(store, directory, &filesystem, &error) ||
@@ -22,18 +22,19 @@
  *
  * Results. A call that can fail returns HS_OK (0) or the code of an error, and then has changed
  * nothing that its description does not mention. If `error` is not NULL, the call also fills it in
- * on failure; it leaves it alone on success. Values are returned through pointers, which are written
- * only on success. An argument that must not be NULL but is, or a number out of its range, gives
+ * on failure; it leaves it alone on success (so one hs_error for a thread will do). Values are returned
+ * through pointers, which are written only on success; objects are set to NULL on failure. An argument that must not be NULL but is, or a number out of its range, gives
  * HS_BAD_VALUE. NULL is allowed where the description says so.
  *
  * Objects. An object is used until it is given to its hs_..._free function, which takes NULL
  * too. Using it after that is an error that the library cannot detect in every case.
- * Free what was made from a store before the store. Memory that the caller passes stays the caller's.
+ * Never free what was not made here: that crashes. Free what was made from a store before the store. Memory that the caller passes stays the caller's.
  * Descriptors that a call returns have FD_CLOEXEC, and the caller closes them. Descriptors that the
  * caller passes stay the caller's and are not kept, unless the description says otherwise.
  *
- * Names and paths. A name is `length` bytes without a NUL or '/'; it need not be UTF-8, and need not
- * end with a NUL. A path ends with a NUL.
+ * Names and paths. The name of a file is 1 to 255 bytes (`length`) without a NUL or '/'; it need not be
+ * UTF-8, and need not end with a NUL. A longer one is HS_SYSTEM with ENAMETOOLONG. The name of an export
+ * is UTF-8 and ends with a NUL, and so does a path, which need not be UTF-8.
  *
  * Threads. All calls may be made from any thread at any time, except that no other call may use an
  * object while it is freed. A write waits for a commit (HS_DURABILITY_PROCESS: no disk write, some
@@ -41,14 +42,20 @@
  * filesystem does. No call waits for a client.
  *
  * Processes. One process at a time has a store open for writing; others may read it meanwhile. In a
- * child of fork(2), calls on a store of the parent return HS_FORKED.
+ * child of fork(2), each call on an object of the parent returns HS_FORKED, and frees nothing.
  *
  * Signals. No call is async-signal-safe. A call that is interrupted by a signal goes on. The library
  * installs no signal handler. If a damaged store makes LMDB abort, the library says so on standard
- * error first.
+ * error first. Ignore SIGXFSZ if the size of files is limited; the limit is HS_SYSTEM with EFBIG then.
+ * The files of pins, journals and open files are mapped: if another process shortens one, or if its
+ * disk is full and the filesystem does not write in place, SIGBUS ends the process. Use a memfd. Such a
+ * file must be empty, or come from the same call; only one object at a time may use it.
+ *
+ * Loading. After dlopen(3) the library stays loaded; dlclose does not unload it.
  *
  * Versions. A struct with an _INIT macro begins with its size, which the macro sets, so that later
- * versions can add members. Codes and members keep their numbers and places.
+ * versions can add members: the library reads and writes at most as much, and members that this version
+ * does not know must be 0. Codes and members keep their numbers and places.
  */
 #ifndef HANDLESTORE_H
 #define HANDLESTORE_H
@@ -68,7 +75,7 @@ extern "C" {
 #define HS_VERSION "0.2.0"
 
 /* The version of the library that the program runs with, as "0.2.0". */
-const char *hs_version(void);
+const char *hs_library_version(void);
 
 /* ---- Errors ---- */
 
@@ -85,7 +92,7 @@ enum {
     HS_TOO_MANY_FILESYSTEMS    = 8,  /* the store has no room for another filesystem */
     HS_NO_HANDLES              = 9,  /* the filesystem has no file handles */
     HS_NOT_OPENABLE            = 10,  /* the node is neither a file nor a directory; open it as HS_PATH */
-    HS_NOT_OPENABLE_HANDLE     = 11,  /* the same, of a handle */
+    HS_NOT_OPENABLE_HANDLE     = 11,  /* the handle is neither of a file nor of a directory; open it as HS_PATH */
     HS_REFUSED                 = 20,  /* the gate of an export refused it; see hs_error.refusal */
     HS_NO_EXPORT               = 21,  /* there is no such export */
     HS_BAD_EXPORT              = 22,  /* the export cannot be added so */
@@ -152,10 +159,10 @@ const char *hs_strerror(int code);
 
 /* ---- Values ---- */
 
-/* A kernel file handle. From `length` on it has the layout of struct file_handle (man 2
- * open_by_handle_at) with room for 128 bytes. */
+/* A kernel file handle. It has the layout of struct file_handle (man 2 open_by_handle_at) with room for
+ * 128 bytes. */
 typedef struct hs_handle {
-    uint32_t length;         /* the number of bytes, 0 to 128 */
+    uint32_t length;         /* the number of bytes, 1 to 128 */
     int32_t type;            /* its type, as name_to_handle_at(2) gives it */
     unsigned char bytes[128];
 } hs_handle;
@@ -193,7 +200,7 @@ enum {
     HS_CREATED = 0,   /* the file has got a new node */
     HS_EXISTING = 1,  /* the file has the node that it had */
     HS_REPLACED = 2,  /* a new node; the file that had the inode number before is gone */
-    HS_GONE = 3,      /* in a batch: the file is gone, and has no node */
+    HS_GONE = 3,      /* in a batch: its inode number belongs to another file now; no node */
 };
 
 typedef struct hs_registration {
@@ -266,8 +273,8 @@ uint32_t hs_store_generation(const hs_store *store);
 
 /* ---- Filesystems ---- */
 
-/* Attaches the filesystem of an open directory (or of a regular file): only files of attached
- * filesystems can be registered and opened. A filesystem that the store knows gets the id that it
+/* Attaches the filesystem of an open directory (or of a regular file), so that its files can be opened.
+ * Registering needs a filesystem that was attached once. A filesystem that the store knows gets the id that it
  * had; a copy or one that was recreated gets another one. Keeps a descriptor of its own, so that the
  * filesystem cannot be unmounted before hs_detach or hs_store_close.
  * Fails with HS_NO_HANDLES, HS_AMBIGUOUS_FILESYSTEM, HS_TOO_MANY_FILESYSTEMS, HS_READ_ONLY_STORE,
@@ -280,7 +287,7 @@ int hs_attach(hs_store *store, int fd, uint16_t *filesystem, hs_error *error);
 int hs_attach_mounted(hs_store *store, uint16_t *filesystems, size_t capacity, size_t *count,
                       hs_error *error);
 
-/* Lets go of a filesystem, so that it can be unmounted. Its nodes stay. */
+/* Lets go of a filesystem, so that it can be unmounted. Its nodes stay. Works on a closed store too. */
 int hs_detach(hs_store *store, uint16_t filesystem, hs_error *error);
 
 /* ---- Files ---- */
@@ -301,14 +308,15 @@ typedef struct hs_pins hs_pins;
 /* Returns the node of a file: the one that it has, or a new one. Registers the file durably before it
  * returns. If the inode number belonged to another file before, that file's node becomes stale.
  * pins: where to count one pin of the node, so that it is not dropped; or NULL.
- * Fails with HS_STALE_HANDLE if the file is gone, HS_NOT_ATTACHED, HS_UNKNOWN_FILESYSTEM,
- * HS_WRONG_FILESYSTEM, HS_READ_ONLY_STORE, HS_DISK_FULL, HS_DAMAGED, HS_SYSTEM. */
+ * A file that is merely gone is registered; opening it gives HS_STALE.
+ * Fails with HS_STALE_HANDLE if the inode number belongs to another file now, HS_NOT_ATTACHED,
+ * HS_UNKNOWN_FILESYSTEM, HS_WRONG_FILESYSTEM, HS_READ_ONLY_STORE, HS_DISK_FULL, HS_DAMAGED, HS_SYSTEM. */
 int hs_register(hs_store *store, uint16_t filesystem, const hs_file *file, hs_pins *pins,
                 hs_registration *registration, hs_error *error);
 
 /* Registers several files with one commit, as for READDIRPLUS: much faster than one by one. Writes
- * one result for each file, in their order; that of a file that is gone is HS_GONE. All or none are
- * registered. At most 65,536 files. */
+ * one result for each file, in their order. On failure some may be registered, but none is pinned; call
+ * again. At most 65,536 files. */
 int hs_register_batch(hs_store *store, uint16_t filesystem, const hs_file *files, size_t count,
                       hs_pins *pins, hs_registration *registrations, hs_error *error);
 
@@ -330,7 +338,8 @@ int hs_open(hs_store *store, uint64_t node, int mode, int *fd, hs_error *error);
 /* Makes a node stale, because its file is gone. `changed` (may be NULL) is 1 if it was live. */
 int hs_retire(hs_store *store, uint64_t node, int *changed, hs_error *error);
 
-/* Drops a node that nobody holds, if the store's retention allows it: for FORGET. `dropped` (may be
+/* Drops a node that nobody holds, if the store's retention allows it (HS_RETAIN_FOREVER, the default,
+ * never does): for FORGET. `dropped` (may be
  * NULL) is 1 if it was dropped; its id is never used again. */
 int hs_forget(hs_store *store, uint64_t node, int *dropped, hs_error *error);
 
@@ -352,7 +361,7 @@ int hs_list(const hs_store *store, uint64_t start, uint16_t filesystem, uint32_t
 int hs_pins_open(hs_store *store, int fd, hs_pins **pins, hs_error *error);
 
 /* The store no longer looks at these pins, and they are freed. The file keeps its counts. */
-void hs_pins_free(hs_store *store, hs_pins *pins);
+void hs_pins_free(hs_pins *pins);
 
 /* Adds to a node's pins. `pinned` (may be NULL) is 0 if there is no such node: it was dropped. */
 int hs_pin(hs_store *store, uint64_t node, uint64_t count, hs_pins *pins, int *pinned,
@@ -387,7 +396,7 @@ typedef struct hs_token {
 } hs_token;
 
 /* How long a token may be. HS_TOKEN_REFERENCE makes one that names the node and is valid for this store
- * only; any other limit makes one that contains the file's handle. */
+ * only; a limit of 64 to 128 makes one that contains the file's handle. */
 enum {
     HS_TOKEN_REFERENCE = 32,
     HS_TOKEN_NFS3 = 64,
@@ -421,7 +430,7 @@ int hs_export_add(hs_store *store, const char *name, const int *roots, size_t co
  * HS_UNAVAILABLE, HS_EXPOSED_KEYS. */
 int hs_export_open(hs_store *store, const char *name, hs_export **export_, hs_error *error);
 
-/* Removes an export from the store. Its nodes stay. */
+/* Removes an export from the store. Its nodes stay, and one that is open goes on working. */
 int hs_export_remove(hs_store *store, const char *name, hs_error *error);
 
 void hs_export_free(hs_export *export_);
@@ -431,7 +440,7 @@ uint64_t hs_export_root(const hs_export *export_);
 
 /* Looks up a name in a directory, and registers the file. entry->registration.node is 0 if there is no
  * such name. `.` is the directory itself; `..` the one above it, or the root if this is the root.
- * token_limit: HS_TOKEN_REFERENCE, HS_TOKEN_NFS3, HS_TOKEN_MAX or a number between.
+ * token_limit: HS_TOKEN_REFERENCE, or HS_TOKEN_NFS3 to HS_TOKEN_MAX.
  * pins: where to count one pin of the file's node; or NULL.
  * Fails with HS_REFUSED if the gate refuses the directory, or if the file is not inside; HS_BAD_NAME,
  * HS_MOUNT_POINT, HS_TOKEN_TOO_LONG, what hs_register fails with. */
@@ -443,7 +452,9 @@ int hs_lookup_reference(hs_export *export_, const hs_reference *file, uint32_t t
                         hs_pins *pins, hs_entry *entry, hs_error *error);
 
 /* Opens a file in a directory, and creates it if there is none; was_created says which.
- * mode: HS_READ_ONLY, HS_WRITE_ONLY or HS_READ_WRITE. permissions: those of a new file. */
+ * mode: HS_READ_ONLY, HS_WRITE_ONLY or HS_READ_WRITE. permissions: those of a new file, less the umask.
+ * HS_TOKEN_TOO_LONG, HS_DISK_FULL and HS_TOO_MANY_OPEN_FILES may leave the new file; call again to open
+ * it. */
 int hs_create_or_open(hs_export *export_, const hs_reference *parent, const char *name, size_t length,
                       int mode, uint32_t permissions, uint32_t token_limit, hs_pins *pins,
                       hs_entry *entry, hs_error *error);
@@ -497,14 +508,15 @@ int hs_watched(const hs_store *store, uint64_t start, hs_watch_mask *nodes, size
                size_t *count, uint64_t *next, hs_error *error);
 
 /* Takes watched nodes whose file is gone, each once: tell their watchers, and end the watches. Writes
- * up to `capacity`; if there are as many, there may be more. `overflowed` (may be NULL) is 1 if some
+ * up to `capacity`; if there are as many, there may be more. A server that was killed after this call
+ * and before it told the watchers finds these nodes stale and still watched (hs_watched). `overflowed` (may be NULL) is 1 if some
  * were lost because there were too many. */
 int hs_deletions(hs_store *store, uint64_t *nodes, size_t capacity, size_t *count, int *overflowed,
                  hs_error *error);
 
 /* Opens up to `capacity` watched files, from node `start` on, retires the nodes of those that are gone,
  * and returns what hs_deletions returns. `next` is where to go on, or 0 at the end. After a restart,
- * sweep from 0 until then. */
+ * sweep from 0 until `next` is 0, then call hs_deletions until it returns none. */
 int hs_sweep(hs_store *store, uint64_t start, uint64_t *nodes, size_t capacity, size_t *count,
              uint64_t *next, int *overflowed, hs_error *error);
 
@@ -539,7 +551,8 @@ typedef struct hs_intent {
 } hs_intent;
 
 /* Opens the journal in a file that outlives the server (a memfd from the process that mounts), with the
- * requests that an earlier server left. capacity: 1 to 1,048,576 requests in progress, a KiB each. The
+ * requests that an earlier server left. capacity: 1 to 1,048,576 requests in progress; the file takes a
+ * KiB for each at once. The
  * descriptor may be closed afterwards. */
 int hs_journal_open(int fd, size_t capacity, hs_journal **journal, hs_error *error);
 
@@ -602,7 +615,7 @@ int hs_parking_sockets(int sockets[2], hs_error *error);
 int hs_parking_open(int socket, hs_parking **parking, hs_error *error);
 void hs_parking_free(hs_parking *parking);
 
-/* Sends a file, which is kept until its node is released. */
+/* Sends a file, which is kept until its node is released. Waits if the supervisor does not keep up. */
 int hs_park(hs_parking *parking, int fd, uint64_t node, hs_error *error);
 int hs_unpark(hs_parking *parking, uint64_t node, hs_error *error);
 
@@ -626,7 +639,7 @@ typedef struct hs_statistics {
     uint64_t opened;                       /* files */
     uint64_t compared;                     /* handles made again after an open, and compared */
     uint64_t admitted;                     /* what passed the gate of an export */
-    uint64_t refused[12];                  /* what did not, by HS_REFUSED_...; [0] is not used */
+    uint64_t refused[32];                  /* what did not, by HS_REFUSED_...; [0] is not used */
 } hs_statistics;
 
 #define HS_STATISTICS_INIT {sizeof(hs_statistics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}

@@ -22,7 +22,7 @@ public final class Export: Sendable {
   /// How the export checks that the files of each layer are inside.
   public var containments: [Containment] { layers.map(\.containment) }
 
-  let store: Store
+  package let store: Store
   let layers: [Subtree]
 
   /// Creates an open export.
