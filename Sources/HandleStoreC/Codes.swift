@@ -17,11 +17,11 @@ extension StoreError.Code {
       (HS_TOO_MANY_FILESYSTEMS, "the store has no room for another filesystem")
     case .noHandles: (HS_NO_HANDLES, "the filesystem has no file handles")
     case .notOpenable:
-      (HS_NOT_OPENABLE, "the node is neither a file nor a directory; open it as HS_PATH")
+      (HS_NOT_OPENABLE, "the node is neither a file nor a directory; open it as HS_OPEN_PATH")
     case .notOpenableHandle:
       (
         HS_NOT_OPENABLE_HANDLE,
-        "the handle is neither of a file nor of a directory; open it as HS_PATH"
+        "the handle is neither of a file nor of a directory; open it as HS_OPEN_PATH"
       )
     case .refused: (HS_REFUSED, "the gate of an export refused it; see hs_error.refusal")
     case .noExport: (HS_NO_EXPORT, "there is no such export")

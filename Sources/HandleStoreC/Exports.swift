@@ -104,7 +104,7 @@ public func hs_create_or_open(
     let export = unsafe try object(export_, "export_", as: Export.self)
     let result = unsafe try require(entry, "entry")
     let mode = try OpenMode(c: mode)
-    guard mode != .path else { throw .badValue("HS_PATH opens no file that could be created") }
+    guard mode != .path else { throw .badValue("HS_OPEN_PATH opens no file that could be created") }
     unsafe result.pointee = hs_entry(
       try export.createOrOpen(
         component(name, length), in: FileReference(parent, "parent"), as: mode,

@@ -7,7 +7,7 @@ internal import SystemPackage
 
 @c @implementation
 public func hs_register(
-  _ store: OpaquePointer!, _ filesystem: UInt16, _ file: UnsafePointer<hs_file>!,
+  _ store: OpaquePointer!, _ filesystem: UInt32, _ file: UnsafePointer<hs_file>!,
   _ pins: OpaquePointer!, _ registration: UnsafeMutablePointer<hs_registration>!,
   _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
@@ -17,13 +17,13 @@ public func hs_register(
     let result = unsafe try require(registration, "registration")
     unsafe result.pointee = hs_registration(
       try store.register(
-        file, on: FilesystemID(rawValue: filesystem), pinnedBy: HandleStoreC.pins(pins, of: store)))
+        file, on: FilesystemID(c: filesystem), pinnedBy: HandleStoreC.pins(pins, of: store)))
   }
 }
 
 @c @implementation
 public func hs_register_batch(
-  _ store: OpaquePointer!, _ filesystem: UInt16, _ files: UnsafePointer<hs_file>!, _ count: Int,
+  _ store: OpaquePointer!, _ filesystem: UInt32, _ files: UnsafePointer<hs_file>!, _ count: Int,
   _ pins: OpaquePointer!, _ registrations: UnsafeMutablePointer<hs_registration>!,
   _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
@@ -40,7 +40,7 @@ public func hs_register_batch(
     found.reserveCapacity(count)
     for i in 0..<count { unsafe found.append(try FoundFile(first + i)) }
     let done = try store.register(
-      batch: found, on: FilesystemID(rawValue: filesystem), pinnedBy: pins)
+      batch: found, on: FilesystemID(c: filesystem), pinnedBy: pins)
     for i in 0..<count { unsafe results[i] = hs_registration(done[i]) }
   }
 }
@@ -61,14 +61,14 @@ public func hs_get(
 
 @c @implementation
 public func hs_find(
-  _ store: OpaquePointer!, _ filesystem: UInt16, _ handle: UnsafePointer<hs_handle>!,
+  _ store: OpaquePointer!, _ filesystem: UInt32, _ handle: UnsafePointer<hs_handle>!,
   _ result: UnsafeMutablePointer<hs_node>!, _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
     let result = unsafe try require(result, "result")
     let handle = unsafe try KernelFileHandle(require(handle, "handle"))
-    let node = try store.node(of: handle, on: FilesystemID(rawValue: filesystem))
+    let node = try store.node(of: handle, on: FilesystemID(c: filesystem))
     unsafe result.pointee = node.map { hs_node($0) } ?? hs_node()
   }
 }
@@ -123,7 +123,7 @@ public func hs_evict(
 
 @c @implementation
 public func hs_list(
-  _ store: OpaquePointer!, _ start: UInt64, _ filesystem: UInt16, _ state: UInt32,
+  _ store: OpaquePointer!, _ start: UInt64, _ filesystem: UInt32, _ state: UInt32,
   _ nodes: UnsafeMutablePointer<hs_node>!, _ capacity: Int, _ count: UnsafeMutablePointer<Int>!,
   _ next: UnsafeMutablePointer<UInt64>!, _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
@@ -136,7 +136,7 @@ public func hs_list(
     guard wanted != nil || state == 0 else { throw .badValue("there is no state \(state)") }
     let page = try store.nodes(
       from: NodeID(rawValue: start), limit: limit,
-      on: filesystem == 0 ? nil : FilesystemID(rawValue: filesystem), in: wanted)
+      on: filesystem == 0 ? nil : FilesystemID(c: filesystem), in: wanted)
     for (i, node) in page.nodes.enumerated() { unsafe first[i] = hs_node(node) }
     unsafe count.pointee = page.nodes.count
     unsafe next.pointee = page.next?.rawValue ?? 0

@@ -73,25 +73,25 @@ public func hs_store_generation(_ store: OpaquePointer!) -> UInt32 {
 
 @c @implementation
 public func hs_attach(
-  _ store: OpaquePointer!, _ fd: CInt, _ filesystem: UnsafeMutablePointer<UInt16>!,
+  _ store: OpaquePointer!, _ fd: CInt, _ filesystem: UnsafeMutablePointer<UInt32>!,
   _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
     let result = unsafe try require(filesystem, "filesystem")
-    unsafe result.pointee = try store.attach(FileDescriptor(rawValue: fd)).rawValue
+    unsafe result.pointee = UInt32(try store.attach(FileDescriptor(rawValue: fd)).rawValue)
   }
 }
 
 @c @implementation
 public func hs_attach_mounted(
-  _ store: OpaquePointer!, _ filesystems: UnsafeMutablePointer<UInt16>!, _ capacity: Int,
+  _ store: OpaquePointer!, _ filesystems: UnsafeMutablePointer<UInt32>!, _ capacity: Int,
   _ count: UnsafeMutablePointer<Int>!, _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
     unsafe try requireRoom(filesystems, capacity)
-    let ids = try store.attachMounted().map(\.rawValue)
+    let ids = try store.attachMounted().map { UInt32($0.rawValue) }
     unsafe write(ids, to: filesystems, capacity)
     unsafe count?.pointee = ids.count
   }
@@ -99,10 +99,10 @@ public func hs_attach_mounted(
 
 @c @implementation
 public func hs_detach(
-  _ store: OpaquePointer!, _ filesystem: UInt16, _ error: UnsafeMutablePointer<hs_error>!
+  _ store: OpaquePointer!, _ filesystem: UInt32, _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
-    unsafe try object(store, "store", as: Store.self).detach(FilesystemID(rawValue: filesystem))
+    unsafe try object(store, "store", as: Store.self).detach(FilesystemID(c: filesystem))
   }
 }
 

@@ -81,10 +81,10 @@ extension hs_registration {
     node = registration.node.rawValue
     generation = registration.generation
     switch registration.outcome {
-    case .created: outcome = UInt32(HS_CREATED)
-    case .existing: outcome = UInt32(HS_EXISTING)
-    case .replaced(let old): (outcome, replaced) = (UInt32(HS_REPLACED), old.rawValue)
-    case .stale: (outcome, node) = (UInt32(HS_GONE), 0)
+    case .created: outcome = UInt32(HS_OUTCOME_CREATED)
+    case .existing: outcome = UInt32(HS_OUTCOME_EXISTING)
+    case .replaced(let old): (outcome, replaced) = (UInt32(HS_OUTCOME_REPLACED), old.rawValue)
+    case .stale: (outcome, node) = (UInt32(HS_OUTCOME_GONE), 0)
     }
   }
 }
@@ -92,12 +92,22 @@ extension hs_registration {
 extension OpenMode {
   init(c mode: CInt) throws(StoreError) {
     switch Int(mode) {
-    case HS_PATH: self = .path
-    case HS_READ_ONLY: self = .readOnly
-    case HS_WRITE_ONLY: self = .writeOnly
-    case HS_READ_WRITE: self = .readWrite
-    default: throw .badValue("there is no mode \(mode); pass HS_PATH, HS_READ_ONLY, …")
+    case HS_OPEN_PATH: self = .path
+    case HS_OPEN_READ_ONLY: self = .readOnly
+    case HS_OPEN_WRITE_ONLY: self = .writeOnly
+    case HS_OPEN_READ_WRITE: self = .readWrite
+    default: throw .badValue("there is no mode \(mode); pass HS_OPEN_PATH, HS_OPEN_READ_ONLY, …")
     }
+  }
+}
+
+extension FilesystemID {
+  /// A filesystem that a caller names.
+  init(c id: UInt32) throws(StoreError) {
+    guard let number = UInt16(exactly: id) else {
+      throw .badValue("there is no filesystem \(id); pass what hs_attach returned")
+    }
+    self.init(rawValue: number)
   }
 }
 

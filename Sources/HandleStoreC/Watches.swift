@@ -9,7 +9,7 @@ internal import SystemPackage
 
 @c @implementation
 public func hs_copy_up(
-  _ store: OpaquePointer!, _ node: UInt64, _ filesystem: UInt16, _ copy: UnsafePointer<hs_file>!,
+  _ store: OpaquePointer!, _ node: UInt64, _ filesystem: UInt32, _ copy: UnsafePointer<hs_file>!,
   _ registration: UnsafeMutablePointer<hs_registration>!, _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
@@ -18,13 +18,13 @@ public func hs_copy_up(
     let result = unsafe try require(registration, "registration")
     unsafe result.pointee = hs_registration(
       try store.copyUp(
-        NodeID(rawValue: node), to: file, on: FilesystemID(rawValue: filesystem)))
+        NodeID(rawValue: node), to: file, on: FilesystemID(c: filesystem)))
   }
 }
 
 @c @implementation
 public func hs_record_move(
-  _ store: OpaquePointer!, _ filesystem: UInt16, _ file: UnsafePointer<hs_file>!,
+  _ store: OpaquePointer!, _ filesystem: UInt32, _ file: UnsafePointer<hs_file>!,
   _ directory: UInt64, _ node: UnsafeMutablePointer<UInt64>!,
   _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
@@ -32,7 +32,7 @@ public func hs_record_move(
     let store = unsafe try object(store, "store", as: Store.self)
     let file = unsafe try FoundFile(require(file, "file"))
     let found = try store.recordMove(
-      of: file, on: FilesystemID(rawValue: filesystem), into: NodeID(rawValue: directory))
+      of: file, on: FilesystemID(c: filesystem), into: NodeID(rawValue: directory))
     unsafe node?.pointee = found?.rawValue ?? 0
   }
 }

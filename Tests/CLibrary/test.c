@@ -20,15 +20,15 @@
 #if defined(__x86_64__) || defined(__aarch64__)
 _Static_assert(sizeof(hs_error) == 4624, "the layout of hs_error has changed");
 _Static_assert(sizeof(hs_handle) == 136, "the layout of hs_handle has changed");
-_Static_assert(sizeof(hs_file) == 176, "the layout of hs_file has changed");
-_Static_assert(sizeof(hs_node) == 168, "the layout of hs_node has changed");
+_Static_assert(sizeof(hs_file) == 208, "the layout of hs_file has changed");
+_Static_assert(sizeof(hs_node) == 184, "the layout of hs_node has changed");
 _Static_assert(sizeof(hs_registration) == 24, "the layout of hs_registration has changed");
 _Static_assert(sizeof(hs_store_options) == 40, "the layout of hs_store_options has changed");
 _Static_assert(sizeof(hs_token) == 132, "the layout of hs_token has changed");
 _Static_assert(sizeof(hs_reference) == 16, "the layout of hs_reference has changed");
-_Static_assert(sizeof(hs_entry) == 344, "the layout of hs_entry has changed");
+_Static_assert(sizeof(hs_entry) == 408, "the layout of hs_entry has changed");
 _Static_assert(sizeof(hs_watch_mask) == 16, "the layout of hs_watch_mask has changed");
-_Static_assert(sizeof(hs_intent) == 72, "the layout of hs_intent has changed");
+_Static_assert(sizeof(hs_intent) == 96, "the layout of hs_intent has changed");
 _Static_assert(sizeof(hs_statistics) == 344, "the layout of hs_statistics has changed");
 #endif
 
@@ -88,7 +88,7 @@ struct place {
     const char *directory;
     int fd;
     hs_store *store;
-    uint16_t filesystem;
+    uint32_t filesystem;
 };
 
 static struct place begin(const char *directory, const char *name)
@@ -145,21 +145,21 @@ static void a_node_survives(const char *directory)
 
     SUCCEEDS(hs_store_open(in(place.directory, "store"), NULL, &place.store, e));
     CHECK(hs_store_generation(place.store) == generation);
-    FAILS(HS_NOT_ATTACHED, hs_open(place.store, node, HS_READ_ONLY, &(int){-1}, e));
+    FAILS(HS_NOT_ATTACHED, hs_open(place.store, node, HS_OPEN_READ_ONLY, &(int){-1}, e));
     size_t count = 0;
-    uint16_t filesystems[4] = {0};
+    uint32_t filesystems[4] = {0};
     SUCCEEDS(hs_attach_mounted(place.store, filesystems, 4, &count, e));
     CHECK(count == 1 && filesystems[0] == place.filesystem);
     int fd = -1;
     char text[16] = "";
-    SUCCEEDS(hs_open(place.store, node, HS_READ_ONLY, &fd, e));
+    SUCCEEDS(hs_open(place.store, node, HS_OPEN_READ_ONLY, &fd, e));
     CHECK(read(fd, text, sizeof text) == 8 && memcmp(text, "contents", 8) == 0);
     CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     close(fd);
 
     hs_node found;
     SUCCEEDS(hs_get(place.store, node, &found, e));
-    CHECK(found.id == node && found.filesystem == place.filesystem && found.state == HS_LIVE);
+    CHECK(found.id == node && found.filesystem == place.filesystem && found.state == HS_STATE_LIVE);
     CHECK(found.type == S_IFREG && found.parent == 0 && found.since > 0);
     hs_file file;
     SUCCEEDS(hs_file_at(place.fd, "renamed", 7, 0, &file, e));
@@ -174,12 +174,12 @@ static void a_node_survives(const char *directory)
     CHECK(memcmp(&again, &found, sizeof found) == 0);
 
     CHECK(unlink(in(place.directory, "renamed")) == 0);
-    FAILS(HS_STALE, hs_open(place.store, node, HS_READ_ONLY, &fd, e));
+    FAILS(HS_STALE, hs_open(place.store, node, HS_OPEN_READ_ONLY, &fd, e));
     hs_error error = HS_ERROR_INIT;
-    CHECK(hs_open(place.store, node, HS_READ_ONLY, &fd, &error) == HS_STALE);
+    CHECK(hs_open(place.store, node, HS_OPEN_READ_ONLY, &fd, &error) == HS_STALE);
     CHECK(error.errnum == ESTALE && error.refusal == 0);
     SUCCEEDS(hs_get(place.store, node, &found, e));
-    CHECK(found.state == HS_STALE_NODE);
+    CHECK(found.state == HS_STATE_STALE);
     SUCCEEDS(hs_find(place.store, place.filesystem, &file.handle, &again, e));
     CHECK(again.id == 0);
     FAILS(HS_UNKNOWN_NODE, hs_get(place.store, node + 1000, &found, e));
@@ -203,12 +203,12 @@ static void batches_and_pages(const char *directory)
     CHECK(unlink(in(place.directory, "0")) == 0);
     SUCCEEDS(hs_register_batch(place.store, place.filesystem, files, count, NULL, registrations, e));
     for (int i = 0; i < count; i++) {
-        CHECK(registrations[i].outcome == HS_CREATED && registrations[i].node != 0);
+        CHECK(registrations[i].outcome == HS_OUTCOME_CREATED && registrations[i].node != 0);
         CHECK(registrations[i].replaced == 0);
         CHECK(registrations[i].generation == hs_store_generation(place.store));
     }
     SUCCEEDS(hs_register_batch(place.store, place.filesystem, files, count, NULL, registrations, e));
-    CHECK(registrations[7].outcome == HS_EXISTING);
+    CHECK(registrations[7].outcome == HS_OUTCOME_EXISTING);
     hs_node node;
     SUCCEEDS(hs_get(place.store, registrations[7].node, &node, e));
     CHECK(node.parent == parent);
@@ -217,7 +217,7 @@ static void batches_and_pages(const char *directory)
     size_t found, sum = 0;
     uint64_t next = 0, last = 0;
     do {
-        SUCCEEDS(hs_list(place.store, next, place.filesystem, HS_LIVE, nodes, 30, &found, &next, e));
+        SUCCEEDS(hs_list(place.store, next, place.filesystem, HS_STATE_LIVE, nodes, 30, &found, &next, e));
         for (size_t i = 0; i < found; i++) {
             CHECK(nodes[i].id > last);
             last = nodes[i].id;
@@ -230,7 +230,7 @@ static void batches_and_pages(const char *directory)
     CHECK(changed == 1);
     SUCCEEDS(hs_retire(place.store, registrations[3].node, &changed, e));
     CHECK(changed == 0);
-    SUCCEEDS(hs_list(place.store, 0, 0, HS_STALE_NODE, nodes, 30, &found, &next, e));
+    SUCCEEDS(hs_list(place.store, 0, 0, HS_STATE_STALE, nodes, 30, &found, &next, e));
     CHECK(found == 1 && nodes[0].id == registrations[3].node && next == 0);
     end(&place);
 }
@@ -278,7 +278,7 @@ static void pins_keep_a_node(const char *directory)
 static void a_store_in_memory(const char *directory)
 {
     hs_store *store;
-    uint16_t filesystem;
+    uint32_t filesystem;
     hs_file file;
     hs_registration registration;
     int fd = open(directory, O_RDONLY | O_DIRECTORY), opened = -1;
@@ -286,7 +286,7 @@ static void a_store_in_memory(const char *directory)
     SUCCEEDS(hs_attach(store, fd, &filesystem, e));
     SUCCEEDS(hs_file_of(fd, 0, &file, e));
     SUCCEEDS(hs_register(store, filesystem, &file, NULL, &registration, e));
-    SUCCEEDS(hs_open(store, registration.node, HS_PATH, &opened, e));
+    SUCCEEDS(hs_open(store, registration.node, HS_OPEN_PATH, &opened, e));
     close(opened);
     close(fd);
     hs_store_free(store);
@@ -330,7 +330,7 @@ static void a_closed_store(const char *directory)
     FAILS(HS_CLOSED, hs_register(place.store, place.filesystem, &file, NULL, &registration, e));
     FAILS(HS_CLOSED, hs_register_batch(place.store, place.filesystem, &file, 1, NULL,
                                        &registration, e));
-    FAILS(HS_CLOSED, hs_open(place.store, id, HS_PATH, &fd, e));
+    FAILS(HS_CLOSED, hs_open(place.store, id, HS_OPEN_PATH, &fd, e));
     FAILS(HS_CLOSED, hs_retire(place.store, id, NULL, e));
     FAILS(HS_CLOSED, hs_forget(place.store, id, NULL, e));
     FAILS(HS_CLOSED, hs_evict(place.store, NULL, e));
@@ -389,7 +389,7 @@ static void an_export_confines(const char *directory)
     hs_reference top = {1, NULL};
     hs_entry entry = {0};
     SUCCEEDS(hs_lookup(export_, &top, "inside", 6, HS_TOKEN_NFS3, NULL, &entry, e));
-    CHECK(entry.registration.outcome == HS_CREATED && entry.file.size == 6 && entry.fd == -1);
+    CHECK(entry.registration.outcome == HS_OUTCOME_CREATED && entry.file.size == 6 && entry.fd == -1);
     CHECK(entry.token.length > HS_TOKEN_REFERENCE && entry.token.length <= HS_TOKEN_NFS3);
     hs_token token = entry.token;
     uint64_t node = entry.registration.node;
@@ -405,12 +405,12 @@ static void an_export_confines(const char *directory)
     FAILS(HS_NO_EXPORT, hs_export_open(place.store, "other", &export_, e));
     SUCCEEDS(hs_export_open(place.store, "tree", &export_, e));
     hs_reference file = {0, &token};
-    SUCCEEDS(hs_open_reference(export_, &file, HS_READ_ONLY, &fd, e));
+    SUCCEEDS(hs_open_reference(export_, &file, HS_OPEN_READ_ONLY, &fd, e));
     char text[8] = "";
     CHECK(read(fd, text, sizeof text) == 6 && memcmp(text, "inside", 6) == 0);
     close(fd);
     SUCCEEDS(hs_lookup_reference(export_, &file, HS_TOKEN_MAX, NULL, &entry, e));
-    CHECK(entry.registration.node == node && entry.registration.outcome == HS_EXISTING);
+    CHECK(entry.registration.node == node && entry.registration.outcome == HS_OUTCOME_EXISTING);
     hs_token again;
     SUCCEEDS(hs_token_of(export_, node, HS_TOKEN_NFS3, &again, e));
     CHECK(again.length == token.length && memcmp(again.bytes, token.bytes, token.length) == 0);
@@ -423,31 +423,31 @@ static void an_export_confines(const char *directory)
     hs_token forged = token;
     forged.bytes[forged.length - 1] ^= 1;
     hs_reference bad = {0, &forged};
-    CHECK(hs_open_reference(export_, &bad, HS_PATH, &fd, &error) == HS_REFUSED);
+    CHECK(hs_open_reference(export_, &bad, HS_OPEN_PATH, &fd, &error) == HS_REFUSED);
     CHECK(error.refusal == HS_REFUSED_SIGNATURE && error.errnum == ESTALE);
     forged.length = 3;
-    CHECK(hs_open_reference(export_, &bad, HS_PATH, &fd, &error) == HS_REFUSED);
+    CHECK(hs_open_reference(export_, &bad, HS_OPEN_PATH, &fd, &error) == HS_REFUSED);
     CHECK(error.refusal == HS_REFUSED_LENGTH);
     forged.length = UINT32_MAX;
-    CHECK(hs_open_reference(export_, &bad, HS_PATH, &fd, &error) == HS_REFUSED);
+    CHECK(hs_open_reference(export_, &bad, HS_OPEN_PATH, &fd, &error) == HS_REFUSED);
     CHECK(error.refusal == HS_REFUSED_LENGTH);
     SUCCEEDS(hs_attach(place.store, place.fd, &place.filesystem, e));
     bad = (hs_reference){node_of(&place, "outside"), NULL};
-    CHECK(hs_open_reference(export_, &bad, HS_PATH, &fd, &error) == HS_REFUSED);
+    CHECK(hs_open_reference(export_, &bad, HS_OPEN_PATH, &fd, &error) == HS_REFUSED);
     CHECK(error.refusal == HS_REFUSED_OUTSIDE);
     FAILS(HS_BAD_NAME, hs_lookup(export_, &top, "../outside", 10, HS_TOKEN_MAX, NULL, &entry, e));
 
-    SUCCEEDS(hs_create_or_open(export_, &top, "new", 3, HS_READ_WRITE, 0640, HS_TOKEN_MAX, NULL,
+    SUCCEEDS(hs_create_or_open(export_, &top, "new", 3, HS_OPEN_READ_WRITE, 0640, HS_TOKEN_MAX, NULL,
                                &entry, e));
     CHECK(entry.was_created == 1 && write(entry.fd, "new", 3) == 3);
     close(entry.fd);
-    SUCCEEDS(hs_create_or_open(export_, &top, "new", 3, HS_READ_ONLY, 0640, HS_TOKEN_MAX, NULL,
+    SUCCEEDS(hs_create_or_open(export_, &top, "new", 3, HS_OPEN_READ_ONLY, 0640, HS_TOKEN_MAX, NULL,
                                &entry, e));
     CHECK(entry.was_created == 0 && entry.file.size == 3 && (entry.file.mode & 0777) == 0640);
     close(entry.fd);
     CHECK(unlink(in(place.directory, "tree/inside")) == 0);
     hs_reference gone = {0, &token};
-    CHECK(hs_open_reference(export_, &gone, HS_PATH, &fd, &error) == HS_REFUSED);
+    CHECK(hs_open_reference(export_, &gone, HS_OPEN_PATH, &fd, &error) == HS_REFUSED);
     CHECK(error.refusal == HS_REFUSED_STALE);
 
     hs_export *none = export_;
@@ -492,10 +492,10 @@ static void an_export_confines(const char *directory)
     FAILS(HS_BAD_NAME, hs_create_or_open(export_, &top, "..", 2, 1, 0, 128, NULL, &entry, e));
     FAILS(HS_BAD_VALUE, hs_create_or_open(export_, &top, "x", 1, 0, 0, 128, NULL, &entry, e));
     FAILS(HS_BAD_VALUE, hs_create_or_open(export_, &top, "x", 1, 1, 0, 128, NULL, NULL, e));
-    FAILS(HS_BAD_VALUE, hs_open_reference(NULL, &top, HS_PATH, &fd, e));
-    FAILS(HS_BAD_VALUE, hs_open_reference(export_, NULL, HS_PATH, &fd, e));
+    FAILS(HS_BAD_VALUE, hs_open_reference(NULL, &top, HS_OPEN_PATH, &fd, e));
+    FAILS(HS_BAD_VALUE, hs_open_reference(export_, NULL, HS_OPEN_PATH, &fd, e));
     FAILS(HS_BAD_VALUE, hs_open_reference(export_, &top, 9, &fd, e));
-    FAILS(HS_BAD_VALUE, hs_open_reference(export_, &top, HS_PATH, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_open_reference(export_, &top, HS_OPEN_PATH, NULL, e));
     FAILS(HS_BAD_VALUE, hs_token_of(NULL, node, 128, &token, e));
     FAILS(HS_BAD_VALUE, hs_token_of(export_, node, 128, NULL, e));
     FAILS(HS_UNKNOWN_NODE, hs_token_of(export_, UINT64_MAX, 128, &token, e));
@@ -809,7 +809,7 @@ static void rubbish(const char *directory)
     hs_registration registration;
     hs_handle handle = {0};
     hs_pins *pins = NULL;
-    uint16_t filesystem;
+    uint32_t filesystem;
     size_t count;
     int fd = -1, memory = memfd_create("pins", MFD_CLOEXEC);
     SUCCEEDS(hs_pins_open(store, memory, &pins, e));
@@ -856,6 +856,7 @@ static void rubbish(const char *directory)
     SUCCEEDS(hs_attach_mounted(store, NULL, 0, NULL, e));
     FAILS(HS_BAD_VALUE, hs_detach(NULL, 1, e));
     SUCCEEDS(hs_detach(store, 65535, e));
+    FAILS(HS_BAD_VALUE, hs_detach(store, 65536, e));
 
     FAILS(HS_BAD_VALUE, hs_file_of(place.fd, 0, NULL, e));
     FAILS(HS_SYSTEM, hs_file_of(-1, 0, &file, e));
@@ -900,11 +901,11 @@ static void rubbish(const char *directory)
     FAILS(HS_BAD_VALUE, hs_find(store, 1, &file.handle, NULL, e));
     FAILS(HS_BAD_VALUE, hs_find(store, 1, &handle, &node, e));
     FAILS(HS_UNKNOWN_FILESYSTEM, hs_find(store, 0, &file.handle, &node, e));
-    FAILS(HS_BAD_VALUE, hs_open(NULL, id, HS_PATH, &fd, e));
-    FAILS(HS_BAD_VALUE, hs_open(store, id, HS_PATH, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_open(NULL, id, HS_OPEN_PATH, &fd, e));
+    FAILS(HS_BAD_VALUE, hs_open(store, id, HS_OPEN_PATH, NULL, e));
     FAILS(HS_BAD_VALUE, hs_open(store, id, -1, &fd, e));
     FAILS(HS_BAD_VALUE, hs_open(store, id, 4, &fd, e));
-    FAILS(HS_UNKNOWN_NODE, hs_open(store, UINT64_MAX, HS_PATH, &fd, e));
+    FAILS(HS_UNKNOWN_NODE, hs_open(store, UINT64_MAX, HS_OPEN_PATH, &fd, e));
     FAILS(HS_BAD_VALUE, hs_retire(NULL, id, NULL, e));
     FAILS(HS_UNKNOWN_NODE, hs_retire(store, UINT64_MAX, NULL, e));
     FAILS(HS_BAD_VALUE, hs_forget(NULL, id, NULL, e));

@@ -8,7 +8,7 @@
  *
  *     hs_store *store = NULL;
  *     hs_error error = HS_ERROR_INIT;
- *     uint16_t filesystem;
+ *     uint32_t filesystem;
  *     hs_file file;
  *     hs_registration registration;
  *     int fd = -1, directory = open("/srv", O_RDONLY | O_DIRECTORY);
@@ -17,7 +17,7 @@
  *         hs_attach(store, directory, &filesystem, &error) ||
  *         hs_file_at(directory, "name", 4, 0, &file, &error) ||
  *         hs_register(store, filesystem, &file, NULL, &registration, &error) ||
- *         hs_open(store, registration.node, HS_READ_ONLY, &fd, &error))
+ *         hs_open(store, registration.node, HS_OPEN_READ_ONLY, &fd, &error))
  *             fprintf(stderr, "%s\n", error.text);
  *
  * Results. A call that can fail returns HS_OK (0) or the code of an error, and then has changed
@@ -91,8 +91,8 @@ enum {
     HS_AMBIGUOUS_FILESYSTEM    = 7,  /* the filesystem may be a copy of another one */
     HS_TOO_MANY_FILESYSTEMS    = 8,  /* the store has no room for another filesystem */
     HS_NO_HANDLES              = 9,  /* the filesystem has no file handles */
-    HS_NOT_OPENABLE            = 10,  /* the node is neither a file nor a directory; open it as HS_PATH */
-    HS_NOT_OPENABLE_HANDLE     = 11,  /* the handle is neither of a file nor of a directory; open it as HS_PATH */
+    HS_NOT_OPENABLE            = 10,  /* the node is neither a file nor a directory; open it as HS_OPEN_PATH */
+    HS_NOT_OPENABLE_HANDLE     = 11,  /* the handle is neither of a file nor of a directory; open it as HS_OPEN_PATH */
     HS_REFUSED                 = 20,  /* the gate of an export refused it; see hs_error.refusal */
     HS_NO_EXPORT               = 21,  /* there is no such export */
     HS_BAD_EXPORT              = 22,  /* the export cannot be added so */
@@ -177,45 +177,47 @@ typedef struct hs_file {
     uint64_t parent;  /* the node of the directory in which the file was found; 0 if not known */
     uint32_t mode;    /* st_mode */
     uint32_t links;   /* st_nlink */
+    uint64_t reserved[4];  /* 0 */
 } hs_file;
 
 /* The state of a node. */
 enum {
-    HS_LIVE = 1,
-    HS_STALE_NODE = 2,  /* its file is gone; it never comes back */
+    HS_STATE_LIVE = 1,
+    HS_STATE_STALE = 2,  /* its file is gone; it never comes back */
 };
 
 typedef struct hs_node {
     uint64_t id;
     uint64_t parent;      /* the node of its directory; 0 if not known */
     uint32_t filesystem;
-    uint32_t state;       /* HS_LIVE or HS_STALE_NODE */
+    uint32_t state;       /* HS_STATE_LIVE or HS_STATE_STALE */
     uint32_t type;        /* the file's type, as in st_mode & S_IFMT */
     uint32_t since;       /* when it entered its state, in seconds since 1970 */
     hs_handle handle;
+    uint64_t reserved[2];  /* 0 */
 } hs_node;
 
 /* What a registration did. */
 enum {
-    HS_CREATED = 0,   /* the file has got a new node */
-    HS_EXISTING = 1,  /* the file has the node that it had */
-    HS_REPLACED = 2,  /* a new node; the file that had the inode number before is gone */
-    HS_GONE = 3,      /* in a batch: its inode number belongs to another file now; no node */
+    HS_OUTCOME_CREATED = 0,   /* the file has got a new node */
+    HS_OUTCOME_EXISTING = 1,  /* the file has the node that it had */
+    HS_OUTCOME_REPLACED = 2,  /* a new node; the file that had the inode number before is gone */
+    HS_OUTCOME_GONE = 3,      /* in a batch: its inode number belongs to another file now; no node */
 };
 
 typedef struct hs_registration {
-    uint64_t node;        /* the node's id; 0 with HS_GONE */
-    uint64_t replaced;    /* with HS_REPLACED: the node that is stale now; otherwise 0 */
+    uint64_t node;        /* the node's id; 0 with HS_OUTCOME_GONE */
+    uint64_t replaced;    /* with HS_OUTCOME_REPLACED: the node that is stale now; otherwise 0 */
     uint32_t generation;  /* what goes on the wire with the id, the same for all nodes of a store */
-    uint32_t outcome;     /* HS_CREATED, HS_EXISTING, HS_REPLACED or HS_GONE */
+    uint32_t outcome;     /* HS_OUTCOME_CREATED, HS_OUTCOME_EXISTING, HS_OUTCOME_REPLACED or HS_OUTCOME_GONE */
 } hs_registration;
 
 /* How to open a file. */
 enum {
-    HS_PATH = 0,        /* O_PATH: for files of any type, and does not touch the file */
-    HS_READ_ONLY = 1,
-    HS_WRITE_ONLY = 2,
-    HS_READ_WRITE = 3,
+    HS_OPEN_PATH = 0,        /* O_PATH: for files of any type, and does not touch the file */
+    HS_OPEN_READ_ONLY = 1,
+    HS_OPEN_WRITE_ONLY = 2,
+    HS_OPEN_READ_WRITE = 3,
 };
 
 /* ---- Stores ---- */
@@ -279,16 +281,16 @@ uint32_t hs_store_generation(const hs_store *store);
  * filesystem cannot be unmounted before hs_detach or hs_store_close.
  * Fails with HS_NO_HANDLES, HS_AMBIGUOUS_FILESYSTEM, HS_TOO_MANY_FILESYSTEMS, HS_READ_ONLY_STORE,
  * HS_DISK_FULL, HS_SYSTEM. */
-int hs_attach(hs_store *store, int fd, uint16_t *filesystem, hs_error *error);
+int hs_attach(hs_store *store, int fd, uint32_t *filesystem, hs_error *error);
 
 /* Attaches every filesystem of the store that is mounted and visible to the process. Writes the ids
  * of up to `capacity` attached filesystems to `filesystems` (which may be NULL if capacity is 0), and
  * how many there are to `count` (may be NULL). */
-int hs_attach_mounted(hs_store *store, uint16_t *filesystems, size_t capacity, size_t *count,
+int hs_attach_mounted(hs_store *store, uint32_t *filesystems, size_t capacity, size_t *count,
                       hs_error *error);
 
 /* Lets go of a filesystem, so that it can be unmounted. Its nodes stay. Works on a closed store too. */
-int hs_detach(hs_store *store, uint16_t filesystem, hs_error *error);
+int hs_detach(hs_store *store, uint32_t filesystem, hs_error *error);
 
 /* ---- Files ---- */
 
@@ -311,13 +313,13 @@ typedef struct hs_pins hs_pins;
  * A file that is merely gone is registered; opening it gives HS_STALE.
  * Fails with HS_STALE_HANDLE if the inode number belongs to another file now, HS_NOT_ATTACHED,
  * HS_UNKNOWN_FILESYSTEM, HS_WRONG_FILESYSTEM, HS_READ_ONLY_STORE, HS_DISK_FULL, HS_DAMAGED, HS_SYSTEM. */
-int hs_register(hs_store *store, uint16_t filesystem, const hs_file *file, hs_pins *pins,
+int hs_register(hs_store *store, uint32_t filesystem, const hs_file *file, hs_pins *pins,
                 hs_registration *registration, hs_error *error);
 
 /* Registers several files with one commit, as for READDIRPLUS: much faster than one by one. Writes
  * one result for each file, in their order. On failure some may be registered, but none is pinned; call
  * again. At most 65,536 files. */
-int hs_register_batch(hs_store *store, uint16_t filesystem, const hs_file *files, size_t count,
+int hs_register_batch(hs_store *store, uint32_t filesystem, const hs_file *files, size_t count,
                       hs_pins *pins, hs_registration *registrations, hs_error *error);
 
 /* Reads a node. Usually from memory: some tens of nanoseconds.
@@ -325,12 +327,12 @@ int hs_register_batch(hs_store *store, uint16_t filesystem, const hs_file *files
 int hs_get(const hs_store *store, uint64_t node, hs_node *result, hs_error *error);
 
 /* Reads the node of a handle. result->id is 0 if no node has it. */
-int hs_find(const hs_store *store, uint16_t filesystem, const hs_handle *handle, hs_node *result,
+int hs_find(const hs_store *store, uint32_t filesystem, const hs_handle *handle, hs_node *result,
             hs_error *error);
 
 /* Opens a node's file by its handle (open_by_handle_at(2); needs CAP_DAC_READ_SEARCH), wherever it is
  * now. What the caller may do with the file is not checked: that is the server's part.
- * mode: HS_PATH, HS_READ_ONLY, HS_WRITE_ONLY or HS_READ_WRITE.
+ * mode: HS_OPEN_PATH, HS_OPEN_READ_ONLY, HS_OPEN_WRITE_ONLY or HS_OPEN_READ_WRITE.
  * Fails with HS_STALE if the file is gone, and retires the node; HS_UNKNOWN_NODE, HS_NOT_ATTACHED,
  * HS_NOT_OPENABLE, HS_NOT_PERMITTED, HS_TOO_MANY_OPEN_FILES, HS_SYSTEM. */
 int hs_open(hs_store *store, uint64_t node, int mode, int *fd, hs_error *error);
@@ -349,8 +351,8 @@ int hs_evict(hs_store *store, uint64_t *dropped, hs_error *error);
 
 /* Lists nodes in the order of their ids: up to `capacity`, from `start` on. `next` is where to go on,
  * or 0 at the end.
- * filesystem: only nodes on that one; 0 for all. state: HS_LIVE or HS_STALE_NODE; 0 for both. */
-int hs_list(const hs_store *store, uint64_t start, uint16_t filesystem, uint32_t state, hs_node *nodes,
+ * filesystem: only nodes on that one; 0 for all. state: HS_STATE_LIVE or HS_STATE_STALE; 0 for both. */
+int hs_list(const hs_store *store, uint64_t start, uint32_t filesystem, uint32_t state, hs_node *nodes,
             size_t capacity, size_t *count, uint64_t *next, hs_error *error);
 
 /* ---- Pins ---- */
@@ -417,6 +419,7 @@ typedef struct hs_entry {
     hs_token token;
     int32_t fd;            /* after hs_create_or_open the open file, which the caller closes; else -1 */
     uint32_t was_created;  /* 1 if the call created the file */
+    uint32_t reserved[9];  /* 0 */
 } hs_entry;
 
 /* Adds an export of 1 to 16 open directories, the upper layer first, and opens it. Attaches their
@@ -452,14 +455,14 @@ int hs_lookup_reference(hs_export *export_, const hs_reference *file, uint32_t t
                         hs_pins *pins, hs_entry *entry, hs_error *error);
 
 /* Opens a file in a directory, and creates it if there is none; was_created says which.
- * mode: HS_READ_ONLY, HS_WRITE_ONLY or HS_READ_WRITE. permissions: those of a new file, less the umask.
+ * mode: HS_OPEN_READ_ONLY, HS_OPEN_WRITE_ONLY or HS_OPEN_READ_WRITE. permissions: those of a new file, less the umask.
  * HS_TOKEN_TOO_LONG, HS_DISK_FULL and HS_TOO_MANY_OPEN_FILES may leave the new file; call again to open
  * it. */
 int hs_create_or_open(hs_export *export_, const hs_reference *parent, const char *name, size_t length,
                       int mode, uint32_t permissions, uint32_t token_limit, hs_pins *pins,
                       hs_entry *entry, hs_error *error);
 
-/* Opens a file that a client names, if it passes the gate. HS_PATH does not touch the file.
+/* Opens a file that a client names, if it passes the gate. HS_OPEN_PATH does not touch the file.
  * Fails with HS_REFUSED, HS_NOT_OPENABLE_HANDLE, HS_READ_ONLY_EXPORT, HS_SYSTEM. */
 int hs_open_reference(hs_export *export_, const hs_reference *file, int mode, int *fd, hs_error *error);
 
@@ -472,13 +475,13 @@ int hs_token_of(hs_export *export_, uint64_t node, uint32_t token_limit, hs_toke
 /* Gives a node another file: the copy of its file on the upper layer of a union. The node gets the new
  * handle and keeps the old one as an alias, by which its tokens still lead to it.
  * Fails with HS_STALE, HS_UNKNOWN_NODE, HS_BAD_VALUE if the copy has another type, and as hs_register. */
-int hs_copy_up(hs_store *store, uint64_t node, uint16_t filesystem, const hs_file *copy,
+int hs_copy_up(hs_store *store, uint64_t node, uint32_t filesystem, const hs_file *copy,
                hs_registration *registration, hs_error *error);
 
 /* Records that a file has a name in another directory now: call it after a rename into another
  * directory, an exchange or a link. An export looks there when the kernel has forgotten the name.
  * `node` (may be NULL) is the file's node, or 0 if it has none. */
-int hs_record_move(hs_store *store, uint16_t filesystem, const hs_file *file, uint64_t directory,
+int hs_record_move(hs_store *store, uint32_t filesystem, const hs_file *file, uint64_t directory,
                    uint64_t *node, hs_error *error);
 
 /* ---- Watches ---- */
@@ -548,6 +551,7 @@ typedef struct hs_intent {
     const hs_handle *other;
     uint64_t size;
     uint64_t length;
+    uint64_t reserved[3];  /* 0 */
 } hs_intent;
 
 /* Opens the journal in a file that outlives the server (a memfd from the process that mounts), with the
