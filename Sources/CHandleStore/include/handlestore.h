@@ -22,40 +22,43 @@
  *
  * Results. A call that can fail returns HS_OK (0) or the code of an error, and then has changed
  * nothing that its description does not mention. If `error` is not NULL, the call also fills it in
- * on failure; it leaves it alone on success (so one hs_error for a thread will do). Values are returned
- * through pointers, which are written only on success; objects are set to NULL on failure. An argument that must not be NULL but is, or a number out of its range, gives
- * HS_BAD_VALUE. NULL is allowed where the description says so.
+ * on failure; it leaves it alone on success (so one hs_error for a thread will do). Values are
+ * returned through pointers, which are written only on success; objects are set to NULL on failure.
+ * An argument that must not be NULL but is, or a number out of its range, gives HS_BAD_VALUE. NULL
+ * is allowed where the description says so.
  *
  * Objects. An object is used until it is given to its hs_..._free function, which takes NULL
- * too. Using it after that is an error that the library cannot detect in every case.
- * Never free what was not made here: that crashes. Free what was made from a store before the store. Memory that the caller passes stays the caller's.
- * Descriptors that a call returns have FD_CLOEXEC, and the caller closes them. Descriptors that the
- * caller passes stay the caller's and are not kept, unless the description says otherwise.
+ * too. Using it after that is an error that the library cannot detect in every case, and a pointer
+ * that never was an object crashes. Free what was made from a store before the store. Memory that
+ * the caller passes stays the caller's. Descriptors that a call returns have FD_CLOEXEC, and the
+ * caller closes them. Descriptors that the caller passes stay the caller's and are not kept, unless
+ * the description says otherwise.
  *
- * Names and paths. The name of a file is 1 to 255 bytes (`length`) without a NUL or '/'; it need not be
- * UTF-8, and need not end with a NUL. A longer one is HS_SYSTEM with ENAMETOOLONG. The name of an export
- * is UTF-8 and ends with a NUL, and so does a path, which need not be UTF-8.
+ * Names and paths. The name of a file is 1 to 255 bytes (`length`) without a NUL or '/'; it need
+ * not be UTF-8, and need not end with a NUL. A longer one is HS_SYSTEM with ENAMETOOLONG. The name
+ * of an export is UTF-8 and ends with a NUL, and so does a path, which need not be UTF-8.
  *
  * Threads. All calls may be made from any thread at any time, except that no other call may use an
  * object while it is freed. A write waits for a commit (HS_DURABILITY_PROCESS: no disk write, some
  * microseconds; HS_DURABILITY_POWER: a disk flush). Calls by name or handle wait as long as the
- * filesystem does. No call waits for a client.
+ * filesystem does. Only hs_park and hs_parked_files_receive wait for another process.
  *
  * Processes. One process at a time has a store open for writing; others may read it meanwhile. In a
  * child of fork(2), each call on an object of the parent returns HS_FORKED, and frees nothing.
  *
- * Signals. No call is async-signal-safe. A call that is interrupted by a signal goes on. The library
- * installs no signal handler. If a damaged store makes LMDB abort, the library says so on standard
- * error first. Ignore SIGXFSZ if the size of files is limited; the limit is HS_SYSTEM with EFBIG then.
- * The files of pins, journals and open files are mapped: if another process shortens one, or if its
- * disk is full and the filesystem does not write in place, SIGBUS ends the process. Use a memfd. Such a
- * file must be empty, or come from the same call; only one object at a time may use it.
+ * Signals. No call is async-signal-safe. A call that is interrupted by a signal goes on. The
+ * library installs no signal handler. If a damaged store makes LMDB abort, the library says so on
+ * standard error first. Ignore SIGXFSZ if the size of files is limited; the limit is HS_SYSTEM with
+ * EFBIG then. The files of pins, journals and open files are mapped: if another process shortens
+ * one, or if its disk is full and the filesystem does not write in place, SIGBUS ends the process.
+ * Use a memfd. Such a file must be empty, or come from the same call; only one object at a time may
+ * use it.
  *
  * Loading. After dlopen(3) the library stays loaded; dlclose does not unload it.
  *
  * Versions. A struct with an _INIT macro begins with its size, which the macro sets, so that later
- * versions can add members: the library reads and writes at most as much, and members that this version
- * does not know must be 0. Codes and members keep their numbers and places.
+ * versions can add members: the library reads and writes at most as much, and members that this
+ * version does not know must be 0. Codes and members keep their numbers and places.
  */
 #ifndef HANDLESTORE_H
 #define HANDLESTORE_H
@@ -91,8 +94,8 @@ enum {
     HS_AMBIGUOUS_FILESYSTEM    = 7,  /* the filesystem may be a copy of another one */
     HS_TOO_MANY_FILESYSTEMS    = 8,  /* the store has no room for another filesystem */
     HS_NO_HANDLES              = 9,  /* the filesystem has no file handles */
-    HS_NOT_OPENABLE            = 10,  /* the node is neither a file nor a directory; open it as HS_OPEN_PATH */
-    HS_NOT_OPENABLE_HANDLE     = 11,  /* the handle is neither of a file nor of a directory; open it as HS_OPEN_PATH */
+    HS_NOT_OPENABLE            = 10,  /* neither a file nor a directory; use HS_OPEN_PATH */
+    HS_NOT_OPENABLE_HANDLE     = 11,  /* the same of a node that was opened by a handle */
     HS_REFUSED                 = 20,  /* the gate of an export refused it; see hs_error.refusal */
     HS_NO_EXPORT               = 21,  /* there is no such export */
     HS_BAD_EXPORT              = 22,  /* the export cannot be added so */
@@ -159,8 +162,8 @@ const char *hs_strerror(int code);
 
 /* ---- Values ---- */
 
-/* A kernel file handle. It has the layout of struct file_handle (man 2 open_by_handle_at) with room for
- * 128 bytes. */
+/* A kernel file handle. It has the layout of struct file_handle (man 2 open_by_handle_at) with room
+ * for 128 bytes. */
 typedef struct hs_handle {
     uint32_t length;         /* the number of bytes, 1 to 128 */
     int32_t type;            /* its type, as name_to_handle_at(2) gives it */
@@ -209,7 +212,7 @@ typedef struct hs_registration {
     uint64_t node;        /* the node's id; 0 with HS_OUTCOME_GONE */
     uint64_t replaced;    /* with HS_OUTCOME_REPLACED: the node that is stale now; otherwise 0 */
     uint32_t generation;  /* what goes on the wire with the id, the same for all nodes of a store */
-    uint32_t outcome;     /* HS_OUTCOME_CREATED, HS_OUTCOME_EXISTING, HS_OUTCOME_REPLACED or HS_OUTCOME_GONE */
+    uint32_t outcome;     /* HS_OUTCOME_... */
 } hs_registration;
 
 /* How to open a file. */
@@ -250,11 +253,11 @@ typedef struct hs_store_options {
 #define HS_STORE_OPTIONS_INIT \
     {sizeof(hs_store_options), HS_DURABILITY_PROCESS, 0, HS_RETAIN_FOREVER, 0, 65536, 16384}
 
-/* Opens the store in a directory. If the directory is missing or empty, makes one there, unless it is
- * only read. Takes some milliseconds; longer for a copy, and after a power cut.
+/* Opens the store in a directory. If the directory is missing or empty, makes one there, unless it
+ * is only read. Takes some milliseconds; longer for a copy, and after a power cut.
  * options: NULL for HS_STORE_OPTIONS_INIT.
- * Fails with HS_IN_USE, HS_ALREADY_OPEN, HS_NO_STORE, HS_NOT_A_STORE, HS_UNSUPPORTED_VERSION, HS_TORN,
- * HS_TORN_COPY, HS_SHARED_DATA, HS_DAMAGED, HS_DISK_FULL, HS_SYSTEM. */
+ * Fails with HS_IN_USE, HS_ALREADY_OPEN, HS_NO_STORE, HS_NOT_A_STORE, HS_UNSUPPORTED_VERSION,
+ * HS_TORN, HS_TORN_COPY, HS_SHARED_DATA, HS_DAMAGED, HS_DISK_FULL, HS_SYSTEM. */
 int hs_store_open(const char *path, const hs_store_options *options, hs_store **store,
                   hs_error *error);
 
@@ -269,27 +272,28 @@ int hs_store_close(hs_store *store, hs_error *error);
 /* Closes a store if it is open, and frees it. */
 void hs_store_free(hs_store *store);
 
-/* The generation that goes on the wire with each node id: a random number that stays with the store.
- * 0 if store is NULL. */
+/* The generation that goes on the wire with each node id: a random number that stays with the
+ * store. 0 if store is NULL. */
 uint32_t hs_store_generation(const hs_store *store);
 
 /* ---- Filesystems ---- */
 
-/* Attaches the filesystem of an open directory (or of a regular file), so that its files can be opened.
- * Registering needs a filesystem that was attached once. A filesystem that the store knows gets the id that it
- * had; a copy or one that was recreated gets another one. Keeps a descriptor of its own, so that the
- * filesystem cannot be unmounted before hs_detach or hs_store_close.
+/* Attaches the filesystem of an open directory (or of a regular file), so that its files can be
+ * opened. Registering needs a filesystem that was attached once. A filesystem that the store knows
+ * gets the id that it had; a copy or one that was recreated gets another one. Keeps a descriptor of
+ * its own, so that the filesystem cannot be unmounted before hs_detach or hs_store_close.
  * Fails with HS_NO_HANDLES, HS_AMBIGUOUS_FILESYSTEM, HS_TOO_MANY_FILESYSTEMS, HS_READ_ONLY_STORE,
  * HS_DISK_FULL, HS_SYSTEM. */
 int hs_attach(hs_store *store, int fd, uint32_t *filesystem, hs_error *error);
 
 /* Attaches every filesystem of the store that is mounted and visible to the process. Writes the ids
- * of up to `capacity` attached filesystems to `filesystems` (which may be NULL if capacity is 0), and
- * how many there are to `count` (may be NULL). */
+ * of up to `capacity` attached filesystems to `filesystems` (which may be NULL if capacity is 0),
+ * and how many there are to `count` (may be NULL). */
 int hs_attach_mounted(hs_store *store, uint32_t *filesystems, size_t capacity, size_t *count,
                       hs_error *error);
 
-/* Lets go of a filesystem, so that it can be unmounted. Its nodes stay. Works on a closed store too. */
+/* Lets go of a filesystem, so that it can be unmounted. Its nodes stay. Works on a closed store
+ * too. */
 int hs_detach(hs_store *store, uint32_t filesystem, hs_error *error);
 
 /* ---- Files ---- */
@@ -307,18 +311,19 @@ int hs_file_at(int directory, const char *name, size_t length, uint64_t parent, 
 
 typedef struct hs_pins hs_pins;
 
-/* Returns the node of a file: the one that it has, or a new one. Registers the file durably before it
- * returns. If the inode number belonged to another file before, that file's node becomes stale.
+/* Returns the node of a file: the one that it has, or a new one. Registers the file durably before
+ * it returns. If the inode number belonged to another file before, that file's node becomes stale.
  * pins: where to count one pin of the node, so that it is not dropped; or NULL.
  * A file that is merely gone is registered; opening it gives HS_STALE.
  * Fails with HS_STALE_HANDLE if the inode number belongs to another file now, HS_NOT_ATTACHED,
- * HS_UNKNOWN_FILESYSTEM, HS_WRONG_FILESYSTEM, HS_READ_ONLY_STORE, HS_DISK_FULL, HS_DAMAGED, HS_SYSTEM. */
+ * HS_UNKNOWN_FILESYSTEM, HS_WRONG_FILESYSTEM, HS_READ_ONLY_STORE, HS_DISK_FULL, HS_DAMAGED,
+ * HS_SYSTEM. */
 int hs_register(hs_store *store, uint32_t filesystem, const hs_file *file, hs_pins *pins,
                 hs_registration *registration, hs_error *error);
 
 /* Registers several files with one commit, as for READDIRPLUS: much faster than one by one. Writes
- * one result for each file, in their order. On failure some may be registered, but none is pinned; call
- * again. At most 65,536 files. */
+ * one result for each file, in their order. On failure some may be registered, but none is pinned;
+ * call again. At most 65,536 files. */
 int hs_register_batch(hs_store *store, uint32_t filesystem, const hs_file *files, size_t count,
                       hs_pins *pins, hs_registration *registrations, hs_error *error);
 
@@ -330,8 +335,8 @@ int hs_get(const hs_store *store, uint64_t node, hs_node *result, hs_error *erro
 int hs_find(const hs_store *store, uint32_t filesystem, const hs_handle *handle, hs_node *result,
             hs_error *error);
 
-/* Opens a node's file by its handle (open_by_handle_at(2); needs CAP_DAC_READ_SEARCH), wherever it is
- * now. What the caller may do with the file is not checked: that is the server's part.
+/* Opens a node's file by its handle (open_by_handle_at(2); needs CAP_DAC_READ_SEARCH), wherever it
+ * is now. What the caller may do with the file is not checked: that is the server's part.
  * mode: HS_OPEN_PATH, HS_OPEN_READ_ONLY, HS_OPEN_WRITE_ONLY or HS_OPEN_READ_WRITE.
  * Fails with HS_STALE if the file is gone, and retires the node; HS_UNKNOWN_NODE, HS_NOT_ATTACHED,
  * HS_NOT_OPENABLE, HS_NOT_PERMITTED, HS_TOO_MANY_OPEN_FILES, HS_SYSTEM. */
@@ -340,25 +345,26 @@ int hs_open(hs_store *store, uint64_t node, int mode, int *fd, hs_error *error);
 /* Makes a node stale, because its file is gone. `changed` (may be NULL) is 1 if it was live. */
 int hs_retire(hs_store *store, uint64_t node, int *changed, hs_error *error);
 
-/* Drops a node that nobody holds, if the store's retention allows it (HS_RETAIN_FOREVER, the default,
- * never does): for FORGET. `dropped` (may be
+/* Drops a node that nobody holds, if the store's retention allows it (HS_RETAIN_FOREVER, the
+ * default, never does): for FORGET. `dropped` (may be
  * NULL) is 1 if it was dropped; its id is never used again. */
 int hs_forget(hs_store *store, uint64_t node, int *dropped, hs_error *error);
 
-/* Drops all nodes that nobody holds and that the store's retention allows to drop. `dropped` (may be
- * NULL) says how many. Takes time with the number of nodes; other calls go on meanwhile. */
+/* Drops all nodes that nobody holds and that the store's retention allows to drop. `dropped` (may
+ * be NULL) says how many. Takes time with the number of nodes; other calls go on meanwhile. */
 int hs_evict(hs_store *store, uint64_t *dropped, hs_error *error);
 
-/* Lists nodes in the order of their ids: up to `capacity`, from `start` on. `next` is where to go on,
- * or 0 at the end.
- * filesystem: only nodes on that one; 0 for all. state: HS_STATE_LIVE or HS_STATE_STALE; 0 for both. */
+/* Lists nodes in the order of their ids: up to `capacity`, from `start` on. `next` is where to go
+ * on, or 0 at the end.
+ * filesystem: only nodes on that one; 0 for all. state: HS_STATE_LIVE or HS_STATE_STALE; 0 for
+ * both. */
 int hs_list(const hs_store *store, uint64_t start, uint32_t filesystem, uint32_t state, hs_node *nodes,
             size_t capacity, size_t *count, uint64_t *next, hs_error *error);
 
 /* ---- Pins ---- */
 
-/* Pins of one client, in a file that outlives the server: a memfd from the process that mounts, or a
- * file on ext4 or XFS. For each node, the number of lookups that the client has not forgotten.
+/* Pins of one client, in a file that outlives the server: a memfd from the process that mounts, or
+ * a file on ext4 or XFS. For each node, the number of lookups that the client has not forgotten.
  * Does not close the descriptor, and keeps none. */
 int hs_pins_open(hs_store *store, int fd, hs_pins **pins, hs_error *error);
 
@@ -397,16 +403,16 @@ typedef struct hs_token {
     unsigned char bytes[128];
 } hs_token;
 
-/* How long a token may be. HS_TOKEN_REFERENCE makes one that names the node and is valid for this store
- * only; a limit of 64 to 128 makes one that contains the file's handle. */
+/* How long a token may be. HS_TOKEN_REFERENCE makes one that names the node and is valid for this
+ * store only; a limit of 64 to 128 makes one that contains the file's handle. */
 enum {
     HS_TOKEN_REFERENCE = 32,
     HS_TOKEN_NFS3 = 64,
     HS_TOKEN_MAX = 128,
 };
 
-/* What a client names: a node (1 is the export's root), a token, or both: then the token counts if the
- * node is unknown or no longer leads to the file. */
+/* What a client names: a node (1 is the export's root), a token, or both: then the token counts if
+ * the node is unknown or no longer leads to the file. */
 typedef struct hs_reference {
     uint64_t node;          /* 0 for none */
     const hs_token *token;  /* NULL for none */
@@ -429,8 +435,8 @@ int hs_export_add(hs_store *store, const char *name, const int *roots, size_t co
                   int containment, hs_export **export_, hs_error *error);
 
 /* Opens an export by its name. Attaches its filesystems, which must be mounted.
- * Fails with HS_NO_EXPORT, HS_NOT_ATTACHED, HS_AMBIGUOUS_FILESYSTEM, HS_STALE_HANDLE if its root is gone,
- * HS_UNAVAILABLE, HS_EXPOSED_KEYS. */
+ * Fails with HS_NO_EXPORT, HS_NOT_ATTACHED, HS_AMBIGUOUS_FILESYSTEM, HS_STALE_HANDLE if its root is
+ * gone, HS_UNAVAILABLE, HS_EXPOSED_KEYS. */
 int hs_export_open(hs_store *store, const char *name, hs_export **export_, hs_error *error);
 
 /* Removes an export from the store. Its nodes stay, and one that is open goes on working. */
@@ -441,12 +447,13 @@ void hs_export_free(hs_export *export_);
 /* The node of the root; 0 if export_ is NULL. Clients name it as node 1, too. */
 uint64_t hs_export_root(const hs_export *export_);
 
-/* Looks up a name in a directory, and registers the file. entry->registration.node is 0 if there is no
- * such name. `.` is the directory itself; `..` the one above it, or the root if this is the root.
+/* Looks up a name in a directory, and registers the file. entry->registration.node is 0 if there is
+ * no such name. `.` is the directory itself; `..` the one above it, or the root if this is the
+ * root.
  * token_limit: HS_TOKEN_REFERENCE, or HS_TOKEN_NFS3 to HS_TOKEN_MAX.
  * pins: where to count one pin of the file's node; or NULL.
- * Fails with HS_REFUSED if the gate refuses the directory, or if the file is not inside; HS_BAD_NAME,
- * HS_MOUNT_POINT, HS_TOKEN_TOO_LONG, what hs_register fails with. */
+ * Fails with HS_REFUSED if the gate refuses the directory, or if the file is not inside;
+ * HS_BAD_NAME, HS_MOUNT_POINT, HS_TOKEN_TOO_LONG, what hs_register fails with. */
 int hs_lookup(hs_export *export_, const hs_reference *parent, const char *name, size_t length,
               uint32_t token_limit, hs_pins *pins, hs_entry *entry, hs_error *error);
 
@@ -455,9 +462,9 @@ int hs_lookup_reference(hs_export *export_, const hs_reference *file, uint32_t t
                         hs_pins *pins, hs_entry *entry, hs_error *error);
 
 /* Opens a file in a directory, and creates it if there is none; was_created says which.
- * mode: HS_OPEN_READ_ONLY, HS_OPEN_WRITE_ONLY or HS_OPEN_READ_WRITE. permissions: those of a new file, less the umask.
- * HS_TOKEN_TOO_LONG, HS_DISK_FULL and HS_TOO_MANY_OPEN_FILES may leave the new file; call again to open
- * it. */
+ * mode: HS_OPEN_READ_ONLY, HS_OPEN_WRITE_ONLY or HS_OPEN_READ_WRITE. permissions: those of a new
+ * file, less the umask. HS_TOKEN_TOO_LONG, HS_DISK_FULL and HS_TOO_MANY_OPEN_FILES may leave the
+ * new file; call again to open it. */
 int hs_create_or_open(hs_export *export_, const hs_reference *parent, const char *name, size_t length,
                       int mode, uint32_t permissions, uint32_t token_limit, hs_pins *pins,
                       hs_entry *entry, hs_error *error);
@@ -472,9 +479,10 @@ int hs_token_of(hs_export *export_, uint64_t node, uint32_t token_limit, hs_toke
 
 /* ---- Moves and copies ---- */
 
-/* Gives a node another file: the copy of its file on the upper layer of a union. The node gets the new
- * handle and keeps the old one as an alias, by which its tokens still lead to it.
- * Fails with HS_STALE, HS_UNKNOWN_NODE, HS_BAD_VALUE if the copy has another type, and as hs_register. */
+/* Gives a node another file: the copy of its file on the upper layer of a union. The node gets the
+ * new handle and keeps the old one as an alias, by which its tokens still lead to it.
+ * Fails with HS_STALE, HS_UNKNOWN_NODE, HS_BAD_VALUE if the copy has another type, and as
+ * hs_register. */
 int hs_copy_up(hs_store *store, uint64_t node, uint32_t filesystem, const hs_file *copy,
                hs_registration *registration, hs_error *error);
 
@@ -494,8 +502,8 @@ typedef struct hs_watch_mask {
 } hs_watch_mask;
 
 /* Records that a watcher watches a live node for the events of a mask (not 0); replaces its earlier
- * mask. A watcher is a number that the server gives to a client and keeps over restarts. A node that is
- * watched is not dropped. The store does not watch the file itself. */
+ * mask. A watcher is a number that the server gives to a client and keeps over restarts. A node
+ * that is watched is not dropped. The store does not watch the file itself. */
 int hs_watch(hs_store *store, uint64_t node, uint32_t mask, uint64_t watcher, hs_error *error);
 
 /* Ends a watch. `ended` (may be NULL) is 0 if there was none. */
@@ -505,21 +513,21 @@ int hs_unwatch(hs_store *store, uint64_t node, uint64_t watcher, int *ended, hs_
 int hs_watchers(const hs_store *store, uint64_t node, hs_watch_mask *watchers, size_t capacity,
                 size_t *count, hs_error *error);
 
-/* Lists watched nodes by their ids, each with the masks of all its watchers combined: up to `capacity`,
- * from `start` on. `next` is where to go on, or 0 at the end. */
+/* Lists watched nodes by their ids, each with the masks of all its watchers combined: up to
+ * `capacity`, from `start` on. `next` is where to go on, or 0 at the end. */
 int hs_watched(const hs_store *store, uint64_t start, hs_watch_mask *nodes, size_t capacity,
                size_t *count, uint64_t *next, hs_error *error);
 
-/* Takes watched nodes whose file is gone, each once: tell their watchers, and end the watches. Writes
- * up to `capacity`; if there are as many, there may be more. A server that was killed after this call
- * and before it told the watchers finds these nodes stale and still watched (hs_watched). `overflowed` (may be NULL) is 1 if some
- * were lost because there were too many. */
+/* Takes watched nodes whose file is gone, each once: tell their watchers, and end the watches.
+ * Writes up to `capacity`; if there are as many, there may be more. A server that was killed after
+ * this call and before it told the watchers finds these nodes stale and still watched (hs_watched).
+ * `overflowed` (may be NULL) is 1 if some were lost because there were too many. */
 int hs_deletions(hs_store *store, uint64_t *nodes, size_t capacity, size_t *count, int *overflowed,
                  hs_error *error);
 
-/* Opens up to `capacity` watched files, from node `start` on, retires the nodes of those that are gone,
- * and returns what hs_deletions returns. `next` is where to go on, or 0 at the end. After a restart,
- * sweep from 0 until `next` is 0, then call hs_deletions until it returns none. */
+/* Opens up to `capacity` watched files, from node `start` on, retires the nodes of those that are
+ * gone, and returns what hs_deletions returns. `next` is where to go on, or 0 at the end. After a
+ * restart, sweep from 0 until `next` is 0, then call hs_deletions until it returns none. */
 int hs_sweep(hs_store *store, uint64_t start, uint64_t *nodes, size_t capacity, size_t *count,
              uint64_t *next, int *overflowed, hs_error *error);
 
@@ -554,16 +562,16 @@ typedef struct hs_intent {
     uint64_t reserved[3];  /* 0 */
 } hs_intent;
 
-/* Opens the journal in a file that outlives the server (a memfd from the process that mounts), with the
- * requests that an earlier server left. capacity: 1 to 1,048,576 requests in progress; the file takes a
- * KiB for each at once. The
+/* Opens the journal in a file that outlives the server (a memfd from the process that mounts), with
+ * the requests that an earlier server left. capacity: 1 to 1,048,576 requests in progress; the file
+ * takes a KiB for each at once. The
  * descriptor may be closed afterwards. */
 int hs_journal_open(int fd, size_t capacity, hs_journal **journal, hs_error *error);
 
 void hs_journal_free(hs_journal *journal);
 
-/* Notes an intent before the server acts. request: its number, not 0; in FUSE its `unique` without bit
- * 63. */
+/* Notes an intent before the server acts. request: its number, not 0; in FUSE its `unique` without
+ * bit 63. */
 int hs_journal_note(hs_journal *journal, uint64_t request, const hs_intent *intent, hs_error *error);
 
 /* Forgets a request after the reply. Does nothing if none is noted. */
@@ -585,15 +593,15 @@ int hs_journal_range_was_done(const hs_journal *journal, uint64_t request, uint6
 
 typedef struct hs_open_files hs_open_files;
 
-/* The files that clients have open, in a file that outlives the server, with what an earlier server left
- * in it. fuse: /dev/fuse of the mount, through which the kernel keeps files (FUSE_PASSTHROUGH); it must
- * stay open until the object is freed. -1: the kernel keeps none. */
+/* The files that clients have open, in a file that outlives the server, with what an earlier server
+ * left in it. fuse: /dev/fuse of the mount, through which the kernel keeps files
+ * (FUSE_PASSTHROUGH); it must stay open until the object is freed. -1: the kernel keeps none. */
 int hs_open_files_open(int fd, int fuse, hs_open_files **files, hs_error *error);
 
 void hs_open_files_free(hs_open_files *files);
 
-/* Records an open. number: not 0; in FUSE the request's `unique` without bit 63. fd: the file for the
- * kernel to keep, or -1. `backing_id` is the number under which the kernel keeps it, or 0. */
+/* Records an open. number: not 0; in FUSE the request's `unique` without bit 63. fd: the file for
+ * the kernel to keep, or -1. `backing_id` is the number under which the kernel keeps it, or 0. */
 int hs_open_files_add(hs_open_files *files, uint64_t number, uint64_t node, int fd,
                       uint32_t *backing_id, hs_error *error);
 
@@ -603,23 +611,24 @@ int hs_open_files_remove(hs_open_files *files, uint64_t number, hs_error *error)
 /* The node of an open, or 0 if there is none. */
 int hs_open_files_find(const hs_open_files *files, uint64_t number, uint64_t *node, hs_error *error);
 
-/* Whether a node is open, and whether its file must be parked before its last name is removed: it is
- * open and the kernel does not keep it. Either may be NULL. */
+/* Whether a node is open, and whether its file must be parked before its last name is removed: it
+ * is open and the kernel does not keep it. Either may be NULL. */
 int hs_open_files_state(const hs_open_files *files, uint64_t node, int *is_open, int *needs_parking,
                         hs_error *error);
 
 typedef struct hs_parking hs_parking;
 typedef struct hs_parked_files hs_parked_files;
 
-/* A file that is open but has no name any more is lost with its last descriptor. The server parks it
- * with another process, its supervisor, over a pair of sockets: the server has sockets[0]. */
+/* A file that is open but has no name any more is lost with its last descriptor. The server parks
+ * it with another process, its supervisor, over a pair of sockets: the server has sockets[0]. */
 int hs_parking_sockets(int sockets[2], hs_error *error);
 
 /* The server's side. The socket stays the caller's. */
 int hs_parking_open(int socket, hs_parking **parking, hs_error *error);
 void hs_parking_free(hs_parking *parking);
 
-/* Sends a file, which is kept until its node is released. Waits if the supervisor does not keep up. */
+/* Sends a file, which is kept until its node is released. Waits if the supervisor does not keep
+ * up. */
 int hs_park(hs_parking *parking, int fd, uint64_t node, hs_error *error);
 int hs_unpark(hs_parking *parking, uint64_t node, hs_error *error);
 
@@ -650,14 +659,14 @@ typedef struct hs_statistics {
 
 int hs_store_statistics(const hs_store *store, hs_statistics *statistics, hs_error *error);
 
-/* Writes a copy of the store as it is now to another directory, which must be empty or missing. Other
- * calls go on meanwhile. */
+/* Writes a copy of the store as it is now to another directory, which must be empty or missing.
+ * Other calls go on meanwhile. */
 int hs_store_backup(hs_store *store, const char *path, hs_error *error);
 
-/* Checks the store in a directory without LMDB, so that no damage can crash the process. The process
- * must not have the store open; another process may write to it. `findings` is how many things are
- * wrong; a text of up to `capacity` bytes with its NUL names the first of them, a line each (`text` may
- * be NULL if capacity is 0). */
+/* Checks the store in a directory without LMDB, so that no damage can crash the process. The
+ * process must not have the store open; another process may write to it. `findings` is how many
+ * things are wrong; a text of up to `capacity` bytes with its NUL names the first of them, a line
+ * each (`text` may be NULL if capacity is 0). */
 int hs_store_check(const char *path, uint64_t *findings, char *text, size_t capacity, hs_error *error);
 
 #ifdef __cplusplus
