@@ -12,9 +12,9 @@ public func hs_export_add(
   _ export_: UnsafeMutablePointer<OpaquePointer?>!, _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
-    let store = unsafe try object(store, "store", as: Store.self)
     let result = unsafe try require(export_, "export_")
     unsafe result.pointee = nil
+    let store = unsafe try object(store, "store", as: Store.self)
     let name = unsafe try text(name, "name")
     let first = unsafe try require(roots, "roots")
     guard (1...16).contains(count) else {
@@ -33,9 +33,9 @@ public func hs_export_open(
   _ export_: UnsafeMutablePointer<OpaquePointer?>!, _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
-    let store = unsafe try object(store, "store", as: Store.self)
     let result = unsafe try require(export_, "export_")
     unsafe result.pointee = nil
+    let store = unsafe try object(store, "store", as: Store.self)
     unsafe result.pointee = hold(try store.openExport(text(name, "name")))
   }
 }
@@ -151,7 +151,7 @@ extension Containment {
     case HS_CONTAINMENT_KERNEL: self = .kernel
     case HS_CONTAINMENT_CACHED: self = .cached
     case HS_CONTAINMENT_WALK: self = .walk
-    default: throw .badValue("there is no containment \(containment)")
+    default: throw .badValue("there is no containment \(containment); pass one of HS_CONTAINMENT_…")
     }
   }
 }

@@ -133,7 +133,9 @@ public func hs_list(
     let (count, next) = unsafe (try require(count, "count"), try require(next, "next"))
     let limit = try room(capacity)
     let wanted = UInt8(exactly: state).flatMap { NodeState(rawValue: $0) }
-    guard wanted != nil || state == 0 else { throw .badValue("there is no state \(state)") }
+    guard wanted != nil || state == 0 else {
+      throw .badValue("there is no state \(state); pass 0, HS_STATE_LIVE or HS_STATE_STALE")
+    }
     let page = try store.nodes(
       from: NodeID(rawValue: start), limit: limit,
       on: filesystem == 0 ? nil : FilesystemID(c: filesystem), in: wanted)

@@ -26,9 +26,9 @@ public func hs_pins_open(
   _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
-    let store = unsafe try object(store, "store", as: Store.self)
     let result = unsafe try require(pins, "pins")
     unsafe result.pointee = nil
+    let store = unsafe try object(store, "store", as: Store.self)
     unsafe result.pointee = hold(
       ClientPins(try store.pins(in: FileDescriptor(rawValue: fd)), of: store))
   }

@@ -109,7 +109,7 @@ extension Intent {
   fileprivate init(_ intent: hs_intent) throws(StoreError) {
     let number = unsafe intent.operation
     guard let operation = UInt8(exactly: number).flatMap({ Operation(rawValue: $0) }) else {
-      throw .badValue("there is no operation \(number)")
+      throw .badValue("there is no operation \(number); pass one of HS_INTENT_…")
     }
     switch operation {
     case .create: self = .create(unsafe intent.fileType, as: unsafe try intent.firstName())

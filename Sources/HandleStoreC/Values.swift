@@ -28,14 +28,14 @@ extension KernelFileHandle {
       start: start.assumingMemoryBound(to: UInt8.self), count: length)
     let type = unsafe HandleType(rawValue: handle.pointee.type)
     guard let made = unsafe KernelFileHandle(type: type, bytes: bytes.span) else {
-      throw .badValue("a handle has no bytes")
+      throw .badValue("a handle has no bytes; fill it in by hs_file_of or hs_file_at")
     }
     self = made
   }
 }
 
 extension hs_handle {
-  /// Where the bytes begin.
+  /// The offset of the bytes.
   static let bytesOffset = MemoryLayout<hs_handle>.offset(of: \.bytes) ?? 0
 
   init(_ handle: KernelFileHandle) {
@@ -129,17 +129,19 @@ extension StoreOptions {
     switch Int(given.durability) {
     case HS_DURABILITY_PROCESS: durability = .process
     case HS_DURABILITY_POWER: durability = .power
-    default: throw .badValue("there is no durability \(given.durability)")
+    default:
+      throw .badValue("there is no durability \(given.durability); pass one of HS_DURABILITY_…")
     }
     switch Int(given.retention) {
     case HS_RETAIN_FOREVER: retention = .forever
     case HS_RETAIN_SECONDS:
       guard let seconds = UInt32(exactly: given.retention_value) else {
-        throw .badValue("a retention has at most \(UInt32.max) seconds")
+        throw .badValue(
+          "a retention of \(given.retention_value) seconds is too long; pass at most \(UInt32.max)")
       }
       retention = .seconds(seconds)
     case HS_RETAIN_NODES: retention = .nodes(Int(clamping: given.retention_value))
-    default: throw .badValue("there is no retention \(given.retention)")
+    default: throw .badValue("there is no retention \(given.retention); pass one of HS_RETAIN_…")
     }
     readOnly = given.read_only != 0
     cacheSize = Int(clamping: given.cache_size)
@@ -151,7 +153,9 @@ extension StoreOptions {
 func component(_ start: UnsafePointer<CChar>?, _ length: Int) throws(StoreError) -> FilePath {
   let start = unsafe try require(start, "name")
   guard length != 0 else { throw .badValue("a name has no bytes; it must have 1 to 255") }
-  guard (1...255).contains(length) else { throw .system(.fileNameTooLong, "using a name") }
+  guard (1...255).contains(length) else {
+    throw .system(.fileNameTooLong, "using a name of \(length) bytes, with a limit of 255")
+  }
   let bytes = unsafe UnsafeBufferPointer(start: start, count: length)
   guard let name = unsafe FilePath(name: bytes.map { UInt8(bitPattern: $0) }) else {
     throw .badName(unsafe FilePath(platformString: Array(bytes) + [0]))
@@ -174,7 +178,7 @@ func entryName(_ start: UnsafePointer<CChar>?, _ length: Int) throws(StoreError)
 /// Returns text that ends with a NUL.
 func text(_ start: UnsafePointer<CChar>?, _ name: StaticString) throws(StoreError) -> String {
   guard let text = unsafe String(validatingCString: try require(start, name)) else {
-    throw .badValue("\(name) is not UTF-8")
+    throw .badValue("\(name) is not UTF-8; pass text in UTF-8")
   }
   return text
 }
@@ -212,7 +216,8 @@ private func versioned<T>(
   guard (firstSize...4096).contains(size) else { throw .badValue("a size is wrong; \(remedy)") }
   let given = unsafe UnsafeRawBufferPointer(start: raw, count: size)
   guard unsafe given.dropFirst(MemoryLayout<T>.size).allSatisfy({ $0 == 0 }) else {
-    throw .badValue("an option needs a later version of the library")
+    throw .badValue(
+      "an option needs a later version of the library; set it to 0, or install that version")
   }
   return unsafe withUnsafeTemporaryAllocation(of: T.self, capacity: 1) { room in
     let bytes = UnsafeMutableRawBufferPointer(room)

@@ -3,7 +3,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Where a mount shows several filesystems and subvolumes, no two files have one inode number, and a file
+/// If a mount shows several filesystems and subvolumes, no two files have one inode number, and a file
 /// has the same by `stat(2)` and `readdir(3)`, also for the next server and after the next mount.
 @Suite(.serialized) struct NumberTests {
   /// Each as a directory of `source`.

@@ -25,7 +25,7 @@
  * on failure; it leaves it alone on success (so one hs_error for a thread will do). Values are
  * returned through pointers, which are written only on success; objects are set to NULL on failure.
  * An argument that must not be NULL but is, or a number out of its range, gives HS_BAD_VALUE. NULL
- * is allowed where the description says so.
+ * is allowed only if the description says so.
  *
  * Objects. An object is used until it is given to its hs_..._free function, which takes NULL
  * too. Using it after that is an error that the library cannot detect in every case, and a pointer
@@ -264,8 +264,9 @@ int hs_store_open(const char *path, const hs_store_options *options, hs_store **
 /* Makes a store in memory, which is gone when it is freed. For tests of a server. */
 int hs_store_open_in_memory(const hs_store_options *options, hs_store **store, hs_error *error);
 
-/* Flushes and closes a store. Calls of other threads finish first; later calls return HS_CLOSED. A
- * store that was not closed counts as crashed, but loses nothing.
+/* Flushes and closes a store. Calls of other threads finish first; later calls return HS_CLOSED
+ * (except hs_detach and hs_store_statistics). A store that was not closed counts as crashed, but
+ * loses nothing.
  * Fails with HS_DISK_FULL or HS_SYSTEM if the last flush failed; the store is closed all the same. */
 int hs_store_close(hs_store *store, hs_error *error);
 
