@@ -1,7 +1,7 @@
 import Formatting
 
-/// The results of the contenders, as a table and as JSON. The first contender is the bare file
-/// system, the second is HandleFS.
+/// The results of the contenders, as a table and as JSON. The first contender is the bare
+/// filesystem, the second is HandleFS.
 struct FileSystemReport {
   let results: [FileSystemResult]
   let restarts: [UInt64]

@@ -5,8 +5,8 @@ internal import Logging
 internal import Synchronization
 internal import SystemPackage
 
-/// A passthrough filesystem: it carries out the kernel's requests in a directory of another file
-/// system. The kernel's node ids are the store's. The server opens a file by its handle when it is
+/// A passthrough filesystem: it carries out the kernel's requests in a directory of another
+/// filesystem. The kernel's node ids are the store's. The server opens a file by its handle when it is
 /// needed, and keeps open only a bounded cache of files and the files that have lost their last
 /// name.
 final class Server: RequestHandler {

@@ -63,8 +63,8 @@ final class BackingFile: Sendable {
 
   // MARK: What the file is
 
-  /// The number of the device that the file is on, `major:minor`. If the file is on a FUSE file
-  /// system, this does not ask its server.
+  /// The number of the device that the file is on, `major:minor`. If the file is on a FUSE
+  /// filesystem, this does not ask its server.
   var device: String {
     get throws(Errno) {
       var (major, minor): (UInt32, UInt32) = (0, 0)
