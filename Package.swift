@@ -51,12 +51,13 @@ let package = Package(
       name: "HandleTool", dependencies: ["Formatting", "HandleStore", arguments, system],
       swiftSettings: strict),
     .target(
-      name: "CYardstick", dependencies: ["CLMDB", "CSodium"],
+      name: "CYardstick", dependencies: ["CLMDB", "CSodium", "CHandleStore"],
       path: "Sources/HandleBench/Yardstick"),
     .executableTarget(
       name: "HandleBench",
       dependencies: [
-        "Formatting", "HandleStore", "CYardstick", arguments, system,
+        "Formatting", "HandleStore", "HandleStoreC", "CYardstick", arguments,
+        system,
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ],
       exclude: ["Yardstick"], swiftSettings: strict),
