@@ -5,9 +5,9 @@ import shutil
 import sys
 import tempfile
 import unittest
-from typing import Any
+from typing import Callable
 
-from handlestore import File, OpenMode, Registration, Store, file_at
+from handlestore import Code, File, HandleStoreError, OpenMode, Registration, Store, file_at
 
 # Where Bindings/python/test mounted an ext4 for the tests.
 PLACE = os.environ.get("HANDLESTORE_PLACE")
@@ -45,6 +45,11 @@ class PlaceTest(unittest.TestCase):
     def node_text(self, store: Store, node: int) -> str:
         return self.read(store.open(node, OpenMode.READ_ONLY))
 
+    def fails(self, code: Code, function: Callable[..., object], *arguments: object) -> None:
+        with self.assertRaises(HandleStoreError) as raised:
+            function(*arguments)
+        self.assertEqual(raised.exception.code, code, raised.exception.text)
+
     def memfd(self) -> int:
         fd = os.memfd_create("test")
         self.addCleanup(os.close, fd)
@@ -62,6 +67,6 @@ class PlaceTest(unittest.TestCase):
         raise AssertionError("ext4 did not use the inode number again")
 
 
-def python(script: str, *arguments: str, **options: Any) -> list[str]:
+def python(script: str, *arguments: str) -> list[str]:
     """Returns the command that runs a script with what the tests can import."""
     return [sys.executable, "-X", "faulthandler", "-c", script, *arguments]
