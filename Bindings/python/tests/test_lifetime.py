@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 import unittest
-from typing import Any
+from typing import Any, Callable
 from unittest import mock
 
 import handlestore
@@ -182,7 +182,7 @@ class ProcessTests(PlaceTest):
         journal, files = Journal(self.memfd()), OpenFiles(self.memfd())
         ours, theirs = parking_sockets()
         parking, parked = Parking(ours), ParkedFiles()
-        calls = {
+        calls: dict[str, Callable[[], object]] = {
             "store": lambda: store.get(export.root),
             "list": lambda: list(store.nodes()),
             "close": store.close,
