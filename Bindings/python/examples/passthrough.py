@@ -87,18 +87,14 @@ class Passthrough(pyfuse3.Operations):
         return reply
 
     def find(self, parent, name):
-        """Looks up a name, counts a pin of its node, and returns node and reply, or None."""
+        """Looks up a name, and counts a pin of its node."""
         entry = self.export.lookup(parent, name, pins=self.pins)
         if entry is None:
-            return None
-        with self.opened(entry.node) as fd:
-            return entry.node, self.attributes(entry.node, os.stat(fd))
+            raise FileNotFoundError(errno.ENOENT, "no such name")
+        return self.attributes(entry.node, entry.status)
 
     async def lookup(self, parent, name, context):
-        found = self.find(parent, name)
-        if found is None:
-            raise FileNotFoundError(errno.ENOENT, "no such name")
-        return found[1]
+        return self.find(parent, name)
 
     async def forget(self, forgotten):
         for node, count in forgotten:
@@ -138,7 +134,7 @@ class Passthrough(pyfuse3.Operations):
         with self.opened(parent) as directory:
             call(directory)
             self.give(directory, name, context)
-            return self.find(parent, name)[1]
+            return self.find(parent, name)
 
     def give(self, directory, name, context):
         group = -1 if os.stat(directory).st_mode & stat.S_ISGID else context.gid
@@ -157,7 +153,7 @@ class Passthrough(pyfuse3.Operations):
         with self.opened(node) as fd, self.opened(parent) as directory:
             os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=directory, follow_symlinks=True)
             self.moved(directory, name, parent)
-            return self.find(parent, name)[1]
+            return self.find(parent, name)
 
     async def unlink(self, parent, name, context):
         with self.opened(parent) as directory:
@@ -229,12 +225,11 @@ class Passthrough(pyfuse3.Operations):
         if start == 0:
             self.names[fh] = [os.fsencode(name) for name in os.listdir(fh)]
         for number, name in enumerate(self.names[fh][start:], start + 1):
-            found = None
-            with suppress(HandleStoreError):  # A mount point, for example.
+            with suppress(OSError):  # It is gone since, or a mount point.
                 found = self.find(self.nodes[fh], name)
-            if found and not pyfuse3.readdir_reply(reply, name, found[1], number):
-                self.pins.unpin(found[0])
-                return
+                if not pyfuse3.readdir_reply(reply, name, found, number):
+                    self.pins.unpin(found.st_ino)
+                    return
 
 
 def main():

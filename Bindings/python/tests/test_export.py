@@ -1,6 +1,7 @@
 import errno
 import os
 import unittest
+from dataclasses import fields
 from typing import Callable
 
 from handlestore import (
@@ -102,6 +103,18 @@ class ExportTests(PlaceTest):
                 self.assertEqual((again.was_created, again.node), (False, made.node))
                 self.assertEqual(again.file.mode & 0o7777, 0o640)
                 self.assertEqual(pins.count(made.node), 2)
+
+    def test_the_status_is_that_of_stat(self) -> None:
+        os.chown("inside/file", 5, 6, dir_fd=self.tree)
+        os.mknod("inside/device", 0o20600, os.makedev(1, 7), dir_fd=self.tree)
+        os.utime("inside/file", ns=(-(10**9) - 5, 10**18 + 2), dir_fd=self.tree)
+        with Store(self.path) as store, store.add_export("exp", [self.root]) as export:
+            for name in ("file", "device"):
+                entry, bare = export.lookup(1, name), os.stat(f"inside/{name}", dir_fd=self.tree)
+                assert entry is not None
+                for field in fields(entry.status):
+                    expected = getattr(bare, field.name)
+                    self.assertEqual(getattr(entry.status, field.name), expected, field.name)
 
     def test_layers_and_names(self) -> None:
         # Each layer is on a filesystem of its own.

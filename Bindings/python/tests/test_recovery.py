@@ -29,12 +29,21 @@ class PinTests(PlaceTest):
             self.assertTrue(pins.pin(node, 5))
             self.assertFalse(pins.pin(node + 1000))
             self.assertEqual(pins.count(node), 6)
+            self.assertEqual(pins.nodes(), [node])
         with Store(self.path) as store, store.pins(memory) as pins:
             self.assertEqual(pins.unpin(node, 2), 4)
             self.assertEqual(pins.unpin(node, 2**64 - 1), 0)
             pins.pin(node)
             pins.unpin_all()
-            self.assertEqual(pins.count(node), 0)
+            self.assertEqual((pins.count(node), pins.nodes()), (0, []))
+
+    def test_many_pinned_nodes(self) -> None:
+        for i in range(700):
+            self.make(f"file {i}")
+        with Store(self.path) as store, store.pins(self.memfd()) as pins:
+            files = [self.found(f"file {i}") for i in range(700)]
+            found = store.register_batch(store.attach(self.tree), files, pins)
+            self.assertEqual(sorted(pins.nodes()), [registration.node for registration in found])
 
 
 class JournalTests(PlaceTest):
@@ -112,6 +121,8 @@ class OpenFilesTests(PlaceTest):
             self.assertEqual((files.find(1), files.find(2), files.find(3)), (5, 5, None))
             self.assertEqual(files.state(5), OpenState(is_open=True, needs_parking=True))
             self.assertEqual(files.state(6), OpenState(is_open=False, needs_parking=False))
+            files.remove_all(5)
+            self.assertEqual((files.find(1), files.find(2)), (None, None))
 
 
 class ParkingTests(PlaceTest):
@@ -156,15 +167,19 @@ class WatchTests(PlaceTest):
             self.assertEqual(watched[0].mask, 0x204)
             self.assertEqual(sorted(store.watchers(nodes[0])), [(7, 0x200), (8, 0x4)])
             self.assertEqual(len(store.watchers(nodes[1])), 601)
-            told, start = [], 0
+            told, start, steps = [], 0, []
             while True:
                 step = store.sweep(start, limit=100)
                 told += step.nodes
+                steps.append(step)
                 start = step.next
                 if not start:
                     break
             told += store.deletions().nodes
             self.assertEqual(told, [nodes[3]])
+            self.assertEqual(sum(step.present for step in steps), 599)
+            self.assertEqual(sum(step.gone for step in steps), 1)
+            self.assertEqual(sum(step.skipped for step in steps), 0)
             self.assertEqual(store.deletions(), ([], False))
             self.assertTrue(store.unwatch(nodes[3], 7))
             self.assertFalse(store.unwatch(nodes[3], 7))

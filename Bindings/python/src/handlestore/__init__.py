@@ -11,7 +11,7 @@ caller; those that it is given stay the caller's.
 """
 
 from ._errors import Code, HandleStoreError, Refusal, StaleError
-from ._export import Containment, Entry, Export
+from ._export import Containment, Entry, Export, Status
 from ._journal import Intent, Journal, Operation
 from ._library import Descriptor, Name
 from ._maintenance import CheckResult, Statistics, check, library_version
@@ -64,6 +64,7 @@ __all__ = [
     "StaleError",
     "State",
     "Statistics",
+    "Status",
     "Store",
     "SweepStep",
     "TokenLimit",

@@ -37,10 +37,52 @@ class Containment(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Status:
+    """The status of a file, with the names that os.stat_result has."""
+
+    st_mode: int
+    st_ino: int
+    st_dev: int
+    st_nlink: int
+    st_uid: int
+    st_gid: int
+    st_size: int
+    st_rdev: int
+    st_blksize: int
+    #: Of 512 bytes.
+    st_blocks: int
+    st_atime_ns: int
+    st_mtime_ns: int
+    st_ctime_ns: int
+
+    @staticmethod
+    def _read(entry: Any) -> Status:
+        file, other = entry.file, entry.attributes
+        return Status(
+            st_mode=file.mode,
+            st_ino=file.inode,
+            st_dev=file.device,
+            st_nlink=file.links,
+            st_uid=other.uid,
+            st_gid=other.gid,
+            st_size=file.size,
+            st_rdev=other.rdev,
+            st_blksize=other.block_size,
+            st_blocks=other.blocks,
+            st_atime_ns=other.atime * 10**9 + other.atime_nsec,
+            st_mtime_ns=other.mtime * 10**9 + other.mtime_nsec,
+            st_ctime_ns=other.ctime * 10**9 + other.ctime_nsec,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file of an export that was looked up or created, and registered."""
 
+    #: What a store needs to register it.
     file: File
+    #: What a server tells its client, read together with `file`.
+    status: Status
     registration: Registration
     #: What a client is given to name the file: signed bytes, which the gate of the export checks.
     token: bytes
@@ -56,9 +98,14 @@ class Entry:
 
     @staticmethod
     def _read(c: Any) -> Entry:
-        file, registration = File._read(c.file), Registration._read(c.registration)
-        fd = None if c.fd < 0 else c.fd
-        return Entry(file, registration, read_token(c.token), fd, bool(c.was_created))
+        return Entry(
+            file=File._read(c.file),
+            status=Status._read(c),
+            registration=Registration._read(c.registration),
+            token=read_token(c.token),
+            fd=None if c.fd < 0 else c.fd,
+            was_created=bool(c.was_created),
+        )
 
 
 class Export(CObject):

@@ -44,6 +44,14 @@ class OpenFiles(CObject):
         """Records that an open has ended. Does nothing if there is none."""
         call(lib.hs_open_files_remove, self._c, number)
 
+    def remove_all(self, node: int) -> None:
+        """Records that all opens of a node have ended: the kernel does not know it any more (FORGET).
+
+        An open would stay on record for ever if the server was killed before it answered the request,
+        and the client too.
+        """
+        call(lib.hs_open_files_remove_all, self._c, node)
+
     def find(self, number: int) -> int | None:
         """Returns the node of an open."""
         node = ffi.new("uint64_t *")

@@ -45,3 +45,13 @@ class Pins(CObject):
         count = ffi.new("uint64_t *")
         call(lib.hs_pin_count, self._c, node, count)
         return int(count[0])
+
+    def nodes(self) -> list[int]:
+        """Lists the pinned nodes, in no order."""
+        count, capacity = ffi.new("size_t *"), 512
+        while True:
+            nodes = ffi.new("uint64_t[]", capacity)
+            call(lib.hs_pinned, self._c, nodes, capacity, count)
+            if count[0] <= capacity:
+                return list(ffi.unpack(nodes, count[0]))
+            capacity = count[0]

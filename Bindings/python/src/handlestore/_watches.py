@@ -32,11 +32,17 @@ class Deletions(NamedTuple):
 
 
 class SweepStep(NamedTuple):
-    """What one step of a sweep found, and the node where to go on, or 0 at the end."""
+    """What one step of a sweep found: what `deletions` returns, and what became of the live nodes."""
 
     nodes: list[int]
     overflowed: bool
+    #: Where the next step starts; 0 after the last one.
     next: int
+    #: Live nodes whose file exists; those whose file is gone, which are stale now; and those not
+    #: decided: not attached, unreadable, or the disk is full.
+    present: int
+    gone: int
+    skipped: int
 
 
 class Watches(CObject):
@@ -92,7 +98,7 @@ class Watches(CObject):
 
         After a restart, sweep from 0 until `next` is 0, then call `deletions` until it returns none.
         """
-        nodes = ffi.new("uint64_t[]", limit)
-        count, next, overflowed = ffi.new("size_t *"), ffi.new("uint64_t *"), ffi.new("int *")
-        call(lib.hs_sweep, self._c, start, nodes, limit, count, next, overflowed)
-        return SweepStep(ffi.unpack(nodes, count[0]), bool(overflowed[0]), int(next[0]))
+        nodes, step = ffi.new("uint64_t[]", limit), ffi.new("hs_sweep_step *")
+        call(lib.hs_sweep, self._c, start, nodes, limit, step)
+        found, overflowed = ffi.unpack(nodes, step.count), bool(step.overflowed)
+        return SweepStep(found, overflowed, step.next, step.present, step.gone, step.skipped)
