@@ -2,11 +2,14 @@
 
 import os
 import re
+import subprocess
+import tempfile
 import unittest
 from pathlib import Path
 
 import handlestore
-from handlestore._library import lib
+from handlestore._library import ffi, lib
+from handlestore._store import _options
 
 HEADER = (Path(os.environ["HANDLESTORE_LIBRARY"]) / "handlestore.h").read_text()
 CODE = re.sub(r"/\*.*?\*/", "", HEADER, flags=re.DOTALL)
@@ -40,6 +43,26 @@ class HeaderTests(unittest.TestCase):
             for member in re.findall(r"(\w+)(?:\[\d+\])?[,;]", body):
                 if member not in ("reserved", "size"):
                     self.assertIn(member, words, f"{name}.{member}")
+
+    def test_layouts_and_initial_options_are_those_of_c(self) -> None:
+        structs = re.findall(r"typedef struct (\w+) \{", CODE)
+        options = ["durability", "read_only", "retention", "retention_value", "cache_size", "limbo_limit"]
+        lines = [f'printf("%zu ", sizeof({name}));' for name in structs]
+        lines += [f'printf("%llu ", (unsigned long long)options.{name});' for name in options]
+        program = f"""
+            #include <handlestore.h>
+            #include <stdio.h>
+            int main(void) {{ hs_store_options options = HS_STORE_OPTIONS_INIT; {"".join(lines)} }}
+        """
+        with tempfile.TemporaryDirectory() as place:
+            include = "-I" + os.environ["HANDLESTORE_LIBRARY"]
+            command = ["gcc", include, "-x", "c", "-o", f"{place}/program", "-"]
+            subprocess.run(command, input=program, text=True, check=True)
+            told = [int(word) for word in subprocess.check_output(f"{place}/program").split()]
+        ours = _options(0, None, None, None, None)
+        expected = [ffi.sizeof(name) for name in structs] + [getattr(ours, name) for name in options]
+        self.assertEqual(told, expected)
+        self.assertEqual(ours.size, ffi.sizeof("hs_store_options"))
 
     def test_version(self) -> None:
         version = re.search(r'HS_VERSION "(.*)"', HEADER)

@@ -1,5 +1,6 @@
 """Objects closed in any order, threads, forks and the end of the interpreter: an error, never a crash."""
 
+import faulthandler
 import gc
 import itertools
 import os
@@ -162,6 +163,9 @@ class LifetimeTests(PlaceTest):
 
 class ProcessTests(PlaceTest):
     def test_a_waiting_call_releases_the_gil(self) -> None:
+        # If it holds the GIL, no thread can end the wait.
+        faulthandler.dump_traceback_later(60, exit=True)
+        self.addCleanup(faulthandler.cancel_dump_traceback_later)
         ours, theirs = parking_sockets()
         with ours, theirs, Parking(ours) as parking, ParkedFiles() as files:
             received: list[bool] = []

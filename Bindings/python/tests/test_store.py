@@ -202,6 +202,19 @@ class StoreTests(PlaceTest):
             self.fails(Code.UNKNOWN_FILESYSTEM, store.register, 77, file)
             self.fails(Code.BAD_VALUE, store.register_batch, filesystem, [file] * 65537)
 
+    def test_a_path_that_is_not_utf_8(self) -> None:
+        path = os.fsencode(self.place) + b"/a store \xff\n"
+        self.make("file", "text")
+        with Store(path) as store:
+            node = self.register(store, "file").node
+        self.assertTrue(os.path.exists(path + b"/data.mdb"))
+        with Store(os.fsdecode(path)) as store:
+            self.assertEqual(store.get(node).id, node)
+            with self.assertRaises(HandleStoreError) as raised:
+                Store(path)
+        self.assertIn(self.place, raised.exception.text)
+        self.assertEqual(check(path).findings, 0)
+
     def test_one_writer_and_readers(self) -> None:
         with Store(self.path) as store:
             self.make("file")
