@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,9 +12,10 @@ import unittest
 from pathlib import Path
 
 from handlestore import Store
-from support import PlaceTest
+from support import PlaceTest, python
 
 EXAMPLES = Path(os.environ["HANDLESTORE_EXAMPLES"])
+README = EXAMPLES.parent / "README.md"
 # The interpreter of an environment that has pyfuse3.
 FUSE_PYTHON = os.environ.get("HANDLESTORE_FUSE_PYTHON", "")
 
@@ -142,6 +144,23 @@ class PassthroughTests(PlaceTest):
             self.make(f"file {i}")
         self.assertEqual(len(self.inodes()), 200)
         self.assertLess(count(), before + 10)
+
+
+class ReadmeTests(PlaceTest):
+    """The programs in the README run as they stand, but for the paths."""
+
+    def test_its_programs(self) -> None:
+        self.make("report.txt", "text")
+        server, dump = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+        self.assertIn("/srv/export", server)
+        self.assertIn("/var/lib/server/nodes", server)
+        server = server.replace("/srv/export", self.tree_path)
+        server = server.replace("/var/lib/server/nodes", self.path)
+        server += "\nprint(found.node, entry.node, os.read(fd, 9).decode())"
+        told = subprocess.check_output(python(server), text=True)
+        self.assertRegex(told, r"^(\d+) \1 text$")
+        rows = subprocess.check_output(python(dump, self.path), text=True)
+        self.assertRegex(rows, rf"(?m)^{told.split()[0]},LIVE,1,[0-9a-f]+$")
 
 
 class DumpTests(PlaceTest):
