@@ -3,45 +3,28 @@
  * may be killed at any instruction.
  *
  * The kernel's node ids are those of a handlestore. Each request opens its file by the node id and
- * closes it again. So there is no table of nodes, no cache of descriptors, and nothing to rebuild
- * after a kill. What is not in the store is in memory that the supervisor holds (session.h).
- *
- * Functions that can fail return -1 and set errno, as system calls do. Read from top to bottom.
+ * closes it again, so there is no table of nodes to lose. What is not in the store is in memory
+ * that the supervisor holds. Functions that can fail return -1 and set errno, as system calls do.
  */
-#define _GNU_SOURCE
 #define FUSE_USE_VERSION 314
 #include "session.h"
 
 #include <dirent.h>
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <fuse3/fuse_lowlevel.h>
-#include <handlestore.h>
-#include <linux/fuse.h>
 #include <linux/openat2.h>
 #include <linux/securebits.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/fsuid.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
-#include <unistd.h>
 
 enum {
     THREADS = 8,
     MOST_ENTRIES = 256,             /* of a directory in one reply */
     MOST_BYTES = (1 << 20) + 65536, /* of a request: libfuse's largest write, and its header */
-    NOTIFY_RESEND = 7,              /* FUSE_NOTIFY_RESEND (Linux 6.9) */
 };
-#define RESENT (1ull << 63) /* FUSE_UNIQUE_RESEND, a bit of a request's number */
-#define TIMEOUT 1.0         /* how long the kernel may trust names and attributes, in seconds */
+#define TIMEOUT 1.0 /* how long the kernel may trust names and attributes, in seconds */
 
 static hs_store *store;
 static hs_export *export;   /* the source directory and what is below: nothing else is shown */
@@ -49,6 +32,7 @@ static uint32_t filesystem; /* the source's */
 static uint64_t root;       /* the root's node, which the kernel calls 1 */
 static hs_journal *journal;
 static hs_open_files *opens;
+static pthread_mutex_t opens_lock = PTHREAD_MUTEX_INITIALIZER; /* one open or release at a time */
 static hs_pins *lookups; /* the kernel's lookup counts; after a kill they may be too high */
 static hs_pins *parked;  /* a pin for each file that the supervisor keeps open */
 static hs_parking *parking;
@@ -68,20 +52,15 @@ static int check(int code)
 }
 
 /* The number stays the same if the request is sent again. */
-static uint64_t number(void) { return current->unique & ~RESENT; }
-static int is_resent(void) { return (current->unique & RESENT) != 0; }
+static uint64_t number(void) { return current->unique & ~FUSE_UNIQUE_RESEND; }
+static int is_resent(void) { return (current->unique & FUSE_UNIQUE_RESEND) != 0; }
 
+/* Replies with an errno; or, for requests that need no other reply, that it was done. */
 static int reply(fuse_req_t req, int failed) { return fuse_reply_err(req, failed ? errno : 0); }
 
 /* A descriptor that is closed at the end of its block. */
 #define DESCRIPTOR __attribute__((cleanup(close_descriptor))) int
-static void close_descriptor(const int *fd)
-{
-    int before = errno;
-    if (*fd >= 0)
-        close(*fd);
-    errno = before;
-}
+static void close_descriptor(const int *fd) { *fd < 0 ? 0 : close(*fd); }
 
 /* ---- Nodes ---- */
 
@@ -115,6 +94,7 @@ static int open_node(fuse_ino_t ino, const struct fuse_file_info *fi, int mode)
 }
 
 static int open_path(fuse_ino_t ino) { return open_node(ino, NULL, HS_OPEN_PATH); }
+static int get_status(int fd, struct stat *to) { return fstatat(fd, "", to, AT_EMPTY_PATH); }
 
 /* Opens a name in a directory. Symbolic links are for the kernel to follow, and what is mounted in
  * the source is not shown. */
@@ -125,9 +105,7 @@ static int open_name(int directory, const char *name)
     return (int)syscall(SYS_openat2, directory, name, &how, sizeof how);
 }
 
-static int get_status(int fd, struct stat *to) { return fstatat(fd, "", to, AT_EMPTY_PATH); }
-
-/* For system calls that take a path but no O_PATH descriptor. Valid until the thread's next call. */
+/* For system calls that take a path and no O_PATH descriptor. Valid until the next call. */
 static const char *path_of(int fd)
 {
     static _Thread_local char path[32];
@@ -139,18 +117,13 @@ static const char *path_of(int fd)
 
 /* A file that is open, or a directory that somebody is in, must outlive its last name and this
  * server. A handle opens its file as long as anybody has a descriptor of it: so the supervisor
- * gets one. */
-static pthread_mutex_t parking_lock = PTHREAD_MUTEX_INITIALIZER;
-
+ * gets one. The pin comes and goes second, so that a kill in between does no harm. */
 static int park(int fd, uint64_t node)
 {
-    int is_parked = is_pinned(parked, node);
-    /* An earlier server may have been killed between pin and parking. */
-    if (is_parked && !is_resent())
+    if (is_pinned(parked, node))
         return 0;
-    if (!is_parked && check(hs_pin(store, node, 1, parked, NULL, &error)))
-        return -1;
-    return check(hs_park(parking, fd, node, &error));
+    return check(hs_park(parking, fd, node, &error) ||
+                 hs_pin(store, node, 1, parked, NULL, &error));
 }
 
 static void unpark(uint64_t node)
@@ -164,29 +137,26 @@ static void unpark(uint64_t node)
 static int read_victim(int directory, const char *name, hs_file *file)
 {
     hs_node node;
-    if (check(hs_file_at(directory, name, strlen(name), 0, file, &error)))
-        return -1;
-    if (!S_ISDIR(file->mode))
-        return 0;
+    int failed = check(hs_file_at(directory, name, strlen(name), 0, file, &error));
+    if (failed || !S_ISDIR(file->mode))
+        return failed;
     DESCRIPTOR fd = open_name(directory, name);
     if (fd < 0 || check(hs_find(store, filesystem, &file->handle, &node, &error)))
         return -1;
-    pthread_mutex_lock(&parking_lock);
-    int failed = is_pinned(lookups, node.id) ? park(fd, node.id) : 0;
-    pthread_mutex_unlock(&parking_lock);
-    return failed;
+    return is_pinned(lookups, node.id) ? park(fd, node.id) : 0;
 }
 
-/* ---- Lookups ---- */
-
-static void forget(fuse_ino_t ino, uint64_t count)
+/* Records an open under the number of its request, so that one that is sent again counts once. */
+static int record_open(fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    uint64_t left = 1;
-    pthread_mutex_lock(&parking_lock);
-    hs_unpin(lookups, node_of(ino), count, &left, NULL);
-    if (left == 0)
-        unpark(node_of(ino));
-    pthread_mutex_unlock(&parking_lock);
+    uint32_t backing;
+    DESCRIPTOR fd = open_path(ino);
+    fi->fh = number();
+    pthread_mutex_lock(&opens_lock);
+    int failed = fd < 0 || park(fd, node_of(ino)) ||
+                 check(hs_open_files_add(opens, fi->fh, node_of(ino), -1, &backing, &error));
+    pthread_mutex_unlock(&opens_lock);
+    return failed ? -1 : 0;
 }
 
 /* Fills in what the kernel is told of a registered file, except its attributes. */
@@ -211,34 +181,43 @@ static int look_up(fuse_ino_t parent, const char *name, struct fuse_entry_param 
     if (check(hs_lookup(export, &directory, name, strlen(name), HS_TOKEN_REFERENCE, lookups,
                         &found, &error)))
         return -1;
-    errno = ENOENT;
     if (found.registration.node == 0)
-        return -1;
+        return errno = ENOENT, -1;
     fill_entry(entry, &found.registration);
-    DESCRIPTOR fd = open_path(entry->ino);
-    if (fd >= 0 && !get_status(fd, &entry->attr))
-        return 0;
-    forget(entry->ino, 1);
-    return -1;
+    const hs_file *file = &found.file;
+    const hs_attributes *more = &found.attributes;
+    entry->attr = (struct stat){
+        .st_ino = file->inode, .st_mode = file->mode, .st_nlink = file->links,
+        .st_size = (off_t)file->size, .st_uid = more->uid, .st_gid = more->gid,
+        .st_rdev = more->rdev, .st_blocks = (blkcnt_t)more->blocks, .st_blksize = more->block_size,
+        .st_atim = {more->atime, more->atime_nsec}, .st_mtim = {more->mtime, more->mtime_nsec},
+        .st_ctim = {more->ctime, more->ctime_nsec}};
+    return 0;
 }
 
-static void reply_entry(fuse_req_t req, int failed, fuse_ino_t parent, const char *name)
+static void reply_entry(fuse_req_t req, int failed, fuse_ino_t parent, const char *name,
+                        struct fuse_file_info *fi)
 {
     struct fuse_entry_param entry = {0};
-    if (failed || look_up(parent, name, &entry))
+    if (failed || look_up(parent, name, &entry) || (fi && record_open(entry.ino, fi)))
         reply(req, -1);
     else
-        fuse_reply_entry(req, &entry);
+        fi ? fuse_reply_create(req, &entry, fi) : fuse_reply_entry(req, &entry);
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    reply_entry(req, 0, parent, name);
+    reply_entry(req, 0, parent, name, NULL);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
-    forget(ino, count);
+    uint64_t left = 1;
+    hs_unpin(lookups, node_of(ino), count, &left, NULL);
+    if (left == 0) {
+        hs_open_files_remove_all(opens, node_of(ino), NULL); /* of clients killed with a server */
+        unpark(node_of(ino));
+    }
     fuse_reply_none(req);
 }
 
@@ -266,8 +245,7 @@ static int note_new_name(int directory, const hs_intent *intent)
     struct stat status;
     if (fstatat(directory, intent->name, &status, AT_SYMLINK_NOFOLLOW))
         return note(intent);
-    errno = EEXIST;
-    return -1;
+    return errno = EEXIST, -1;
 }
 
 /* New files belong to the caller, under its umask. The thread keeps its capabilities meanwhile
@@ -279,39 +257,48 @@ static void act_as(uid_t uid, gid_t gid, mode_t mask)
     setfsuid(uid);
 }
 
-/* Makes a file of any type. */
-static int make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device,
-                const char *target)
+/* Makes a file of any type. For CREATE, opens it. */
+static void make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device,
+                 const char *target, struct fuse_file_info *fi)
 {
     const hs_intent intent = {.operation = HS_INTENT_CREATE, .type = mode & S_IFMT,
                               .name = name, .name_length = strlen(name)};
     const struct fuse_ctx *caller = fuse_req_ctx(req);
     DESCRIPTOR directory = open_path(parent);
-    if (directory < 0 || was_done(directory, -1))
-        return directory < 0 ? -1 : 0;
-    if (note_new_name(directory, &intent))
-        return -1;
     act_as(caller->uid, caller->gid, caller->umask);
-    int failed = S_ISDIR(mode)   ? mkdirat(directory, name, mode & 07777)
-                 : S_ISLNK(mode) ? symlinkat(target, directory, name)
-                                 : mknodat(directory, name, mode, device);
+    int failed = directory < 0 ||
+                 (!was_done(directory, -1) &&
+                  (note_new_name(directory, &intent) ||
+                   (S_ISDIR(mode)   ? mkdirat(directory, name, mode)
+                    : S_ISLNK(mode) ? symlinkat(target, directory, name)
+                                    : mknodat(directory, name, mode, device))));
     act_as(0, 0, 0);
-    return failed;
+    /* Somebody else has made the file that is to be created. ESTALE has the kernel look it up, and
+     * check whether the caller may open it. */
+    if (failed && errno == EEXIST && fi && !(fi->flags & O_EXCL))
+        errno = ESTALE;
+    reply_entry(req, failed, parent, name, fi);
 }
 
 static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-    reply_entry(req, make(req, parent, name, S_IFDIR | (mode & 07777), 0, NULL), parent, name);
+    make(req, parent, name, mode | S_IFDIR, 0, NULL, NULL);
 }
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
 {
-    reply_entry(req, make(req, parent, name, mode, device, NULL), parent, name);
+    make(req, parent, name, mode, device, NULL, NULL);
 }
 
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-    reply_entry(req, make(req, parent, name, S_IFLNK, 0, target), parent, name);
+    make(req, parent, name, S_IFLNK, 0, target, NULL);
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                      struct fuse_file_info *fi)
+{
+    make(req, parent, name, mode | S_IFREG, 0, NULL, fi);
 }
 
 /* Records that a file has a name in another directory now, so that its handle leads to it even when
@@ -337,28 +324,21 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const cha
                    linkat(fd, "", directory, name, AT_EMPTY_PATH)));
     if (!failed)
         record_move(directory, name, parent);
-    reply_entry(req, failed, parent, name);
+    reply_entry(req, failed, parent, name, NULL);
 }
 
-static void remove_name(fuse_req_t req, fuse_ino_t parent, const char *name, int flags)
+/* UNLINK and RMDIR. */
+static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     hs_file file;
     const hs_intent intent = {.operation = HS_INTENT_REMOVE, .file = &file.handle,
                               .name = name, .name_length = strlen(name)};
     DESCRIPTOR directory = open_path(parent);
-    reply(req, directory < 0 || (!was_done(directory, -1) &&
-                                 (read_victim(directory, name, &file) || note(&intent) ||
-                                  unlinkat(directory, name, flags))));
-}
-
-static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-    remove_name(req, parent, name, 0);
-}
-
-static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-    remove_name(req, parent, name, AT_REMOVEDIR);
+    int failed = directory < 0 ||
+                 (!was_done(directory, -1) &&
+                  (read_victim(directory, name, &file) || note(&intent) ||
+                   unlinkat(directory, name, current->opcode == FUSE_RMDIR ? AT_REMOVEDIR : 0)));
+    reply(req, failed);
 }
 
 static int rename_once(int from, const char *name, int to, const char *new_name, unsigned flags)
@@ -381,7 +361,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
     const struct fuse_ctx *caller = fuse_req_ctx(req);
     DESCRIPTOR from = open_path(parent);
     DESCRIPTOR to = from < 0 ? -1 : open_path(new_parent);
-    act_as(caller->uid, caller->gid, 0); /* who owns what RENAME_WHITEOUT leaves behind */
+    act_as(caller->uid, caller->gid, 0); /* who gets what RENAME_WHITEOUT leaves behind */
     int failed = to < 0 || (!was_done(from, to) && rename_once(from, name, to, new_name, flags));
     act_as(0, 0, 0);
     if (!failed && parent != new_parent)
@@ -391,15 +371,10 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
     reply(req, failed);
 }
 
-/* ---- Attributes ---- */
-
 static void reply_attributes(fuse_req_t req, int failed, int fd)
 {
     struct stat status;
-    if (failed || get_status(fd, &status))
-        reply(req, -1);
-    else
-        fuse_reply_attr(req, &status, TIMEOUT);
+    failed || get_status(fd, &status) ? reply(req, -1) : fuse_reply_attr(req, &status, TIMEOUT);
 }
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -417,21 +392,16 @@ static int resize(fuse_ino_t ino, struct fuse_file_info *fi, int fd, off_t size)
     return file < 0 ? -1 : ftruncate(file, size);
 }
 
-static struct timespec new_time(int is_set, int is_now, struct timespec wanted)
-{
-    if (is_set && !is_now)
-        return wanted;
-    return (struct timespec){.tv_nsec = is_set ? UTIME_NOW : UTIME_OMIT};
-}
-
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *wanted, int which,
                        struct fuse_file_info *fi)
 {
     uid_t uid = which & FUSE_SET_ATTR_UID ? wanted->st_uid : (uid_t)-1;
     gid_t gid = which & FUSE_SET_ATTR_GID ? wanted->st_gid : (gid_t)-1;
-    const struct timespec times[] = {
-        new_time(which & FUSE_SET_ATTR_ATIME, which & FUSE_SET_ATTR_ATIME_NOW, wanted->st_atim),
-        new_time(which & FUSE_SET_ATTR_MTIME, which & FUSE_SET_ATTR_MTIME_NOW, wanted->st_mtim)};
+    struct timespec times[] = {wanted->st_atim, wanted->st_mtim};
+    if (which & FUSE_SET_ATTR_ATIME_NOW || !(which & FUSE_SET_ATTR_ATIME))
+        times[0].tv_nsec = which & FUSE_SET_ATTR_ATIME ? UTIME_NOW : UTIME_OMIT;
+    if (which & FUSE_SET_ATTR_MTIME_NOW || !(which & FUSE_SET_ATTR_MTIME))
+        times[1].tv_nsec = which & FUSE_SET_ATTR_MTIME ? UTIME_NOW : UTIME_OMIT;
     DESCRIPTOR fd = open_node(ino, fi, HS_OPEN_PATH);
     /* The owner comes first, because a change of owner clears set-user-id bits. */
     int failed = fd < 0 ||
@@ -448,90 +418,36 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
     char target[PATH_MAX + 1] = "";
     DESCRIPTOR fd = open_path(ino);
-    if (fd < 0 || readlinkat(fd, "", target, PATH_MAX) < 0)
-        reply(req, -1);
-    else
-        fuse_reply_readlink(req, target);
+    int failed = fd < 0 || readlinkat(fd, "", target, PATH_MAX) < 0;
+    failed ? reply(req, -1) : fuse_reply_readlink(req, target);
 }
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
     struct statvfs status;
     DESCRIPTOR fd = open_path(ino);
-    if (fd < 0 || fstatvfs(fd, &status))
-        reply(req, -1);
-    else
-        fuse_reply_statfs(req, &status);
+    fd < 0 || fstatvfs(fd, &status) ? reply(req, -1) : fuse_reply_statfs(req, &status);
 }
 
-/* ---- Data ---- */
-
-/* Records an open under the number of its request, so that one that is sent again counts once. */
-static int record_open(fuse_ino_t ino, struct fuse_file_info *fi)
-{
-    uint32_t backing;
-    DESCRIPTOR fd = open_path(ino);
-    if (fd < 0)
-        return -1;
-    fi->fh = number();
-    pthread_mutex_lock(&parking_lock);
-    int failed = check(hs_open_files_add(opens, fi->fh, node_of(ino), -1, &backing, &error));
-    if (!failed && park(fd, node_of(ino))) {
-        hs_open_files_remove(opens, fi->fh, NULL);
-        failed = -1;
-    }
-    pthread_mutex_unlock(&parking_lock);
-    return failed;
-}
+/* ---- Files and directories ---- */
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     /* chattr(1) may forbid writing, of which the kernel's check of the mode knows nothing. */
     int writes = (fi->flags & O_ACCMODE) != O_RDONLY;
     DESCRIPTOR fd = writes ? open_node(ino, NULL, HS_OPEN_WRITE_ONLY) : -1;
-    if ((writes && fd < 0) || record_open(ino, fi))
-        reply(req, -1);
-    else
-        fuse_reply_open(req, fi);
-}
-
-static int create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-                  struct fuse_file_info *fi, struct fuse_entry_param *entry)
-{
-    if (make(req, parent, name, S_IFREG | (mode & 07777), 0, NULL)) {
-        /* Somebody else has made the file. ESTALE has the kernel look it up, and check whether the
-         * caller may open it. */
-        if (errno == EEXIST && !(fi->flags & O_EXCL))
-            errno = ESTALE;
-        return -1;
-    }
-    if (look_up(parent, name, entry))
-        return -1;
-    if (!record_open(entry->ino, fi))
-        return 0;
-    forget(entry->ino, 1);
-    return -1;
-}
-
-static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-                      struct fuse_file_info *fi)
-{
-    struct fuse_entry_param entry = {0};
-    if (create(req, parent, name, mode, fi, &entry))
-        reply(req, -1);
-    else
-        fuse_reply_create(req, &entry, fi);
+    (writes && fd < 0) || record_open(ino, fi) ? reply(req, -1) : fuse_reply_open(req, fi);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     int is_open = 1;
-    pthread_mutex_lock(&parking_lock);
+    pthread_mutex_lock(&opens_lock);
     hs_open_files_remove(opens, fi->fh, NULL);
     hs_open_files_state(opens, node_of(ino), &is_open, NULL, NULL);
     if (!is_open)
         unpark(node_of(ino));
-    pthread_mutex_unlock(&parking_lock);
+    pthread_mutex_unlock(&opens_lock);
     reply(req, 0);
 }
 
@@ -542,10 +458,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
     struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
     bytes.buf[0] = (struct fuse_buf){
         .size = size, .flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK, .fd = fd, .pos = offset};
-    if (fd < 0)
-        reply(req, -1);
-    else
-        fuse_reply_data(req, &bytes, 0);
+    fd < 0 ? reply(req, -1) : fuse_reply_data(req, &bytes, 0);
 }
 
 /* Never with O_APPEND: the kernel says where to write, and a write that is sent again has to go to
@@ -555,13 +468,9 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t s
 {
     DESCRIPTOR fd = open_node(ino, fi, HS_OPEN_WRITE_ONLY);
     ssize_t written = fd < 0 ? -1 : pwrite(fd, bytes, size, offset);
-    if (written < 0)
-        reply(req, -1);
-    else
-        fuse_reply_write(req, (size_t)written);
+    written < 0 ? reply(req, -1) : fuse_reply_write(req, (size_t)written);
 }
 
-/* Of files and directories. */
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int is_data_only, struct fuse_file_info *fi)
 {
     DESCRIPTOR fd = open_node(ino, fi, HS_OPEN_READ_ONLY);
@@ -580,177 +489,137 @@ static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 {
     DESCRIPTOR fd = open_node(ino, fi, HS_OPEN_READ_ONLY);
     off_t found = fd < 0 ? -1 : lseek(fd, offset, whence);
-    if (found < 0)
-        reply(req, -1);
-    else
-        fuse_reply_lseek(req, found);
+    found < 0 ? reply(req, -1) : fuse_reply_lseek(req, found);
 }
 
-/* ---- Directories ---- */
-
-/* A piece of a directory. The offsets are those of the backing filesystem, so they mean the same to
- * the next server, and no directory has to stay open. */
-struct listing {
-    size_t count;
-    struct dirent64 *entries[MOST_ENTRIES];
-    struct stat status[MOST_ENTRIES];
-    hs_registration found[MOST_ENTRIES]; /* node 0: the kernel has to look it up itself */
-    _Alignas(struct dirent64) char bytes[MOST_ENTRIES * 24]; /* an entry has 24 at least */
-};
-
-static int read_entries(int fd, size_t size, off_t offset, struct listing *listing)
-{
-    ssize_t length = lseek(fd, offset, SEEK_SET) < 0 ? -1 : getdents64(fd, listing->bytes, size);
-    for (ssize_t at = 0; at < length; at += listing->entries[listing->count++]->d_reclen) {
-        struct dirent64 *entry = listing->entries[listing->count] = (void *)(listing->bytes + at);
-        listing->status[listing->count] =
-            (struct stat){.st_ino = entry->d_ino, .st_mode = (mode_t)entry->d_type << 12};
-    }
-    return length < 0 ? -1 : 0;
-}
-
-/* Opens one file after the other, and registers them all with one commit. */
-static int look_up_entries(int fd, uint64_t node, struct listing *listing)
+/* Opens the entries one after the other, and registers all with one commit. The status of one that
+ * is not registered stays 0. */
+static int look_up_entries(int fd, uint64_t node, const char *entries, ssize_t length,
+                           struct stat *status, hs_registration *found)
 {
     hs_file files[MOST_ENTRIES];
-    hs_registration found[MOST_ENTRIES];
-    size_t which[MOST_ENTRIES], count = 0;
-    for (size_t i = 0; i < listing->count; i++) {
-        const char *name = listing->entries[i]->d_name;
-        if (!strcmp(name, ".") || !strcmp(name, ".."))
+    size_t count = 0;
+    const struct dirent64 *entry;
+    for (ssize_t at = 0; at < length; at += entry->d_reclen, status++) {
+        entry = (void *)(entries + at);
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
             continue;
-        DESCRIPTOR file = open_name(fd, name);
-        if (file >= 0 && !hs_file_of(file, node, &files[count], NULL) &&
-            !get_status(file, &listing->status[i]))
-            which[count++] = i;
+        DESCRIPTOR file = open_name(fd, entry->d_name);
+        if (file >= 0 && !hs_file_of(file, node, &files[count], NULL) && !get_status(file, status))
+            count++;
     }
-    if (count &&
-        check(hs_register_batch(store, filesystem, files, count, lookups, found, &error)))
-        return -1;
-    for (size_t i = 0; i < count; i++)
-        listing->found[which[i]] = found[i];
-    return 0;
+    return count == 0 ? 0 : check(hs_register_batch(store, filesystem, files, count, lookups, found,
+                                                    &error));
 }
 
+/* The offsets are those of the backing filesystem. So they mean the same when the directory is
+ * opened again, by the next server too. */
 static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                            struct fuse_file_info *fi)
 {
-    struct listing listing = {0};
-    /* An entry becomes at most seven times as long. So all that are read fit into the reply, and
-     * no lookup has to be taken back. */
-    char entries[sizeof listing.bytes * 7];
-    size_t filled = 0, room = size < sizeof entries ? size : sizeof entries;
+    /* No entry is shorter than 24 bytes, and none gets more than seven times as long. So all that
+     * are read fit into the reply, and no lookup has to be taken back. */
+    _Alignas(struct dirent64) char entries[MOST_ENTRIES * 24];
+    char answer[sizeof entries * 7];
+    size_t i = 0, filled = 0, room = size < sizeof answer ? size : sizeof answer;
+    struct stat status[MOST_ENTRIES] = {0};
+    hs_registration registrations[MOST_ENTRIES], *found = registrations;
+    const struct dirent64 *file;
     DESCRIPTOR fd = open_node(ino, fi, HS_OPEN_READ_ONLY);
-    int failed = fd < 0 || read_entries(fd, room / 7, offset, &listing) ||
-                 look_up_entries(fd, node_of(ino), &listing);
-    for (size_t i = 0; i < listing.count && !failed; i++) {
-        const struct dirent64 *file = listing.entries[i];
-        struct fuse_entry_param entry = {.attr = listing.status[i]};
-        if (listing.found[i].node != 0)
-            fill_entry(&entry, &listing.found[i]);
-        filled += fuse_add_direntry_plus(req, entries + filled, room - filled, file->d_name,
-                                         &entry, file->d_off);
+    ssize_t length = -1;
+    int failed = fd < 0 || lseek(fd, offset, SEEK_SET) < 0 ||
+                 (length = getdents64(fd, entries, room / 7)) < 0 ||
+                 look_up_entries(fd, node_of(ino), entries, length, status, found);
+    for (ssize_t at = 0; at < length && !failed; at += file->d_reclen, i++) {
+        file = (void *)(entries + at);
+        struct fuse_entry_param entry = {.attr = status[i]};
+        if (entry.attr.st_mode != 0)
+            fill_entry(&entry, found++);
+        else /* no node: the kernel has to look it up if it needs to */
+            entry.attr = (struct stat){.st_ino = file->d_ino, .st_mode = file->d_type << 12};
+        filled += fuse_add_direntry_plus(req, answer + filled, room - filled, file->d_name, &entry,
+                                         file->d_off);
     }
-    if (failed)
-        reply(req, -1);
-    else
-        fuse_reply_buf(req, entries, filled);
+    failed ? reply(req, -1) : fuse_reply_buf(req, answer, filled);
 }
 
-/* ---- Extended attributes ---- */
-
-/* Replies with what was read, or with its length if that was asked for (size 0). */
-static void reply_value(fuse_req_t req, const char *value, ssize_t length, size_t size)
-{
-    if (length < 0)
-        reply(req, -1);
-    else if (size == 0)
-        fuse_reply_xattr(req, (size_t)length);
-    else
-        fuse_reply_buf(req, value, (size_t)length);
-}
-
+/* Reads a value; without a name, the names of all. Size 0 asks for the length. */
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     char value[XATTR_SIZE_MAX];
     DESCRIPTOR fd = open_path(ino);
-    reply_value(req, value, fd < 0 ? -1 : getxattr(path_of(fd), name, value, size), size);
+    ssize_t length = fd < 0 ? -1
+                     : name ? getxattr(path_of(fd), name, value, size)
+                            : listxattr(path_of(fd), value, size);
+    length < 0  ? reply(req, -1)
+    : size == 0 ? fuse_reply_xattr(req, (size_t)length)
+                : fuse_reply_buf(req, value, (size_t)length);
 }
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-    char names[XATTR_LIST_MAX];
-    DESCRIPTOR fd = open_path(ino);
-    reply_value(req, names, fd < 0 ? -1 : listxattr(path_of(fd), names, size), size);
+    op_getxattr(req, ino, NULL, size);
 }
 
-/* Whether this request has already made or removed an attribute; -1: failed. If not, notes the
+/* Before an attribute is made or removed: whether this request has done so. If not, notes the
  * intent, which says that the attribute was not there, or that it was. */
 static int attribute_was_done(int fd, const char *name, uint32_t operation)
 {
     int done = 0, exists = getxattr(path_of(fd), name, NULL, 0) >= 0;
-    /* The journal wants the name of a file, and does not look at it. */
+    /* The journal wants the name of a file, but does not look at it. */
     const hs_intent intent = {.operation = operation, .name = "-", .name_length = 1};
     if (is_resent())
         hs_journal_attribute_was_done(journal, number(), exists, &done, NULL);
-    if (done || exists == (operation == HS_INTENT_CREATE_ATTRIBUTE))
-        return done;
-    return note(&intent);
+    if (!done && exists == (operation == HS_INTENT_REMOVE_ATTRIBUTE))
+        note(&intent);
+    return done;
 }
 
 static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
                         size_t size, int flags)
 {
     DESCRIPTOR fd = open_path(ino);
-    int done = fd < 0                 ? -1
-               : flags & XATTR_CREATE ? attribute_was_done(fd, name, HS_INTENT_CREATE_ATTRIBUTE)
-                                      : 0;
-    reply(req, done < 0 || (!done && setxattr(path_of(fd), name, value, size, flags)));
+    int done = fd >= 0 && flags & XATTR_CREATE &&
+               attribute_was_done(fd, name, HS_INTENT_CREATE_ATTRIBUTE);
+    reply(req, fd < 0 || (!done && setxattr(path_of(fd), name, value, size, flags)));
 }
 
 static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
     DESCRIPTOR fd = open_path(ino);
-    int done = fd < 0 ? -1 : attribute_was_done(fd, name, HS_INTENT_REMOVE_ATTRIBUTE);
-    reply(req, done < 0 || (!done && removexattr(path_of(fd), name)));
+    reply(req, fd < 0 || (!attribute_was_done(fd, name, HS_INTENT_REMOVE_ATTRIBUTE) &&
+                          removexattr(path_of(fd), name)));
 }
 
 /* ---- The session ---- */
 
-/* The store has the export under a name. It must be that of the source, even if the store was used
- * for another directory before. */
+/* Each source has an export of its own in the store. Its name is the node of its root. */
 static int open_export(void)
 {
     const int source = SOURCE_FD;
+    char name[32];
     hs_file file;
-    hs_node node;
+    hs_registration found;
     if (hs_file_of(source, 0, &file, &error) ||
-        hs_find(store, filesystem, &file.handle, &node, &error))
+        hs_register(store, filesystem, &file, NULL, &found, &error))
         return -1;
-    if (!hs_export_open(store, "mini", &export, &error) && hs_export_root(export) == node.id)
-        return 0;
-    hs_export_free(export);
-    hs_export_remove(store, "mini", NULL);
-    return hs_export_add(store, "mini", &source, 1, 0, HS_CONTAINMENT_ANY, &export, &error);
+    root = found.node;
+    snprintf(name, sizeof name, "%llu", (unsigned long long)root);
+    return hs_export_open(store, name, &export, &error) &&
+           hs_export_add(store, name, &source, 1, 0, HS_CONTAINMENT_ANY, &export, &error);
 }
 
 static int open_session(const char *path)
 {
     /* The server of a mount that has just ended may need a moment to close the store. */
-    for (int tries = 0; hs_store_open(path, NULL, &store, &error); tries++) {
-        if (error.code != HS_IN_USE || tries == 50)
-            return -1;
+    for (int i = 0; hs_store_open(path, NULL, &store, &error) == HS_IN_USE && i < 50; i++)
         usleep(100000);
-    }
-    if (hs_attach(store, SOURCE_FD, &filesystem, &error) || open_export() ||
-        hs_journal_open(JOURNAL_FD, 1024, &journal, &error) ||
-        hs_open_files_open(OPENS_FD, -1, &opens, &error) ||
-        hs_pins_open(store, LOOKUPS_FD, &lookups, &error) ||
-        hs_pins_open(store, PARKED_FD, &parked, &error) ||
-        hs_parking_open(PARKING_FD, &parking, &error))
-        return -1;
-    root = hs_export_root(export);
-    return 0;
+    return !store || hs_attach(store, SOURCE_FD, &filesystem, &error) || open_export() ||
+           hs_journal_open(JOURNAL_FD, 1024, &journal, &error) ||
+           hs_open_files_open(OPENS_FD, -1, &opens, &error) ||
+           hs_pins_open(store, LOOKUPS_FD, &lookups, &error) ||
+           hs_pins_open(store, PARKED_FD, &parked, &error) ||
+           hs_parking_open(PARKING_FD, &parking, &error);
 }
 
 static void op_init(void *data, struct fuse_conn_info *connection)
@@ -766,8 +635,8 @@ static void op_init(void *data, struct fuse_conn_info *connection)
 static const struct fuse_lowlevel_ops operations = {
     .init = op_init, .lookup = op_lookup, .forget = op_forget, .getattr = op_getattr,
     .setattr = op_setattr, .readlink = op_readlink, .statfs = op_statfs, .mknod = op_mknod,
-    .mkdir = op_mkdir, .symlink = op_symlink, .link = op_link, .unlink = op_unlink,
-    .rmdir = op_rmdir, .rename = op_rename, .create = op_create, .open = op_open,
+    .mkdir = op_mkdir, .symlink = op_symlink, .link = op_link, .unlink = op_remove,
+    .rmdir = op_remove, .rename = op_rename, .create = op_create, .open = op_open,
     .release = op_release, .read = op_read, .write = op_write, .fsync = op_fsync,
     .fsyncdir = op_fsync, .fallocate = op_fallocate, .lseek = op_lseek,
     .readdirplus = op_readdirplus, .getxattr = op_getxattr, .listxattr = op_listxattr,
@@ -788,7 +657,7 @@ static int open_connection(void)
      * kernel refuses the answer, which does no harm. */
     fuse_session_process_buf(session, &(struct fuse_buf){.mem = init, .size = (size_t)length});
     /* Have what is read and not answered sent again: once, and before the first read. */
-    const struct fuse_out_header notice = {.len = sizeof notice, .error = NOTIFY_RESEND};
+    const struct fuse_out_header notice = {.len = sizeof notice, .error = FUSE_NOTIFY_RESEND};
     return write(FUSE_FD, &notice, sizeof notice) < 0 ? -1 : 0;
 }
 
@@ -816,7 +685,7 @@ static void *serve(void *unused)
 
 int main(int count, char **arguments)
 {
-    pthread_t threads[THREADS];
+    pthread_t thread;
     if (count != 2)
         errx(2, "handlefs-mini starts this program");
     signal(SIGINT, SIG_IGN); /* it is for the supervisor */
@@ -824,11 +693,10 @@ int main(int count, char **arguments)
         errx(1, "%s", error.text);
     if (open_connection())
         err(1, "the connection to the kernel");
-    for (int i = 0; i < THREADS; i++)
-        if (pthread_create(&threads[i], NULL, serve, NULL))
+    for (int i = 1; i < THREADS; i++)
+        if (pthread_create(&thread, NULL, serve, NULL))
             errx(1, "a thread cannot be started");
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+    serve(NULL);
     hs_store_close(store, NULL);
     return 0;
 }

@@ -4,24 +4,12 @@
  * This process has the connection to the kernel and everything else that must outlive a server. It
  * does next to nothing, so it has little to crash on. It must never use the mount that it serves.
  */
-#define _GNU_SOURCE
 #include "session.h"
 
-#include <err.h>
-#include <fcntl.h>
-#include <handlestore.h>
 #include <limits.h>
-#include <linux/fuse.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 static char *mountpoint, *store;
 
