@@ -53,9 +53,7 @@ static int check(int code)
 
 /* The number stays the same if the request is sent again. */
 static uint64_t number(void) { return current->unique & ~FUSE_UNIQUE_RESEND; }
-static int is_resent(void) { return (current->unique & FUSE_UNIQUE_RESEND) != 0; }
 
-/* Replies with an errno; or, for requests that need no other reply, that it was done. */
 static int reply(fuse_req_t req, int failed) { return fuse_reply_err(req, failed ? errno : 0); }
 
 /* A descriptor that is closed at the end of its block. */
@@ -159,7 +157,7 @@ static int record_open(fuse_ino_t ino, struct fuse_file_info *fi)
     return failed ? -1 : 0;
 }
 
-/* Fills in what the kernel is told of a registered file, except its attributes. */
+/* Fills in what the kernel is told of a registered file, but for its attributes. */
 static void fill_entry(struct fuse_entry_param *entry, const hs_registration *found)
 {
     /* The inode number belongs to another file now. The kernel must forget what it knows of the old
@@ -214,23 +212,21 @@ static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
     uint64_t left = 1;
     hs_unpin(lookups, node_of(ino), count, &left, NULL);
-    if (left == 0) {
-        hs_open_files_remove_all(opens, node_of(ino), NULL); /* of clients killed with a server */
+    /* Opens may be left of clients that were killed together with a server. */
+    if (left == 0 && !hs_open_files_remove_all(opens, node_of(ino), NULL))
         unpark(node_of(ino));
-    }
     fuse_reply_none(req);
 }
 
 /* ---- Changes of names ---- */
 
 /* What a killed server had read but not answered, the kernel sends again. Most requests can simply
- * be repeated. Before it changes a name, a server notes its intent in the journal. The next server
- * compares that with the names as they are, and sees whether it was done. */
+ * be repeated. Before it changes a name, a server notes its intent in the journal, and forgets it
+ * after the reply. If one is noted already, the names as they are show whether it was done. */
 static int was_done(int directory, int new_directory)
 {
     int done = 0;
-    if (is_resent())
-        hs_journal_was_done(journal, number(), directory, new_directory, &done, NULL);
+    hs_journal_was_done(journal, number(), directory, new_directory, &done, NULL);
     return done;
 }
 
@@ -330,15 +326,14 @@ static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const cha
 /* UNLINK and RMDIR. */
 static void op_remove(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+    int flags = current->opcode == FUSE_RMDIR ? AT_REMOVEDIR : 0;
     hs_file file;
     const hs_intent intent = {.operation = HS_INTENT_REMOVE, .file = &file.handle,
                               .name = name, .name_length = strlen(name)};
     DESCRIPTOR directory = open_path(parent);
-    int failed = directory < 0 ||
-                 (!was_done(directory, -1) &&
-                  (read_victim(directory, name, &file) || note(&intent) ||
-                   unlinkat(directory, name, current->opcode == FUSE_RMDIR ? AT_REMOVEDIR : 0)));
-    reply(req, failed);
+    reply(req, directory < 0 || (!was_done(directory, -1) &&
+                                 (read_victim(directory, name, &file) || note(&intent) ||
+                                  unlinkat(directory, name, flags))));
 }
 
 static int rename_once(int from, const char *name, int to, const char *new_name, unsigned flags)
@@ -439,6 +434,12 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     (writes && fd < 0) || record_open(ino, fi) ? reply(req, -1) : fuse_reply_open(req, fi);
 }
 
+static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    DESCRIPTOR fd = open_path(ino); /* the gate decides, also of what the kernel has in its cache */
+    fd < 0 ? reply(req, -1) : fuse_reply_open(req, fi);
+}
+
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     int is_open = 1;
@@ -455,9 +456,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                     struct fuse_file_info *fi)
 {
     DESCRIPTOR fd = open_node(ino, fi, HS_OPEN_READ_ONLY);
-    struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
-    bytes.buf[0] = (struct fuse_buf){
-        .size = size, .flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK, .fd = fd, .pos = offset};
+    struct fuse_bufvec bytes = {.count = 1, .buf[0] = {
+        .size = size, .flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK, .fd = fd, .pos = offset}};
     fd < 0 ? reply(req, -1) : fuse_reply_data(req, &bytes, 0);
 }
 
@@ -568,8 +568,7 @@ static int attribute_was_done(int fd, const char *name, uint32_t operation)
     int done = 0, exists = getxattr(path_of(fd), name, NULL, 0) >= 0;
     /* The journal wants the name of a file, but does not look at it. */
     const hs_intent intent = {.operation = operation, .name = "-", .name_length = 1};
-    if (is_resent())
-        hs_journal_attribute_was_done(journal, number(), exists, &done, NULL);
+    hs_journal_attribute_was_done(journal, number(), exists, &done, NULL);
     if (!done && exists == (operation == HS_INTENT_REMOVE_ATTRIBUTE))
         note(&intent);
     return done;
@@ -637,8 +636,8 @@ static const struct fuse_lowlevel_ops operations = {
     .setattr = op_setattr, .readlink = op_readlink, .statfs = op_statfs, .mknod = op_mknod,
     .mkdir = op_mkdir, .symlink = op_symlink, .link = op_link, .unlink = op_remove,
     .rmdir = op_remove, .rename = op_rename, .create = op_create, .open = op_open,
-    .release = op_release, .read = op_read, .write = op_write, .fsync = op_fsync,
-    .fsyncdir = op_fsync, .fallocate = op_fallocate, .lseek = op_lseek,
+    .opendir = op_opendir, .release = op_release, .read = op_read, .write = op_write,
+    .fsync = op_fsync, .fsyncdir = op_fsync, .fallocate = op_fallocate, .lseek = op_lseek,
     .readdirplus = op_readdirplus, .getxattr = op_getxattr, .listxattr = op_listxattr,
     .setxattr = op_setxattr, .removexattr = op_removexattr,
 };
@@ -675,9 +674,8 @@ static void *serve(void *unused)
     current = buffer.mem;
     int length;
     while ((length = fuse_session_receive_buf(session, &buffer)) > 0 || length == -EINTR) {
-        if (length < 0)
-            continue;
-        fuse_session_process_buf(session, &buffer);
+        if (length > 0)
+            fuse_session_process_buf(session, &buffer);
         hs_journal_forget(journal, number(), NULL);
     }
     return unused;

@@ -9,9 +9,19 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static char *mountpoint, *store;
+
+/* It takes a descriptor for each file that is open through the mount. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 /* Opens what servers inherit. Each number must be the next free one, so keep the order. */
 static int open_session(const char *source)
@@ -29,7 +39,7 @@ static int open_session(const char *source)
     hs_error error = HS_ERROR_INIT;
     if (hs_parking_sockets(sockets, &error))
         errx(1, "%s", error.text);
-    if (sockets[0] == PARKING_FD ? fcntl(PARKING_FD, F_SETFD, 0) : dup2(sockets[0], PARKING_FD) < 0)
+    if (sockets[0] != PARKING_FD || fcntl(PARKING_FD, F_SETFD, 0) < 0)
         err(1, "sockets");
     return sockets[1];
 }
@@ -91,6 +101,7 @@ int main(int count, char **arguments)
     if (!(mountpoint = realpath(arguments[2], NULL)))
         err(1, "%s", arguments[2]);
     store = arguments[3];
+    allow_descriptors();
     int socket = open_session(arguments[1]), status, child;
     mount_session(arguments[1]);
     signal(SIGTERM, unmount);
@@ -100,8 +111,10 @@ int main(int count, char **arguments)
         errx(1, "no thread");
     pid_t server = start_server();
     while (server > 0 && ((child = wait(&status)) != server || WIFSIGNALED(status))) {
-        if (child == server)
-            server = start_server();
+        if (child != server)
+            continue;
+        usleep(10000); /* should each server crash at once, do not spin */
+        server = start_server();
     }
     /* The server has ended by itself: with 0 after umount(8), else because it could not begin. */
     if (server > 0 && WEXITSTATUS(status) == 0)
