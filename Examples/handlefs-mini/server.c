@@ -212,7 +212,7 @@ static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
     uint64_t left = 1;
     hs_unpin(lookups, node_of(ino), count, &left, NULL);
-    /* Opens may be left of clients that were killed together with a server. */
+    /* Opens are left if clients are killed together with a server. */
     if (left == 0 && !hs_open_files_remove_all(opens, node_of(ino), NULL))
         unpark(node_of(ino));
     fuse_reply_none(req);
