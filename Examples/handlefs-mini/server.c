@@ -8,7 +8,6 @@
  */
 #define FUSE_USE_VERSION 314
 #include "session.h"
-
 #include <dirent.h>
 #include <fuse3/fuse_lowlevel.h>
 #include <linux/openat2.h>
@@ -40,7 +39,8 @@ static struct fuse_session *session;
 
 /* Why this thread's last call to the library failed. */
 static _Thread_local hs_error error = HS_ERROR_INIT;
-/* The request that this thread serves, because libfuse does not pass on its number. */
+/* The request that this thread serves: libfuse does not pass on its number, which stays the same
+ * when the request is sent again. */
 static _Thread_local const struct fuse_in_header *current;
 
 /* Turns a result of the library into that of a system call. */
@@ -51,7 +51,6 @@ static int check(int code)
     return code ? -1 : 0;
 }
 
-/* The number stays the same if the request is sent again. */
 static uint64_t number(void) { return current->unique & ~FUSE_UNIQUE_RESEND; }
 
 static int reply(fuse_req_t req, int failed) { return fuse_reply_err(req, failed ? errno : 0); }
@@ -429,9 +428,9 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     /* chattr(1) may forbid writing, of which the kernel's check of the mode knows nothing. */
-    int writes = (fi->flags & O_ACCMODE) != O_RDONLY;
-    DESCRIPTOR fd = writes ? open_node(ino, NULL, HS_OPEN_WRITE_ONLY) : -1;
-    (writes && fd < 0) || record_open(ino, fi) ? reply(req, -1) : fuse_reply_open(req, fi);
+    int mode = (fi->flags & O_ACCMODE) == O_RDONLY ? HS_OPEN_PATH : HS_OPEN_WRITE_ONLY;
+    DESCRIPTOR fd = open_node(ino, NULL, mode);
+    fd < 0 || record_open(ino, fi) ? reply(req, -1) : fuse_reply_open(req, fi);
 }
 
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -649,11 +648,11 @@ static int open_connection(void)
     struct fuse_args args = FUSE_ARGS_INIT(1, arguments);
     snprintf(path, sizeof path, "/dev/fd/%d", FUSE_FD);
     session = fuse_session_new(&args, &operations, sizeof operations, NULL);
+    fuse_opt_free_args(&args);
     ssize_t length = pread(INIT_FD, init, sizeof init, 0);
     if (!session || length < 0 || fuse_session_mount(session, path))
         return -1;
-    /* libfuse has to see the kernel's first request. If an earlier server has answered it, the
-     * kernel refuses the answer, which does no harm. */
+    /* libfuse has to see the kernel's first request. A second answer to it is refused: no harm. */
     fuse_session_process_buf(session, &(struct fuse_buf){.mem = init, .size = (size_t)length});
     /* Have what is read and not answered sent again: once, and before the first read. */
     const struct fuse_out_header notice = {.len = sizeof notice, .error = FUSE_NOTIFY_RESEND};

@@ -14,15 +14,6 @@
 
 static char *mountpoint, *store;
 
-/* It takes a descriptor for each file that is open through the mount. */
-static void allow_descriptors(void)
-{
-    struct rlimit limit;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* Opens what servers inherit. Each number must be the next free one, so keep the order. */
 static int open_session(const char *source)
 {
@@ -101,7 +92,10 @@ int main(int count, char **arguments)
     if (!(mountpoint = realpath(arguments[2], NULL)))
         err(1, "%s", arguments[2]);
     store = arguments[3];
-    allow_descriptors();
+    /* This process takes a descriptor for each file that is open through the mount. */
+    struct rlimit limit;
+    if (!getrlimit(RLIMIT_NOFILE, &limit))
+        setrlimit(RLIMIT_NOFILE, &(struct rlimit){limit.rlim_max, limit.rlim_max});
     int socket = open_session(arguments[1]), status, child;
     mount_session(arguments[1]);
     signal(SIGTERM, unmount);
@@ -110,12 +104,11 @@ int main(int count, char **arguments)
     if (pthread_create(&thread, NULL, keep_parked_files, &socket))
         errx(1, "no thread");
     pid_t server = start_server();
-    while (server > 0 && ((child = wait(&status)) != server || WIFSIGNALED(status))) {
-        if (child != server)
-            continue;
-        usleep(10000); /* should each server crash at once, do not spin */
-        server = start_server();
-    }
+    while (server > 0 && ((child = wait(&status)) != server || WIFSIGNALED(status)))
+        if (child == server) {
+            usleep(10000); /* should each server crash at once, do not spin */
+            server = start_server();
+        }
     /* The server has ended by itself: with 0 after umount(8), else because it could not begin. */
     if (server > 0 && WEXITSTATUS(status) == 0)
         return 0;
