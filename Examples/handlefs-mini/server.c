@@ -492,9 +492,9 @@ static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 }
 
 /* Opens the entries one after the other, and registers all with one commit. The status of one that
- * is not registered stays 0. */
-static int look_up_entries(int fd, uint64_t node, const char *entries, ssize_t length,
-                           struct stat *status, hs_registration *found)
+ * cannot be opened stays 0. If the store's disk is full, none gets a node: the listing goes on. */
+static void look_up_entries(int fd, uint64_t node, const char *entries, ssize_t length,
+                            struct stat *status, hs_registration *found)
 {
     hs_file files[MOST_ENTRIES];
     size_t count = 0;
@@ -507,8 +507,8 @@ static int look_up_entries(int fd, uint64_t node, const char *entries, ssize_t l
         if (file >= 0 && !hs_file_of(file, node, &files[count], NULL) && !get_status(file, status))
             count++;
     }
-    return count == 0 ? 0 : check(hs_register_batch(store, filesystem, files, count, lookups, found,
-                                                    &error));
+    if (count > 0)
+        hs_register_batch(store, filesystem, files, count, lookups, found, NULL);
 }
 
 /* The offsets are those of the backing filesystem. So they mean the same when the directory is
@@ -522,14 +522,14 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
     char answer[sizeof entries * 7];
     size_t i = 0, filled = 0, room = size < sizeof answer ? size : sizeof answer;
     struct stat status[MOST_ENTRIES] = {0};
-    hs_registration registrations[MOST_ENTRIES], *found = registrations;
+    hs_registration registrations[MOST_ENTRIES] = {0}, *found = registrations;
     const struct dirent64 *file;
     DESCRIPTOR fd = open_node(ino, fi, HS_OPEN_READ_ONLY);
     ssize_t length = -1;
-    int failed = fd < 0 || lseek(fd, offset, SEEK_SET) < 0 ||
-                 (length = getdents64(fd, entries, room / 7)) < 0 ||
-                 look_up_entries(fd, node_of(ino), entries, length, status, found);
-    for (ssize_t at = 0; at < length && !failed; at += file->d_reclen, i++) {
+    if (fd >= 0 && lseek(fd, offset, SEEK_SET) >= 0)
+        length = getdents64(fd, entries, room / 7);
+    look_up_entries(fd, node_of(ino), entries, length, status, found);
+    for (ssize_t at = 0; at < length; at += file->d_reclen, i++) {
         file = (void *)(entries + at);
         struct fuse_entry_param entry = {.attr = status[i]};
         if (entry.attr.st_mode != 0)
@@ -539,7 +539,7 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
         filled += fuse_add_direntry_plus(req, answer + filled, room - filled, file->d_name, &entry,
                                          file->d_off);
     }
-    failed ? reply(req, -1) : fuse_reply_buf(req, answer, filled);
+    length < 0 ? reply(req, -1) : fuse_reply_buf(req, answer, filled);
 }
 
 /* Reads a value; without a name, the names of all. Size 0 asks for the length. */
