@@ -40,4 +40,4 @@ packages:
 	@Scripts/packages
 
 clean:
-	@rm -rf .build .build-c .build-test .build-docs .build-tsan .build-fuzz .build-handlefs
+	@rm -rf .build .build-c .build-test .build-docs .build-tsan .build-fuzz .build-handlefs .build-rust

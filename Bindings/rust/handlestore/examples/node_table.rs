@@ -102,7 +102,7 @@ fn main() -> io::Result<()> {
             std::process::exit(2)
         }
     };
-    let pins = OpenOptions::new().read(true).write(true).create(true).open(pins)?;
+    let pins = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(pins)?;
     let table = NodeTable::open(store.as_ref(), directory.as_ref(), &pins)
         .map_err(Error::into_io_error_with_text)?;
     let mut output = io::stdout();

@@ -1,13 +1,11 @@
 //! Stores and nodes: ids, reuse, batches, lists, options, errors.
 
-mod common;
-
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
-use common::{assert_fails, assert_replaced, memfd, on_tree, ESTALE};
+use crate::tree::{assert_fails, assert_replaced, memfd, on_tree, ESTALE};
 use handlestore::*;
 
 #[test]
@@ -336,7 +334,7 @@ fn versions_and_words() {
     assert_eq!(Refusal::from_raw(5), Refusal::Signature);
 }
 
-impl common::Tree {
+impl crate::tree::Tree {
     /// That the store still registers a file. Returns how many nodes it has.
     fn store_is_unharmed(&self, store: &Store, on: FilesystemId) -> usize {
         self.write("unharmed", "");

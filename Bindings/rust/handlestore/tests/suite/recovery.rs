@@ -1,12 +1,10 @@
 //! What outlives a killed server: the journal, the open files, and parked files.
 
-mod common;
-
 use std::fs::{self, File};
 use std::os::unix::io::AsFd;
 use std::thread;
 
-use common::{assert_fails, memfd, on_tree};
+use crate::tree::{assert_fails, memfd, on_tree};
 use handlestore::*;
 
 #[test]

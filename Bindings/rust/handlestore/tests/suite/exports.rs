@@ -1,12 +1,10 @@
 //! Exports, tokens and watches.
 
-mod common;
-
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 
-use common::{assert_fails, memfd, on_tree, Tree, ESTALE};
+use crate::tree::{assert_fails, memfd, on_tree, Tree, ESTALE};
 use handlestore::*;
 
 /// A store with an export of the directory `inside`, which has a file; and a file `outside/secret`.

@@ -1,5 +1,4 @@
 //! Trees of files for the tests, on an ext4 of their own, which reuses inode numbers.
-#![allow(dead_code)]
 
 use std::ffi::CString;
 use std::fs::{self, File};

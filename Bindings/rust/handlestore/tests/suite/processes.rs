@@ -1,7 +1,5 @@
 //! Threads, the order in which objects are dropped, forked children, and servers that are killed.
 
-mod common;
-
 use std::collections::{HashMap, HashSet};
 use std::env;
 use std::fs;
@@ -12,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
 
-use common::{assert_fails, memfd, on_tree, Tree, ESTALE};
+use crate::tree::{assert_fails, memfd, on_tree, Tree, ESTALE};
 use handlestore::*;
 
 #[test]
@@ -113,9 +111,12 @@ fn dropping_closes_every_descriptor() {
     // In a process of its own, because other tests open files meanwhile.
     if env::var_os("HANDLESTORE_ALONE").is_none() {
         let mut alone = Command::new(env::current_exe().unwrap());
-        alone.args(["--exact", "dropping_closes_every_descriptor"]).env("HANDLESTORE_ALONE", "1");
+        alone
+            .args(["--exact", "processes::dropping_closes_every_descriptor"])
+            .env("HANDLESTORE_ALONE", "1");
         let output = alone.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
         return;
     }
     on_tree(|tree| {
