@@ -63,6 +63,26 @@ pub(crate) fn fetch_page<T: Copy>(
     Ok(values)
 }
 
+/// Calls a function that fills in a buffer, and says how many values there are, until there is room for all.
+pub(crate) fn fetch_all<T: Copy>(
+    mut function: impl FnMut(*mut T, usize, *mut usize, *mut ffi::hs_error) -> c_int,
+) -> Result<Vec<T>> {
+    let mut capacity = 64;
+    loop {
+        let mut total = 0;
+        let values = fetch_page(capacity, |values, count, error| {
+            let code = function(values, capacity, count, error);
+            // SAFETY: the count is a variable of `fetch_page`.
+            total = unsafe { *count };
+            code
+        })?;
+        if total <= capacity {
+            return Ok(values);
+        }
+        capacity = total;
+    }
+}
+
 /// Calls a function that opens a file.
 pub(crate) fn fetch_fd(
     function: impl FnOnce(*mut c_int, *mut ffi::hs_error) -> c_int,

@@ -10,7 +10,7 @@ use crate::node::{NodeId, Registration};
 use crate::pins::Pins;
 use crate::store::{OpenMode, Store};
 use crate::token::{RawReference, Reference, Token, TokenForm};
-use crate::values::FoundFile;
+use crate::values::{Attributes, FoundFile};
 
 /// How an export checks that a file is inside; Docs/Exports.md compares the ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -57,6 +57,8 @@ pub struct Export {
 pub struct Entry {
     /// Its handle and status. The parent is `None`.
     pub file: FoundFile,
+    /// What a server tells its client besides the status.
+    pub attributes: Attributes,
     /// Its node.
     pub registration: Registration,
     /// What to give to the client.
@@ -259,6 +261,7 @@ impl Entry {
     fn new(entry: &ffi::hs_entry) -> Result<Entry> {
         Ok(Entry {
             file: FoundFile(entry.file),
+            attributes: Attributes::new(&entry.attributes),
             registration: Registration::new(&entry.registration)?,
             token: Token(entry.token),
         })

@@ -188,8 +188,22 @@ structs! {
         node: u64,
         token: *const hs_token,
     }
+    struct hs_attributes {
+        uid: u32,
+        gid: u32,
+        rdev: u64,
+        blocks: u64,
+        atime: i64,
+        mtime: i64,
+        ctime: i64,
+        atime_nsec: u32,
+        mtime_nsec: u32,
+        ctime_nsec: u32,
+        block_size: u32,
+    }
     struct hs_entry {
         file: hs_file,
+        attributes: hs_attributes,
         registration: hs_registration,
         token: hs_token,
         fd: i32,
@@ -199,6 +213,15 @@ structs! {
     struct hs_watch_mask {
         id: u64,
         mask: u32,
+        reserved: u32,
+    }
+    struct hs_sweep_step {
+        next: u64,
+        present: u64,
+        gone: u64,
+        skipped: u64,
+        count: u64,
+        overflowed: u32,
         reserved: u32,
     }
     struct hs_intent {
@@ -381,6 +404,13 @@ extern "C" {
         count: *mut u64,
         error: *mut hs_error,
     ) -> c_int;
+    pub fn hs_pinned(
+        pins: *const hs_pins,
+        nodes: *mut u64,
+        capacity: usize,
+        count: *mut usize,
+        error: *mut hs_error,
+    ) -> c_int;
     pub fn hs_export_add(
         store: *mut hs_store,
         name: *const c_char,
@@ -508,9 +538,7 @@ extern "C" {
         start: u64,
         nodes: *mut u64,
         capacity: usize,
-        count: *mut usize,
-        next: *mut u64,
-        overflowed: *mut c_int,
+        step: *mut hs_sweep_step,
         error: *mut hs_error,
     ) -> c_int;
     pub fn hs_journal_open(
@@ -574,6 +602,11 @@ extern "C" {
     pub fn hs_open_files_remove(
         files: *mut hs_open_files,
         number: u64,
+        error: *mut hs_error,
+    ) -> c_int;
+    pub fn hs_open_files_remove_all(
+        files: *mut hs_open_files,
+        node: u64,
         error: *mut hs_error,
     ) -> c_int;
     pub fn hs_open_files_find(

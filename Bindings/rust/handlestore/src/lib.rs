@@ -33,5 +33,5 @@ pub use parking::{ParkedFiles, Parking};
 pub use pins::Pins;
 pub use store::{OpenMode, Store};
 pub use token::{Reference, Token, TokenForm};
-pub use values::{FileHandle, FileStatus, FoundFile};
+pub use values::{Attributes, FileHandle, FileStatus, FoundFile};
 pub use watches::{Deletions, Sweep, WatchedNode, Watcher};

@@ -51,6 +51,13 @@ impl OpenFiles {
         call(|error| unsafe { ffi::hs_open_files_remove(self.object.pointer(), number, error) })
     }
 
+    /// Records that all opens of a node have ended: the kernel does not know it any more (`FORGET`). An open
+    /// would stay on record for ever if the server was killed before it answered the request, and the client
+    /// too.
+    pub fn remove_all(&self, node: NodeId) -> Result<()> {
+        call(|error| unsafe { ffi::hs_open_files_remove_all(self.object.pointer(), node.0, error) })
+    }
+
     /// The node of an open, if there is one.
     pub fn find(&self, number: u64) -> Result<Option<NodeId>> {
         fetch(|node, error| unsafe {

@@ -1,7 +1,7 @@
 use std::os::unix::io::{AsFd, AsRawFd};
 use std::ptr::null_mut;
 
-use crate::call::{call, fetch, fetch_bool, Object};
+use crate::call::{call, fetch, fetch_all, fetch_bool, Object};
 use crate::error::Result;
 use crate::ffi;
 use crate::node::NodeId;
@@ -53,6 +53,15 @@ impl Pins {
     /// Takes back all pins: the client is gone.
     pub fn unpin_all(&self) -> Result<()> {
         call(|error| unsafe { ffi::hs_unpin_all(self.object.pointer(), error) })
+    }
+
+    /// The pinned nodes, in no order. Nodes that are pinned or unpinned meanwhile may be among them or not.
+    pub fn nodes(&self) -> Result<Vec<NodeId>> {
+        let pins = self.object.pointer();
+        let nodes = fetch_all(|nodes, capacity, count, error| unsafe {
+            ffi::hs_pinned(pins, nodes, capacity, count, error)
+        })?;
+        Ok(nodes.into_iter().map(NodeId).collect())
     }
 
     /// The number of pins of a node.

@@ -3,7 +3,7 @@ use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::call::{call, fetch, fetch_bool, fetch_fd, fetch_page, Object};
+use crate::call::{call, fetch, fetch_all, fetch_bool, fetch_fd, fetch_page, Object};
 use crate::error::Result;
 use crate::ffi;
 use crate::node::{FilesystemId, Node, NodeId, Registration, State};
@@ -103,9 +103,8 @@ impl Store {
     /// Attaches every filesystem of the store that is mounted and visible to the process. Returns the
     /// attached filesystems.
     pub fn attach_mounted(&self) -> Result<Vec<FilesystemId>> {
-        // No store has more filesystems.
-        let ids = fetch_page(usize::from(u16::MAX), |ids, count, error| unsafe {
-            ffi::hs_attach_mounted(self.pointer(), ids, usize::from(u16::MAX), count, error)
+        let ids = fetch_all(|ids, capacity, count, error| unsafe {
+            ffi::hs_attach_mounted(self.pointer(), ids, capacity, count, error)
         })?;
         Ok(ids.into_iter().map(FilesystemId).collect())
     }

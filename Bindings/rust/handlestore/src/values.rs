@@ -86,6 +86,53 @@ pub struct FileStatus {
     pub device: u64,
 }
 
+/// What `stat(2)` says about a file besides [`FileStatus`]: what a server tells its client. The times are
+/// in seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attributes {
+    /// `st_uid`.
+    pub uid: u32,
+    /// `st_gid`.
+    pub gid: u32,
+    /// `st_rdev`.
+    pub rdev: u64,
+    /// `st_blocks`, of 512 bytes.
+    pub blocks: u64,
+    /// `st_blksize`.
+    pub block_size: u32,
+    /// `st_atim`: when the file was last read.
+    pub atime: i64,
+    /// The nanoseconds of `atime`.
+    pub atime_nsec: u32,
+    /// `st_mtim`: when the file was last written.
+    pub mtime: i64,
+    /// The nanoseconds of `mtime`.
+    pub mtime_nsec: u32,
+    /// `st_ctim`: when the file's status was last changed.
+    pub ctime: i64,
+    /// The nanoseconds of `ctime`.
+    pub ctime_nsec: u32,
+}
+
+impl Attributes {
+    pub(crate) fn new(raw: &ffi::hs_attributes) -> Attributes {
+        Attributes {
+            uid: raw.uid,
+            gid: raw.gid,
+            rdev: raw.rdev,
+            blocks: raw.blocks,
+            block_size: raw.block_size,
+            atime: raw.atime,
+            atime_nsec: raw.atime_nsec,
+            mtime: raw.mtime,
+            mtime_nsec: raw.mtime_nsec,
+            ctime: raw.ctime,
+            ctime_nsec: raw.ctime_nsec,
+        }
+    }
+}
+
 /// A file as it was found: its handle, its status, and the directory in which it was found. This is what
 /// the store needs to register it.
 #[derive(Clone, Copy)]

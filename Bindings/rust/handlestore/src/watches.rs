@@ -1,4 +1,6 @@
-use crate::call::{call, fetch_bool, fetch_page};
+use std::mem::zeroed;
+
+use crate::call::{call, fetch_all, fetch_bool, fetch_page};
 use crate::error::Result;
 use crate::ffi;
 use crate::node::NodeId;
@@ -32,13 +34,20 @@ pub struct Deletions {
     pub overflowed: bool,
 }
 
-/// A step of a sweep.
+/// What one step of a sweep found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sweep {
     /// As [`Store::deletions`] returns them.
     pub deletions: Deletions,
-    /// Where to go on; `None` at the end.
+    /// Where the next step starts; `None` after the last one.
     pub next: Option<NodeId>,
+    /// How many live nodes have a file.
+    pub present: u64,
+    /// How many live nodes have lost their file; they are stale now.
+    pub gone: u64,
+    /// How many live nodes were not decided: not attached, unreadable, or the disk is full.
+    pub skipped: u64,
 }
 
 /// The most nodes of one call, for which memory is taken.
@@ -63,20 +72,10 @@ impl Store {
 
     /// The watchers of a node.
     pub fn watchers(&self, node: NodeId) -> Result<Vec<Watcher>> {
-        let mut capacity = 16;
-        loop {
-            let mut total = 0;
-            let found = fetch_page(capacity, |watchers, count, error| unsafe {
-                let code =
-                    ffi::hs_watchers(self.pointer(), node.0, watchers, capacity, count, error);
-                total = *count;
-                code
-            })?;
-            if total <= capacity {
-                return Ok(found.iter().map(Watcher::new).collect());
-            }
-            capacity = total;
-        }
+        let found = fetch_all(|watchers, capacity, count, error| unsafe {
+            ffi::hs_watchers(self.pointer(), node.0, watchers, capacity, count, error)
+        })?;
+        Ok(found.iter().map(Watcher::new).collect())
     }
 
     /// Lists the watched nodes from `start` on in the order of their ids: to watch their files again after
@@ -110,20 +109,21 @@ impl Store {
     /// After a restart, sweep from `NodeId(0)` until [`Sweep::next`] is `None`, then call
     /// [`Store::deletions`] until it returns none.
     pub fn sweep(&self, start: NodeId, limit: usize) -> Result<Sweep> {
-        let (limit, mut next, mut overflowed) = (limit.min(LIMIT), 0, 0);
+        let limit = limit.min(LIMIT);
+        // SAFETY: integers may be 0.
+        let mut step: ffi::hs_sweep_step = unsafe { zeroed() };
         let nodes = fetch_page(limit, |nodes, count, error| unsafe {
-            ffi::hs_sweep(
-                self.pointer(),
-                start.0,
-                nodes,
-                limit,
-                count,
-                &mut next,
-                &mut overflowed,
-                error,
-            )
+            let code = ffi::hs_sweep(self.pointer(), start.0, nodes, limit, &mut step, error);
+            *count = usize::try_from(step.count).unwrap_or(limit);
+            code
         })?;
-        Ok(Sweep { deletions: Deletions::new(nodes, overflowed != 0), next: NodeId::known(next) })
+        Ok(Sweep {
+            deletions: Deletions::new(nodes, step.overflowed != 0),
+            next: NodeId::known(step.next),
+            present: step.present,
+            gone: step.gone,
+            skipped: step.skipped,
+        })
     }
 }
 

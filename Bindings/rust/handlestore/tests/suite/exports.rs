@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{symlink, MetadataExt};
 
 use crate::tree::{assert_fails, memfd, on_tree, Tree, ESTALE};
 use handlestore::*;
@@ -34,11 +34,23 @@ fn assert_refused<T: std::fmt::Debug>(result: Result<T>, refusal: Refusal) {
 fn a_token_leads_to_its_file_after_a_restart() {
     on_tree(|tree| {
         let (store, export) = export(tree);
+        tree.run("chown", &["12:34", "files/inside/file"]);
+        tree.run("touch", &["-a", "-d", "@1000.000000001", "files/inside/file"]);
+        tree.run("touch", &["-m", "-d", "@-1.5", "files/inside/file"]);
         let entry = lookup(&export, NodeId::ROOT, "file").unwrap();
         assert_eq!(entry.registration.outcome, Outcome::Created);
         assert!(entry.token.bytes().len() <= 64);
         assert_eq!(entry.file.status().size, 8);
         assert_eq!(entry.file.parent(), None);
+        let metadata = fs::metadata(tree.file("inside/file")).unwrap();
+        let attributes = entry.attributes;
+        assert_eq!((attributes.uid, attributes.gid), (12, 34));
+        assert_eq!((attributes.rdev, attributes.blocks), (metadata.rdev(), metadata.blocks()));
+        assert_eq!(u64::from(attributes.block_size), metadata.blksize());
+        assert_eq!((attributes.atime, attributes.mtime), (1_000, -2));
+        assert_eq!((attributes.atime_nsec, attributes.mtime_nsec), (1, 500_000_000));
+        assert_eq!(attributes.ctime, metadata.ctime());
+        assert_eq!(i64::from(attributes.ctime_nsec), metadata.ctime_nsec());
         let sent = entry.token.bytes().to_vec();
         drop((export, store));
 
@@ -222,12 +234,17 @@ fn watches_end_with_their_file() {
         fs::remove_file(tree.file("3")).unwrap();
         fs::remove_file(tree.file("17")).unwrap();
         let (mut found, mut next) = (Vec::new(), Some(NodeId(0)));
+        let (mut present, mut gone) = (0, 0);
         while let Some(start) = next {
             let sweep = store.sweep(start, 6).unwrap();
             found.extend(sweep.deletions.nodes);
             assert!(!sweep.deletions.overflowed);
             next = sweep.next;
+            present += sweep.present;
+            gone += sweep.gone;
+            assert_eq!(sweep.skipped, 0);
         }
+        assert_eq!((present, gone), (18, 2));
         found.extend(store.deletions(usize::MAX).unwrap().nodes);
         assert_eq!(found, [nodes[3], nodes[17]]);
         assert_eq!(store.deletions(10).unwrap(), Deletions::default());

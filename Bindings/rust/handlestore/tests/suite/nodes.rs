@@ -1,5 +1,6 @@
 //! Stores and nodes: ids, reuse, batches, lists, options, errors.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -175,10 +176,15 @@ fn retention_and_pins_say_what_is_dropped() {
         let batch = [FoundFile::at(&root, "c", None).unwrap(), a];
         let batch = store.register_batch(on, &batch, Some(&pins)).unwrap();
         assert_eq!(pins.count(pinned).unwrap(), 2);
+        assert_eq!(
+            HashSet::from([pinned, batch[0].unwrap().node]),
+            pins.nodes().unwrap().into_iter().collect()
+        );
         assert!(store.forget(loose).unwrap());
         assert!(!store.forget(pinned).unwrap());
         assert_fails(store.get(loose), Code::UnknownNode);
         assert!(!pins.pin(loose, 1).unwrap());
+        assert_eq!(pins.nodes().unwrap().len(), 2);
         assert!(pins.pin(pinned, 5).unwrap());
         assert_eq!(store.evict().unwrap(), 0);
         drop(pins);
@@ -190,6 +196,7 @@ fn retention_and_pins_say_what_is_dropped() {
         assert!(store.forget(pinned).unwrap());
         assert_eq!(pins.count(batch[0].unwrap().node).unwrap(), 1);
         pins.unpin_all().unwrap();
+        assert_eq!(pins.nodes().unwrap(), []);
         assert_eq!(store.evict().unwrap(), 1);
         let counts = store.statistics().unwrap();
         assert_eq!((counts.created, counts.existing, counts.dropped), (3, 1, 3));

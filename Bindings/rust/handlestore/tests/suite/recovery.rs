@@ -124,6 +124,10 @@ fn open_files_are_found_again() {
     files.remove(10).unwrap();
     assert!(!files.is_open(NodeId(5)).unwrap() && !files.needs_parking(NodeId(5)).unwrap());
     assert!(files.is_open(NodeId(6)).unwrap());
+    files.add(12, NodeId(6), None).unwrap();
+    files.remove_all(NodeId(6)).unwrap();
+    assert!(!files.is_open(NodeId(6)).unwrap());
+    assert_eq!(files.find(11).unwrap(), None);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::raw::{c_char, c_int, c_uint};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::io::{AsRawFd, FromRawFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Mutex;
@@ -34,11 +34,17 @@ impl Tree {
         let tree = Tree { folder: std::env::temp_dir().join(name) };
         fs::create_dir_all(tree.path("files")).unwrap();
         File::create(tree.path("image")).unwrap().set_len(64 << 20).unwrap();
-        run("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), &tree.path("image")]);
+        tree.run("mkfs.ext4", &["-q", "-F", "image"]);
         let _guard = ONE_MOUNT.lock().unwrap();
-        let options: [&Path; 2] = ["-o".as_ref(), "loop".as_ref()];
-        run("mount", &[options[0], options[1], &tree.path("image"), &tree.path("files")]);
+        tree.run("mount", &["-o", "loop", "image", "files"]);
         Some(tree)
+    }
+
+    /// Runs a program beside the mount, which is the directory `files` there.
+    pub fn run(&self, program: &str, arguments: &[&str]) {
+        let output = Command::new(program).args(arguments).current_dir(&self.folder).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// A path beside the mount.
@@ -94,11 +100,6 @@ impl Drop for Tree {
         let _ = Command::new("umount").arg("-l").arg(self.file("")).status();
         let _ = fs::remove_dir_all(&self.folder);
     }
-}
-
-fn run(program: &str, arguments: &[&Path]) {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Runs a test on a tree of its own, if it may mount one.
