@@ -6,6 +6,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::ffi;
+use crate::{Durability, Retention, StoreOptions};
 
 const INCLUDE: &str = env!("HANDLESTORE_INCLUDE");
 const DECLARATIONS: &str = include_str!("ffi.rs");
@@ -49,6 +50,36 @@ fn functions_have_the_types_of_the_header() {
         name.starts_with("hs_").then(|| name.to_string())
     });
     assert_same(declared.collect(), in_header.collect(), "functions");
+}
+
+#[test]
+fn usual_options_are_those_of_the_header() {
+    let program = main(
+        "hs_store_options o = HS_STORE_OPTIONS_INIT;\n\
+         printf(\"%u %u %u %u %llu %llu %llu\\n\", o.size, o.durability, o.read_only, o.retention,\n\
+         (unsigned long long)o.retention_value, (unsigned long long)o.cache_size,\n\
+         (unsigned long long)o.limbo_limit);\n",
+    );
+    assert_eq!(run_c(&program), BTreeSet::from([printed(&StoreOptions::new())]));
+    let mut options = StoreOptions::new();
+    options.durability(Durability::Power).read_only(true).retention(Retention::Seconds(7));
+    options.cache_size(8).limbo_limit(9);
+    let size = std::mem::size_of::<ffi::hs_store_options>();
+    assert_eq!(printed(&options), format!("{size} 1 1 1 7 8 9"));
+}
+
+fn printed(options: &StoreOptions) -> String {
+    let o = options.raw();
+    format!(
+        "{} {} {} {} {} {} {}",
+        o.size,
+        o.durability,
+        o.read_only,
+        o.retention,
+        o.retention_value,
+        o.cache_size,
+        o.limbo_limit
+    )
 }
 
 fn assert_same(declared: BTreeSet<String>, in_header: BTreeSet<String>, what: &str) {

@@ -123,7 +123,7 @@ impl StoreOptions {
         Ok(Store { object: Arc::new(store) })
     }
 
-    fn raw(&self) -> ffi::hs_store_options {
+    pub(crate) fn raw(&self) -> ffi::hs_store_options {
         let (retention, retention_value) = match self.retention {
             Retention::Forever => (ffi::HS_RETAIN_FOREVER, 0),
             Retention::Seconds(seconds) => (ffi::HS_RETAIN_SECONDS, seconds.into()),

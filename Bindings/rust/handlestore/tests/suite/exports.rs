@@ -186,6 +186,12 @@ fn exports_are_added_and_removed() {
         let file = lookup(&second, NodeId::ROOT, "file").unwrap().registration.node;
         let error = assert_fails(second.open(file, OpenMode::ReadWrite), Code::ReadOnlyExport);
         assert_eq!(error.errno(), 30);
+        let whole = Containment::WholeFilesystem;
+        assert_fails(store.add_export("whole", &roots, false, whole), Code::Unavailable);
+        for containment in [whole, Containment::Kernel, Containment::Cached, Containment::Walk] {
+            let name = format!("{containment:?}");
+            store.add_export(&name, &[tree.directory("")], false, containment).unwrap();
+        }
         let none: [File; 0] = [];
         assert_fails(store.add_export("none", &none, false, Containment::Any), Code::BadValue);
         let again = store.add_export("second", &roots, false, Containment::Any);

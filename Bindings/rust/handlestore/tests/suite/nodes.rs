@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::io::AsRawFd;
 
 use crate::tree::{assert_fails, assert_replaced, memfd, on_tree, ESTALE};
 use handlestore::*;
@@ -73,6 +74,34 @@ fn a_node_says_what_its_file_is() {
         );
         store.detach(on).unwrap();
         assert_fails(store.open_node(node, OpenMode::Path), Code::NotAttached);
+    });
+}
+
+#[test]
+fn a_file_is_opened_as_wanted() {
+    on_tree(|tree| {
+        tree.write("file", "");
+        let store = tree.store();
+        let root = tree.directory("");
+        let on = store.attach(&root).unwrap();
+        let export = store.add_export("all", &[&root], false, Containment::Any).unwrap();
+        let node = tree.register(&store, on, "file").node;
+        let modes = [
+            (OpenMode::Path, 0o10000000),
+            (OpenMode::ReadOnly, 0),
+            (OpenMode::WriteOnly, 1),
+            (OpenMode::ReadWrite, 2),
+        ];
+        for (mode, flags) in modes {
+            for fd in [store.open_node(node, mode).unwrap(), export.open(node, mode).unwrap()] {
+                let info = format!("/proc/self/fdinfo/{}", fd.as_raw_fd());
+                let info = fs::read_to_string(info).unwrap();
+                let line = info.lines().find_map(|line| line.strip_prefix("flags:\t")).unwrap();
+                let found = u32::from_str_radix(line, 8).unwrap();
+                // O_CLOEXEC, and O_PATH or the access mode.
+                assert_eq!(found & 0o12000003, flags | 0o2000000, "{mode:?}");
+            }
+        }
     });
 }
 

@@ -105,20 +105,77 @@ fn a_store_is_closed_after_what_was_made_from_it() {
     });
 }
 
+/// A library that comes before libhandlestore, and writes down what is freed.
+const WITNESS: &str = r#"
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <stdio.h>
+    #define WITNESS(name) void name(void *object) \
+    { \
+        FILE *log = fopen("log", "a"); \
+        fputs(#name " ", log); \
+        fclose(log); \
+        ((void (*)(void *))dlsym(RTLD_NEXT, #name))(object); \
+    }
+    WITNESS(hs_store_free)
+    WITNESS(hs_pins_free)
+    WITNESS(hs_export_free)
+"#;
+
+#[test]
+fn a_store_is_freed_last() {
+    if !is_alone() {
+        return on_tree(|tree| {
+            fs::write(tree.path("witness.c"), WITNESS).unwrap();
+            tree.run("gcc", &["-shared", "-fPIC", "-o", "witness.so", "witness.c"]);
+            let mut process = Command::new(env::current_exe().unwrap());
+            // A relative path, because LD_PRELOAD ends at a blank.
+            process.current_dir(tree.path("")).env("LD_PRELOAD", "./witness.so");
+            run_alone(process.arg(FREED_LAST));
+            let log = fs::read_to_string(tree.path("log")).unwrap();
+            let pins_first = "hs_pins_free hs_export_free hs_store_free ";
+            let export_first = "hs_export_free hs_pins_free hs_store_free ";
+            assert_eq!(log, [pins_first, export_first].concat());
+        });
+    }
+    on_tree(|tree| {
+        for pins_first in [true, false] {
+            let store = Store::open_in_memory().unwrap();
+            let roots = [tree.directory("")];
+            let export = store.add_export("all", &roots, false, Containment::Any).unwrap();
+            let pins = store.pins(memfd()).unwrap();
+            drop(store);
+            if pins_first {
+                drop((pins, export));
+            } else {
+                drop((export, pins));
+            }
+        }
+    });
+}
+
+const DROPPING: &str = "processes::dropping_closes_every_descriptor";
+const FREED_LAST: &str = "processes::a_store_is_freed_last";
+
+/// Whether this process runs one test only.
+fn is_alone() -> bool {
+    env::var_os("HANDLESTORE_ALONE").is_some()
+}
+
+/// Runs one test in a process of its own.
+fn run_alone(process: &mut Command) {
+    let output = process.arg("--exact").env("HANDLESTORE_ALONE", "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
 #[test]
 fn dropping_closes_every_descriptor() {
-    let count = || fs::read_dir("/proc/self/fd").unwrap().count();
-    // In a process of its own, because other tests open files meanwhile.
-    if env::var_os("HANDLESTORE_ALONE").is_none() {
-        let mut alone = Command::new(env::current_exe().unwrap());
-        alone
-            .args(["--exact", "processes::dropping_closes_every_descriptor"])
-            .env("HANDLESTORE_ALONE", "1");
-        let output = alone.output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && text.contains("1 passed"), "{text}");
-        return;
+    // Other tests open files meanwhile.
+    if !is_alone() {
+        return run_alone(Command::new(env::current_exe().unwrap()).arg(DROPPING));
     }
+    let count = || fs::read_dir("/proc/self/fd").unwrap().count();
     on_tree(|tree| {
         tree.write("file", "");
         let cycle = || {
@@ -245,10 +302,12 @@ impl Drop for Server {
     }
 }
 
-/// Where cargo puts examples: beside the folder with this test.
+/// Where cargo puts examples: beside the folder with this test. Only a plain `cargo test` builds them.
 fn example() -> PathBuf {
     let test = env::current_exe().unwrap();
-    test.parent().unwrap().parent().unwrap().join("examples/node_table")
+    let example = test.parent().unwrap().parent().unwrap().join("examples/node_table");
+    assert!(example.exists(), "{} is missing; run cargo test", example.display());
+    example
 }
 
 #[test]
