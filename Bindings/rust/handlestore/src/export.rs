@@ -140,7 +140,7 @@ impl Store {
 }
 
 impl Export {
-    /// The node of the root. Clients name it as [`NodeId::ROOT`], too.
+    /// The node of the root. Clients name it as [`NodeId::ROOT`], too. `NodeId(0)` in a child of `fork(2)`.
     pub fn root(&self) -> NodeId {
         // SAFETY: the export is not freed before `self` is dropped. This holds for all calls below, as
         // does that references, names and pins live until the call returns.

@@ -13,6 +13,7 @@ impl NodeId {
     pub const ROOT: NodeId = NodeId(1);
 
     /// Returns the node with an id, or `None` for 0.
+    #[inline]
     pub(crate) fn known(id: u64) -> Option<NodeId> {
         (id != 0).then_some(NodeId(id))
     }
@@ -79,6 +80,7 @@ pub struct Node {
 }
 
 impl Node {
+    #[inline]
     pub(crate) fn new(node: &ffi::hs_node) -> Result<Node> {
         Ok(Node {
             id: NodeId(node.id),

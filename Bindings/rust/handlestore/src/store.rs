@@ -1,3 +1,4 @@
+use std::mem::MaybeUninit;
 use std::os::raw::c_int;
 use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
@@ -40,8 +41,8 @@ impl OpenMode {
 ///
 /// Any thread may call it. A clone is the same store. The store is closed when the last clone, and what
 /// was made from it ([`Pins`], [`Export`](crate::Export)), is dropped; or before, by [`Store::close`].
-/// One process at a time has a store open for writing. In a child of `fork(2)` each call gives
-/// [`Forked`](crate::Code::Forked).
+/// One process at a time has a store open for writing. In a child of `fork(2)` each call that can fail
+/// gives [`Forked`](crate::Code::Forked).
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) object: Arc<Object<ffi::hs_store>>,
@@ -71,6 +72,7 @@ impl Store {
     }
 
     /// The generation that goes on the wire with each node id: a random number that stays with the store.
+    /// 0 in a child of `fork(2)`.
     pub fn generation(&self) -> u32 {
         unsafe { ffi::hs_store_generation(self.pointer()) }
     }
@@ -180,9 +182,11 @@ impl Store {
     /// [`UnknownNode`](crate::Code::UnknownNode), [`Damaged`](crate::Code::Damaged).
     #[inline]
     pub fn get(&self, node: NodeId) -> Result<Node> {
-        let found =
-            fetch(|found, error| unsafe { ffi::hs_get(self.pointer(), node.0, found, error) })?;
-        Node::new(&found)
+        // Without `fetch`, which moves the value: that would cost as much as the call.
+        let mut found = MaybeUninit::<ffi::hs_node>::uninit();
+        call(|error| unsafe { ffi::hs_get(self.pointer(), node.0, found.as_mut_ptr(), error) })?;
+        // SAFETY: the call has succeeded, and so has written it.
+        Node::new(unsafe { &*found.as_ptr() })
     }
 
     /// Reads the node of a handle; `None` if no node has it.
