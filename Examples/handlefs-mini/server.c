@@ -565,8 +565,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static int attribute_was_done(int fd, const char *name, uint32_t operation)
 {
     int done = 0, exists = getxattr(path_of(fd), name, NULL, 0) >= 0;
-    /* The journal wants the name of a file, but does not look at it. */
-    const hs_intent intent = {.operation = operation, .name = "-", .name_length = 1};
+    const hs_intent intent = {.operation = operation};
     hs_journal_attribute_was_done(journal, number(), exists, &done, NULL);
     if (!done && exists == (operation == HS_INTENT_REMOVE_ATTRIBUTE))
         note(&intent);

@@ -81,8 +81,8 @@ class JournalTests(PlaceTest):
             Intent.remove(a, "a"),
             Intent.rename(a, "a", "new"),
             Intent.exchange(a, "a", b, "b"),
-            Intent.create_attribute("user.x"),
-            Intent.remove_attribute("user.x"),
+            Intent.create_attribute(),
+            Intent.remove_attribute(),
             Intent.insert_range(8192, 4096),
             Intent.collapse_range(8192, 4096),
         ]

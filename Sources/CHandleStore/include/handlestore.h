@@ -132,7 +132,7 @@ enum {
     HS_SYSTEM                  = 64,  /* a system call failed; see hs_error.errnum */
 };
 
-/* Why a call failed. Give one to a call, or NULL. */
+/* Why a call failed. Give one to a call, or NULL. Only `size` must be set before. */
 typedef struct hs_error {
     uint32_t size;    /* set by HS_ERROR_INIT */
     int32_t code;     /* what the call returned */
@@ -145,17 +145,17 @@ typedef struct hs_error {
 
 /* Which check of the gate refused (hs_error.refusal), in their order. */
 enum {
-    HS_REFUSED_LENGTH = 1,     /* it does not have the length of a token */
-    HS_REFUSED_HANDLE_TYPE,    /* its handle has a type that no filesystem makes */
-    HS_REFUSED_VERSION,        /* its version is not known */
-    HS_REFUSED_KEY,            /* the server does not have its key, or not any more */
-    HS_REFUSED_SIGNATURE,      /* it was forged, cut or changed */
-    HS_REFUSED_EXPORT,         /* it is for another export */
-    HS_REFUSED_UNKNOWN_NODE,   /* its node was dropped, or never existed */
-    HS_REFUSED_STALE,          /* its file is gone */
-    HS_REFUSED_REPLACED,       /* its inode belongs to another file now */
-    HS_REFUSED_FILE_TYPE,      /* the file has another type now */
-    HS_REFUSED_OUTSIDE,        /* the file is not in the export */
+    HS_REFUSED_LENGTH            = 1,  /* it does not have the length of a token */
+    HS_REFUSED_HANDLE_TYPE       = 2,  /* its handle has a type that no filesystem makes */
+    HS_REFUSED_VERSION           = 3,  /* its version is not known */
+    HS_REFUSED_KEY               = 4,  /* the server does not have its key, or not any more */
+    HS_REFUSED_SIGNATURE         = 5,  /* it was forged, cut or changed */
+    HS_REFUSED_EXPORT            = 6,  /* it is for another export */
+    HS_REFUSED_UNKNOWN_NODE      = 7,  /* its node was dropped, or never existed */
+    HS_REFUSED_STALE             = 8,  /* its file is gone */
+    HS_REFUSED_REPLACED          = 9,  /* its inode belongs to another file now */
+    HS_REFUSED_FILE_TYPE         = 10,  /* the file has another type now */
+    HS_REFUSED_OUTSIDE           = 11,  /* the file is not in the export */
 };
 
 /* A few words on a code, in English; never NULL. The text of a hs_error says more. */
@@ -275,7 +275,7 @@ int hs_store_close(hs_store *store, hs_error *error);
 void hs_store_free(hs_store *store);
 
 /* The generation that goes on the wire with each node id: a random number that stays with the
- * store. 0 if store is NULL. */
+ * store. 0 if store is NULL, and in a forked child. */
 uint32_t hs_store_generation(const hs_store *store);
 
 /* ---- Filesystems ---- */
@@ -462,7 +462,9 @@ int hs_export_remove(hs_store *store, const char *name, hs_error *error);
 
 void hs_export_free(hs_export *export_);
 
-/* The node of the root; 0 if export_ is NULL. Clients name it as node 1, too. */
+/* The node of the root; 0 if export_ is NULL, and in a forked child. It is not 1, but clients may name
+ * the root as node 1, too. In FUSE the root is always node 1 with generation 0: a server must reply
+ * that. */
 uint64_t hs_export_root(const hs_export *export_);
 
 /* Looks up a name in a directory, and registers the file. entry->registration.node is 0 if there is
@@ -566,15 +568,15 @@ typedef struct hs_journal hs_journal;
 
 /* What a server is about to do for a request that must not be done twice. */
 enum {
-    HS_INTENT_CREATE = 1,         /* type, name: the name is free */
-    HS_INTENT_LINK,               /* file, name: the name is free */
-    HS_INTENT_REMOVE,             /* file, name */
-    HS_INTENT_RENAME,             /* file, name, new_name */
-    HS_INTENT_EXCHANGE,           /* file, name, other, new_name */
-    HS_INTENT_CREATE_ATTRIBUTE,   /* nothing else: the file has no such attribute */
-    HS_INTENT_REMOVE_ATTRIBUTE,   /* nothing else: the file has the attribute */
-    HS_INTENT_INSERT_RANGE,       /* size of the file before, length */
-    HS_INTENT_COLLAPSE_RANGE,     /* size of the file before, length */
+    HS_INTENT_CREATE             = 1,  /* type, name: the name is free */
+    HS_INTENT_LINK               = 2,  /* file, name: the name is free */
+    HS_INTENT_REMOVE             = 3,  /* file, name */
+    HS_INTENT_RENAME             = 4,  /* file, name, new_name */
+    HS_INTENT_EXCHANGE           = 5,  /* file, name, other, new_name */
+    HS_INTENT_CREATE_ATTRIBUTE   = 6,  /* nothing else: the file has no such attribute */
+    HS_INTENT_REMOVE_ATTRIBUTE   = 7,  /* nothing else: the file has the attribute */
+    HS_INTENT_INSERT_RANGE       = 8,  /* size of the file before, length */
+    HS_INTENT_COLLAPSE_RANGE     = 9,  /* size of the file before, length */
 };
 
 typedef struct hs_intent {

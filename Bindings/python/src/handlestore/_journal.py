@@ -66,14 +66,14 @@ class Intent:
         return Intent(Operation.EXCHANGE, name, new_name, file=file, other=other)
 
     @staticmethod
-    def create_attribute(name: Name) -> Intent:
+    def create_attribute() -> Intent:
         """Creates an extended attribute, which the file does not have."""
-        return Intent(Operation.CREATE_ATTRIBUTE, name)
+        return Intent(Operation.CREATE_ATTRIBUTE)
 
     @staticmethod
-    def remove_attribute(name: Name) -> Intent:
+    def remove_attribute() -> Intent:
         """Removes an extended attribute."""
-        return Intent(Operation.REMOVE_ATTRIBUTE, name)
+        return Intent(Operation.REMOVE_ATTRIBUTE)
 
     @staticmethod
     def insert_range(size: int, length: int) -> Intent:

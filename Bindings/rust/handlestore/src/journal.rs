@@ -53,15 +53,9 @@ pub enum Intent<'a> {
         new_name: &'a OsStr,
     },
     /// Set an extended attribute that the file does not have.
-    CreateAttribute {
-        /// The attribute.
-        name: &'a OsStr,
-    },
+    CreateAttribute,
     /// Remove an extended attribute.
-    RemoveAttribute {
-        /// The attribute.
-        name: &'a OsStr,
-    },
+    RemoveAttribute,
     /// `FALLOC_FL_INSERT_RANGE`.
     InsertRange {
         /// The size of the file before.
@@ -226,8 +220,8 @@ impl Intent<'_> {
                 other: &other.0,
                 ..renamed(ffi::HS_INTENT_EXCHANGE, name, new_name)
             },
-            Intent::CreateAttribute { name } => named(ffi::HS_INTENT_CREATE_ATTRIBUTE, name),
-            Intent::RemoveAttribute { name } => named(ffi::HS_INTENT_REMOVE_ATTRIBUTE, name),
+            Intent::CreateAttribute => bare(ffi::HS_INTENT_CREATE_ATTRIBUTE),
+            Intent::RemoveAttribute => bare(ffi::HS_INTENT_REMOVE_ATTRIBUTE),
             Intent::InsertRange { size, length } => {
                 ffi::hs_intent { size, length, ..bare(ffi::HS_INTENT_INSERT_RANGE) }
             }

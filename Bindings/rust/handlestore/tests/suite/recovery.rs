@@ -29,8 +29,8 @@ fn a_journal_says_what_was_done() {
                 other: &other,
                 new_name: name("other"),
             },
-            Intent::CreateAttribute { name: name("user.x") },
-            Intent::RemoveAttribute { name: name("user.x") },
+            Intent::CreateAttribute,
+            Intent::RemoveAttribute,
             Intent::InsertRange { size: 100, length: 50 },
             Intent::CollapseRange { size: 100, length: 50 },
         ];
@@ -77,7 +77,10 @@ fn a_journal_says_what_was_done() {
         assert!(!done(1));
 
         assert_fails(journal.note(0, &intents[0]), Code::BadValue);
-        assert_fails(journal.note(1, &Intent::CreateAttribute { name: name("") }), Code::BadValue);
+        assert_fails(
+            journal.note(1, &Intent::Create { file_type: 0o100_000, name: name("") }),
+            Code::BadValue,
+        );
         assert_fails(journal.forget(0), Code::BadValue);
         assert_fails(Journal::open(&memory, 0), Code::BadValue);
         assert_fails(Journal::open(&memory, usize::MAX), Code::BadValue);
