@@ -43,6 +43,19 @@ import Testing
     try mounted.endByUnmounting()
   }
 
+  /// Nothing is left if the store is removed as soon as umount(8) has returned.
+  @Test(.mountsHandleFS) func endsThoughItsStoreIsGone() throws {
+    let mounted = try Mounted(.ext4)
+    let server = try #require(mounted.serverID)
+    try stop(server)
+    #expect(umount2(mounted.mountpoint.string, Int32(MNT_DETACH)) == 0)
+    try FileManager.default.removeItem(atPath: mounted.store.string)
+    kill(server, SIGCONT)
+    #expect(
+      eventually(seconds: 10) { mounted.serverID == nil && mounted.supervisorID == nil },
+      "\(mounted.log.suffix(1000))")
+  }
+
   /// Standard input, output and error may be closed.
   @Test(.mountsHandleFS) func startsWithoutStandardDescriptors() throws {
     let mounted = try Mounted(.ext4)

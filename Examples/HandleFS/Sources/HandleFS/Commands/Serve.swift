@@ -47,8 +47,10 @@ struct Serve: ParsableCommand {
     Processes.send(.serving, to: session.control)
     let end = try kernel.serve(threads: Self.threads, on: session.fuse)
     if end == .unmounted { server.watchers.endAll() }
+    // Also if the store cannot be closed, because it was removed after the unmount: otherwise the
+    // supervisor would start servers for ever.
+    defer { if end == .unmounted { supervision.tellUnmounted() } }
     try source.store.close()
-    if end == .unmounted { supervision.tellUnmounted() }
   }
 
   private static let threads = 4

@@ -26,9 +26,15 @@ struct RunningServer {
       try? parking.its.close()
     }
     let flags = (inBackground ? ["--background"] : []) + (isMended ? ["--mended"] : [])
-    id = try Processes.spawn(
-      program, arguments: ["serve"] + flags + options.arguments, descriptors: session.all)
-    process = try Processes.descriptor(of: id)
+    do {
+      id = try Processes.spawn(
+        program, arguments: ["serve"] + flags + options.arguments, descriptors: session.all)
+      process = try Processes.descriptor(of: id)
+    } catch {
+      try? control.mine.close()
+      try? parking.mine.close()
+      throw error
+    }
     (self.control, self.parking) = (control.mine, parking.mine)
   }
 
