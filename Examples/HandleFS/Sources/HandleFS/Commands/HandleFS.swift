@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CHandleStore
 
 @main
 struct HandleFS: ParsableCommand {
@@ -12,6 +13,7 @@ struct HandleFS: ParsableCommand {
       handlefs events MOUNTPOINT [PATH...]
       """,
     discussion: "`handlefs help mount` describes a mount and its options.",
+    version: "handlefs \(HS_VERSION)",
     subcommands: [
       Mount.self, Restart.self, Status.self, Events.self, Serve.self, Supervise.self, Mend.self,
     ],
