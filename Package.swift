@@ -50,7 +50,8 @@ let package = Package(
     // What the two commands print: JSON, and columns of text.
     .target(name: "Formatting", swiftSettings: strict),
     .executableTarget(
-      name: "HandleTool", dependencies: ["CHandleStore", "Formatting", "HandleStore", arguments, system],
+      name: "HandleTool",
+      dependencies: ["CHandleStore", "Formatting", "HandleStore", arguments, system],
       swiftSettings: strict),
     .target(
       name: "CYardstick", dependencies: ["CLMDB", "CSodium"],
@@ -89,7 +90,10 @@ let package = Package(
       name: "InspectionTests", dependencies: ["HandleStore", "TestSupport", system],
       swiftSettings: testing),
     .testTarget(
-      name: "HandleToolTests", dependencies: ["HandleStore", "TestSupport", "HandleTool", system],
+      name: "HandleToolTests",
+      dependencies: [
+        "CHandleStore", "HandleStore", "TestSupport", "HandleTool", "HandleBench", system,
+      ],
       swiftSettings: testing),
     // Of Examples/HandleFS: they run the program that the environment variable HANDLEFS names.
     .executableTarget(name: "posixtable", path: "Tests/PosixTable"),
