@@ -11,9 +11,25 @@ struct HandleFS: ParsableCommand {
       handlefs status MOUNTPOINT
       handlefs events MOUNTPOINT [PATH...]
       """,
-    discussion: "`handlefs help mount` describes a mount and its options.",
+    discussion: """
+      `handlefs help mount` describes a mount and its options. If the program is called \
+      mount.handlefs or mount.fuse.handlefs, it is the helper of mount(8).
+
+      \(CommandExit.table)
+      """,
     subcommands: [
       Mount.self, Restart.self, Status.self, Events.self, Serve.self, Supervise.self, Mend.self,
     ],
     defaultSubcommand: Mount.self)
+
+  static func main() {
+    Processes.openStandard()
+    if MountHelper.isCalled { MountHelper.runAsCalled() }
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      CommandExit(error).leave()
+    }
+  }
 }
