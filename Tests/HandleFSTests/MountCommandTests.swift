@@ -14,13 +14,14 @@ import Testing
       [ "$(findmnt -n -o SOURCE,FSTYPE "$mnt" | tr -s ' ')" = 'a name fuse.handlefs' ]
       for flag in noatime nosuid nodev noexec; do findmnt -n -O "$flag" "$mnt" >/dev/null; done
       umount 'a name'
-      ! findmnt -t fuse.handlefs
+      absent findmnt -t fuse.handlefs
       mount -t fuse.handlefs "$vol/a source" "$mnt" -o "store=$store,ro"
       refused 1 'Read-only file system' touch "$mnt/new"
       [ "$(findmnt -n -o SOURCE "$mnt")" = "$vol/a source" ]
       umount "$mnt"
       mount -t handlefs "$vol/a source" "$mnt" -o "store=$store" -o user -o exec
-      findmnt -n -O nosuid,nodev "$mnt" >/dev/null && ! findmnt -n -O noexec "$mnt"
+      findmnt -n -O nosuid,nodev "$mnt" >/dev/null
+      absent findmnt -n -O noexec "$mnt"
       umount "$mnt"
       """)
   }
@@ -44,6 +45,7 @@ import Testing
       try 1 'unknown mount option frob;' ro,frob=3
       try 1 'unknown mount option store_;' store_=x
       try 1 'unknown mount option remounted;' remounted
+      try 1 'unknown mount option user_id;' user_id=5
       try 1 'cache_timeout=x: give a number' cache_timeout=x
       try 1 'cache_timeout: give a number' cache_timeout
       try 1 'takes 0 to' watchdog=-1
@@ -51,7 +53,8 @@ import Testing
       try 1 'cross_mounts=1: cross_mounts takes no value' cross_mounts=1
       try 1 'fsname=: give a name' fsname=
       refused 1 'the store is missing' mount -t handlefs "$vol/a source" "$mnt"
-      ! findmnt -t fuse.handlefs && [ ! -e "$store" ]
+      absent findmnt -t fuse.handlefs
+      [ ! -e "$store" ]
       mount -s -t handlefs "$vol/a source" "$mnt" -o "store=$store,frob=3"
       umount "$mnt"
       """)
@@ -62,10 +65,12 @@ import Testing
       #"""
       mkdir "$dir/a b,c"
       mount -t handlefs "$vol/a source" "$dir/a b,c" -o "ro,store=\"$dir/s,t\",nosuid"
-      [ -d "$dir/s,t" ] && findmnt -n -O ro,nosuid "$dir/a b,c" >/dev/null
+      [ -d "$dir/s,t" ]
+      findmnt -n -O ro,nosuid "$dir/a b,c" >/dev/null
       umount "$dir/a b,c"
       mount -t handlefs "$vol/a source" "$mnt" -o "store=$dir/u\\,v,nodev"
-      [ -d "$dir/u,v" ] && findmnt -n -O nodev "$mnt" >/dev/null
+      [ -d "$dir/u,v" ]
+      findmnt -n -O nodev "$mnt" >/dev/null
       umount "$mnt"
       """#)
   }
@@ -115,7 +120,7 @@ import Testing
       """
       helper=/sbin/mount.handlefs
       [ "$($helper "$vol/a source" "$mnt" -fnv -o "store=$store")" = "handlefs: $vol/a source mounted on $mnt" ]
-      ! findmnt -t fuse.handlefs
+      absent findmnt -t fuse.handlefs
       refused 1 'only root' setpriv --reuid=65534 --clear-groups $helper "$vol/a source" "$mnt" -o "store=$store"
       refused 1 'frob' $helper --frob "$vol/a source" "$mnt"
       refused 2 'open files' prlimit --nofile=4:4 $helper "$vol/a source" "$mnt" -o "store=$store"
@@ -136,27 +141,34 @@ import Testing
       unshare --mount --propagation private sleep 60 & other=$!
       while [ "$(readlink /proc/$other/ns/mnt)" = "$(readlink /proc/self/ns/mnt)" ]; do sleep 0.05; done
       mount -N $other -t handlefs "$vol/a source" "$mnt" -o "store=$store"
-      ! findmnt -t fuse.handlefs
+      absent findmnt -t fuse.handlefs
       [ "$(nsenter -t $other -m cat "$mnt/file")" = text ]
       nsenter -t $other -m umount "$mnt"
-      kill $other
+      kill -KILL $other
       refused 32 'entering the mount namespace' /sbin/mount.handlefs -N /dev/null a b -o store=c
       """)
   }
 
-  /// systemd makes a unit of a line of `/etc/fstab`, and finds nothing wrong with it.
+  /// systemd makes a unit of the line of `/etc/fstab` in Docs/HandleFS.md, and finds nothing wrong
+  /// with it.
   @Test(.mountsHandleFS) func systemdTakesTheLine() throws {
+    let document = try read(FilePath("\(packageRoot)/Docs/HandleFS.md"))
+    let line = try #require(document.split(separator: "\n").first { $0.hasPrefix("/srv/data  ") })
+    let options = line.split(separator: " ")[3]
     try script(
-      #"""
-      printf '/srv/a\\040source /mnt/shown handlefs store=/var/lib/store,nofail,x-systemd.requires-mounts-for=/var/lib 0 0\n' >"$dir/fstab"
+      """
+      echo '\(line)' >"$dir/fstab"
       mkdir "$dir/units"
-      SYSTEMD_FSTAB="$dir/fstab" /lib/systemd/system-generators/systemd-fstab-generator "$dir/units" "$dir/units" "$dir/units"
-      unit="$dir/units/mnt-shown.mount"
-      for line in 'What=/srv/a source' 'Where=/mnt/shown' 'Type=handlefs' 'Options=store=/var/lib/store,nofail,x-systemd.requires-mounts-for=/var/lib' 'RequiresMountsFor=/var/lib'; do
+      SYSTEMD_FSTAB="$dir/fstab" /lib/systemd/system-generators/systemd-fstab-generator \
+        "$dir/units" "$dir/units" "$dir/units"
+      unit="$dir/units/mnt-data.mount"
+      for line in What=/srv/data Where=/mnt/data Type=handlefs 'Options=\(options)' \
+        RequiresMountsFor=/var/lib/handlefs; do
         grep -qxF "$line" "$unit"
       done
-      [ "$(systemd-analyze verify --man=no "$unit" 2>&1 | grep mnt-shown)" = '' ]
-      """#)
+      systemd-analyze verify --man=no "$unit" >"$dir/verified" 2>&1 || true
+      absent grep mnt-data "$dir/verified"
+      """)
   }
 
   /// Runs a script; it fails at the first command that does.
@@ -174,7 +186,8 @@ import Testing
   }
 
   /// Puts the helper into `/sbin`, which other namespaces do not see. A command that is to fail runs
-  /// by `refused STATUS TEXT COMMAND…`, in which TEXT is part of its error message.
+  /// by `refused STATUS TEXT COMMAND…`, in which TEXT is part of its error message, or by `absent` if
+  /// it looks for what must not be there. (The shell ignores the failure of `! COMMAND`.)
   private static let preparation = #"""
     dir=$(realpath "$1") vol=$(realpath "$2") handlefs=$3
     mnt="$dir/mnt" store="$dir/store"
@@ -186,6 +199,7 @@ import Testing
     ln -s "$handlefs" /usr/sbin/mount.fuse.handlefs
     trap 'echo "line $LINENO: $BASH_COMMAND" >&2' ERR
     trap 'umount -l -a -t fuse.handlefs; umount -l /usr/sbin "$dir/sbin"' EXIT
+    absent() { if "$@" >&2; then return 1; fi; }
     refused() {
       local wanted=$1 text=$2 status=0
       shift 2

@@ -13,6 +13,10 @@ extension Trait where Self == ConditionTrait {
   }
 }
 
+/// The directory of the package.
+let packageRoot = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
+  .joined(separator: "/")
+
 /// The filesystems that are shown.
 let shown: [VolumeKind] = [.ext4, .xfs, .btrfs]
 

@@ -22,11 +22,19 @@ struct HandleFS: ParsableCommand {
     ],
     defaultSubcommand: Mount.self)
 
+  /// The arguments of the program. As for `mount(8)`, a list of options may follow `-o` without a
+  /// blank.
+  static var arguments: [String] {
+    CommandLine.arguments.dropFirst().flatMap {
+      $0.hasPrefix("-o") && $0.count > 2 ? ["-o", String($0.dropFirst(2))] : [$0]
+    }
+  }
+
   static func main() {
     Processes.openStandard()
     if MountHelper.isCalled { MountHelper.runAsCalled() }
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(arguments)
       try command.run()
     } catch {
       CommandExit(error).leave()

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Glibc
+internal import HandleStore
 internal import SystemPackage
 
 /// What `mount(8)` runs for the types `handlefs` and `fuse.handlefs`: this program under the name
@@ -23,7 +24,7 @@ struct MountHelper: ParsableCommand {
   var mountpoint: String
 
   @Option(
-    name: .customShort("o", allowingJoined: true),
+    name: .customShort("o"),
     help: ArgumentHelp("The options of the mount.", valueName: "options"))
   var o: [String] = []
 
@@ -61,7 +62,7 @@ struct MountHelper: ParsableCommand {
   /// Runs the helper, with the exit codes of `mount(8)`.
   static func runAsCalled() -> Never {
     do {
-      try parse().run()
+      try parse(HandleFS.arguments).run()
       Glibc.exit(0)
     } catch {
       var exit = CommandExit(error)
@@ -77,8 +78,14 @@ struct MountHelper: ParsableCommand {
     switch usual {
     case ExitStatus.fine.rawValue: 0
     case ExitStatus.usage.rawValue: 1
-    default: error is Errno ? 2 : 32
+    default: isShortage(error) ? 2 : 32
     }
+  }
+
+  /// Whether the system has no process or descriptor left for the mount.
+  private static func isShortage(_ error: any Error) -> Bool {
+    if case StoreError.tooManyOpenFiles = error { return true }
+    return error is Errno
   }
 
   func run() throws {

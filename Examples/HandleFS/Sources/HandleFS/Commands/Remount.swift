@@ -36,7 +36,8 @@ struct Remount {
     var changed = present
     guard try changed.take(word) else { throw MountOptions.unknown(word) }
     if word.name == "ro" { changed.readOnly = present.readOnly }
-    guard try changed.absolute().arguments == present.arguments else {
+    changed.store = try Processes.absolute(changed.store)
+    guard changed.arguments == present.arguments else {
       throw CommandError(
         "remount cannot change \(word.name): unmount \(present.mountpoint) and mount it again",
         .finding)

@@ -46,14 +46,20 @@ extension OptionWord {
   }
 
   /// Whether `mount(8)` lets every filesystem have the option. Those that are no flags of
-  /// `mount(2)` are for `mount -a`, systemd and other programs, or say what is so on each handlefs.
+  /// `mount(2)` are for `mount -a`, systemd and other programs, have no effect in any kernel, or say
+  /// what is so on each handlefs.
   fileprivate var isOfEveryMount: Bool {
-    MountFlags.has(name) || Self.ignored.contains(name) || name.hasPrefix("x-")
-      || name.hasPrefix("X-")
+    MountFlags.has(name) || Self.ignored.contains(name) || Self.present.contains(text)
+      || name.hasPrefix("x-") || name.hasPrefix("X-")
   }
 
   private static let ignored: Set = [
     "defaults", "auto", "noauto", "nofail", "_netdev", "comment", "nouser", "nousers", "noowner",
-    "nogroup", "uhelper", "helper", "allow_other", "default_permissions", "user_id", "group_id",
+    "nogroup", "uhelper", "helper", "mand", "nomand",
+  ]
+
+  /// What `/proc/mounts` shows of each handlefs; a remount passes it on.
+  private static let present: Set = [
+    "allow_other", "default_permissions", "user_id=0", "group_id=0",
   ]
 }

@@ -67,7 +67,7 @@ struct MountOptions: ParsableArguments {
   var fsname: String?
 
   @Option(
-    name: .customShort("o", allowingJoined: true),
+    name: .customShort("o"),
     help: ArgumentHelp(
       "Options as mount(8) takes them: the options above (store=DIR, ro, cache_timeout=SECONDS, "
         + "passthrough=auto|on|off, cross_mounts, watchdog=SECONDS, fsname=NAME), and those that "

@@ -18,7 +18,7 @@ struct MountFlags {
 
   private static let set: [String: Int] = [
     "ro": MS_RDONLY, "nosuid": MS_NOSUID, "nodev": MS_NODEV, "noexec": MS_NOEXEC,
-    "sync": MS_SYNCHRONOUS, "dirsync": MS_DIRSYNC, "mand": MS_MANDLOCK,
+    "sync": MS_SYNCHRONOUS, "dirsync": MS_DIRSYNC,
     "noatime": MS_NOATIME, "nodiratime": MS_NODIRATIME, "relatime": MS_RELATIME,
     "strictatime": MS_STRICTATIME, "lazytime": MS_LAZYTIME, "iversion": MS_I_VERSION,
     "nosymfollow": MS_NOSYMFOLLOW, "silent": MS_SILENT,
@@ -28,7 +28,7 @@ struct MountFlags {
 
   private static let cleared: [String: Int] = [
     "rw": MS_RDONLY, "suid": MS_NOSUID, "dev": MS_NODEV, "exec": MS_NOEXEC,
-    "async": MS_SYNCHRONOUS, "nomand": MS_MANDLOCK,
+    "async": MS_SYNCHRONOUS,
     "atime": MS_NOATIME, "diratime": MS_NODIRATIME, "norelatime": MS_RELATIME,
     "nostrictatime": MS_STRICTATIME, "nolazytime": MS_LAZYTIME, "noiversion": MS_I_VERSION,
     "symfollow": MS_NOSYMFOLLOW, "loud": MS_SILENT,
