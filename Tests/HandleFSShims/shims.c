@@ -101,6 +101,19 @@ static void serving(int fuse)
     fuse_session_destroy(session);
 }
 
+/* The socket of a service manager may have a wrong name, or may be gone. */
+static void notifying(void)
+{
+    char longest[200];
+    memset(longest, 'x', sizeof longest);
+    longest[sizeof longest - 1] = 0;
+    expect(hf_notify("", "READY=1") == -EINVAL, "no socket");
+    expect(hf_notify("@", "READY=1") == -EINVAL, "an abstract socket without a name");
+    expect(hf_notify(longest, "READY=1") == -EINVAL, "a socket with too long a name");
+    expect(hf_notify("/no/such/socket", "READY=1") == -ENOENT, "a socket that is not there");
+    expect(hf_notify("@no such socket", "") == -ECONNREFUSED, "an abstract socket that is not there");
+}
+
 int main(void)
 {
     int ends[2];
@@ -115,6 +128,7 @@ int main(void)
     spawning();
     starting(ends[0]);
     serving(ends[0]);
+    notifying();
     printf("%d findings\n", findings);
     return findings != 0;
 }

@@ -13,6 +13,10 @@ extension Trait where Self == ConditionTrait {
   }
 }
 
+/// The directory of the package.
+let packageRoot = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
+  .joined(separator: "/")
+
 /// The filesystems that are shown.
 let shown: [VolumeKind] = [.ext4, .xfs, .btrfs]
 
@@ -51,9 +55,11 @@ final class Mounted: @unchecked Sendable {
   /// - Parameters:
   ///   - options: more arguments of `handlefs`.
   ///   - descriptors: how many files each process may have open.
+  ///   - wrapper: environment variables (`NAME=value`), and a command that runs the program that
+  ///     follows.
   init(
     _ kind: VolumeKind, _ options: [String] = [], megabytes: Int? = nil, format: [String] = [],
-    descriptors: Int? = nil
+    descriptors: Int? = nil, by wrapper: [String] = []
   ) throws {
     guard let program = Self.program else {
       throw CommandFailure(description: "the environment variable HANDLEFS is not set")
@@ -62,7 +68,7 @@ final class Mounted: @unchecked Sendable {
     volume = try Volume(kind, megabytes: megabytes, format: format)
     let limit = descriptors.map { ["prlimit", "--nofile=\($0):\($0)"] } ?? []
     command =
-      ["env", "HANDLEFS_FAULT=\(directory.appending("fault"))"] + limit
+      ["env", "HANDLEFS_FAULT=\(directory.appending("fault"))"] + wrapper + limit
       + [program, volume.path.appending("source").string, directory.appending("mounted").string]
       + ["--store", directory.appending("store").string, "--foreground"]
     self.options = options

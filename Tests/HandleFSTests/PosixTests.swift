@@ -85,7 +85,7 @@ import Testing
   }
 
   /// The lines that differ, case by case, but for those that are known.
-  private static func differences(
+  static func differences(
     _ expected: String, _ found: String, _ kind: VolumeKind
   ) -> [String] {
     let (expected, found) = (byCase(expected), byCase(found))

@@ -4,7 +4,9 @@
 #include "result.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
-int hf_mount(int fuse, const char *source, const char *target, int read_only)
+int hf_mount(int fuse, const char *source, const char *name, const char *target,
+             unsigned long flags)
 {
     char options[128];
     snprintf(options, sizeof options,
@@ -28,14 +31,28 @@ int hf_mount(int fuse, const char *source, const char *target, int read_only)
     struct statvfs status;
     if (statvfs(source, &status))
         return -errno;
-    unsigned long flags = read_only ? MS_RDONLY : 0;
     if (status.f_flag & ST_NOSUID)
         flags |= MS_NOSUID;
     if (status.f_flag & ST_NODEV)
         flags |= MS_NODEV;
     if (status.f_flag & ST_NOEXEC)
         flags |= MS_NOEXEC;
-    return (int)result(mount(source, target, "fuse.handlefs", flags, options));
+    return (int)result(mount(name, target, "fuse.handlefs", flags, options));
+}
+
+int hf_remount(const char *target, unsigned long flags)
+{
+    return (int)result(mount(NULL, target, NULL, MS_REMOUNT | flags, NULL));
+}
+
+int hf_enter_mounts(const char *namespace)
+{
+    int fd = open(namespace, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int answer = (int)result(setns(fd, CLONE_NEWNS));
+    close(fd);
+    return answer;
 }
 
 int hf_unmount(const char *target, int detach)
@@ -174,6 +191,28 @@ int hf_connect(const char *path)
         return error;
     }
     return fd;
+}
+
+int hf_notify(const char *path, const char *text)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    if (length < 2 || length >= sizeof address.sun_path)
+        return -EINVAL;
+    memcpy(address.sun_path, path, length);
+    /* The name of an abstract socket begins with a zero byte and ends where the address ends. */
+    if (path[0] == '@')
+        address.sun_path[0] = 0;
+    int fd = (int)result(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (fd < 0)
+        return fd;
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    struct timeval most = {.tv_sec = 1};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
+    int answer = (int)result(sendto(fd, text, strlen(text), MSG_NOSIGNAL,
+                                    (struct sockaddr *)&address, size));
+    close(fd);
+    return answer < 0 ? answer : 0;
 }
 
 void hf_log(int priority, const char *text) { syslog(LOG_DAEMON | priority, "%s", text); }

@@ -143,7 +143,12 @@ long hf_read_events(int watch, void *buffer, size_t size);
 
 /* MARK: Mounting and processes */
 
-int hf_mount(int fuse, const char *source, const char *target, int read_only);
+/* Mounts a filesystem that shows `source`; `name` is what /proc/mounts calls it. */
+int hf_mount(int fuse, const char *source, const char *name, const char *target,
+             unsigned long flags);
+int hf_remount(const char *target, unsigned long flags);
+/* Enters the mount namespace of a file such as /proc/1/ns/mnt. */
+int hf_enter_mounts(const char *namespace);
 /* umount2(2). If `target` is a symbolic link, it is not followed. */
 int hf_unmount(const char *target, int detach);
 int hf_memory_file(const char *name);
@@ -159,6 +164,9 @@ int hf_spawn(const char *path, char *const arguments[], const int *descriptors, 
 int hf_listen(const char *path);
 int hf_accept(int listener);
 int hf_connect(const char *path);
+/* Sends a message to the socket of a service manager; a path that begins with @ is abstract.
+ * Waits for a second at most. */
+int hf_notify(const char *path, const char *text);
 /* Writes a line to syslog(3). */
 void hf_log(int priority, const char *text);
 /* Redirects standard input, output and error to /dev/null. */

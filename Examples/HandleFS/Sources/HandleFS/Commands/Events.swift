@@ -29,7 +29,7 @@ struct Events: ParsableCommand {
       var lines = Lines(from: socket)
       while let line = lines.next() {
         guard line.first == UInt8(ascii: "{") else {
-          throw CommandError(String(decoding: line, as: UTF8.self))
+          throw CommandError(String(decoding: line, as: UTF8.self), .finding)
         }
         try FileDescriptor.standardOutput.writeOnce(line + [UInt8(ascii: "\n")])
         // The next connection must not ask again for a node whose deletion has been reported.
@@ -69,12 +69,14 @@ struct Events: ParsableCommand {
       throw CommandError("\(path): \(error.errno); name a file below the mount point")
     }
     guard let node = handle.fileKey(on: .fuse)?.number else {
-      throw CommandError("\(path) is not on a handlefs mount; name a file below the mount point")
+      throw CommandError(
+        "\(path) is not on a handlefs mount; name a file below the mount point", .finding)
     }
     let mount = try MountTable.handleFS(on: Processes.resolved(FilePath(mountpoint)).string)
     let file = try BackingFile.path(FilePath(path))
     guard let mount, try file.device == mount.device else {
-      throw CommandError("\(path) is not on the mount at \(mountpoint); name a file below it")
+      throw CommandError(
+        "\(path) is not on the mount at \(mountpoint); name a file below it", .finding)
     }
     return node
   }

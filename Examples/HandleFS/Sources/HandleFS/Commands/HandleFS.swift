@@ -12,10 +12,34 @@ struct HandleFS: ParsableCommand {
       handlefs status MOUNTPOINT
       handlefs events MOUNTPOINT [PATH...]
       """,
-    discussion: "`handlefs help mount` describes a mount and its options.",
+    discussion: """
+      `handlefs help mount` describes a mount and its options. If the program is called \
+      mount.handlefs or mount.fuse.handlefs, it is the helper of mount(8).
+
+      \(CommandExit.table)
+      """,
     version: "handlefs \(HS_VERSION)",
     subcommands: [
       Mount.self, Restart.self, Status.self, Events.self, Serve.self, Supervise.self, Mend.self,
     ],
     defaultSubcommand: Mount.self)
+
+  /// The arguments of the program. As for `mount(8)`, a list of options may follow `-o` without a
+  /// blank.
+  static var arguments: [String] {
+    CommandLine.arguments.dropFirst().flatMap {
+      $0.hasPrefix("-o") && $0.count > 2 ? ["-o", String($0.dropFirst(2))] : [$0]
+    }
+  }
+
+  static func main() {
+    Processes.openStandard()
+    if MountHelper.isCalled { MountHelper.runAsCalled() }
+    do {
+      var command = try parseAsRoot(arguments)
+      try command.run()
+    } catch {
+      CommandExit(error).leave()
+    }
+  }
 }

@@ -23,19 +23,36 @@ struct Mount: ParsableCommand {
   var foreground = false
 
   func run() throws {
-    Processes.openStandard()
-    try mount.requireFreePlace()
-    let mount = try mount.absolute()
-    try Conversation.requireNoDeadServer(on: mount.mountpoint)
+    guard !mount.isRemount else {
+      throw ValidationError(
+        "remount: use mount(8), which knows the present flags (mount -o remount,...)")
+    }
+    let mount = try checked()
     guard !foreground else {
       return try Supervisor(mount, inBackground: false).run {}
     }
+    try startInBackground(mount)
+  }
+
+  /// Returns the options with absolute paths, if the mount point is free.
+  func checked() throws -> MountOptions {
+    try mount.requireFreePlace()
+    let mount = try mount.absolute()
+    try Conversation.requireNoDeadServer(on: mount.mountpoint)
+    return mount
+  }
+
+  /// Starts a supervisor, and waits until the filesystem is served.
+  func startInBackground(_ mount: MountOptions) throws {
+    ServiceManager.disown()
     let ready = try Parking.makeSockets()
-    _ = try Processes.spawn(
+    let supervisor = try Processes.spawn(
       Processes.program, arguments: ["supervise", "--new"] + mount.arguments,
       descriptors: [ready.its], newSession: true)
     try ready.its.close()
-    // If the supervisor fails, it has printed the reason.
-    guard Processes.receive(from: ready.mine) == .serving else { throw ExitCode.failure }
+    guard Processes.receive(from: ready.mine) != .serving else { return }
+    // The supervisor has failed, and has printed the reason.
+    _ = try Processes.wait(for: [Processes.descriptor(of: supervisor)])
+    throw Processes.reap(supervisor).exitCode
   }
 }

@@ -16,7 +16,7 @@ struct Restart: ParsableCommand {
   func run() throws {
     let answer = try Conversation.ask(
       "restart \(Processes.program)", .supervisor, of: mountpoint)
-    guard answer.hasPrefix("serving") else { throw CommandError(answer) }
+    guard answer.hasPrefix("serving") else { throw CommandError(answer, .finding) }
     print(answer)
   }
 }

@@ -13,11 +13,9 @@ enum Conversation {
     } catch {
       // The filesystem is mounted, but no process listens.
       if error == .connectionRefused { throw CommandError.serverIsGone(path) }
+      guard error != .noSuchFileOrDirectory else { throw CommandError.notMounted(path) }
       throw CommandError(
-        error == .noSuchFileOrDirectory
-          ? "no handlefs is mounted on \(path); see /proc/mounts"
-          : "the \(kind.rawValue) of \(path) does not answer: \(error); run as root, and see its log"
-      )
+        "the \(kind.rawValue) of \(path) does not answer: \(error); run as root, and see its log")
     }
   }
 

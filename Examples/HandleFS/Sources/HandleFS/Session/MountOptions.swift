@@ -19,8 +19,11 @@ struct MountOptions: ParsableArguments {
   @Argument(help: "The directory to mount on.")
   var mountpoint: String
 
-  @Option(help: "The store's directory, outside SOURCE. It is created if it does not exist.")
-  var store: String
+  @Option(
+    help: ArgumentHelp(
+      "The store's directory, outside SOURCE. It is created if it does not exist.",
+      valueName: "dir"))
+  var store = ""
 
   @Flag(help: "Refuse all changes through the mount.")
   var readOnly = false
@@ -57,14 +60,58 @@ struct MountOptions: ParsableArguments {
       valueName: "seconds"))
   var watchdog = 30.0
 
-  func validate() throws {
+  @Option(
+    help: ArgumentHelp(
+      "The name in the first column of /proc/mounts, for umount(8). The default is SOURCE.",
+      valueName: "name"))
+  var fsname: String?
+
+  @Option(
+    name: .customShort("o"),
+    help: ArgumentHelp(
+      "Options as mount(8) takes them: the options above (store=DIR, ro, cache_timeout=SECONDS, "
+        + "passthrough=auto|on|off, cross_mounts, watchdog=SECONDS, fsname=NAME), and those that "
+        + "mount(8) has for every filesystem. They outweigh the options above.",
+      valueName: "options"))
+  var o: [String] = []
+
+  /// Moves the options of `-o` that this program has to where the long options are, and leaves the
+  /// names of `mount(2)`'s flags there. A remount leaves all as they are, because they change a
+  /// mount that has its options already.
+  mutating func validate() throws {
+    guard !isRemount else { return }
+    o = try words.filter { word in
+      guard try take(word) else { throw Self.unknown(word) }
+      return MountFlags.has(word.name)
+    }.map(\.name)
+    guard !store.isEmpty else {
+      throw ValidationError("the store is missing: give --store DIR or -o store=DIR")
+    }
+    try requireRanges()
+  }
+
+  static func unknown(_ word: OptionWord) -> ValidationError {
+    ValidationError(
+      "unknown mount option \(word.name); `handlefs help mount` lists those that there are")
+  }
+
+  private func requireRanges() throws {
     guard watchdog >= 0, watchdog <= 1e6 else {
-      throw ValidationError("--watchdog takes 0 to 1000000 seconds")
+      throw ValidationError("the watchdog takes 0 to 1000000 seconds")
     }
     guard cacheTimeout >= 0, cacheTimeout <= 1e9 else {
-      throw ValidationError("--cache-timeout takes 0 to 1000000000 seconds")
+      throw ValidationError("the cache timeout takes 0 to 1000000000 seconds")
     }
   }
+
+  /// The options of `-o`.
+  var words: [OptionWord] { o.flatMap(OptionWord.list) }
+
+  /// Whether `-o` asks to change a mount.
+  var isRemount: Bool { words.contains { $0.text == "remount" } }
+
+  /// The flags of `mount(2)`.
+  var flags: MountFlags { MountFlags(readOnly: readOnly, o) }
 
   func openSource() throws -> FileDescriptor {
     do {
@@ -94,7 +141,7 @@ struct MountOptions: ParsableArguments {
     guard try MountTable.handleFS(on: point) == nil else {
       try Conversation.requireNoDeadServer(on: point)
       throw CommandError(
-        "a handlefs is already mounted on \(point); unmount it first (umount \(point))")
+        "a handlefs is already mounted on \(point); unmount it first (umount \(point))", .finding)
     }
   }
 
@@ -106,20 +153,24 @@ struct MountOptions: ParsableArguments {
     options.store = try Processes.absolute(store)
     if "\(options.store)/".hasPrefix("\(options.source)/") {
       throw CommandError(
-        "the store \(options.store) lies in \(options.source) and would be shown; put it elsewhere")
+        "the store \(options.store) lies in \(options.source) and would be shown; put it elsewhere",
+        .usage)
     }
     if "\(options.store)/".hasPrefix("\(options.mountpoint)/") {
       throw CommandError(
-        "the store \(options.store) would be hidden by the mount; put it elsewhere")
+        "the store \(options.store) would be hidden by the mount; put it elsewhere", .usage)
     }
     return options
   }
 
   /// The options as command line arguments.
   var arguments: [String] {
-    [source, mountpoint, "--store", store, "--cache-timeout", "\(cacheTimeout)"]
-      + ["--watchdog", "\(watchdog)"]
-      + ["--passthrough", passthrough.rawValue] + (readOnly ? ["--read-only"] : [])
-      + (crossMounts ? ["--cross-mounts"] : [])
+    let values = [
+      "--store", store, "--cache-timeout", "\(cacheTimeout)", "--watchdog", "\(watchdog)",
+      "--passthrough", passthrough.rawValue,
+    ]
+    let flags = (readOnly ? ["--read-only"] : []) + (crossMounts ? ["--cross-mounts"] : [])
+    let name = fsname.map { ["--fsname=\($0)"] } ?? []
+    return [source, mountpoint] + values + flags + name + o.flatMap { ["-o", $0] }
   }
 }

@@ -46,11 +46,18 @@ struct RunningServer {
 
   /// Waits until the server has opened its store.
   ///
-  /// - Throws: `ExitCode.failure` if the server ended instead; the server has logged the reason.
-  func waitUntilPrepared() throws {
+  /// - Throws: the server's exit code if it ended instead; the server has printed the reason.
+  mutating func waitUntilPrepared() throws {
     guard let control, Processes.receive(from: control) == .prepared else {
-      throw ExitCode.failure
+      throw waitForFailure()
     }
+  }
+
+  /// Waits for the end of a server that does not begin to serve; returns the code to exit with.
+  mutating func waitForFailure() -> ExitCode {
+    kill()
+    _ = Processes.wait(for: [process])
+    return reap().exitCode
   }
 
   func tellMounted(_ passthrough: Bool) { tell(passthrough ? .mountedWithPassthrough : .mounted) }
@@ -88,4 +95,16 @@ struct RunningServer {
     process = nil
     return Processes.reap(id)
   }
+}
+
+extension Processes.End {
+  /// The exit code of a command whose work this process failed to do.
+  var exitCode: ExitCode {
+    guard case .exit(let status) = self, status != 0 else { return ExitCode(ExitStatus.system) }
+    return ExitCode(status)
+  }
+}
+
+extension ExitCode {
+  init(_ status: ExitStatus) { self.init(status.rawValue) }
 }

@@ -35,6 +35,7 @@ final class Supervisor {
   private let parked = ParkedFiles()
   private var backoff = Backoff()
   private var watchdog: Watchdog
+  private var manager: ServiceManager
   private var passthrough = false
   private var replacement: Replacement?
   /// When to start the next server; `nil` if no start is due.
@@ -49,6 +50,7 @@ final class Supervisor {
   init(_ options: MountOptions, inBackground: Bool) throws {
     self.options = options
     self.inBackground = inBackground
+    manager = inBackground ? ServiceManager() : .ofNewService()
     watchdog = Watchdog(seconds: options.watchdog)
     log = Log.start(inBackground: inBackground)
     Processes.raiseDescriptorLimit()
@@ -80,6 +82,7 @@ final class Supervisor {
     self.options = options
     self.inBackground = inBackground
     self.passthrough = passthrough
+    manager = inBackground ? ServiceManager() : .inherited()
     watchdog = Watchdog(seconds: options.watchdog)
     log = Log.start(inBackground: inBackground)
     Processes.raiseDescriptorLimit()
@@ -103,7 +106,8 @@ final class Supervisor {
     try server.waitUntilPrepared()
     do throws(Errno) {
       try Processes.mount(
-        options.source, on: options.mountpoint, fuse: session.fuse, readOnly: options.readOnly)
+        options.source, named: options.fsname ?? options.source, on: options.mountpoint,
+        fuse: session.fuse, flags: options.flags)
     } catch {
       throw CommandError(
         "mounting on \(options.mountpoint): \(error); name a directory, and run as root")
@@ -112,9 +116,10 @@ final class Supervisor {
       try answerStart()
       try sockets.publish(device: device)
       server.tellMounted(passthrough)
-      guard server.receive() == .serving else { throw ExitCode.failure }
+      guard server.receive() == .serving else { throw server.waitForFailure() }
       watchdog.begin()
       isServed()
+      manager.tell("READY=1", servingStatus)
       try watch()
     } catch {
       try? Processes.unmount(options.mountpoint, detach: true)
@@ -139,12 +144,14 @@ final class Supervisor {
   func goOn() throws {
     defer { sockets.removeOwn() }
     watchdog.begin()
+    manager.tell("MAINPID=\(Processes.id)", servingStatus)
     try watch()
   }
 
   private func watch() throws {
     while !isUnmounted {
-      let next = [startAt, replacement?.deadline, watchdog.next].compactMap(\.self).min()
+      let next = [startAt, replacement?.deadline, watchdog.next, manager.next]
+        .compactMap(\.self).min()
       let timeout = next.map { max(0, $0 - Processes.now) } ?? -1
       let ready = Processes.wait(
         for: [
@@ -160,7 +167,18 @@ final class Supervisor {
       if let at = startAt, Processes.now >= at, !isUnmounted { try goOnAfterEnd() }
       if let at = replacement?.deadline, Processes.now >= at { server.kill() }
       watchServer()
+      showLife()
     }
+    manager.tell("STOPPING=1", "STATUS=Unmounted")
+  }
+
+  private var servingStatus: String { "STATUS=Serving, by process \(server.id)" }
+
+  /// Shows the service manager a sign of life if one is due: once the server has answered, or at
+  /// once if a process checks the store and no server can answer.
+  private func showLife() {
+    guard manager.isDue() else { return }
+    if mender == nil { server.ask() } else { manager.showLife() }
   }
 
   private func watchServer() {
@@ -190,6 +208,7 @@ final class Supervisor {
       return log.error(
         "not unmounted: another filesystem is mounted on top of it; unmount that one first")
     }
+    manager.tell("STOPPING=1", "STATUS=Unmounting")
     unmount(place)
   }
 
@@ -219,10 +238,12 @@ final class Supervisor {
   private func hear() {
     let message = server.receive()
     if watchdog.next != nil, message != nil { watchdog.hear() }
+    if message != nil { manager.showLife() }
     switch message {
     case .serving:
       watchdog.begin()
       log.info("serving", metadata: ["pid": "\(server.id)"])
+      manager.tell("READY=1", servingStatus)
       // A deadline means that this server is the replacement that was asked for.
       if replacement?.deadline != nil {
         answerAsker("serving as process \(server.id), \(program)")
@@ -243,6 +264,7 @@ final class Supervisor {
     log.warning(
       "the server has ended",
       metadata: ["pid": "\(server.id)", "by": "\(end)", "next in ms": "\(delay)"])
+    manager.tell("STATUS=The server has ended; the next one is about to start")
   }
 
   /// Starts the next server. If the last one may have died of the store, has the store checked
@@ -253,6 +275,7 @@ final class Supervisor {
     needsMending = false
     do {
       mender = try Mender(session.store, inBackground)
+      manager.tell("STATUS=The server has failed; checking the store")
     } catch {
       log.error("starting the check of the store failed", metadata: ["error": "\(error)"])
       startAt = Processes.now
@@ -293,6 +316,7 @@ final class Supervisor {
   private func takeOrder() {
     guard let asker = try? Processes.accept(session.orders) else { return }
     let words = Conversation.line(from: asker).split(separator: " ", maxSplits: 1)
+    guard words != ["options"] else { return tellOptions(to: asker) }
     guard words.count == 2, words[0] == "restart", replacement == nil else {
       let reason =
         replacement == nil ? "unknown request" : "another restart is in progress; try again later"
@@ -301,7 +325,15 @@ final class Supervisor {
     }
     replacement = Replacement(
       program: FilePath(String(words[1])), former: program, asker: asker)
+    manager.tellReloading()
     server.stop()
+  }
+
+  /// Sends the options of the mount, as the arguments that this program takes.
+  private func tellOptions(to asker: FileDescriptor) {
+    let answer = try? JSONLine.text(of: options.arguments)
+    try? asker.writeOnce(Array((answer ?? "").utf8))
+    try? asker.close()
   }
 
   private func answerAsker(_ text: String) {

@@ -72,6 +72,18 @@ enum Processes {
     _ = fcntl(descriptor.rawValue, F_SETFD, FD_CLOEXEC)
   }
 
+  /// Returns the value of an environment variable, or `nil` if it is not set.
+  static func variable(_ name: String) -> String? {
+    guard let value = unsafe getenv(name) else { return nil }
+    return unsafe String(cString: value)
+  }
+
+  /// Removes an environment variable. Only a process without other threads may do this.
+  static func forget(_ name: String) { _ = unsafe unsetenv(name) }
+
+  /// Sends a message to the socket of a service manager. Errors are ignored: the mount matters more.
+  static func notify(_ socket: String, _ message: String) { _ = unsafe hf_notify(socket, message) }
+
   static func log(priority: Int32, _ text: String) { unsafe hf_log(priority, text) }
 
   /// Opens those of standard input, output and error that are closed (on `/dev/null`).
@@ -163,10 +175,22 @@ enum Processes {
 
   // MARK: Mounts
 
+  /// Mounts a filesystem that shows `source`, under a name for `/proc/mounts`.
   static func mount(
-    _ source: String, on target: String, fuse: FileDescriptor, readOnly: Bool
+    _ source: String, named name: String, on target: String, fuse: FileDescriptor,
+    flags: MountFlags
   ) throws(Errno) {
-    try checked(unsafe hf_mount(fuse.rawValue, source, target, readOnly ? 1 : 0))
+    try checked(unsafe hf_mount(fuse.rawValue, source, name, target, flags.value))
+  }
+
+  /// Replaces the flags of a mount.
+  static func remount(_ target: String, flags: MountFlags) throws(Errno) {
+    try checked(unsafe hf_remount(target, flags.value))
+  }
+
+  /// Enters the mount namespace of a file in `/proc` (`setns(2)`).
+  static func enterMounts(_ namespace: String) throws(Errno) {
+    try checked(unsafe hf_enter_mounts(namespace))
   }
 
   static func unmount(_ target: String, detach: Bool) throws(Errno) {
@@ -224,10 +248,13 @@ enum Processes {
   }
 
   /// The time by `CLOCK_MONOTONIC`, in milliseconds.
-  static var now: Int {
+  static var now: Int { nowMicroseconds / 1000 }
+
+  /// The time by `CLOCK_MONOTONIC`, in microseconds.
+  static var nowMicroseconds: Int {
     var time = timespec()
     unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    return time.tv_sec * 1_000_000 + time.tv_nsec / 1000
   }
 
   static func sleep(milliseconds: UInt32) { usleep(milliseconds * 1000) }

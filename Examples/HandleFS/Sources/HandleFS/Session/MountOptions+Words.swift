@@ -1,0 +1,65 @@
+internal import ArgumentParser
+
+/// The options of `mount -o`.
+extension MountOptions {
+  /// Takes over an option, if it is one that a mount has.
+  ///
+  /// - Returns: whether it is known.
+  /// - Throws: `ValidationError` if it has no value and needs one, or has a wrong one.
+  mutating func take(_ word: OptionWord) throws -> Bool {
+    switch word.name {
+    case "store": store = try word.required("a directory: store=DIR")
+    case "fsname": fsname = try word.required("a name: fsname=NAME")
+    case "cache_timeout": cacheTimeout = try word.seconds()
+    case "watchdog": watchdog = try word.seconds()
+    case "passthrough":
+      guard let value = Passthrough(rawValue: word.value ?? "") else {
+        throw ValidationError("\(word.text): give passthrough=auto, on or off")
+      }
+      passthrough = value
+    case "cross_mounts": crossMounts = try word.isSet()
+    case "ro", "read_only": readOnly = try word.isSet()
+    case "rw": readOnly = try !word.isSet()
+    default: return word.isOfEveryMount
+    }
+    return true
+  }
+}
+
+extension OptionWord {
+  fileprivate func required(_ what: String) throws -> String {
+    guard let value, !value.isEmpty else { throw ValidationError("\(text): give \(what)") }
+    return value
+  }
+
+  fileprivate func seconds() throws -> Double {
+    guard let number = Double(value ?? "") else {
+      throw ValidationError("\(text): give a number of seconds: \(name)=SECONDS")
+    }
+    return number
+  }
+
+  /// Returns `true` for an option without a value.
+  fileprivate func isSet() throws -> Bool {
+    guard value == nil else { throw ValidationError("\(text): \(name) takes no value") }
+    return true
+  }
+
+  /// Whether `mount(8)` lets every filesystem have the option. Those that are no flags of
+  /// `mount(2)` are for `mount -a`, systemd and other programs, have no effect in any kernel, or say
+  /// what is so on each handlefs.
+  fileprivate var isOfEveryMount: Bool {
+    MountFlags.has(name) || Self.ignored.contains(name) || Self.present.contains(text)
+      || name.hasPrefix("x-") || name.hasPrefix("X-")
+  }
+
+  private static let ignored: Set = [
+    "defaults", "auto", "noauto", "nofail", "_netdev", "comment", "nouser", "nousers", "noowner",
+    "nogroup", "uhelper", "helper", "mand", "nomand",
+  ]
+
+  /// What `/proc/mounts` shows of each handlefs; a remount passes it on.
+  private static let present: Set = [
+    "allow_other", "default_permissions", "user_id=0", "group_id=0",
+  ]
+}

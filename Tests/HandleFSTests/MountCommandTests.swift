@@ -1,0 +1,214 @@
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+/// `mount(8)`, `umount(8)` and `/etc/fstab`. Each test is a shell script in a mount namespace of its
+/// own, in which `/sbin` has the helper.
+@Suite struct MountCommandTests {
+  @Test(.mountsHandleFS) func mountsByTypeAndOptions() throws {
+    try script(
+      """
+      mount -t handlefs "$vol/a source" "$mnt" -o "store=$store,cache_timeout=2,passthrough=auto,cross_mounts,fsname=a name,noatime,nosuid,nodev,noexec,nofail,_netdev,x-systemd.automount,comment=it"
+      [ "$(cat "$mnt/file")" = text ]
+      [ "$(findmnt -n -o SOURCE,FSTYPE "$mnt" | tr -s ' ')" = 'a name fuse.handlefs' ]
+      for flag in noatime nosuid nodev noexec; do findmnt -n -O "$flag" "$mnt" >/dev/null; done
+      umount 'a name'
+      absent findmnt -t fuse.handlefs
+      mount -t fuse.handlefs "$vol/a source" "$mnt" -o "store=$store,ro"
+      refused 1 'Read-only file system' touch "$mnt/new"
+      [ "$(findmnt -n -o SOURCE "$mnt")" = "$vol/a source" ]
+      umount "$mnt"
+      mount -t handlefs "$vol/a source" "$mnt" -o "store=$store" -o user -o exec
+      findmnt -n -O nosuid,nodev "$mnt" >/dev/null
+      absent findmnt -n -O noexec "$mnt"
+      umount "$mnt"
+      """)
+  }
+
+  /// The program takes the same options itself.
+  @Test(.mountsHandleFS) func programTakesTheSameOptions() throws {
+    try script(
+      """
+      "$handlefs" "$vol/a source" "$mnt" -ostore="$store",ro -o fsname=name,nosuid
+      findmnt -n -S name -O ro,nosuid "$mnt" >/dev/null
+      "$handlefs" status "$mnt" >/dev/null
+      umount name
+      refused 2 'unknown mount option frob;' "$handlefs" "$vol/a source" "$mnt" -o "store=$store,frob=1"
+      """)
+  }
+
+  @Test(.mountsHandleFS) func refusesByName() throws {
+    try script(
+      """
+      try() { refused "$1" "$2" mount -t handlefs "$vol/a source" "$mnt" -o "store=$store,$3"; }
+      try 1 'unknown mount option frob;' ro,frob=3
+      try 1 'unknown mount option store_;' store_=x
+      try 1 'unknown mount option remounted;' remounted
+      try 1 'unknown mount option user_id;' user_id=5
+      try 1 'cache_timeout=x: give a number' cache_timeout=x
+      try 1 'cache_timeout: give a number' cache_timeout
+      try 1 'takes 0 to' watchdog=-1
+      try 1 'passthrough=maybe: give' passthrough=maybe
+      try 1 'cross_mounts=1: cross_mounts takes no value' cross_mounts=1
+      try 1 'fsname=: give a name' fsname=
+      refused 1 'the store is missing' mount -t handlefs "$vol/a source" "$mnt"
+      absent findmnt -t fuse.handlefs
+      [ ! -e "$store" ]
+      mount -s -t handlefs "$vol/a source" "$mnt" -o "store=$store,frob=3"
+      umount "$mnt"
+      """)
+  }
+
+  @Test(.mountsHandleFS) func commasMayBelongToValues() throws {
+    try script(
+      #"""
+      mkdir "$dir/a b,c"
+      mount -t handlefs "$vol/a source" "$dir/a b,c" -o "ro,store=\"$dir/s,t\",nosuid"
+      [ -d "$dir/s,t" ]
+      findmnt -n -O ro,nosuid "$dir/a b,c" >/dev/null
+      umount "$dir/a b,c"
+      mount -t handlefs "$vol/a source" "$mnt" -o "store=$dir/u\\,v,nodev"
+      [ -d "$dir/u,v" ]
+      findmnt -n -O nodev "$mnt" >/dev/null
+      umount "$mnt"
+      """#)
+  }
+
+  /// `mount -a` leaves alone what is mounted, and a remount takes the line's options for granted.
+  @Test(.mountsHandleFS) func mountsByTable() throws {
+    try script(
+      #"""
+      printf '%s/a\\040source %s handlefs store=%s,nofail,nosuid,x-systemd.requires-mounts-for=/tmp 0 0\n' \
+        "$vol" "$mnt" "$store" >"$dir/fstab"
+      mount -a -T "$dir/fstab"
+      mount -a -T "$dir/fstab"
+      [ "$(grep -c fuse.handlefs /proc/mounts)" = 1 ]
+      mount -T "$dir/fstab" -o remount,ro "$mnt"
+      findmnt -n -O ro,nosuid "$mnt" >/dev/null
+      refused 1 'Read-only file system' touch "$mnt/new"
+      mount -T "$dir/fstab" -o remount,rw "$mnt"
+      touch "$mnt/new"
+      umount "$mnt"
+      """#)
+  }
+
+  @Test(.mountsHandleFS) func remountSaysWhatIsNotPossible() throws {
+    try script(
+      """
+      mount -t handlefs "$vol/a source" "$mnt" -o "store=$store,cache_timeout=2"
+      remount() { refused 32 "remount cannot change ${1%%=*}:" mount -o "remount,$1" "$mnt"; }
+      remount cache_timeout=3; remount "store=$store-2"; remount passthrough=off
+      remount cross_mounts; remount watchdog=1; remount fsname=other
+      refused 1 'unknown mount option frob;' mount -o remount,frob "$mnt"
+      mount -o "remount,nodev,cache_timeout=2,store=$store" "$mnt"
+      findmnt -n -O nodev,rw "$mnt" >/dev/null
+      umount "$mnt"
+      mount -t handlefs "$vol/a source" "$mnt" -o "store=$store,ro"
+      remount rw
+      findmnt -n -O ro "$mnt" >/dev/null
+      mount -o remount,nosuid "$mnt"
+      findmnt -n -O ro,nosuid "$mnt" >/dev/null
+      umount "$mnt"
+      refused 32 'no handlefs is mounted' /sbin/mount.handlefs "$vol/a source" "$mnt" -o remount
+      """)
+  }
+
+  /// The exit codes of mount(8), and the flags that it gives to helpers.
+  @Test(.mountsHandleFS) func helperKeepsToTheRules() throws {
+    try script(
+      """
+      helper=/sbin/mount.handlefs
+      [ "$($helper "$vol/a source" "$mnt" -fnv -o "store=$store")" = "handlefs: $vol/a source mounted on $mnt" ]
+      absent findmnt -t fuse.handlefs
+      refused 1 'only root' setpriv --reuid=65534 --clear-groups $helper "$vol/a source" "$mnt" -o "store=$store"
+      refused 1 'frob' $helper --frob "$vol/a source" "$mnt"
+      refused 2 'open files' prlimit --nofile=4:4 $helper "$vol/a source" "$mnt" -o "store=$store"
+      refused 32 'name a directory that exists' $helper "$vol/none" "$mnt" -o "store=$store"
+      refused 32 'name a directory that exists' $helper "$vol/a source" "$mnt/none" -o "store=$store"
+      refused 32 'no file handles' $helper /proc "$mnt" -o "store=$store"
+      $helper "$vol/a source" "$mnt" -o "store=$store"
+      refused 32 'already mounted' $helper "$vol/a source" "$mnt" -o "store=$store-2"
+      mkdir "$dir/other"
+      refused 32 'another process' $helper "$vol/a source" "$dir/other" -o "store=$store"
+      umount "$mnt"
+      """)
+  }
+
+  @Test(.mountsHandleFS) func mountsInAnotherNamespace() throws {
+    try script(
+      """
+      unshare --mount --propagation private sleep 60 & other=$!
+      while [ "$(readlink /proc/$other/ns/mnt)" = "$(readlink /proc/self/ns/mnt)" ]; do sleep 0.05; done
+      mount -N $other -t handlefs "$vol/a source" "$mnt" -o "store=$store"
+      absent findmnt -t fuse.handlefs
+      [ "$(nsenter -t $other -m cat "$mnt/file")" = text ]
+      nsenter -t $other -m umount "$mnt"
+      kill -KILL $other
+      refused 32 'entering the mount namespace' /sbin/mount.handlefs -N /dev/null a b -o store=c
+      """)
+  }
+
+  /// systemd makes a unit of the line of `/etc/fstab` in Docs/HandleFS.md, and finds nothing wrong
+  /// with it.
+  @Test(.mountsHandleFS) func systemdTakesTheLine() throws {
+    let document = try read(FilePath("\(packageRoot)/Docs/HandleFS.md"))
+    let line = try #require(document.split(separator: "\n").first { $0.hasPrefix("/srv/data  ") })
+    let options = line.split(separator: " ")[3]
+    try script(
+      """
+      echo '\(line)' >"$dir/fstab"
+      mkdir "$dir/units"
+      SYSTEMD_FSTAB="$dir/fstab" /lib/systemd/system-generators/systemd-fstab-generator \
+        "$dir/units" "$dir/units" "$dir/units"
+      unit="$dir/units/mnt-data.mount"
+      for line in What=/srv/data Where=/mnt/data Type=handlefs 'Options=\(options)' \
+        RequiresMountsFor=/var/lib/handlefs; do
+        grep -qxF "$line" "$unit"
+      done
+      systemd-analyze verify --man=no "$unit" >"$dir/verified" 2>&1 || true
+      absent grep mnt-data "$dir/verified"
+      """)
+  }
+
+  /// Runs a script; it fails at the first command that does.
+  private func script(_ body: String, _ location: SourceLocation = #_sourceLocation) throws {
+    let volume = try Volume(.ext4)
+    let (directory, source) = (try TemporaryDirectory(), volume.path.appending("a source"))
+    try FileManager.default.createDirectory(
+      atPath: source.string, withIntermediateDirectories: false)
+    try write("text", to: source.appending("file"))
+    let result = try run(
+      "timeout", "-k", "5", "60", "unshare", "--mount", "--propagation", "private", "--",
+      "bash", "-euc", Self.preparation + body, "script", directory.path.string,
+      volume.path.string, try #require(Mounted.program))
+    #expect(result.status == 0, "\(result.output)\(result.errors)", sourceLocation: location)
+  }
+
+  /// Puts the helper into `/sbin`, which other namespaces do not see. A command that is to fail runs
+  /// by `refused STATUS TEXT COMMAND…`, in which TEXT is part of its error message, or by `absent` if
+  /// it looks for what must not be there. (The shell ignores the failure of `! COMMAND`.)
+  private static let preparation = #"""
+    dir=$(realpath "$1") vol=$(realpath "$2") handlefs=$3
+    mnt="$dir/mnt" store="$dir/store"
+    mkdir "$mnt" "$dir/sbin"
+    mount -t tmpfs tmpfs "$dir/sbin"
+    mkdir "$dir/sbin/upper" "$dir/sbin/work"
+    mount -t overlay overlay -o "lowerdir=/usr/sbin,upperdir=$dir/sbin/upper,workdir=$dir/sbin/work" /usr/sbin
+    ln -s "$handlefs" /usr/sbin/mount.handlefs
+    ln -s "$handlefs" /usr/sbin/mount.fuse.handlefs
+    trap 'echo "line $LINENO: $BASH_COMMAND" >&2' ERR
+    trap 'umount -l -a -t fuse.handlefs; umount -l /usr/sbin "$dir/sbin"' EXIT
+    absent() { if "$@" >&2; then return 1; fi; }
+    refused() {
+      local wanted=$1 text=$2 status=0
+      shift 2
+      "$@" 2>"$dir/errors" || status=$?
+      if [ $status != "$wanted" ] || ! grep -qF -- "$text" "$dir/errors"; then
+        echo "$*: $status, not $wanted $text: $(cat "$dir/errors")" >&2
+        return 1
+      fi
+    }
+
+    """#
+}
