@@ -74,4 +74,4 @@ deb:
 	@Scripts/deb
 
 clean:
-	@rm -rf .build-packages .build-deb .build .build-c .build-test .build-docs .build-tsan .build-fuzz .build-handlefs
+	@rm -rf .build-packages .build-deb .build .build-c .build-test .build-docs .build-tsan .build-fuzz .build-handlefs .build-rust

@@ -54,12 +54,13 @@ let package = Package(
       dependencies: ["CHandleStore", "Formatting", "HandleStore", arguments, system],
       swiftSettings: strict),
     .target(
-      name: "CYardstick", dependencies: ["CLMDB", "CSodium"],
+      name: "CYardstick", dependencies: ["CLMDB", "CSodium", "CHandleStore"],
       path: "Sources/HandleBench/Yardstick"),
     .executableTarget(
       name: "HandleBench",
       dependencies: [
-        "CHandleStore", "Formatting", "HandleStore", "CYardstick", arguments, system,
+        "CHandleStore", "Formatting", "HandleStore", "HandleStoreC", "CYardstick", arguments,
+        system,
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ],
       exclude: ["Yardstick"], swiftSettings: strict),

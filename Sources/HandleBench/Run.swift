@@ -20,7 +20,8 @@ struct Run: ParsableCommand {
       operations, for the library and for the yardstick; their ratio (the median of the rounds' \
       ratios), and the goal for the ratio. The signature's row shows what its check adds, in \
       nanoseconds: on the left the time for tokens that this check refuses, on the right for \
-      tokens that the check before it refuses.
+      tokens that the check before it refuses. The rows "C on Swift" show what a call through the \
+      C library takes, on the left, beside the Swift call.
       """)
 
   @Option(help: "How many nodes to register.")
@@ -63,6 +64,7 @@ struct Run: ParsableCommand {
       rows.append(row)
     }
     try bench.synthetic(show)
+    try bench.throughC(show)
     if let tree { try bench.tree(FilePath(tree), show) }
     if let json { try report.write(rows, to: FilePath(json)) }
   }

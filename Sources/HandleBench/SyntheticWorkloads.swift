@@ -41,7 +41,7 @@ extension Bench {
   }
 
   /// The number of files to register one by one, which takes about a second.
-  private var singly: UInt64 { min(nodes, durability == .power ? 2_000 : 200_000) }
+  var singly: UInt64 { min(nodes, durability == .power ? 2_000 : 200_000) }
 
   private func registerSingly(threads: Int, goal: Goal?) throws -> Comparison {
     let count = singly

@@ -35,7 +35,8 @@ private func fill(_ error: UnsafeMutablePointer<hs_error>?, _ thrown: StoreError
   }
   // Swift does not see the last member, `text`, because it has more than 4,096 elements.
   let start = unsafe UnsafeMutableRawPointer(error) + textOffset
-  let text = thrown.description.utf8.prefix(size - textOffset - 1)
+  // The name of a file may contain anything, but the text is one line.
+  let text = thrown.description.utf8.prefix(size - textOffset - 1).map { $0 < 0x20 ? 0x3f : $0 }
   unsafe UnsafeMutableRawBufferPointer(start: start, count: text.count).copyBytes(from: text)
   unsafe start.storeBytes(of: 0, toByteOffset: text.count, as: UInt8.self)
 }
@@ -83,17 +84,36 @@ func hold<T: Held>(_ object: T) -> OpaquePointer {
   return OpaquePointer(holder)
 }
 
-/// Returns the object that C holds.
 @inline(__always)
-func object<T: Held>(
-  _ pointer: OpaquePointer?, _ name: StaticString, as type: T.Type = T.self
-) throws(StoreError) -> T {
+private func holder<T: Held>(
+  _ pointer: OpaquePointer?, _ name: StaticString, of type: T.Type
+) throws(StoreError) -> UnsafeMutablePointer<Holder> {
   let holder = unsafe UnsafeMutablePointer<Holder>(try require(pointer, name))
   guard unsafe holder.pointee.mark == T.mark else {
     throw .badValue("\(name) is not an object of this kind, or was freed")
   }
   guard unsafe holder.pointee.forkCount == ForkCount.now else { throw .forked }
+  return unsafe holder
+}
+
+/// Returns the object that C holds.
+@inline(__always)
+func object<T: Held>(
+  _ pointer: OpaquePointer?, _ name: StaticString, as type: T.Type = T.self
+) throws(StoreError) -> T {
+  let holder = unsafe try holder(pointer, name, of: T.self)
   return unsafe unsafeDowncast(holder.pointee.object.takeUnretainedValue(), to: T.self)
+}
+
+/// Passes the object that C holds to a body, without counting a reference to it.
+@inline(__always)
+func borrowing<T: Held, R>(
+  _ pointer: OpaquePointer?, _ name: StaticString, as type: T.Type, _ body: (T) -> R
+) throws(StoreError) -> R {
+  let holder = unsafe try holder(pointer, name, of: T.self)
+  return unsafe holder.pointee.object._withUnsafeGuaranteedRef {
+    unsafe body(unsafeDowncast($0, to: T.self))
+  }
 }
 
 /// Returns the object that C holds, or `nil` for NULL.

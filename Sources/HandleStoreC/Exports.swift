@@ -211,9 +211,21 @@ extension hs_entry {
   fileprivate init(_ entry: ExportEntry) {
     self.init()
     file = hs_file(FoundFile(handle: entry.handle, status: entry.status))
+    attributes = hs_attributes(entry.attributes)
     registration = hs_registration(entry.registration)
     token = hs_token(entry.token)
     fd = entry.descriptor?.rawValue ?? -1
     was_created = entry.wasCreated ? 1 : 0
+  }
+}
+
+extension hs_attributes {
+  fileprivate init(_ attributes: FileAttributes) {
+    self.init(
+      uid: attributes.owner, gid: attributes.group, rdev: attributes.deviceNumber,
+      blocks: attributes.blocks, atime: attributes.accessed.seconds,
+      mtime: attributes.modified.seconds, ctime: attributes.changed.seconds,
+      atime_nsec: attributes.accessed.nanoseconds, mtime_nsec: attributes.modified.nanoseconds,
+      ctime_nsec: attributes.changed.nanoseconds, block_size: attributes.blockSize)
   }
 }

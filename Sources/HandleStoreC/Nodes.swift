@@ -45,16 +45,21 @@ public func hs_register_batch(
   }
 }
 
+// The call that a server makes most often. For a node in memory it counts no reference and copies only
+// the record.
 @c @implementation
 public func hs_get(
   _ store: OpaquePointer!, _ node: UInt64, _ result: UnsafeMutablePointer<hs_node>!,
   _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
-    let store = unsafe try object(store, "store", as: Store.self)
     let result = unsafe try require(result, "result")
     let id = NodeID(rawValue: node)
-    guard let node = try store.node(id) else { throw .unknownNode(id) }
+    let record = unsafe try borrowing(store, "store", as: Store.self) { $0.cachedRecord(of: id) }
+    if let record { return unsafe fill(result, id, record) }
+    guard let node = unsafe try object(store, "store", as: Store.self).node(id) else {
+      throw .unknownNode(id)
+    }
     unsafe result.pointee = hs_node(node)
   }
 }

@@ -47,6 +47,15 @@ public func hs_open_files_remove(
 }
 
 @c @implementation
+public func hs_open_files_remove_all(
+  _ files: OpaquePointer!, _ node: UInt64, _ error: UnsafeMutablePointer<hs_error>!
+) -> CInt {
+  unsafe call(error) { () throws(StoreError) in
+    unsafe try object(files, "files", as: OpenFiles.self).closeAll(of: NodeID(rawValue: node))
+  }
+}
+
+@c @implementation
 public func hs_open_files_find(
   _ files: OpaquePointer!, _ number: UInt64, _ node: UnsafeMutablePointer<UInt64>!,
   _ error: UnsafeMutablePointer<hs_error>!

@@ -68,6 +68,20 @@ public func hs_unpin(
 }
 
 @c @implementation
+public func hs_pinned(
+  _ pins: OpaquePointer!, _ nodes: UnsafeMutablePointer<UInt64>!, _ capacity: Int,
+  _ count: UnsafeMutablePointer<Int>!, _ error: UnsafeMutablePointer<hs_error>!
+) -> CInt {
+  unsafe call(error) { () throws(StoreError) in
+    let pins = unsafe try object(pins, "pins", as: ClientPins.self).pins
+    unsafe try requireRoom(nodes, capacity)
+    let pinned = pins.nodes.map(\.rawValue)
+    unsafe write(pinned, to: nodes, capacity)
+    unsafe count?.pointee = pinned.count
+  }
+}
+
+@c @implementation
 public func hs_unpin_all(
   _ pins: OpaquePointer!, _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {

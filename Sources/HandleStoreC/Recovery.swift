@@ -107,6 +107,10 @@ private func numbered(_ request: UInt64) throws(StoreError) -> UInt64 {
 extension Intent {
   /// The intent that a caller describes.
   fileprivate init(_ intent: hs_intent) throws(StoreError) {
+    guard unsafe intent.reserved == (0, 0, 0) else {
+      throw .badValue(
+        "a reserved member of an intent is not 0; fill it with zeros before you use it")
+    }
     let number = unsafe intent.operation
     guard let operation = UInt8(exactly: number).flatMap({ Operation(rawValue: $0) }) else {
       throw .badValue("there is no operation \(number); pass one of HS_INTENT_…")
@@ -123,8 +127,9 @@ extension Intent {
       self = .exchange(
         unsafe try intent.firstName(), of: unsafe try intent.firstFile(),
         with: unsafe try intent.secondName(), of: unsafe try intent.secondFile())
-    case .createAttribute: self = .createAttribute(unsafe try intent.firstName())
-    case .removeAttribute: self = .removeAttribute(unsafe try intent.firstName())
+    // The name is for people who look into a journal.
+    case .createAttribute: self = .createAttribute("attribute")
+    case .removeAttribute: self = .removeAttribute("attribute")
     case .insertRange: self = .insertRange(of: unsafe intent.length, size: unsafe intent.size)
     case .collapseRange: self = .collapseRange(of: unsafe intent.length, size: unsafe intent.size)
     }

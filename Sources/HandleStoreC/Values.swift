@@ -5,6 +5,9 @@ internal import SystemPackage
 extension FoundFile {
   /// The file that a caller describes.
   init(_ file: UnsafePointer<hs_file>) throws(StoreError) {
+    guard unsafe file.pointee.reserved == (0, 0, 0, 0) else {
+      throw .badValue("a reserved member of a file is not 0; fill it with zeros before you use it")
+    }
     let handle = unsafe try withUnsafePointer(to: file.pointee.handle) { (h) throws(StoreError) in
       unsafe try KernelFileHandle(h)
     }
@@ -42,9 +45,8 @@ extension hs_handle {
     self.init()
     length = UInt32(handle.length)
     type = handle.type.rawValue
-    unsafe withUnsafeMutableBytes(of: &bytes) { room in
-      var span = unsafe room.bindMemory(to: UInt8.self).mutableSpan
-      handle.copyBytes(into: &span)
+    unsafe withUnsafeMutableBytes(of: &bytes) {
+      unsafe $0.storeBytes(of: handle.words, as: InlineArray<16, UInt64>.self)
     }
   }
 }
@@ -72,6 +74,26 @@ extension hs_node {
     type = UInt32(node.type.rawValue)
     since = node.since
     handle = hs_handle(node.handle)
+  }
+}
+
+/// Describes a node whose handle is in its record.
+@inline(__always)
+func fill(_ result: UnsafeMutablePointer<hs_node>, _ id: NodeID, _ record: Record) {
+  unsafe result.pointee.id = id.rawValue
+  unsafe result.pointee.parent = record.parent?.rawValue ?? 0
+  unsafe result.pointee.filesystem = UInt32(record.filesystem.rawValue)
+  unsafe result.pointee.state = UInt32(record.state?.rawValue ?? NodeState.stale.rawValue)
+  unsafe result.pointee.type = UInt32(record.type.rawValue)
+  unsafe result.pointee.since = record.since
+  unsafe result.pointee.handle.length = UInt32(record.handleLength)
+  unsafe result.pointee.handle.type = record.handleType.rawValue
+  unsafe result.pointee.reserved = (0, 0)
+  unsafe withUnsafeMutableBytes(of: &result.pointee.handle.bytes) { bytes in
+    unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
+    for i in 0..<3 {
+      unsafe bytes.storeBytes(of: record.words[3 + i], toByteOffset: i * 8, as: UInt64.self)
+    }
   }
 }
 

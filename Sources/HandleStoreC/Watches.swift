@@ -118,17 +118,18 @@ public func hs_deletions(
 @c @implementation
 public func hs_sweep(
   _ store: OpaquePointer!, _ start: UInt64, _ nodes: UnsafeMutablePointer<UInt64>!,
-  _ capacity: Int, _ count: UnsafeMutablePointer<Int>!, _ next: UnsafeMutablePointer<UInt64>!,
-  _ overflowed: UnsafeMutablePointer<CInt>!, _ error: UnsafeMutablePointer<hs_error>!
+  _ capacity: Int, _ step: UnsafeMutablePointer<hs_sweep_step>!,
+  _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
     let store = unsafe try object(store, "store", as: Store.self)
     let (first, limit) = unsafe (try require(nodes, "nodes"), try room(capacity))
-    let (count, next) = unsafe (try require(count, "count"), try require(next, "next"))
-    let step = try store.sweep(from: NodeID(rawValue: start), limit: limit)
-    for (i, node) in step.deletions.nodes.enumerated() { unsafe first[i] = node.rawValue }
-    unsafe count.pointee = step.deletions.nodes.count
-    unsafe next.pointee = step.next?.rawValue ?? 0
-    unsafe overflowed?.pointee = step.deletions.overflowed ? 1 : 0
+    let result = unsafe try require(step, "step")
+    let done = try store.sweep(from: NodeID(rawValue: start), limit: limit)
+    for (i, node) in done.deletions.nodes.enumerated() { unsafe first[i] = node.rawValue }
+    unsafe result.pointee = hs_sweep_step(
+      next: done.next?.rawValue ?? 0, present: UInt64(done.present), gone: UInt64(done.gone),
+      skipped: UInt64(done.skipped), count: UInt64(done.deletions.nodes.count),
+      overflowed: done.deletions.overflowed ? 1 : 0, reserved: 0)
   }
 }

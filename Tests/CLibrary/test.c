@@ -2,19 +2,7 @@
  * Tests of the C library, from a C program: what handlestore.h promises, and every function with NULL
  * and rubbish. Usage: test DIRECTORY, an empty directory on a filesystem with handles; needs root.
  */
-#define _GNU_SOURCE
-#include <handlestore.h>
-
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "check.h"
 
 /* What programs were compiled with. */
 #if defined(__x86_64__) || defined(__aarch64__)
@@ -26,97 +14,13 @@ _Static_assert(sizeof(hs_registration) == 24, "the layout of hs_registration has
 _Static_assert(sizeof(hs_store_options) == 40, "the layout of hs_store_options has changed");
 _Static_assert(sizeof(hs_token) == 132, "the layout of hs_token has changed");
 _Static_assert(sizeof(hs_reference) == 16, "the layout of hs_reference has changed");
-_Static_assert(sizeof(hs_entry) == 408, "the layout of hs_entry has changed");
+_Static_assert(sizeof(hs_attributes) == 64, "the layout of hs_attributes has changed");
+_Static_assert(sizeof(hs_entry) == 472, "the layout of hs_entry has changed");
+_Static_assert(sizeof(hs_sweep_step) == 48, "the layout of hs_sweep_step has changed");
 _Static_assert(sizeof(hs_watch_mask) == 16, "the layout of hs_watch_mask has changed");
 _Static_assert(sizeof(hs_intent) == 96, "the layout of hs_intent has changed");
 _Static_assert(sizeof(hs_statistics) == 344, "the layout of hs_statistics has changed");
 #endif
-
-static int failures;
-
-static void check(int condition, const char *text, int line)
-{
-    if (condition)
-        return;
-    fprintf(stderr, "test.c:%d: not true: %s\n", line, text);
-    failures++;
-}
-#define CHECK(condition) check(!!(condition), #condition, __LINE__)
-
-/* That a call fails with a code, and says why. */
-static void fails(int result, int code, const hs_error *error, const char *text, int line)
-{
-    if (result == code && error->code == code && error->text[0] != '\0' && error->errnum != 0)
-        return;
-    fprintf(stderr, "test.c:%d: %s gave %d and not %d: %s\n", line, text, result, code, error->text);
-    failures++;
-}
-#define FAILS(code, call)                                                                          \
-    do {                                                                                           \
-        hs_error error = HS_ERROR_INIT;                                                            \
-        hs_error *e = &error;                                                                      \
-        fails(call, code, &error, #call, __LINE__);                                                \
-    } while (0)
-#define SUCCEEDS(call)                                                                             \
-    do {                                                                                           \
-        hs_error error = HS_ERROR_INIT;                                                            \
-        hs_error *e = &error;                                                                      \
-        if (call) {                                                                                \
-            fprintf(stderr, "test.c:%d: %s: %s\n", __LINE__, #call, error.text);                   \
-            failures++;                                                                            \
-        }                                                                                          \
-    } while (0)
-
-static char *in(const char *directory, const char *name)
-{
-    static char paths[8][4096];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, 4096, "%s/%s", directory, name);
-    return path;
-}
-
-static void make(const char *path, const char *text)
-{
-    int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
-    CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-    close(fd);
-}
-
-/* A store in a directory with files in it. */
-struct place {
-    const char *directory;
-    int fd;
-    hs_store *store;
-    uint32_t filesystem;
-};
-
-static struct place begin(const char *directory, const char *name)
-{
-    struct place place = {.directory = strdup(in(directory, name))};
-    CHECK(mkdir(place.directory, 0755) == 0);
-    place.fd = open(place.directory, O_RDONLY | O_DIRECTORY);
-    make(in(place.directory, "file"), "contents");
-    SUCCEEDS(hs_store_open(in(place.directory, "store"), NULL, &place.store, e));
-    SUCCEEDS(hs_attach(place.store, place.fd, &place.filesystem, e));
-    return place;
-}
-
-static void end(struct place *place)
-{
-    hs_store_free(place->store);
-    close(place->fd);
-    free((char *)place->directory);
-}
-
-static uint64_t node_of(struct place *place, const char *name)
-{
-    hs_file file;
-    hs_registration registration;
-    SUCCEEDS(hs_file_at(place->fd, name, strlen(name), 0, &file, e));
-    SUCCEEDS(hs_register(place->store, place->filesystem, &file, NULL, &registration, e));
-    return registration.node;
-}
 
 static void versions_and_words(void)
 {
@@ -257,6 +161,14 @@ static void pins_keep_a_node(const char *directory)
     CHECK(done == 1);
     SUCCEEDS(hs_pin_count(pins, node, &left, e));
     CHECK(left == 3);
+    uint64_t pinned[2] = {0};
+    size_t count = 0;
+    SUCCEEDS(hs_pinned(pins, pinned, 2, &count, e));
+    CHECK(count == 1 && pinned[0] == node);
+    SUCCEEDS(hs_pinned(pins, NULL, 0, &count, e));
+    CHECK(count == 1);
+    FAILS(HS_BAD_VALUE, hs_pinned(pins, NULL, 2, &count, e));
+    FAILS(HS_BAD_VALUE, hs_pinned(NULL, pinned, 2, &count, e));
     SUCCEEDS(hs_forget(place.store, node, &done, e));
     CHECK(done == 0);
     SUCCEEDS(hs_evict(place.store, &dropped, e));
@@ -391,6 +303,15 @@ static void an_export_confines(const char *directory)
     SUCCEEDS(hs_lookup(export_, &top, "inside", 6, HS_TOKEN_NFS3, NULL, &entry, e));
     CHECK(entry.registration.outcome == HS_OUTCOME_CREATED && entry.file.size == 6 && entry.fd == -1);
     CHECK(entry.token.length > HS_TOKEN_REFERENCE && entry.token.length <= HS_TOKEN_NFS3);
+    struct stat status;
+    CHECK(stat(in(place.directory, "tree/inside"), &status) == 0);
+    hs_attributes *a = &entry.attributes;
+    CHECK(entry.file.inode == status.st_ino && entry.file.mode == status.st_mode);
+    CHECK(a->uid == status.st_uid && a->gid == status.st_gid && a->rdev == status.st_rdev);
+    CHECK(a->blocks == (uint64_t)status.st_blocks && a->block_size == (uint32_t)status.st_blksize);
+    CHECK(a->mtime == status.st_mtim.tv_sec && a->mtime_nsec == status.st_mtim.tv_nsec);
+    CHECK(a->ctime == status.st_ctim.tv_sec && a->ctime_nsec == status.st_ctim.tv_nsec);
+    CHECK(a->atime == status.st_atim.tv_sec && a->atime_nsec == status.st_atim.tv_nsec);
     hs_token token = entry.token;
     uint64_t node = entry.registration.node;
     SUCCEEDS(hs_lookup(export_, &top, "none", 4, HS_TOKEN_MAX, NULL, &entry, e));
@@ -528,8 +449,10 @@ static void watches_end_with_their_file(const char *directory)
     SUCCEEDS(hs_deletions(place.store, nodes, 4, &count, &overflowed, e));
     CHECK(count == 0 && overflowed == 0);
     CHECK(unlink(in(place.directory, "file")) == 0);
-    SUCCEEDS(hs_sweep(place.store, 0, nodes, 4, &count, &next, &overflowed, e));
-    CHECK(count == 1 && nodes[0] == gone && next == 0 && overflowed == 0);
+    hs_sweep_step step;
+    SUCCEEDS(hs_sweep(place.store, 0, nodes, 4, &step, e));
+    CHECK(step.count == 1 && nodes[0] == gone && step.next == 0 && step.overflowed == 0);
+    CHECK(step.present == 1 && step.gone == 1 && step.skipped == 0);
     SUCCEEDS(hs_deletions(place.store, nodes, 4, &count, NULL, e));
     CHECK(count == 0);
     SUCCEEDS(hs_unwatch(place.store, gone, 7, &ended, e));
@@ -558,12 +481,14 @@ static void watches_end_with_their_file(const char *directory)
     FAILS(HS_BAD_VALUE, hs_deletions(place.store, NULL, 4, &count, NULL, e));
     FAILS(HS_BAD_VALUE, hs_deletions(place.store, nodes, 0, &count, NULL, e));
     FAILS(HS_BAD_VALUE, hs_deletions(place.store, nodes, 4, NULL, NULL, e));
-    FAILS(HS_BAD_VALUE, hs_sweep(NULL, 0, nodes, 4, &count, &next, NULL, e));
-    FAILS(HS_BAD_VALUE, hs_sweep(place.store, 0, NULL, 4, &count, &next, NULL, e));
-    FAILS(HS_BAD_VALUE, hs_sweep(place.store, 0, nodes, 0, &count, &next, NULL, e));
-    FAILS(HS_BAD_VALUE, hs_sweep(place.store, 0, nodes, 4, NULL, &next, NULL, e));
-    FAILS(HS_BAD_VALUE, hs_sweep(place.store, 0, nodes, 4, &count, NULL, NULL, e));
-    SUCCEEDS(hs_sweep(place.store, UINT64_MAX, nodes, 4, &count, &next, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_sweep(NULL, 0, nodes, 4, &step, e));
+    FAILS(HS_BAD_VALUE, hs_sweep(place.store, 0, NULL, 4, &step, e));
+    FAILS(HS_BAD_VALUE, hs_sweep(place.store, 0, nodes, 0, &step, e));
+    FAILS(HS_BAD_VALUE, hs_sweep(place.store, 0, nodes, 4, NULL, e));
+    SUCCEEDS(hs_sweep(place.store, UINT64_MAX, nodes, 4, &step, e));
+    SUCCEEDS(hs_detach(place.store, place.filesystem, e));
+    SUCCEEDS(hs_sweep(place.store, 0, nodes, 4, &step, e));
+    CHECK(step.skipped == 1 && step.present == 0 && step.count == 0);
     end(&place);
 }
 
@@ -659,7 +584,7 @@ static void a_journal_outlives_its_server(const char *directory)
                            .new_name = "renamed", .new_name_length = 7, .file = &file.handle};
     hs_intent create = {.operation = HS_INTENT_CREATE, .type = S_IFREG, .name = "new", .name_length = 3};
     hs_intent grow = {.operation = HS_INTENT_INSERT_RANGE, .size = 100, .length = 50};
-    hs_intent attribute = {.operation = HS_INTENT_CREATE_ATTRIBUTE, .name = "user.x", .name_length = 6};
+    hs_intent attribute = {.operation = HS_INTENT_CREATE_ATTRIBUTE};
     SUCCEEDS(hs_journal_note(journal, 1, &rename_it, e));
     SUCCEEDS(hs_journal_note(journal, 2, &create, e));
     SUCCEEDS(hs_journal_note(journal, 3, &grow, e));
@@ -704,7 +629,7 @@ static void a_journal_outlives_its_server(const char *directory)
         hs_intent bare = {.operation = number};
         hs_error error = HS_ERROR_INIT;
         int result = hs_journal_note(journal, 9, &bare, &error);
-        CHECK(number >= HS_INTENT_INSERT_RANGE && number <= HS_INTENT_COLLAPSE_RANGE
+        CHECK(number >= HS_INTENT_CREATE_ATTRIBUTE && number <= HS_INTENT_COLLAPSE_RANGE
                   ? result == HS_OK : result == HS_BAD_VALUE);
     }
     create.operation = UINT32_MAX;
@@ -764,6 +689,13 @@ static void open_files_outlive_their_server(const char *directory)
     SUCCEEDS(hs_open_files_remove(files, 10, e));
     SUCCEEDS(hs_open_files_state(files, 5, &is_open, NULL, e));
     CHECK(is_open == 0);
+    for (uint64_t number = 20; number < 23; number++)
+        SUCCEEDS(hs_open_files_add(files, number, 6, -1, &backing, e));
+    SUCCEEDS(hs_open_files_remove_all(files, 6, e));
+    SUCCEEDS(hs_open_files_state(files, 6, &is_open, NULL, e));
+    CHECK(is_open == 0);
+    SUCCEEDS(hs_open_files_remove_all(files, UINT64_MAX, e));
+    FAILS(HS_BAD_VALUE, hs_open_files_remove_all(NULL, 6, e));
 
     FAILS(HS_BAD_VALUE, hs_open_files_open(memory, -1, NULL, e));
     FAILS(HS_SYSTEM, hs_open_files_open(-1, -1, &(hs_open_files *){NULL}, e));

@@ -35,7 +35,8 @@
  * the description says otherwise.
  *
  * Names and paths. The name of a file is 1 to 255 bytes (`length`) without a NUL or '/'; it need
- * not be UTF-8, and need not end with a NUL. A longer one is HS_SYSTEM with ENAMETOOLONG. The name
+ * not be UTF-8, and need not end with a NUL. An empty one is HS_BAD_VALUE, a longer one HS_SYSTEM
+ * with ENAMETOOLONG, and one that no file can have (also `.` and `..`) HS_BAD_NAME. The name
  * of an export is UTF-8 and ends with a NUL, and so does a path, which need not be UTF-8.
  *
  * Threads. All calls may be made from any thread at any time, except that no other call may use an
@@ -131,7 +132,7 @@ enum {
     HS_SYSTEM                  = 64,  /* a system call failed; see hs_error.errnum */
 };
 
-/* Why a call failed. Give one to a call, or NULL. */
+/* Why a call failed. Give one to a call, or NULL. Only `size` must be set before. */
 typedef struct hs_error {
     uint32_t size;    /* set by HS_ERROR_INIT */
     int32_t code;     /* what the call returned */
@@ -144,17 +145,17 @@ typedef struct hs_error {
 
 /* Which check of the gate refused (hs_error.refusal), in their order. */
 enum {
-    HS_REFUSED_LENGTH = 1,     /* it does not have the length of a token */
-    HS_REFUSED_HANDLE_TYPE,    /* its handle has a type that no filesystem makes */
-    HS_REFUSED_VERSION,        /* its version is not known */
-    HS_REFUSED_KEY,            /* the server does not have its key, or not any more */
-    HS_REFUSED_SIGNATURE,      /* it was forged, cut or changed */
-    HS_REFUSED_EXPORT,         /* it is for another export */
-    HS_REFUSED_UNKNOWN_NODE,   /* its node was dropped, or never existed */
-    HS_REFUSED_STALE,          /* its file is gone */
-    HS_REFUSED_REPLACED,       /* its inode belongs to another file now */
-    HS_REFUSED_FILE_TYPE,      /* the file has another type now */
-    HS_REFUSED_OUTSIDE,        /* the file is not in the export */
+    HS_REFUSED_LENGTH            = 1,  /* it does not have the length of a token */
+    HS_REFUSED_HANDLE_TYPE       = 2,  /* its handle has a type that no filesystem makes */
+    HS_REFUSED_VERSION           = 3,  /* its version is not known */
+    HS_REFUSED_KEY               = 4,  /* the server does not have its key, or not any more */
+    HS_REFUSED_SIGNATURE         = 5,  /* it was forged, cut or changed */
+    HS_REFUSED_EXPORT            = 6,  /* it is for another export */
+    HS_REFUSED_UNKNOWN_NODE      = 7,  /* its node was dropped, or never existed */
+    HS_REFUSED_STALE             = 8,  /* its file is gone */
+    HS_REFUSED_REPLACED          = 9,  /* its inode belongs to another file now */
+    HS_REFUSED_FILE_TYPE         = 10,  /* the file has another type now */
+    HS_REFUSED_OUTSIDE           = 11,  /* the file is not in the export */
 };
 
 /* A few words on a code, in English; never NULL. The text of a hs_error says more. */
@@ -274,7 +275,7 @@ int hs_store_close(hs_store *store, hs_error *error);
 void hs_store_free(hs_store *store);
 
 /* The generation that goes on the wire with each node id: a random number that stays with the
- * store. 0 if store is NULL. */
+ * store. 0 if store is NULL, and in a forked child. */
 uint32_t hs_store_generation(const hs_store *store);
 
 /* ---- Filesystems ---- */
@@ -385,6 +386,10 @@ int hs_unpin_all(hs_pins *pins, hs_error *error);
 /* The number of pins of a node. */
 int hs_pin_count(const hs_pins *pins, uint64_t node, uint64_t *count, hs_error *error);
 
+/* Lists the pinned nodes, in no order: writes up to `capacity`, and how many there are to `count`.
+ * */
+int hs_pinned(const hs_pins *pins, uint64_t *nodes, size_t capacity, size_t *count, hs_error *error);
+
 /* ---- Exports and tokens ---- */
 
 typedef struct hs_export hs_export;
@@ -419,9 +424,21 @@ typedef struct hs_reference {
     const hs_token *token;  /* NULL for none */
 } hs_reference;
 
+/* What a server tells its client besides the status in hs_file. */
+typedef struct hs_attributes {
+    uint32_t uid;          /* st_uid */
+    uint32_t gid;          /* st_gid */
+    uint64_t rdev;         /* st_rdev */
+    uint64_t blocks;       /* st_blocks, of 512 bytes */
+    int64_t atime, mtime, ctime;  /* st_atim and so on: seconds since 1970 */
+    uint32_t atime_nsec, mtime_nsec, ctime_nsec;
+    uint32_t block_size;   /* st_blksize */
+} hs_attributes;
+
 /* A file of an export that was looked up or created, and registered. */
 typedef struct hs_entry {
     hs_file file;          /* handle and status; file.parent is 0 */
+    hs_attributes attributes;
     hs_registration registration;
     hs_token token;
     int32_t fd;            /* after hs_create_or_open the open file, which the caller closes; else -1 */
@@ -429,8 +446,8 @@ typedef struct hs_entry {
     uint32_t reserved[9];  /* 0 */
 } hs_entry;
 
-/* Adds an export of 1 to 16 open directories, the upper layer first, and opens it. Attaches their
- * filesystems. The descriptors may be closed afterwards.
+/* Adds an export of 1 to 16 open directories, the upper layer first, and opens it. Each must be on
+ * a filesystem of its own. Attaches their filesystems. The descriptors may be closed afterwards.
  * Fails with HS_BAD_EXPORT, HS_UNAVAILABLE, what hs_attach fails with. */
 int hs_export_add(hs_store *store, const char *name, const int *roots, size_t count, int read_only,
                   int containment, hs_export **export_, hs_error *error);
@@ -445,7 +462,9 @@ int hs_export_remove(hs_store *store, const char *name, hs_error *error);
 
 void hs_export_free(hs_export *export_);
 
-/* The node of the root; 0 if export_ is NULL. Clients name it as node 1, too. */
+/* The node of the root; 0 if export_ is NULL, and in a forked child. It is not 1, but clients may name
+ * the root as node 1, too. In FUSE the root is always node 1 with generation 0: a server must reply
+ * that. */
 uint64_t hs_export_root(const hs_export *export_);
 
 /* Looks up a name in a directory, and registers the file. entry->registration.node is 0 if there is
@@ -526,11 +545,22 @@ int hs_watched(const hs_store *store, uint64_t start, hs_watch_mask *nodes, size
 int hs_deletions(hs_store *store, uint64_t *nodes, size_t capacity, size_t *count, int *overflowed,
                  hs_error *error);
 
+/* What one step of a sweep found. */
+typedef struct hs_sweep_step {
+    uint64_t next;        /* where the next step starts; 0 after the last one */
+    uint64_t present;     /* live nodes whose file exists */
+    uint64_t gone;        /* live nodes whose file is gone; they are stale now */
+    uint64_t skipped;     /* live nodes not decided: not attached, unreadable, or the disk is full */
+    uint64_t count;       /* how many nodes were written to `nodes` */
+    uint32_t overflowed;  /* as for hs_deletions */
+    uint32_t reserved;    /* 0 */
+} hs_sweep_step;
+
 /* Opens up to `capacity` watched files, from node `start` on, retires the nodes of those that are
- * gone, and returns what hs_deletions returns. `next` is where to go on, or 0 at the end. After a
- * restart, sweep from 0 until `next` is 0, then call hs_deletions until it returns none. */
-int hs_sweep(hs_store *store, uint64_t start, uint64_t *nodes, size_t capacity, size_t *count,
-             uint64_t *next, int *overflowed, hs_error *error);
+ * gone, and writes to `nodes` what hs_deletions writes. After a restart, sweep from 0 until
+ * step->next is 0, then call hs_deletions until it returns none. */
+int hs_sweep(hs_store *store, uint64_t start, uint64_t *nodes, size_t capacity, hs_sweep_step *step,
+             hs_error *error);
 
 /* ---- Recovery: what outlives a killed server ---- */
 
@@ -538,15 +568,15 @@ typedef struct hs_journal hs_journal;
 
 /* What a server is about to do for a request that must not be done twice. */
 enum {
-    HS_INTENT_CREATE = 1,         /* type, name: the name is free */
-    HS_INTENT_LINK,               /* file, name: the name is free */
-    HS_INTENT_REMOVE,             /* file, name */
-    HS_INTENT_RENAME,             /* file, name, new_name */
-    HS_INTENT_EXCHANGE,           /* file, name, other, new_name */
-    HS_INTENT_CREATE_ATTRIBUTE,   /* name: the file has no such attribute */
-    HS_INTENT_REMOVE_ATTRIBUTE,   /* name */
-    HS_INTENT_INSERT_RANGE,       /* size of the file before, length */
-    HS_INTENT_COLLAPSE_RANGE,     /* size of the file before, length */
+    HS_INTENT_CREATE             = 1,  /* type, name: the name is free */
+    HS_INTENT_LINK               = 2,  /* file, name: the name is free */
+    HS_INTENT_REMOVE             = 3,  /* file, name */
+    HS_INTENT_RENAME             = 4,  /* file, name, new_name */
+    HS_INTENT_EXCHANGE           = 5,  /* file, name, other, new_name */
+    HS_INTENT_CREATE_ATTRIBUTE   = 6,  /* nothing else: the file has no such attribute */
+    HS_INTENT_REMOVE_ATTRIBUTE   = 7,  /* nothing else: the file has the attribute */
+    HS_INTENT_INSERT_RANGE       = 8,  /* size of the file before, length */
+    HS_INTENT_COLLAPSE_RANGE     = 9,  /* size of the file before, length */
 };
 
 typedef struct hs_intent {
@@ -582,7 +612,7 @@ int hs_journal_forget(hs_journal *journal, uint64_t request, hs_error *error);
 int hs_journal_find(const hs_journal *journal, uint64_t request, uint32_t *operation, hs_error *error);
 
 /* Whether a noted operation on names was done, judged by what the names lead to now. `done` is 0 if
- * nothing is noted. new_directory: that of new_name, or -1 if it is the same. */
+ * it was not, and if nothing is noted. new_directory: that of new_name, or -1 if it is the same. */
 int hs_journal_was_done(const hs_journal *journal, uint64_t request, int directory, int new_directory,
                         int *done, hs_error *error);
 
@@ -609,6 +639,11 @@ int hs_open_files_add(hs_open_files *files, uint64_t number, uint64_t node, int 
 /* Records that an open has ended (RELEASE). Does nothing if there is none. */
 int hs_open_files_remove(hs_open_files *files, uint64_t number, hs_error *error);
 
+/* Records that all opens of a node have ended: the kernel does not know it any more (FORGET). An
+ * open would stay on record for ever if the server was killed before it answered the request, and
+ * the client too. */
+int hs_open_files_remove_all(hs_open_files *files, uint64_t node, hs_error *error);
+
 /* The node of an open, or 0 if there is none. */
 int hs_open_files_find(const hs_open_files *files, uint64_t number, uint64_t *node, hs_error *error);
 
@@ -624,7 +659,7 @@ typedef struct hs_parked_files hs_parked_files;
  * it with another process, its supervisor, over a pair of sockets: the server has sockets[0]. */
 int hs_parking_sockets(int sockets[2], hs_error *error);
 
-/* The server's side. The socket stays the caller's. */
+/* The server's side. The socket stays the caller's, to close after the object is freed. */
 int hs_parking_open(int socket, hs_parking **parking, hs_error *error);
 void hs_parking_free(hs_parking *parking);
 
@@ -661,7 +696,7 @@ typedef struct hs_statistics {
 int hs_store_statistics(const hs_store *store, hs_statistics *statistics, hs_error *error);
 
 /* Writes a copy of the store as it is now to another directory, which must be empty or missing.
- * Other calls go on meanwhile. */
+ * Other calls go on meanwhile. Fails with HS_SYSTEM: ENOTEMPTY; HS_DISK_FULL, HS_DAMAGED. */
 int hs_store_backup(hs_store *store, const char *path, hs_error *error);
 
 /* Checks the store in a directory without LMDB, so that no damage can crash the process. The

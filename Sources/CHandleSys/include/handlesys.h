@@ -43,10 +43,16 @@ int hsys_open_handle(int mount_fd, int32_t type, uint32_t length, const uint64_t
 struct hsys_status {
     uint64_t inode;
     uint64_t device;      /* makedev(major, minor), as in st_dev */
+    uint64_t raw_device;  /* as in st_rdev */
     uint64_t mount_id;
     uint64_t size;
+    uint64_t blocks;      /* of 512 bytes */
+    int64_t access_seconds;
+    int64_t modify_seconds;
     int64_t birth_seconds; /* 0 if the filesystem keeps no birth time */
     int64_t change_seconds; /* of the last change of the inode */
+    uint32_t access_nanoseconds;
+    uint32_t modify_nanoseconds;
     uint32_t change_nanoseconds;
     uint32_t birth_nanoseconds;
     uint32_t mode;
@@ -55,6 +61,7 @@ struct hsys_status {
     uint32_t gid;
     uint32_t raw_device_major;
     uint32_t raw_device_minor;
+    uint32_t block_size;
 };
 
 /* statx(2). An empty name means the descriptor itself. `follow`: whether to follow a symbolic

@@ -21,6 +21,8 @@ public struct ExportEntry: Hashable, Sendable {
   public let handle: KernelFileHandle
   /// The file's status.
   public let status: FileStatus
+  /// The rest of its status, for a reply to the client.
+  public let attributes: FileAttributes
   /// The open file after ``Export/createOrOpen(_:in:as:permissions:form:pinnedBy:)``; the caller
   /// closes it. `nil` after a lookup, which leaves nothing open.
   public internal(set) var descriptor: FileDescriptor?
@@ -242,7 +244,8 @@ extension Export {
       let file = isOwn ? found : try admit(registration.node)
       let entry = ExportEntry(
         token: try makeToken(registration.node, form), registration: registration,
-        handle: file.handle, status: file.status)
+        handle: file.handle, status: file.status,
+        attributes: file.fullStatus.attributes)
       return (entry, file)
     } catch {
       pins?.unpin(registration.node)

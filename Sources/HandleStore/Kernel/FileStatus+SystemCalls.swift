@@ -27,6 +27,8 @@ struct FullStatus {
     FileStatus(
       inode: raw.inode, mode: raw.mode, links: raw.links, size: raw.size, device: raw.device)
   }
+  /// What a server tells its client besides.
+  var attributes: FileAttributes { FileAttributes(raw) }
   /// The time of the last change to the inode or its names (`st_ctime`), in nanoseconds since 1970.
   /// Since Linux 6.13 two changes never have the same time if it was read between them.
   var changed: Int64 { raw.change_seconds * 1_000_000_000 + Int64(raw.change_nanoseconds) }
@@ -40,6 +42,19 @@ struct FullStatus {
   /// When the inode was created, as `seconds.nanoseconds`; `0.0` if the filesystem does not store
   /// it.
   var birth: String { "\(raw.birth_seconds).\(raw.birth_nanoseconds)" }
+}
+
+extension FileAttributes {
+  fileprivate init(_ raw: hsys_status) {
+    owner = raw.uid
+    group = raw.gid
+    deviceNumber = raw.raw_device
+    blocks = raw.blocks
+    blockSize = raw.block_size
+    accessed = FileTime(seconds: raw.access_seconds, nanoseconds: raw.access_nanoseconds)
+    modified = FileTime(seconds: raw.modify_seconds, nanoseconds: raw.modify_nanoseconds)
+    changed = FileTime(seconds: raw.change_seconds, nanoseconds: raw.change_nanoseconds)
+  }
 }
 
 /// A filesystem's status (`fstatfs(2)`).

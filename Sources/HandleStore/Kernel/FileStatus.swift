@@ -32,3 +32,29 @@ public struct FileStatus: Hashable, Sendable {
     inode == other.inode && device == other.device
   }
 }
+
+/// The part of a file's status (`statx(2)`) that the store does not need, but a server's client does.
+public struct FileAttributes: Hashable, Sendable {
+  /// The owner, `st_uid`, and the group, `st_gid`.
+  public let owner, group: UInt32
+  /// The device that a device node stands for, `st_rdev`; 0 for other files.
+  public let deviceNumber: UInt64
+  /// The space that the file takes, in units of 512 bytes: `st_blocks`.
+  public let blocks: UInt64
+  /// The best size for reads and writes, in bytes: `st_blksize`.
+  public let blockSize: UInt32
+  /// When the file was last read, `st_atim`.
+  public let accessed: FileTime
+  /// When its data last changed, `st_mtim`.
+  public let modified: FileTime
+  /// When its status last changed, `st_ctim`.
+  public let changed: FileTime
+}
+
+/// A time of a file (`timespec`).
+public struct FileTime: Hashable, Sendable {
+  /// The whole seconds since 1970; negative before.
+  public let seconds: Int64
+  /// The rest, 0 to 999,999,999.
+  public let nanoseconds: UInt32
+}

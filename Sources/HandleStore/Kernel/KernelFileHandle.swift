@@ -11,7 +11,7 @@ public struct KernelFileHandle: Sendable {
   /// The number of bytes, 1…128.
   public let length: Int
   /// The bytes, little-endian, zero from ``length`` on.
-  var words: InlineArray<16, UInt64>
+  package var words: InlineArray<16, UInt64>
 
   /// Creates a handle from its parts.
   ///
@@ -31,7 +31,9 @@ public struct KernelFileHandle: Sendable {
   public init?(type: HandleType, bytes: Span<UInt8>) {
     guard (1...Self.maximumLength).contains(bytes.count) else { return nil }
     var words = InlineArray<16, UInt64>(repeating: 0)
-    for i in 0..<bytes.count { words[byte: i] = bytes[i] }
+    unsafe withUnsafeMutableBytes(of: &words) { room in
+      unsafe bytes.withUnsafeBytes { unsafe room.copyMemory(from: $0) }
+    }
     self.init(type: type, length: bytes.count, words: words)
   }
 
@@ -60,7 +62,12 @@ public struct KernelFileHandle: Sendable {
   ///
   /// - Complexity: O(bytes). Any thread.
   public func copyBytes(into buffer: inout MutableSpan<UInt8>) {
-    for i in 0..<min(length, buffer.count) { buffer[i] = words[byte: i] }
+    let count = min(length, buffer.count)
+    unsafe buffer.withUnsafeMutableBytes { room in
+      unsafe withUnsafeBytes(of: words) {
+        unsafe room.copyMemory(from: .init(rebasing: $0[..<count]))
+      }
+    }
   }
 
   /// The number of words that hold bytes.

@@ -10,6 +10,16 @@ extension Store {
     try withStoreErrors { try find(id) }
   }
 
+  /// Returns the record of a node if it is in memory and has the node's handle.
+  ///
+  /// - Returns: `nil` for any other node, and if the store is closed or was opened before a fork:
+  ///   ``node(_:)`` tells.
+  /// - Complexity: O(1)
+  package func cachedRecord(of id: NodeID) -> Record? {
+    guard isUsable, let record = cache?.find(id), !record.isSpilled else { return nil }
+    return record
+  }
+
   @inline(__always)
   func find(_ id: NodeID) throws -> Node? {
     if let record = cache?.find(id), let node = Node(id, record) { return node }

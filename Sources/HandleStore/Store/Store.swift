@@ -128,6 +128,12 @@ public final class Store: Sendable {
 
   deinit { try? close() }
 
+  /// Whether the store is open, and was opened after the last fork.
+  @inline(__always)
+  var isUsable: Bool {
+    SystemCalls.forkCount == forkCount && !isClosed.load(ordering: .relaxed)
+  }
+
   /// Runs a body that uses the store, and turns its errors into those that a user gets.
   @inline(__always)
   func withStoreErrors<R>(_ body: () throws -> R) throws(StoreError) -> R {

@@ -1,4 +1,4 @@
-internal import SystemPackage
+package import SystemPackage
 
 /// The state of a node.
 public enum NodeState: UInt8, Sendable, CaseIterable {
@@ -16,12 +16,12 @@ public enum NodeState: UInt8, Sendable, CaseIterable {
 /// word 2   filesystem 16 | file type 4, state 4 | handle length 8 | since 32
 /// word 3…5 the handle if it has at most 24 bytes, else zero
 /// ```
-struct Record {
+package struct Record {
   static let size = 48
   /// The longest handle in bytes that the record has room for. A longer one is spilled.
   static let inlineLimit = 24
 
-  var words = InlineArray<6, UInt64>(repeating: 0)
+  package var words = InlineArray<6, UInt64>(repeating: 0)
 
   init() {}
 
@@ -38,22 +38,22 @@ struct Record {
     for i in 0..<3 { words[3 + i] = handle.words[i] }
   }
 
-  var handleType: HandleType {
+  package var handleType: HandleType {
     HandleType(rawValue: Int32(truncatingIfNeeded: words[0] >> 32))
   }
-  var handleLength: Int { Int(words[2] >> 24 & 0xff) }
+  package var handleLength: Int { Int(words[2] >> 24 & 0xff) }
   var isSpilled: Bool { handleLength > Self.inlineLimit }
-  var filesystem: FilesystemID { FilesystemID(rawValue: UInt16(words[2] & 0xffff)) }
-  var type: FileType { FileType(rawValue: CInterop.Mode(words[2] >> 16 & 15) << 12) }
-  var state: NodeState? { NodeState(rawValue: UInt8(words[2] >> 20 & 15)) }
+  package var filesystem: FilesystemID { FilesystemID(rawValue: UInt16(words[2] & 0xffff)) }
+  package var type: FileType { FileType(rawValue: CInterop.Mode(words[2] >> 16 & 15) << 12) }
+  package var state: NodeState? { NodeState(rawValue: UInt8(words[2] >> 20 & 15)) }
 
-  var parent: NodeID? {
+  package var parent: NodeID? {
     get { words[1] == 0 ? nil : NodeID(rawValue: words[1]) }
     set { words[1] = newValue?.rawValue ?? 0 }
   }
 
   /// When the node entered its state, in seconds since 1970.
-  var since: UInt32 { UInt32(words[2] >> 32) }
+  package var since: UInt32 { UInt32(words[2] >> 32) }
 
   /// Whether the node entered its state at least `age` seconds before `now`. Every node is older
   /// than 0 seconds, even if the clock was set back.

@@ -1,0 +1,38 @@
+#include "throughc.h"
+#include <handlestore.h>
+#include <stdio.h>
+#include <string.h>
+
+static hs_store *store;
+static uint32_t filesystem;
+
+int throughc_open(int directory, int flush)
+{
+    hs_store_options options = HS_STORE_OPTIONS_INIT;
+    char path[32];
+    options.durability = flush ? HS_DURABILITY_POWER : HS_DURABILITY_PROCESS;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", directory);
+    int code = hs_store_open(path, &options, &store, NULL);
+    return code ? code : hs_attach(store, directory, &filesystem, NULL);
+}
+
+void throughc_close(void)
+{
+    hs_store_free(store);
+    store = NULL;
+}
+
+int throughc_register(uint64_t inode, int type, unsigned length, uint64_t a, uint64_t b, uint64_t c)
+{
+    hs_file file = {.handle = {.length = length, .type = type}, .inode = inode, .mode = 0100644, .links = 1};
+    uint64_t words[3] = {a, b, c};
+    hs_registration registration;
+    memcpy(file.handle.bytes, words, sizeof words);
+    return hs_register(store, filesystem, &file, NULL, &registration, NULL);
+}
+
+int throughc_get(uint64_t id)
+{
+    hs_node node;
+    return hs_get(store, id, &node, NULL);
+}
