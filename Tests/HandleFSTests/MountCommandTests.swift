@@ -133,7 +133,7 @@ import Testing
       $helper "$vol/a source" "$mnt" -o "store=$store"
       refused 32 'already mounted' $helper "$vol/a source" "$mnt" -o "store=$store-2"
       mkdir "$dir/other"
-      refused 32 'another process' $helper "$vol/a source" "$dir/other" -o "store=$store"
+      refused 32 'is open for writing' $helper "$vol/a source" "$dir/other" -o "store=$store"
       umount "$mnt"
       """)
   }
