@@ -12,16 +12,16 @@ import Testing
       mount -t handlefs "$vol/a source" "$mnt" -o "store=$store,cache_timeout=2,passthrough=auto,cross_mounts,fsname=a name,noatime,nosuid,nodev,noexec,nofail,_netdev,x-systemd.automount,comment=it"
       [ "$(cat "$mnt/file")" = text ]
       [ "$(findmnt -n -o SOURCE,FSTYPE "$mnt" | tr -s ' ')" = 'a name fuse.handlefs' ]
-      for flag in noatime nosuid nodev noexec; do findmnt -n -O "$flag" "$mnt" >/dev/null; done
+      shows "$mnt" noatime nosuid nodev noexec
       umount 'a name'
-      absent findmnt -t fuse.handlefs
+      absent findmnt -M "$mnt"
       mount -t fuse.handlefs "$vol/a source" "$mnt" -o "store=$store,ro"
       refused 1 'Read-only file system' touch "$mnt/new"
       [ "$(findmnt -n -o SOURCE "$mnt")" = "$vol/a source" ]
       umount "$mnt"
       mount -t handlefs "$vol/a source" "$mnt" -o "store=$store" -o user -o exec
-      findmnt -n -O nosuid,nodev "$mnt" >/dev/null
-      absent findmnt -n -O noexec "$mnt"
+      shows "$mnt" nosuid nodev
+      absent shows "$mnt" noexec
       umount "$mnt"
       """)
   }
@@ -31,7 +31,8 @@ import Testing
     try script(
       """
       "$handlefs" "$vol/a source" "$mnt" -ostore="$store",ro -o fsname=name,nosuid
-      findmnt -n -S name -O ro,nosuid "$mnt" >/dev/null
+      [ "$(findmnt -n -o SOURCE -M "$mnt")" = name ]
+      shows "$mnt" ro nosuid
       "$handlefs" status "$mnt" >/dev/null
       umount name
       refused 2 'unknown mount option frob;' "$handlefs" "$vol/a source" "$mnt" -o "store=$store,frob=1"
@@ -40,7 +41,7 @@ import Testing
 
   @Test(.mountsHandleFS) func refusesByName() throws {
     try script(
-      """
+      #"""
       try() { refused "$1" "$2" mount -t handlefs "$vol/a source" "$mnt" -o "store=$store,$3"; }
       try 1 'unknown mount option frob;' ro,frob=3
       try 1 'unknown mount option store_;' store_=x
@@ -48,16 +49,17 @@ import Testing
       try 1 'unknown mount option user_id;' user_id=5
       try 1 'cache_timeout=x: give a number' cache_timeout=x
       try 1 'cache_timeout: give a number' cache_timeout
+      refused 2 'a double quote is not closed' "$handlefs" "$vol/a source" "$mnt" -o "ro,store=\"$store,ro"
       try 1 'takes 0 to' watchdog=-1
       try 1 'passthrough=maybe: give' passthrough=maybe
       try 1 'cross_mounts=1: cross_mounts takes no value' cross_mounts=1
       try 1 'fsname=: give a name' fsname=
       refused 1 'the store is missing' mount -t handlefs "$vol/a source" "$mnt"
-      absent findmnt -t fuse.handlefs
+      absent findmnt -M "$mnt"
       [ ! -e "$store" ]
       mount -s -t handlefs "$vol/a source" "$mnt" -o "store=$store,frob=3"
       umount "$mnt"
-      """)
+      """#)
   }
 
   @Test(.mountsHandleFS) func commasMayBelongToValues() throws {
@@ -66,11 +68,11 @@ import Testing
       mkdir "$dir/a b,c"
       mount -t handlefs "$vol/a source" "$dir/a b,c" -o "ro,store=\"$dir/s,t\",nosuid"
       [ -d "$dir/s,t" ]
-      findmnt -n -O ro,nosuid "$dir/a b,c" >/dev/null
+      shows "$dir/a b,c" ro nosuid
       umount "$dir/a b,c"
       mount -t handlefs "$vol/a source" "$mnt" -o "store=$dir/u\\,v,nodev"
       [ -d "$dir/u,v" ]
-      findmnt -n -O nodev "$mnt" >/dev/null
+      shows "$mnt" nodev
       umount "$mnt"
       """#)
   }
@@ -83,9 +85,9 @@ import Testing
         "$vol" "$mnt" "$store" >"$dir/fstab"
       mount -a -T "$dir/fstab"
       mount -a -T "$dir/fstab"
-      [ "$(grep -c fuse.handlefs /proc/mounts)" = 1 ]
+      [ "$(grep -c " $mnt fuse.handlefs " /proc/mounts)" = 1 ]
       mount -T "$dir/fstab" -o remount,ro "$mnt"
-      findmnt -n -O ro,nosuid "$mnt" >/dev/null
+      shows "$mnt" ro nosuid
       refused 1 'Read-only file system' touch "$mnt/new"
       mount -T "$dir/fstab" -o remount,rw "$mnt"
       touch "$mnt/new"
@@ -102,13 +104,13 @@ import Testing
       remount cross_mounts; remount watchdog=1; remount fsname=other
       refused 1 'unknown mount option frob;' mount -o remount,frob "$mnt"
       mount -o "remount,nodev,cache_timeout=2,store=$store" "$mnt"
-      findmnt -n -O nodev,rw "$mnt" >/dev/null
+      shows "$mnt" nodev rw
       umount "$mnt"
       mount -t handlefs "$vol/a source" "$mnt" -o "store=$store,ro"
       remount rw
-      findmnt -n -O ro "$mnt" >/dev/null
+      shows "$mnt" ro
       mount -o remount,nosuid "$mnt"
-      findmnt -n -O ro,nosuid "$mnt" >/dev/null
+      shows "$mnt" ro nosuid
       umount "$mnt"
       refused 32 'no handlefs is mounted' /sbin/mount.handlefs "$vol/a source" "$mnt" -o remount
       """)
@@ -120,17 +122,18 @@ import Testing
       """
       helper=/sbin/mount.handlefs
       [ "$($helper "$vol/a source" "$mnt" -fnv -o "store=$store")" = "handlefs: $vol/a source mounted on $mnt" ]
-      absent findmnt -t fuse.handlefs
+      absent findmnt -M "$mnt"
       refused 1 'only root' setpriv --reuid=65534 --clear-groups $helper "$vol/a source" "$mnt" -o "store=$store"
+      $helper --help | grep -q '^USAGE: mount.handlefs'
       refused 1 'frob' $helper --frob "$vol/a source" "$mnt"
-      refused 2 'open files' prlimit --nofile=4:4 $helper "$vol/a source" "$mnt" -o "store=$store"
+      refused 2 'no file descriptors' prlimit --nofile=4:4 $helper "$vol/a source" "$mnt" -o "store=$store"
       refused 32 'name a directory that exists' $helper "$vol/none" "$mnt" -o "store=$store"
       refused 32 'name a directory that exists' $helper "$vol/a source" "$mnt/none" -o "store=$store"
       refused 32 'no file handles' $helper /proc "$mnt" -o "store=$store"
       $helper "$vol/a source" "$mnt" -o "store=$store"
       refused 32 'already mounted' $helper "$vol/a source" "$mnt" -o "store=$store-2"
       mkdir "$dir/other"
-      refused 32 'another process' $helper "$vol/a source" "$dir/other" -o "store=$store"
+      refused 32 'is open for writing' $helper "$vol/a source" "$dir/other" -o "store=$store"
       umount "$mnt"
       """)
   }
@@ -138,10 +141,10 @@ import Testing
   @Test(.mountsHandleFS) func mountsInAnotherNamespace() throws {
     try script(
       """
-      unshare --mount --propagation private sleep 60 & other=$!
+      unshare --mount --propagation private sleep 20 >/dev/null 2>&1 & other=$!
       while [ "$(readlink /proc/$other/ns/mnt)" = "$(readlink /proc/self/ns/mnt)" ]; do sleep 0.05; done
       mount -N $other -t handlefs "$vol/a source" "$mnt" -o "store=$store"
-      absent findmnt -t fuse.handlefs
+      absent findmnt -M "$mnt"
       [ "$(nsenter -t $other -m cat "$mnt/file")" = text ]
       nsenter -t $other -m umount "$mnt"
       kill -KILL $other
@@ -188,6 +191,7 @@ import Testing
   /// Puts the helper into `/sbin`, which other namespaces do not see. A command that is to fail runs
   /// by `refused STATUS TEXT COMMAND…`, in which TEXT is part of its error message, or by `absent` if
   /// it looks for what must not be there. (The shell ignores the failure of `! COMMAND`.)
+  /// `shows MOUNTPOINT FLAG…` says whether a mount has each of the flags.
   private static let preparation = #"""
     dir=$(realpath "$1") vol=$(realpath "$2") handlefs=$3
     mnt="$dir/mnt" store="$dir/store"
@@ -199,6 +203,11 @@ import Testing
     ln -s "$handlefs" /usr/sbin/mount.fuse.handlefs
     trap 'echo "line $LINENO: $BASH_COMMAND" >&2' ERR
     trap 'umount -l -a -t fuse.handlefs; umount -l /usr/sbin "$dir/sbin"' EXIT
+    shows() {
+      local point=$1 flag
+      shift
+      for flag; do [[ ",$(findmnt -n -o OPTIONS -M "$point")," == *,$flag,* ]] || return 1; done
+    }
     absent() { if "$@" >&2; then return 1; fi; }
     refused() {
       local wanted=$1 text=$2 status=0

@@ -15,21 +15,23 @@ struct CommandExit {
   var status: Int32
   var message: String
 
-  init(_ error: any Error) {
+  init(_ error: any Error, of command: any ParsableCommand.Type = HandleFS.self) {
     switch error {
     case let code as ExitCode: (status, message) = (code.rawValue, "")
     case let error as CommandError: (status, message) = (error.status.rawValue, error.description)
     case let error as StoreError:
       (status, message) = (error.exitStatus.rawValue, error.description)
     case let errno as Errno: (status, message) = (ExitStatus.system.rawValue, "\(errno)")
-    default: (status, message) = Self.parsing(error)
+    default: (status, message) = Self.parsing(error, of: command)
     }
   }
 
   /// Returns the exit for a request for help or for a usage error.
-  private static func parsing(_ error: any Error) -> (Int32, String) {
-    let text = HandleFS.fullMessage(for: error)
-    guard !HandleFS.exitCode(for: error).isSuccess else { return (ExitStatus.fine.rawValue, text) }
+  private static func parsing(
+    _ error: any Error, of command: any ParsableCommand.Type
+  ) -> (Int32, String) {
+    let text = command.fullMessage(for: error)
+    guard !command.exitCode(for: error).isSuccess else { return (ExitStatus.fine.rawValue, text) }
     let said = text.hasPrefix("Error: ") ? String(text.dropFirst("Error: ".count)) : text
     return (ExitStatus.usage.rawValue, said)
   }

@@ -65,7 +65,7 @@ struct MountHelper: ParsableCommand {
       try parse(HandleFS.arguments).run()
       Glibc.exit(0)
     } catch {
-      var exit = CommandExit(error)
+      var exit = CommandExit(error, of: Self.self)
       exit.status = status(error, exit.status)
       // The usage that follows is that of another command.
       if exit.status != 0 { exit.message = String(exit.message.prefix { $0 != "\n" }) }

@@ -5,8 +5,12 @@ extension MountOptions {
   /// Takes over an option, if it is one that a mount has.
   ///
   /// - Returns: whether it is known.
-  /// - Throws: `ValidationError` if it has no value and needs one, or has a wrong one.
+  /// - Throws: `ValidationError` if it has no value and needs one, or has a wrong one. A double quote
+  ///   that is not closed has swallowed the options after it.
   mutating func take(_ word: OptionWord) throws -> Bool {
+    guard word.text.count(where: { $0 == "\"" }).isMultiple(of: 2) else {
+      throw ValidationError("\(word.text): a double quote is not closed")
+    }
     switch word.name {
     case "store": store = try word.required("a directory: store=DIR")
     case "fsname": fsname = try word.required("a name: fsname=NAME")
