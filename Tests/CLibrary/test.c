@@ -902,6 +902,27 @@ static void rubbish(const char *directory)
     end(&place);
 }
 
+/* What a failed call is about is in its text. */
+static void errors_name_the_thing(const char *directory)
+{
+    struct place place = begin(directory, "texts\nin two lines");
+    hs_error error = HS_ERROR_INIT;
+    hs_store *second;
+    uint32_t filesystem;
+    CHECK(hs_attach(place.store, -1, &filesystem, &error) == HS_SYSTEM && error.errnum == EBADF);
+    CHECK(strstr(error.text, "-1") != NULL);
+    CHECK(hs_store_open(in(place.directory, "store"), NULL, &second, &error) == HS_ALREADY_OPEN);
+    CHECK(strstr(error.text, "texts?in two lines/store") != NULL && strchr(error.text, '\n') == NULL);
+
+    /* A call that succeeds leaves an error alone. */
+    hs_error before = error;
+    hs_node node;
+    uint64_t id = node_of(&place, "file");
+    CHECK(hs_get(place.store, id, &node, &error) == HS_OK);
+    CHECK(memcmp(&before, &error, sizeof error) == 0);
+    end(&place);
+}
+
 int main(int count, char **arguments)
 {
     if (count != 2)
@@ -920,6 +941,7 @@ int main(int count, char **arguments)
     a_store_is_looked_after(directory);
     a_journal_outlives_its_server(directory);
     open_files_outlive_their_server(directory);
+    errors_name_the_thing(directory);
     rubbish(directory);
     if (failures > 0)
         return fprintf(stderr, "%d failures\n", failures), 1;

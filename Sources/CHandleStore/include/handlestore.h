@@ -462,9 +462,9 @@ int hs_export_remove(hs_store *store, const char *name, hs_error *error);
 
 void hs_export_free(hs_export *export_);
 
-/* The node of the root; 0 if export_ is NULL, and in a forked child. It is not 1, but clients may name
- * the root as node 1, too. In FUSE the root is always node 1 with generation 0: a server must reply
- * that. */
+/* The node of the root; 0 if export_ is NULL, and in a forked child. It is not 1, but clients may
+ * name the root as node 1, too. In FUSE the root is always node 1 with generation 0: a server must
+ * reply that. */
 uint64_t hs_export_root(const hs_export *export_);
 
 /* Looks up a name in a directory, and registers the file. entry->registration.node is 0 if there is
@@ -473,7 +473,8 @@ uint64_t hs_export_root(const hs_export *export_);
  * token_limit: HS_TOKEN_REFERENCE, or HS_TOKEN_NFS3 to HS_TOKEN_MAX.
  * pins: where to count one pin of the file's node; or NULL.
  * Fails with HS_REFUSED if the gate refuses the directory, or if the file is not inside;
- * HS_BAD_NAME, HS_MOUNT_POINT, HS_TOKEN_TOO_LONG, what hs_register fails with. */
+ * HS_BAD_NAME, HS_TOKEN_TOO_LONG, what hs_register fails with; HS_MOUNT_POINT if the export has no
+ * private mount (which needs CAP_SYS_ADMIN), through which the covered directory is found. */
 int hs_lookup(hs_export *export_, const hs_reference *parent, const char *name, size_t length,
               uint32_t token_limit, hs_pins *pins, hs_entry *entry, hs_error *error);
 
@@ -489,7 +490,10 @@ int hs_create_or_open(hs_export *export_, const hs_reference *parent, const char
                       int mode, uint32_t permissions, uint32_t token_limit, hs_pins *pins,
                       hs_entry *entry, hs_error *error);
 
-/* Opens a file that a client names, if it passes the gate. HS_OPEN_PATH does not touch the file.
+/* Opens a file that a client names, if it passes the gate. HS_OPEN_PATH does not touch the file. A
+ * file that has lost its last name is in no directory, and the gate refuses it (HS_REFUSED_STALE)
+ * though it may still be open somewhere: a server that knows that a client has it open uses
+ * hs_open.
  * Fails with HS_REFUSED, HS_NOT_OPENABLE_HANDLE, HS_READ_ONLY_EXPORT, HS_SYSTEM. */
 int hs_open_reference(hs_export *export_, const hs_reference *file, int mode, int *fd, hs_error *error);
 
@@ -601,8 +605,9 @@ int hs_journal_open(int fd, size_t capacity, hs_journal **journal, hs_error *err
 
 void hs_journal_free(hs_journal *journal);
 
-/* Notes an intent before the server acts. request: its number, not 0; in FUSE its `unique` without
- * bit 63. */
+/* Notes an intent before the server acts; replaces an earlier one of the request. request: its
+ * number, not 0; in FUSE its `unique` without bit 63.
+ * Fails with HS_SYSTEM: ENOBUFS if `capacity` requests are noted. */
 int hs_journal_note(hs_journal *journal, uint64_t request, const hs_intent *intent, hs_error *error);
 
 /* Forgets a request after the reply. Does nothing if none is noted. */
@@ -612,7 +617,8 @@ int hs_journal_forget(hs_journal *journal, uint64_t request, hs_error *error);
 int hs_journal_find(const hs_journal *journal, uint64_t request, uint32_t *operation, hs_error *error);
 
 /* Whether a noted operation on names was done, judged by what the names lead to now. `done` is 0 if
- * it was not, and if nothing is noted. new_directory: that of new_name, or -1 if it is the same. */
+ * it was not, and if nothing is noted, so a server may ask for each request. new_directory: that of
+ * new_name, or -1 if it is the same. */
 int hs_journal_was_done(const hs_journal *journal, uint64_t request, int directory, int new_directory,
                         int *done, hs_error *error);
 
@@ -668,7 +674,8 @@ void hs_parking_free(hs_parking *parking);
 int hs_park(hs_parking *parking, int fd, uint64_t node, hs_error *error);
 int hs_unpark(hs_parking *parking, uint64_t node, hs_error *error);
 
-/* The supervisor's side: keeps the files that it receives until it is freed. */
+/* The supervisor's side: keeps the files that it receives until it is freed. It needs a descriptor
+ * for each: raise RLIMIT_NOFILE. */
 int hs_parked_files_open(hs_parked_files **files, hs_error *error);
 void hs_parked_files_free(hs_parked_files *files);
 

@@ -84,14 +84,17 @@ extension Store {
 
   /// Opens a file again, because `open_by_handle_at(2)` takes no `O_PATH` descriptor for the mount.
   private func reopen(_ descriptor: FileDescriptor) throws -> FileDescriptor {
-    let type = try FullStatus(of: descriptor).file.type
-    switch type {
-    case .directory:
-      return try SystemCalls.open(".", in: descriptor, flags: SystemCalls.directory)
-    case .regular:
-      return try SystemCalls.open(
-        FilePath("/proc/self/fd/\(descriptor.rawValue)"), flags: SystemCalls.readOnly)
-    default: throw StoreError.system(.notDirectory, "attaching with a file that is not a directory")
+    do throws(Errno) {
+      switch try FullStatus(of: descriptor).file.type {
+      case .directory:
+        return try SystemCalls.open(".", in: descriptor, flags: SystemCalls.directory)
+      case .regular:
+        return try SystemCalls.open(
+          FilePath("/proc/self/fd/\(descriptor.rawValue)"), flags: SystemCalls.readOnly)
+      default: throw .notDirectory
+      }
+    } catch {
+      throw StoreError(error, "attaching the filesystem of \(descriptor.words)")
     }
   }
 
