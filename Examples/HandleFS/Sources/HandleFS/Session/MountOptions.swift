@@ -75,9 +75,9 @@ struct MountOptions: ParsableArguments {
       valueName: "options"))
   var o: [String] = []
 
-  /// Moves the options of `-o` that this program has to where the long options are, and leaves the
-  /// names of `mount(2)`'s flags there. A remount leaves all as they are, because they change a
-  /// mount that has its options already.
+  /// Moves the program's own options from `-o` to the properties of the long options, so that only
+  /// the names of `mount(2)`'s flags are left in `-o`. For a remount all are left there: they are
+  /// compared with the options that the mount has.
   mutating func validate() throws {
     guard !isRemount else { return }
     o = try words.filter { word in

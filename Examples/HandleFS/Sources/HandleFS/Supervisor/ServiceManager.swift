@@ -7,7 +7,7 @@ struct ServiceManager {
   private var socket: String?
   /// Milliseconds between two signs of life; `nil` if the manager does not ask for any.
   private var interval: Int?
-  /// When to see about the next sign of life.
+  /// When the next sign of life is due.
   private(set) var next: Int?
   private var isAwaited = false
 
@@ -16,10 +16,10 @@ struct ServiceManager {
 
   /// The manager of a supervisor that mounts.
   static func ofNewService() -> ServiceManager {
-    // Signs of life may be meant for the process that started this one.
+    // The manager may want signs of life of the process that started this one.
     let watched = Processes.variable("WATCHDOG_PID")
     if watched != nil, watched != "\(Processes.id)" { Processes.forget("WATCHDOG_USEC") }
-    // The next supervisor has another number.
+    // The next supervisor inherits the variable, but has another process id.
     Processes.forget("WATCHDOG_PID")
     return inherited()
   }
@@ -35,7 +35,8 @@ struct ServiceManager {
     return manager
   }
 
-  /// Makes the manager that started this process none of what this process starts.
+  /// Hides the manager from the programs that this process starts. It waits for messages of the
+  /// process that started this one, which is not the service.
   static func disown() {
     for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] { Processes.forget(name) }
   }
@@ -50,7 +51,8 @@ struct ServiceManager {
       "RELOADING=1", "MONOTONIC_USEC=\(Processes.nowMicroseconds)", "STATUS=Replacing the server")
   }
 
-  /// Whether it is time for a sign of life. From then on one is awaited.
+  /// Returns whether it is time for a sign of life. If so, ``showLife()`` is to follow as soon as
+  /// there is one.
   mutating func isDue() -> Bool {
     guard let next, let interval, Processes.now >= next else { return false }
     self.next = Processes.now + interval
@@ -58,7 +60,7 @@ struct ServiceManager {
     return true
   }
 
-  /// Shows the sign of life that is awaited, if one is.
+  /// Sends a sign of life, if one is due.
   mutating func showLife() {
     guard isAwaited else { return }
     isAwaited = false

@@ -178,7 +178,7 @@ final class Supervisor {
   /// once if a process checks the store and no server can answer.
   private func showLife() {
     guard manager.isDue() else { return }
-    if mender == nil { server.ask() } else { manager.showLife() }
+    if mender?.process != nil { manager.showLife() } else { server.ask() }
   }
 
   private func watchServer() {
