@@ -25,6 +25,7 @@ let package = Package(
   name: "HandleStore",
   products: [
     .library(name: "HandleStore", targets: ["HandleStore"]),
+    .library(name: "CHandleStore", targets: ["CHandleStore"]),
     .library(name: "HandleStoreC", type: .static, targets: ["HandleStoreC"]),
     .executable(name: "handlestore", targets: ["HandleTool"]),
     .executable(name: "handlebench", targets: ["HandleBench"]),
@@ -40,15 +41,17 @@ let package = Package(
     .target(name: "CHandleSys", dependencies: ["CSodium"]),
     .target(
       name: "HandleStore", dependencies: ["CLMDB", "CHandleSys", system], swiftSettings: strict),
-    // The C library: its header, and the functions that it declares (Scripts/clibrary links them).
+    // The C library: its header, which also has the version, and the functions that it declares
+    // (Scripts/clibrary links them).
     .target(name: "CHandleStore"),
     .target(
       name: "HandleStoreC", dependencies: ["CHandleStore", "HandleStore", system],
-      exclude: ["exports.map"], swiftSettings: strict),
+      exclude: ["exports.map", "handlestore.pc.in"], swiftSettings: strict),
     // What the two commands print: JSON, and columns of text.
     .target(name: "Formatting", swiftSettings: strict),
     .executableTarget(
-      name: "HandleTool", dependencies: ["Formatting", "HandleStore", arguments, system],
+      name: "HandleTool",
+      dependencies: ["CHandleStore", "Formatting", "HandleStore", arguments, system],
       swiftSettings: strict),
     .target(
       name: "CYardstick", dependencies: ["CLMDB", "CSodium", "CHandleStore"],
@@ -56,7 +59,7 @@ let package = Package(
     .executableTarget(
       name: "HandleBench",
       dependencies: [
-        "Formatting", "HandleStore", "HandleStoreC", "CYardstick", arguments,
+        "CHandleStore", "Formatting", "HandleStore", "HandleStoreC", "CYardstick", arguments,
         system,
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ],
@@ -88,7 +91,10 @@ let package = Package(
       name: "InspectionTests", dependencies: ["HandleStore", "TestSupport", system],
       swiftSettings: testing),
     .testTarget(
-      name: "HandleToolTests", dependencies: ["HandleStore", "TestSupport", "HandleTool", system],
+      name: "HandleToolTests",
+      dependencies: [
+        "CHandleStore", "HandleStore", "TestSupport", "HandleTool", "HandleBench", system,
+      ],
       swiftSettings: testing),
     // Of Examples/HandleFS: they run the program that the environment variable HANDLEFS names.
     .executableTarget(name: "posixtable", path: "Tests/PosixTable"),

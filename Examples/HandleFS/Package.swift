@@ -27,6 +27,7 @@ let package = Package(
       dependencies: [
         "CFUSE", "CHandleFS",
         .product(name: "HandleStore", package: "HandleStore"),
+        .product(name: "CHandleStore", package: "HandleStore"),
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),

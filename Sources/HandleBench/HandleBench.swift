@@ -1,4 +1,5 @@
 import ArgumentParser
+import CHandleStore
 
 /// The benchmark tool.
 @main
@@ -12,5 +13,6 @@ struct HandleBench: ParsableCommand {
       machine's speed may change from one minute to the next, but it is the same for both. `forge` \
       measures nothing: it sends forged tokens to an export.
       """,
+    version: "handlebench \(HS_VERSION)",
     subcommands: [Run.self, FileSystems.self, Forge.self])
 }

@@ -6,12 +6,6 @@ internal import HandleStore
 internal import SystemPackage
 
 @c @implementation
-public func hs_library_version() -> UnsafePointer<CChar>! { unsafe version.utf8Start.cString }
-
-/// The version of this library; the compiler keeps the text for the life of the process.
-private let version: StaticString = "0.2.0"
-
-@c @implementation
 public func hs_strerror(_ code: CInt) -> UnsafePointer<CChar>! {
   unsafe summary(of: code).utf8Start.cString
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CHandleStore
 import Glibc
 import SystemPackage
 
@@ -30,7 +31,7 @@ struct HandleStoreCommand: ParsableCommand {
 
         source <(handlestore --generate-completion-script bash)
       """,
-    version: "0.1.0",
+    version: "handlestore \(HS_VERSION)",
     groupedSubcommands: [
       CommandGroup(
         name: "Everyday", subcommands: [Index.self, Open.self, Dump.self, Stat.self]),

@@ -1,3 +1,4 @@
+import CHandleStore
 import Foundation
 import HandleStore
 import SystemPackage
@@ -42,7 +43,9 @@ struct RefusalTests {
   }
 
   @Test func theVersion() throws {
-    #expect(try output(of: "--version").split(separator: ".").count == 3)
+    for command in ["handlestore", "handlebench"] {
+      #expect(try succeed(product(command), "--version") == "\(command) \(HS_VERSION)\n")
+    }
   }
 
   @Test func nothingAskedIsAskedForHelp() throws {

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CHandleStore
 
 @main
 struct HandleFS: ParsableCommand {
@@ -17,6 +18,7 @@ struct HandleFS: ParsableCommand {
 
       \(CommandExit.table)
       """,
+    version: "handlefs \(HS_VERSION)",
     subcommands: [
       Mount.self, Restart.self, Status.self, Events.self, Serve.self, Supervise.self, Mend.self,
     ],

@@ -1,2 +1,0 @@
-/* The header is this target's only content. */
-#include "handlestore.h"
