@@ -24,6 +24,10 @@ struct Mount: ParsableCommand {
 
   func run() throws {
     Processes.openStandard()
+    try Log.tellingErrors(.supervisor, of: mount, start)
+  }
+
+  private func start() throws {
     try mount.requireFreePlace()
     let mount = try mount.absolute()
     try Conversation.requireNoDeadServer(on: mount.mountpoint)

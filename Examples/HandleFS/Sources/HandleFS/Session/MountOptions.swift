@@ -57,6 +57,11 @@ struct MountOptions: ParsableArguments {
       valueName: "seconds"))
   var watchdog = 30.0
 
+  @Option(
+    help: ArgumentHelp(
+      "How the log is written: as text, or as one JSON object per line.", valueName: "text|json"))
+  var logFormat = LogFormat.text
+
   func validate() throws {
     guard watchdog >= 0, watchdog <= 1e6 else {
       throw ValidationError("--watchdog takes 0 to 1000000 seconds")
@@ -118,7 +123,7 @@ struct MountOptions: ParsableArguments {
   /// The options as command line arguments.
   var arguments: [String] {
     [source, mountpoint, "--store", store, "--cache-timeout", "\(cacheTimeout)"]
-      + ["--watchdog", "\(watchdog)"]
+      + ["--watchdog", "\(watchdog)", "--log-format", logFormat.rawValue]
       + ["--passthrough", passthrough.rawValue] + (readOnly ? ["--read-only"] : [])
       + (crossMounts ? ["--cross-mounts"] : [])
   }

@@ -35,6 +35,8 @@ final class Supervisor {
   private let parked = ParkedFiles()
   private var backoff = Backoff()
   private var watchdog: Watchdog
+  /// Whether the watchdog has killed the present server.
+  private var isUnresponsive = false
   private var passthrough = false
   private var replacement: Replacement?
   /// When to start the next server; `nil` if no start is due.
@@ -50,7 +52,7 @@ final class Supervisor {
     self.options = options
     self.inBackground = inBackground
     watchdog = Watchdog(seconds: options.watchdog)
-    log = Log.start(inBackground: inBackground)
+    log = Log.start(.supervisor, of: options, inBackground: inBackground)
     Processes.raiseDescriptorLimit()
     Processes.ignoreClosedPipes()
     signals = try Processes.signals()
@@ -81,7 +83,7 @@ final class Supervisor {
     self.inBackground = inBackground
     self.passthrough = passthrough
     watchdog = Watchdog(seconds: options.watchdog)
-    log = Log.start(inBackground: inBackground)
+    log = Log.start(.supervisor, of: options, inBackground: inBackground)
     Processes.raiseDescriptorLimit()
     Processes.ignoreClosedPipes()
     signals = try Processes.signals()
@@ -92,7 +94,8 @@ final class Supervisor {
     program = Processes.program
     server = try RunningServer(adopting: id, session)
     if server.process == nil { startAt = Processes.now }
-    log.warning("took over a server whose supervisor was killed", metadata: ["pid": "\(id)"])
+    log.warning(
+      "took over a server whose supervisor was killed", metadata: ["pid": .stringConvertible(id)])
   }
 
   /// Mounts the filesystem and watches over it until it is unmounted.
@@ -110,6 +113,7 @@ final class Supervisor {
     }
     do {
       try answerStart()
+      MountHistory(in: session.history).recordMount()
       try sockets.publish(device: device)
       server.tellMounted(passthrough)
       guard server.receive() == .serving else { throw ExitCode.failure }
@@ -170,7 +174,10 @@ final class Supervisor {
     case .kill:
       log.error(
         "the server does not answer and may be stopped: killing and replacing it (--watchdog 0 turns this off)",
-        metadata: ["pid": "\(server.id)", "seconds": "\(options.watchdog)"])
+        metadata: [
+          "pid": .stringConvertible(server.id), "seconds": .stringConvertible(options.watchdog),
+        ])
+      isUnresponsive = true
       server.kill()
     }
   }
@@ -222,7 +229,7 @@ final class Supervisor {
     switch message {
     case .serving:
       watchdog.begin()
-      log.info("serving", metadata: ["pid": "\(server.id)"])
+      log.info("serving", metadata: ["pid": .stringConvertible(server.id)])
       // A deadline means that this server is the replacement that was asked for.
       if replacement?.deadline != nil {
         answerAsker("serving as process \(server.id), \(program)")
@@ -238,11 +245,26 @@ final class Supervisor {
     let end = server.reap()
     needsMending = end.isFailure
     watchdog.end()
+    MountHistory(in: session.history).recordRestart(reason(end))
+    isUnresponsive = false
     let delay = replacement == nil ? backoff.delay(lifetime: Processes.now - server.started) : 0
     startAt = Processes.now + delay
     log.warning(
       "the server has ended",
-      metadata: ["pid": "\(server.id)", "by": "\(end)", "next in ms": "\(delay)"])
+      metadata: [
+        "pid": .stringConvertible(server.id), "by": "\(end)",
+        "next in ms": .stringConvertible(delay),
+      ])
+  }
+
+  private func reason(_ end: Processes.End) -> MountHistory.Reason {
+    if isUnresponsive { return .unresponsive }
+    if end.isFailure { return .failed }
+    switch end {
+    case .exit: return .requested
+    case .signal: return .killed
+    case .unknown: return .unknown
+    }
   }
 
   /// Starts the next server. If the last one may have died of the store, has the store checked
@@ -252,7 +274,7 @@ final class Supervisor {
     startAt = nil
     needsMending = false
     do {
-      mender = try Mender(session.store, inBackground)
+      mender = try Mender(session.store, options, inBackground)
     } catch {
       log.error("starting the check of the store failed", metadata: ["error": "\(error)"])
       startAt = Processes.now

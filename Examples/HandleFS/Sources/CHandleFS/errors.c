@@ -1,0 +1,27 @@
+/* What libraries print on stderr. */
+#define _GNU_SOURCE
+#include "handlefs.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static hf_line_handler receiver;
+
+static ssize_t take(void *cookie, const char *text, size_t length)
+{
+    (void)cookie;
+    receiver(text, length);
+    return (ssize_t)length;
+}
+
+int hf_take_errors(hf_line_handler handler)
+{
+    cookie_io_functions_t functions = {.write = take};
+    FILE *stream = fopencookie(NULL, "w", functions);
+    if (!stream)
+        return -errno;
+    setvbuf(stream, NULL, _IOLBF, BUFSIZ);
+    receiver = handler;
+    stderr = stream;
+    return 0;
+}
