@@ -38,6 +38,7 @@ docs:
 
 packages:
 	@Scripts/packages
+	@Scripts/promtool
 
 clean:
-	@rm -rf .build .build-c .build-test .build-docs .build-tsan .build-fuzz .build-handlefs
+	@rm -rf .build .build-c .build-test .build-docs .build-tsan .build-fuzz .build-handlefs .build-tools

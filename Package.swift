@@ -89,7 +89,8 @@ let package = Package(
       name: "InspectionTests", dependencies: ["HandleStore", "TestSupport", system],
       swiftSettings: testing),
     .testTarget(
-      name: "HandleToolTests", dependencies: ["HandleStore", "TestSupport", "HandleTool", system],
+      name: "HandleToolTests",
+      dependencies: ["Formatting", "HandleStore", "TestSupport", "HandleTool", system],
       swiftSettings: testing),
     // Of Examples/HandleFS: they run the program that the environment variable HANDLEFS names.
     .executableTarget(name: "posixtable", path: "Tests/PosixTable"),

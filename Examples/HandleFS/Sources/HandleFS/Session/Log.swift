@@ -36,20 +36,6 @@ enum Log {
   static func start(_ role: Role, of mount: MountOptions, inBackground: Bool) -> Logger {
     start(role, of: mount.mountpoint, as: mount.logFormat, inBackground: inBackground)
   }
-
-  /// Runs a process of a mount. If the log is JSON, the error that ends the process is a line of
-  /// it, on standard error.
-  static func tellingErrors(
-    _ role: Role, of mount: MountOptions, _ body: () throws -> Void
-  ) throws {
-    do {
-      try body()
-    } catch {
-      guard mount.logFormat == .json, !(error is ExitCode) else { throw error }
-      LogLine(role, of: mount.mountpoint).write(.critical, "\(error)")
-      throw ExitCode.failure
-    }
-  }
 }
 
 /// A log handler that writes to `syslog(3)`.
