@@ -41,4 +41,5 @@ packages:
 	@Scripts/promtool
 
 clean:
-	@rm -rf .build .build-c .build-test .build-docs .build-tsan .build-fuzz .build-handlefs .build-tools
+	@rm -rf .build .build-c .build-test .build-docs .build-tsan .build-fuzz .build-handlefs
+	@rm -rf .build-tools

@@ -26,7 +26,7 @@ let package = Package(
   products: [
     .library(name: "HandleStore", targets: ["HandleStore"]),
     .library(name: "HandleStoreC", type: .static, targets: ["HandleStoreC"]),
-    // For Examples/HandleFS.
+    // For Examples/HandleFS, which also prints figures for monitoring systems.
     .library(name: "Formatting", targets: ["Formatting"]),
     .executable(name: "handlestore", targets: ["HandleTool"]),
     .executable(name: "handlebench", targets: ["HandleBench"]),
@@ -47,7 +47,7 @@ let package = Package(
     .target(
       name: "HandleStoreC", dependencies: ["CHandleStore", "HandleStore", system],
       exclude: ["exports.map"], swiftSettings: strict),
-    // What the commands print: JSON, columns of text, and figures for monitoring systems.
+    // What the two commands print: JSON, and columns of text.
     .target(name: "Formatting", swiftSettings: strict),
     .executableTarget(
       name: "HandleTool", dependencies: ["Formatting", "HandleStore", arguments, system],

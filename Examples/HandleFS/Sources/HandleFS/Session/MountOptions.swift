@@ -50,17 +50,17 @@ struct MountOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "How the log is written: as text, or as one JSON object per line.", valueName: "text|json"))
+  var logFormat = LogFormat.text
+
+  @Option(
+    help: ArgumentHelp(
       "Kill and replace a server that has not answered for this long. 0: never.",
       discussion:
         "This replaces a server that was stopped (SIGSTOP) or gets no processor time. Requests that "
         + "wait for a slow disk do not count. Use 0 to debug a server.",
       valueName: "seconds"))
   var watchdog = 30.0
-
-  @Option(
-    help: ArgumentHelp(
-      "How the log is written: as text, or as one JSON object per line.", valueName: "text|json"))
-  var logFormat = LogFormat.text
 
   func validate() throws {
     guard watchdog >= 0, watchdog <= 1e6 else {
@@ -123,8 +123,8 @@ struct MountOptions: ParsableArguments {
   /// The options as command line arguments.
   var arguments: [String] {
     [source, mountpoint, "--store", store, "--cache-timeout", "\(cacheTimeout)"]
-      + ["--watchdog", "\(watchdog)", "--log-format", logFormat.rawValue]
+      + ["--watchdog", "\(watchdog)"]
       + ["--passthrough", passthrough.rawValue] + (readOnly ? ["--read-only"] : [])
-      + (crossMounts ? ["--cross-mounts"] : [])
+      + (crossMounts ? ["--cross-mounts"] : []) + ["--log-format", logFormat.rawValue]
   }
 }

@@ -35,8 +35,6 @@ final class Supervisor {
   private let parked = ParkedFiles()
   private var backoff = Backoff()
   private var watchdog: Watchdog
-  /// Whether the watchdog has killed the present server.
-  private var isUnresponsive = false
   private var passthrough = false
   private var replacement: Replacement?
   /// When to start the next server; `nil` if no start is due.
@@ -45,6 +43,8 @@ final class Supervisor {
   /// the next start.
   private var needsMending = false
   private var mender: Mender?
+  /// Whether the watchdog has killed the present server.
+  private var isUnresponsive = false
   private var isUnmounted = false
 
   /// Starts a server for a filesystem that is not mounted yet.
