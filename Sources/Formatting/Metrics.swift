@@ -88,7 +88,7 @@ public struct Metrics {
     for (labels, values) in samples {
       for power in powers {
         // The largest value of the power: a bucket's bound belongs to the bucket.
-        let bound = Double((UInt64(2) << UInt64(power)) - 1) / scale
+        let bound = Double(UInt64.max >> UInt64(63 - power)) / scale
         let count = values.buckets.prefix(power + 1).reduce(0, +)
         add(name + "_bucket", labels, le: "\(bound)", "\(count)")
       }
