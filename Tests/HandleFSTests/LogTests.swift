@@ -7,6 +7,9 @@ import Testing
 /// `--log-format json`: each line is an object.
 @Suite struct LogTests {
   @Test(.mountsHandleFS) func eachLineIsAnObject() throws {
+    // With this a crash prints a backtrace, unless the program prevents it.
+    setenv("SWIFT_BACKTRACE", "enable=yes", 1)
+    defer { setenv("SWIFT_BACKTRACE", "enable=no", 1) }
     let mounted = try Mounted(.ext4, ["--log-format", "json", "--watchdog", "0.4"])
     let began = Date()
     let killed = try mounted.killServer()

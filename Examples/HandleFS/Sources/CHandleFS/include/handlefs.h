@@ -165,6 +165,8 @@ void hf_log(int priority, const char *text);
  * while no other thread runs. */
 typedef void (*hf_line_handler)(const char *text, size_t length);
 int hf_take_errors(hf_line_handler handler);
+/* Removes the signal handlers with which Swift prints a backtrace on standard error. */
+void hf_crash_silently(void);
 /* Redirects standard input, output and error to /dev/null. */
 int hf_silence(void);
 /* Opens those of the three that are closed, so that no other file gets their numbers. */

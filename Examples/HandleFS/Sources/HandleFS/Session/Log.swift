@@ -29,7 +29,10 @@ enum Log {
       return inBackground ? SystemLogHandler() : StreamLogHandler.standardError(label: label)
     }
     let log = Logger(label: "handlefs")
-    if format == .json { try? StandardError.pass { log.error("\($0)") } }
+    if format == .json {
+      StandardError.omitBacktraces()
+      try? StandardError.pass { log.error("\($0)") }
+    }
     return log
   }
 

@@ -7,6 +7,9 @@ internal import SystemPackage
 enum StandardError {
   private static let receiver = Mutex<(@Sendable (String) -> Void)?>(nil)
 
+  /// Has a crash end the process without Swift's backtrace, which is many lines of text.
+  static func omitBacktraces() { hf_crash_silently() }
+
   /// Passes each line that a C library prints on `stderr` to `body` from now on. What is written to
   /// descriptor 2 itself is not passed.
   static func pass(to body: @escaping @Sendable (String) -> Void) throws(Errno) {
