@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static hf_line_handler receiver;
 
@@ -32,4 +33,6 @@ void hf_crash_silently(void)
     const int signals[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGQUIT, SIGSEGV, SIGTRAP};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         signal(signals[i], SIG_DFL);
+    /* Swift installs its handlers before a program's own code runs. */
+    setenv("SWIFT_BACKTRACE", "enable=no", 1);
 }

@@ -165,7 +165,8 @@ void hf_log(int priority, const char *text);
  * while no other thread runs. */
 typedef void (*hf_line_handler)(const char *text, size_t length);
 int hf_take_errors(hf_line_handler handler);
-/* Removes the signal handlers with which Swift prints a backtrace on standard error. */
+/* Has crashes end this process, and the programs that it starts, without the backtrace that Swift
+ * prints on standard error. Call it while no other thread runs. */
 void hf_crash_silently(void);
 /* Redirects standard input, output and error to /dev/null. */
 int hf_silence(void);
