@@ -18,6 +18,8 @@ import Testing
     let crashed = try #require(mounted.serverID)
     kill(crashed, SIGABRT)
     try mounted.waitForNewServer(after: crashed)
+    // The watchdog watches a server that has begun to serve, and answers.
+    #expect(try mounted.status()["pid"] == mounted.serverID.map(Int.init))
     let silent = try #require(mounted.serverID)
     try stop(silent)
     try mounted.waitForNewServer(after: silent)
