@@ -60,7 +60,7 @@ import Testing
     }
     let now = Date().timeIntervalSince1970
     let began = try start()
-    #expect(abs(began[0] - now) < 60 && began[1] <= began[0] && began[1] > began[0] - 60)
+    #expect(abs(began[0] - now) < 60 && began[1] >= began[0] && began[1] < began[0] + 60)
 
     try mounted.waitForNewServer(after: mounted.killServer())
     try mounted.waitForNewServer(after: mounted.killServer())
@@ -108,21 +108,19 @@ import Testing
     #expect(try mounted.run(["umount", point.string]).status == 0)
   }
 
-  /// An answer is complete, or there is an error: a half of one must not be published.
-  @Test(.mountsHandleFS) func aKilledServerGivesNoHalfAnswer() throws {
+  /// If the server is killed when it is about to answer, the next one answers: a part of an answer must
+  /// not be published.
+  @Test(.mountsHandleFS) func aKilledServerGivesNoPartOfAnAnswer() throws {
     let mounted = try Mounted(.ext4)
-    let program = try #require(Mounted.program)
-    let loop = #"while :; do "$0" status "$1" --format openmetrics | tail -n 1; done"#
-    let asker = try Child(["sh", "-c", loop, program, mounted.mountpoint.string])
-    for _ in 0..<25 {
-      let server = try #require(mounted.serverID)
-      usleep(UInt32.random(in: 0..<60_000))
-      kill(server, SIGKILL)
-      try mounted.waitForNewServer(after: server)
-    }
-    asker.kill()
-    let lines = asker.rest().split(separator: "\n")
-    #expect(lines.count > 5 && lines.allSatisfy { $0 == "# EOF" }, "\(Set(lines))")
+    let server = try #require(mounted.serverID)
+    let tracer = try Child(
+      ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=write"]
+        + ["-e", "inject=write:signal=SIGKILL:when=1", "-p", "\(server)"])
+    let traced = FilePath("/proc/\(server)/status")
+    #expect(try eventually(seconds: 10) { try !read(traced).contains("TracerPid:\t0\n") })
+    #expect(try mounted.status("openmetrics").hasSuffix("\n# EOF\n"))
+    #expect(mounted.serverID != server)
+    tracer.kill()
   }
 
   @Test(.mountsHandleFS) func aFullDiskIsAnError() throws {
