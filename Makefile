@@ -60,6 +60,7 @@ docs:
 
 packages:
 	@Scripts/packages
+	@Scripts/promtool
 
 build:
 	@Scripts/build
@@ -74,4 +75,5 @@ deb:
 	@Scripts/deb
 
 clean:
-	@rm -rf .build-packages .build-deb .build .build-c .build-test .build-docs .build-tsan .build-fuzz .build-handlefs .build-rust
+	@rm -rf .build .build-c .build-deb .build-docs .build-fuzz .build-handlefs .build-packages .build-rust
+	@rm -rf .build-test .build-tools .build-tsan

@@ -27,6 +27,8 @@ let package = Package(
     .library(name: "HandleStore", targets: ["HandleStore"]),
     .library(name: "CHandleStore", targets: ["CHandleStore"]),
     .library(name: "HandleStoreC", type: .static, targets: ["HandleStoreC"]),
+    // For Examples/HandleFS, which also prints figures for monitoring systems.
+    .library(name: "Formatting", targets: ["Formatting"]),
     .executable(name: "handlestore", targets: ["HandleTool"]),
     .executable(name: "handlebench", targets: ["HandleBench"]),
   ],
@@ -93,7 +95,8 @@ let package = Package(
     .testTarget(
       name: "HandleToolTests",
       dependencies: [
-        "CHandleStore", "HandleStore", "TestSupport", "HandleTool", "HandleBench", system,
+        "CHandleStore", "Formatting", "HandleStore", "TestSupport", "HandleTool", "HandleBench",
+        system,
       ],
       swiftSettings: testing),
     // Of Examples/HandleFS: they run the program that the environment variable HANDLEFS names.

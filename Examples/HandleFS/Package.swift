@@ -26,6 +26,7 @@ let package = Package(
       name: "HandleFS",
       dependencies: [
         "CFUSE", "CHandleFS",
+        .product(name: "Formatting", package: "HandleStore"),
         .product(name: "HandleStore", package: "HandleStore"),
         .product(name: "CHandleStore", package: "HandleStore"),
         .product(name: "SystemPackage", package: "swift-system"),

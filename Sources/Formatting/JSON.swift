@@ -1,6 +1,6 @@
 /// A JSON value (RFC 8259). Integers are written in full, because node ids and inode numbers have
 /// up to 64 bits.
-package enum JSON {
+public enum JSON {
   case null
   case flag(Bool)
   case number(UInt64)
@@ -10,7 +10,7 @@ package enum JSON {
   case object([(String, JSON)])
 
   /// Appends the value on one line, without blanks.
-  package func append(to bytes: inout [UInt8]) {
+  public func append(to bytes: inout [UInt8]) {
     switch self {
     case .null: bytes.append("null")
     case .flag(let flag): bytes.append(flag ? "true" : "false")

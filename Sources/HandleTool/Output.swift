@@ -16,6 +16,9 @@ struct Output: ~Copyable {
     if bytes.count >= Self.pieceSize { try flush() }
   }
 
+  /// Appends bytes as they are.
+  mutating func append(_ more: [UInt8]) { bytes += more }
+
   mutating func line(_ text: String) throws { try line { $0.append(contentsOf: text.utf8) } }
 
   /// Writes what is left. Call this before the end of the program.

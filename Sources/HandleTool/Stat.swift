@@ -3,6 +3,10 @@ import Formatting
 import HandleStore
 
 struct Stat: ParsableCommand {
+  enum Format: String, ExpressibleByArgument, CaseIterable {
+    case text, json, openmetrics, prometheus
+  }
+
   static let configuration = CommandConfiguration(
     abstract: "Show the counts and sizes of a store.",
     discussion: """
@@ -10,6 +14,7 @@ struct Stat: ParsableCommand {
       the number of nodes by filesystem, handle type and state. A server may write meanwhile.
 
         handlestore stat /var/lib/nodes
+        handlestore stat /var/lib/nodes --format prometheus > nodes.prom
 
       A filesystem counts as mounted if its files can be opened from here now.
 
@@ -17,29 +22,39 @@ struct Stat: ParsableCommand {
       """)
 
   @OptionGroup var argument: StoreArgument
-  @OptionGroup var output: JSONOption
+  @Option(
+    help: "Print text, JSON, or figures for a monitoring system in either of two formats.")
+  var format = Format.text
 
   func run() throws {
     try argument.readingAll { store in
       _ = try? store.attachMounted()
       let summary = try store.summary()
       var output = Output()
-      if self.output.json {
-        let object = JSON.object(
-          summary.report(store).jsonMembers + [
-            ("filesystems", .array(store.knownFilesystems().map(\.json))),
-            ("groups", .array(summary.groups.map(\.json))),
-          ])
-        try output.line { object.append(to: &$0) }
-      } else {
-        try summary.report(store).print(asJSON: false, to: &output)
-        for filesystem in store.knownFilesystems() {
-          try output.line("")
-          try filesystem.report.print(asJSON: false, to: &output)
-        }
-        for line in summary.table { try output.line(line) }
+      switch format {
+      case .text: try print(summary, of: store, to: &output)
+      case .json: try output.line { summary.json(store).append(to: &$0) }
+      case .openmetrics: output.append(try metrics(.openMetrics, summary, of: store))
+      case .prometheus: output.append(try metrics(.prometheus, summary, of: store))
       }
       try output.flush()
     }
+  }
+
+  private func metrics(
+    _ format: Metrics.Format, _ summary: StoreSummary, of store: Store
+  ) throws -> [UInt8] {
+    try summary.metrics(format, of: store, at: argument.store)
+  }
+
+  private func print(
+    _ summary: StoreSummary, of store: Store, to output: inout Output
+  ) throws {
+    try summary.report(store).print(asJSON: false, to: &output)
+    for filesystem in store.knownFilesystems() {
+      try output.line("")
+      try filesystem.report.print(asJSON: false, to: &output)
+    }
+    for line in summary.table { try output.line(line) }
   }
 }

@@ -21,6 +21,14 @@ extension StoreSummary {
     return report
   }
 
+  func json(_ store: Store) -> JSON {
+    .object(
+      report(store).jsonMembers + [
+        ("filesystems", .array(store.knownFilesystems().map(\.json))),
+        ("groups", .array(groups.map(\.json))),
+      ])
+  }
+
   /// The counts, sorted by group.
   var groups: [NodeGroup] {
     counts.map { NodeGroup(group: $0.key, count: $0.value) }.sorted { a, b in

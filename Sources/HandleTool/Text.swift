@@ -3,17 +3,6 @@ import HandleStore
 import SystemPackage
 
 extension Text {
-  /// Returns a number with commas between groups of three digits.
-  static func grouped(_ number: Int) -> String {
-    let digits = String(number.magnitude)
-    var text = ""
-    for (i, digit) in digits.enumerated() {
-      if i > 0 && (digits.count - i).isMultiple(of: 3) { text.append(",") }
-      text.append(digit)
-    }
-    return number < 0 ? "-" + text : text
-  }
-
   /// Returns a number with one digit after the point.
   static func tenths(_ number: Double) -> String {
     let tenths = Int((number * 10).rounded())

@@ -229,10 +229,11 @@ extension Mounted {
 
   /// The numbers that the command tells.
   func status() throws -> [String: Int] {
-    let status = try run([Self.program ?? "", "status", mountpoint.string], seconds: 20)
+    let status = try run(
+      [Self.program ?? "", "status", mountpoint.string, "--format", "json"], seconds: 20)
     #expect(status.status == 0, "\(status.errors)")
     let values = try JSONSerialization.jsonObject(with: Data(status.output.utf8))
-    return (values as? [String: NSNumber] ?? [:]).mapValues(\.intValue)
+    return (values as? [String: Any] ?? [:]).compactMapValues { ($0 as? NSNumber)?.intValue }
   }
 
   func unmountIfMounted() throws {

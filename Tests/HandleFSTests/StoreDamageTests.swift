@@ -94,7 +94,7 @@ import Testing
         try String(contentsOfFile: foreign.appending(name).string, encoding: .utf8) == "foreign")
     }
     try mounted.unmount()
-    let stat = try run([product("handlestore"), "stat", "--json", mounted.store.string])
+    let stat = try run([product("handlestore"), "stat", "--format", "json", mounted.store.string])
     #expect(stat.output.contains("\"nodes\":61,"), "\(stat.output)")
   }
 

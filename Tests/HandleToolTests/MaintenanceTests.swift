@@ -163,8 +163,9 @@ import Testing
     try store.watch(other, mask: .modify, by: WatcherID(rawValue: 1))
     try store.retire(other)
     try store.close()
-    for command in ["stat", "check"] {
-      let figures = try figures(output(of: command, place.store, "--json"))
+    for command in [["stat", place.store, "--format", "json"], ["check", place.store, "--json"]] {
+      let printed = try run([product("handlestore")] + command).output
+      let figures = try figures(printed)
       #expect(figures.number("watches") == 3 && figures.number("limbo") == 1, "\(command)")
     }
     let rows = try place.nodes()
@@ -175,7 +176,7 @@ import Testing
 
   @Test func counts() throws {
     let place = try Workplace.indexed()
-    let stat = try figures(output(of: "stat", place.store, "--json"))
+    let stat = try figures(output(of: "stat", place.store, "--format", "json"))
     #expect(stat.number("nodes") == UInt64(Workplace.files))
     #expect(stat.number("stale") == 0)
     let filesystems = try #require(stat.members["filesystems"] as? [[String: Any]])

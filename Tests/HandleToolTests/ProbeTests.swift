@@ -93,7 +93,7 @@ import Testing
     let store = directory.appending("store").string
     try output(of: "index", store, volume.path.string)
     let probe = try figures(output(of: "probe", volume.path.string, "--json"))
-    let stat = try figures(output(of: "stat", store, "--json"))
+    let stat = try figures(output(of: "stat", store, "--format", "json"))
     let filesystem = JSONObject(
       members: try #require((stat.members["filesystems"] as? [[String: Any]])?.first))
     for name in ["kind", "uuid", "fsid", "root_handle", "volume"] {

@@ -60,7 +60,7 @@ struct MountedContender {
     switch contender {
     case .bare: nil
     case .handleFS(let program):
-      (try? output(of: program, ["status", mountpoint])).flatMap { status in
+      (try? output(of: program, ["status", mountpoint, "--format", "json"])).flatMap { status in
         status.firstMatch(of: /"pid": *(\d+)/).flatMap { Int32($0.1) }
       }
     case .other: process?.processIdentifier

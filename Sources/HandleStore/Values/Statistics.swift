@@ -6,6 +6,18 @@ public struct Statistics: Sendable, Hashable {
   public struct Histogram: Sendable, Hashable {
     /// The number of values 2ⁿ…2ⁿ⁺¹−1 is at index n; the value 0 counts as 1.
     public let buckets: [UInt64]
+    /// The sum of the values.
+    public let sum: UInt64
+
+    /// Creates a distribution, for a server that counts times of its own.
+    ///
+    /// - Parameters:
+    ///   - buckets: the number of values in each power of two, as in ``buckets``.
+    ///   - sum: the sum of the values.
+    public init(buckets: [UInt64], sum: UInt64) {
+      self.buckets = buckets
+      self.sum = sum
+    }
 
     /// The number of values.
     public var count: UInt64 { buckets.reduce(0, +) }
@@ -64,10 +76,16 @@ final class StatisticsCounters: Sendable {
   /// Counts values by their power of two.
   final class HistogramCounters: Sendable {
     private let buckets = (0..<64).map { _ in AtomicCounter() }
+    private let sum = AtomicCounter()
 
-    func record(_ value: UInt64) { buckets[63 - (value | 1).leadingZeroBitCount].add(1) }
+    func record(_ value: UInt64) {
+      buckets[63 - (value | 1).leadingZeroBitCount].add(1)
+      sum.add(value)
+    }
 
-    var histogram: Statistics.Histogram { .init(buckets: buckets.map(\.value)) }
+    var histogram: Statistics.Histogram {
+      .init(buckets: buckets.map(\.value), sum: sum.value)
+    }
   }
 
   final class AtomicCounter: Sendable {

@@ -169,6 +169,13 @@ int hf_connect(const char *path);
 int hf_notify(const char *path, const char *text);
 /* Writes a line to syslog(3). */
 void hf_log(int priority, const char *text);
+/* Has `handler` called with what libraries print on the stream `stderr`: one or more lines. Call it
+ * while no other thread runs. */
+typedef void (*hf_line_handler)(const char *text, size_t length);
+int hf_take_errors(hf_line_handler handler);
+/* Has crashes end this process, and the programs that it starts, without the backtrace that Swift
+ * prints on standard error. Call it while no other thread runs. */
+void hf_crash_silently(void);
 /* Redirects standard input, output and error to /dev/null. */
 int hf_silence(void);
 /* Opens those of the three that are closed, so that no other file gets their numbers. */

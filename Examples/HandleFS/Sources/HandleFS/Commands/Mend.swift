@@ -9,10 +9,13 @@ struct Mend: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check a store after a crash, and repair it if it is damaged.", shouldDisplay: false)
 
+  @Option var mountpoint = ""
+  @Option var logFormat = LogFormat.text
   @Flag var background = false
 
   func run() throws {
-    let log = Log.start(inBackground: background)
+    let log = Log.start(
+      .mender, of: mountpoint, as: logFormat, inBackground: background)
     let path: FilePath = "/proc/self/fd/3"
     do {
       guard let damage = try Store.check(at: path, findings: 1).findings.first else { return }
@@ -23,8 +26,9 @@ struct Mend: ParsableCommand {
       log.critical(
         "the store is repaired; files whose nodes are lost are stale until they are looked up again",
         metadata: [
-          "kept": "\(report.kept)", "lost": "\(report.setAside)", "retired": "\(report.retired)",
-          "may be lost": "\(report.mayBeLost)",
+          "kept": .stringConvertible(report.kept), "lost": .stringConvertible(report.setAside),
+          "retired": .stringConvertible(report.retired),
+          "may be lost": .stringConvertible(report.mayBeLost),
           "original": "\(report.original.map(\.string) ?? "none")",
         ])
     } catch {

@@ -23,6 +23,10 @@ struct Mount: ParsableCommand {
   var foreground = false
 
   func run() throws {
+    try Log.tellingErrors(.supervisor, of: mount, start)
+  }
+
+  private func start() throws {
     guard !mount.isRemount else {
       throw ValidationError(
         "remount: use mount(8), which knows the present flags (mount -o remount,...)")

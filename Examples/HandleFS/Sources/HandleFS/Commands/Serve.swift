@@ -12,8 +12,10 @@ struct Serve: ParsableCommand {
   @Flag var background = false
   @Flag var mended = false
 
-  func run() throws {
-    let log = Log.start(inBackground: background)
+  func run() throws { try Log.tellingErrors(.server, of: mount, serve) }
+
+  private func serve() throws {
+    let log = Log.start(.server, of: mount, inBackground: background)
     Processes.ignoreClosedPipes()
     Processes.ignoreHangups()
     // Reads the program's path before another program can replace it.
@@ -27,7 +29,7 @@ struct Serve: ParsableCommand {
       crossesMounts: mount.crossMounts, readOnly: mount.readOnly,
       cacheTimeout: mount.cacheTimeout,
       passthrough: mounted == .mountedWithPassthrough, files: Self.cacheSize,
-      endsOnDamage: !mended)
+      endsOnDamage: !mended, mountpoint: mount.mountpoint)
     let server = try Server(source, session: session, options: options, log: log)
     let kernel = try Session(
       server, server.notifier, fuse: session.fuse, start: session.startRequest)

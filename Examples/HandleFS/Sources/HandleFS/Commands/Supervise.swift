@@ -13,7 +13,9 @@ struct Supervise: ParsableCommand {
   @Flag var withPassthrough = false
   @Option var server: Int32?
 
-  func run() throws {
+  func run() throws { try Log.tellingErrors(.supervisor, of: mount, supervise) }
+
+  private func supervise() throws {
     guard new else {
       guard let server else { throw ValidationError("--server is missing") }
       let supervisor = try Supervisor(

@@ -66,7 +66,9 @@ final class Housekeeping: Sendable {
     do {
       for node in nodes { _ = try? store.retire(node) }
       let dropped = try store.evict(stale: .seconds(0))
-      log.info("dropped the nodes of files that are gone", metadata: ["count": "\(dropped)"])
+      log.info(
+        "dropped the nodes of files that are gone", metadata: ["count": .stringConvertible(dropped)]
+      )
     } catch {
       log.error("dropping the nodes of files that are gone failed", metadata: ["error": "\(error)"])
     }

@@ -6,7 +6,8 @@ extension Server {
   ///
   /// - Parameter body: returns the reply, or `nil` if it has sent the reply itself.
   func answer(_ request: Request, _ body: () throws -> Reply?) {
-    statistics.count(.requests)
+    let began = Clock.nanoseconds
+    defer { statistics.answered(request.kind, nanoseconds: Clock.nanoseconds - began) }
     if request.isResent { statistics.count(.resent) }
     do {
       // Root can make the kernel treat the mount as writable (`mount -o remount,rw`).

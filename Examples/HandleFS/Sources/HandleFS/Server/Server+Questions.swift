@@ -26,7 +26,10 @@ extension Server {
   private func answer(_ words: [Substring], _ asker: FileDescriptor) throws {
     let numbers = words.dropFirst(2).compactMap { UInt64($0) }
     switch words.first {
-    case "status": try asker.writeOnce(Array(status().utf8))
+    case "status":
+      guard let format = words.dropFirst().first.flatMap({ StatusFormat(rawValue: String($0)) })
+      else { throw CommandError("unknown format") }
+      try asker.writeOnce(status(format) + Array(StatusFormat.end.utf8))
     case "events" where numbers.count >= 2:
       try watchers.serve(
         WatcherID(rawValue: numbers[0]), numbers.dropFirst().map(node), on: asker,
@@ -34,22 +37,5 @@ extension Server {
         comesAgain: words[1] == "again")
     default: throw CommandError("unknown request")
     }
-  }
-
-  /// The counters of the server and its store, as JSON.
-  private func status() throws -> String {
-    let own = ServerStatistics.Counter.allCases.map { ($0.name, statistics[$0]) }
-    let known = store.statistics
-    let values: [(String, UInt64)] =
-      [("pid", UInt64(Processes.id))] + own + [
-        ("descriptors", UInt64(files.count)), ("opens", UInt64(openFiles.count)),
-        ("files_kept_by_kernel", UInt64(openFiles.keptCount)),
-        ("files_without_name", UInt64(orphans.count)),
-        ("requests_noted", UInt64(journal.count)),
-        ("nodes_created", known.created), ("nodes_found", known.existing),
-        ("nodes_replaced", known.replaced), ("nodes_retired", known.retired),
-        ("files_opened", known.opened),
-      ]
-    return try JSONLine.text(of: Dictionary(uniqueKeysWithValues: values)) + "\n"
   }
 }

@@ -32,6 +32,9 @@ final class Server: RequestHandler {
   let fuse: FileDescriptor
   /// The device number of the mount, `major:minor`.
   let device: String
+  let history: MountHistory
+  /// When the server started, in milliseconds since 1970.
+  let started = Clock.sinceEpoch
 
   init(
     _ source: Source, session: SessionDescriptors, options: ServerOptions, log: Logger
@@ -51,6 +54,7 @@ final class Server: RequestHandler {
     notifier = Notifier()
     fuse = session.fuse
     device = try session.device
+    history = MountHistory(in: session.history)
   }
 }
 
@@ -69,6 +73,8 @@ struct ServerOptions {
   /// Whether the server ends when it finds damage in its store, so that the supervisor repairs it.
   /// `false` right after a repair: then the request gets `EIO` instead of never being answered.
   var endsOnDamage = true
+  /// Where the filesystem was mounted.
+  var mountpoint: String
 }
 
 // MARK: Nodes

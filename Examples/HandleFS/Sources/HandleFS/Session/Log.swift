@@ -1,13 +1,43 @@
+internal import ArgumentParser
+internal import Formatting
+internal import Glibc
 internal import Logging
+internal import SystemPackage
+
+enum LogFormat: String, CaseIterable, ExpressibleByArgument {
+  case text
+  /// One object per line.
+  case json
+}
 
 /// Sends log messages to standard error, or in the background to syslog.
 enum Log {
-  static func start(inBackground: Bool) -> Logger {
+  /// What a process does for a mount.
+  enum Role: String {
+    case supervisor
+    case server
+    case mender
+  }
+
+  static func start(
+    _ role: Role, of mountpoint: String, as format: LogFormat, inBackground: Bool
+  ) -> Logger {
     LoggingSystem.bootstrap { label -> any LogHandler in
-      if inBackground { return SystemLogHandler() }
-      return StreamLogHandler.standardError(label: label)
+      if format == .json {
+        return JSONLogHandler(line: LogLine(role, of: mountpoint), inBackground: inBackground)
+      }
+      return inBackground ? SystemLogHandler() : StreamLogHandler.standardError(label: label)
     }
-    return Logger(label: "handlefs")
+    let log = Logger(label: "handlefs")
+    if format == .json {
+      StandardError.omitBacktraces()
+      try? StandardError.pass { log.error("\($0)") }
+    }
+    return log
+  }
+
+  static func start(_ role: Role, of mount: MountOptions, inBackground: Bool) -> Logger {
+    start(role, of: mount.mountpoint, as: mount.logFormat, inBackground: inBackground)
   }
 }
 
@@ -25,6 +55,26 @@ private struct SystemLogHandler: LogHandler {
     let fields = self.metadata.merging(event.metadata ?? [:]) { $1 }
     let text = fields.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
     Processes.log(priority: event.level.priority, "\(event.message)\(text)")
+  }
+}
+
+/// A log handler that writes JSON.
+private struct JSONLogHandler: LogHandler {
+  let line: LogLine
+  let inBackground: Bool
+  var logLevel = Logger.Level.info
+  var metadata: Logger.Metadata = [:]
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let fields = self.metadata.merging(event.metadata ?? [:]) { $1 }
+    guard inBackground else { return line.write(event.level, "\(event.message)", fields) }
+    let text = line.text(event.level, "\(event.message)", fields)
+    Processes.log(priority: event.level.priority, text)
   }
 }
 

@@ -21,6 +21,11 @@ extension MountOptions {
         throw ValidationError("\(word.text): give passthrough=auto, on or off")
       }
       passthrough = value
+    case "log_format":
+      guard let value = LogFormat(rawValue: word.value ?? "") else {
+        throw ValidationError("\(word.text): give log_format=text or json")
+      }
+      logFormat = value
     case "cross_mounts": crossMounts = try word.isSet()
     case "ro", "read_only": readOnly = try word.isSet()
     case "rw": readOnly = try !word.isSet()

@@ -53,6 +53,11 @@ struct MountOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "How the log is written: as text, or as one JSON object per line.", valueName: "text|json"))
+  var logFormat = LogFormat.text
+
+  @Option(
+    help: ArgumentHelp(
       "Kill and replace a server that has not answered for this long. 0: never.",
       discussion:
         "This replaces a server that was stopped (SIGSTOP) or gets no processor time. Requests that "
@@ -167,7 +172,7 @@ struct MountOptions: ParsableArguments {
   var arguments: [String] {
     let values = [
       "--store", store, "--cache-timeout", "\(cacheTimeout)", "--watchdog", "\(watchdog)",
-      "--passthrough", passthrough.rawValue,
+      "--passthrough", passthrough.rawValue, "--log-format", logFormat.rawValue,
     ]
     let flags = (readOnly ? ["--read-only"] : []) + (crossMounts ? ["--cross-mounts"] : [])
     let name = fsname.map { ["--fsname=\($0)"] } ?? []

@@ -31,6 +31,9 @@ struct SessionDescriptors {
   /// The directory of the store. It is kept open, because its path may later lead to another store.
   var store = FileDescriptor(rawValue: 14)
 
+  /// Memory that outlives all processes of the mount: see ``MountHistory``.
+  var history = FileDescriptor(rawValue: 15)
+
   init() {}
 
   /// Creates the descriptors of a new filesystem.
@@ -45,6 +48,7 @@ struct SessionDescriptors {
     opens = try Processes.memoryFile("handlefs opens")
     lookups = try Processes.memoryFile("handlefs lookups")
     parked = try Processes.memoryFile("handlefs parked")
+    history = try Processes.memoryFile("handlefs history")
   }
 
   static func openFUSE() throws -> FileDescriptor {
@@ -78,7 +82,7 @@ struct SessionDescriptors {
   var all: [FileDescriptor] {
     [
       fuse, control, parking, start, journal, opens, lookups, questions, orders, parked, source,
-      store,
+      store, history,
     ]
   }
 }

@@ -8,8 +8,10 @@ struct Mender {
   private(set) var process: FileDescriptor?
 
   /// - Parameter store: the directory of the store, which the process inherits as descriptor 3.
-  init(_ store: FileDescriptor, _ inBackground: Bool) throws {
-    let flags = inBackground ? ["--background"] : []
+  init(_ store: FileDescriptor, _ options: MountOptions, _ inBackground: Bool) throws {
+    let flags =
+      ["--mountpoint=\(options.mountpoint)", "--log-format", options.logFormat.rawValue]
+      + (inBackground ? ["--background"] : [])
     id = try Processes.spawn(
       Processes.program, arguments: ["mend"] + flags, descriptors: [store])
     process = try Processes.descriptor(of: id)

@@ -44,6 +44,8 @@ final class Supervisor {
   /// the next start.
   private var needsMending = false
   private var mender: Mender?
+  /// Whether the watchdog has killed the present server.
+  private var isUnresponsive = false
   private var isUnmounted = false
 
   /// Starts a server for a filesystem that is not mounted yet.
@@ -52,7 +54,7 @@ final class Supervisor {
     self.inBackground = inBackground
     manager = inBackground ? ServiceManager() : .ofNewService()
     watchdog = Watchdog(seconds: options.watchdog)
-    log = Log.start(inBackground: inBackground)
+    log = Log.start(.supervisor, of: options, inBackground: inBackground)
     Processes.raiseDescriptorLimit()
     Processes.ignoreClosedPipes()
     signals = try Processes.signals()
@@ -84,7 +86,7 @@ final class Supervisor {
     self.passthrough = passthrough
     manager = inBackground ? ServiceManager() : .inherited()
     watchdog = Watchdog(seconds: options.watchdog)
-    log = Log.start(inBackground: inBackground)
+    log = Log.start(.supervisor, of: options, inBackground: inBackground)
     Processes.raiseDescriptorLimit()
     Processes.ignoreClosedPipes()
     signals = try Processes.signals()
@@ -95,7 +97,8 @@ final class Supervisor {
     program = Processes.program
     server = try RunningServer(adopting: id, session)
     if server.process == nil { startAt = Processes.now }
-    log.warning("took over a server whose supervisor was killed", metadata: ["pid": "\(id)"])
+    log.warning(
+      "took over a server whose supervisor was killed", metadata: ["pid": .stringConvertible(id)])
   }
 
   /// Mounts the filesystem and watches over it until it is unmounted.
@@ -114,6 +117,7 @@ final class Supervisor {
     }
     do {
       try answerStart()
+      MountHistory(in: session.history).recordMount()
       try sockets.publish(device: device)
       server.tellMounted(passthrough)
       guard server.receive() == .serving else { throw server.waitForFailure() }
@@ -188,7 +192,10 @@ final class Supervisor {
     case .kill:
       log.error(
         "the server does not answer and may be stopped: killing and replacing it (--watchdog 0 turns this off)",
-        metadata: ["pid": "\(server.id)", "seconds": "\(options.watchdog)"])
+        metadata: [
+          "pid": .stringConvertible(server.id), "seconds": .stringConvertible(options.watchdog),
+        ])
+      isUnresponsive = true
       server.kill()
     }
   }
@@ -242,7 +249,7 @@ final class Supervisor {
     switch message {
     case .serving:
       watchdog.begin()
-      log.info("serving", metadata: ["pid": "\(server.id)"])
+      log.info("serving", metadata: ["pid": .stringConvertible(server.id)])
       manager.tell("READY=1", servingStatus)
       // A deadline means that this server is the replacement that was asked for.
       if replacement?.deadline != nil {
@@ -259,12 +266,27 @@ final class Supervisor {
     let end = server.reap()
     needsMending = end.isFailure
     watchdog.end()
+    MountHistory(in: session.history).recordRestart(reason(end))
+    isUnresponsive = false
     let delay = replacement == nil ? backoff.delay(lifetime: Processes.now - server.started) : 0
     startAt = Processes.now + delay
     log.warning(
       "the server has ended",
-      metadata: ["pid": "\(server.id)", "by": "\(end)", "next in ms": "\(delay)"])
+      metadata: [
+        "pid": .stringConvertible(server.id), "by": "\(end)",
+        "next in ms": .stringConvertible(delay),
+      ])
     manager.tell("STATUS=The server has ended; the next one is about to start")
+  }
+
+  private func reason(_ end: Processes.End) -> MountHistory.Reason {
+    if isUnresponsive { return .unresponsive }
+    if end.isFailure { return .failed }
+    switch end {
+    case .exit: return .requested
+    case .signal: return .killed
+    case .unknown: return .unknown
+    }
   }
 
   /// Starts the next server. If the last one may have died of the store, has the store checked
@@ -274,7 +296,7 @@ final class Supervisor {
     startAt = nil
     needsMending = false
     do {
-      mender = try Mender(session.store, inBackground)
+      mender = try Mender(session.store, options, inBackground)
       manager.tell("STATUS=The server has failed; checking the store")
     } catch {
       log.error("starting the check of the store failed", metadata: ["error": "\(error)"])
