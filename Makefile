@@ -60,7 +60,6 @@ docs:
 
 packages:
 	@Scripts/packages
-	@Scripts/promtool
 
 build:
 	@Scripts/build
