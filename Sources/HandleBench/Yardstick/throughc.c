@@ -22,13 +22,13 @@ void throughc_close(void)
     store = NULL;
 }
 
-int throughc_register(uint64_t inode, int type, unsigned length, uint64_t a, uint64_t b, uint64_t c)
+uint64_t throughc_register(uint64_t inode, int type, unsigned length, uint64_t a, uint64_t b, uint64_t c)
 {
     hs_file file = {.handle = {.length = length, .type = type}, .inode = inode, .mode = 0100644, .links = 1};
     uint64_t words[3] = {a, b, c};
     hs_registration registration;
     memcpy(file.handle.bytes, words, sizeof words);
-    return hs_register(store, filesystem, &file, NULL, &registration, NULL);
+    return hs_register(store, filesystem, &file, NULL, &registration, NULL) ? 0 : registration.node;
 }
 
 int throughc_get(uint64_t id)

@@ -9,8 +9,9 @@
 int throughc_open(int directory, int flush);
 void throughc_close(void);
 
-/* Registers a regular file. Its handle has `length` bytes, at most 24, in `a`, `b` and `c`. */
-int throughc_register(uint64_t inode, int type, unsigned length, uint64_t a, uint64_t b, uint64_t c);
+/* Registers a regular file. Its handle has `length` bytes, at most 24, in `a`, `b` and `c`. Returns its
+ * node, or 0. */
+uint64_t throughc_register(uint64_t inode, int type, unsigned length, uint64_t a, uint64_t b, uint64_t c);
 
 int throughc_get(uint64_t node);
 
