@@ -21,7 +21,7 @@ import Testing
   }
 
   private static let handle = Synthetic.handle(1)
-  private static let missing: FilePath = "/nonexistent"
+  private static let missing: FilePath = "/proc/self/nonexistent"
 
   /// Calls with a descriptor that is closed.
   static let ofClosed: [Call] = [
