@@ -75,4 +75,4 @@ deb:
 
 clean:
 	@rm -rf .build .build-c .build-deb .build-docs .build-fuzz .build-handlefs .build-packages .build-rust
-	@rm -rf .build-test .build-tools .build-tsan
+	@rm -rf .build-test .build-tools .build-tsan Examples/HandleFS/.build

@@ -58,6 +58,10 @@ struct HandleStoreCommand: ParsableCommand {
 
   /// Explains what ArgumentParser would call an unexpected or a missing argument.
   private static func requireCommand(_ arguments: ArraySlice<String>) throws {
+    // Such an argument would name another file than the one that was meant.
+    if let argument = arguments.first(where: { $0.unicodeScalars.contains("\u{FFFD}") }) {
+      throw ValidationError("'\(argument)' is not UTF-8; use names that are")
+    }
     var command: any ParsableCommand.Type = Self.self
     for argument in arguments {
       let subcommands =

@@ -28,10 +28,10 @@ static void use(const char *library, const char *store)
     }
     __typeof__(&hs_store_open) open_store;
     __typeof__(&hs_store_free) free_store;
-    __typeof__(&hs_library_version) version;
+    __typeof__(&hs_version) version;
     *(void **)&open_store = dlsym(loaded, "hs_store_open");
     *(void **)&free_store = dlsym(loaded, "hs_store_free");
-    *(void **)&version = dlsym(loaded, "hs_library_version");
+    *(void **)&version = dlsym(loaded, "hs_version");
     hs_store *opened = NULL;
     hs_error error = HS_ERROR_INIT;
     CHECK(strcmp(version(), HS_VERSION) == 0);

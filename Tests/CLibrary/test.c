@@ -24,7 +24,7 @@ _Static_assert(sizeof(hs_statistics) == 344, "the layout of hs_statistics has ch
 
 static void versions_and_words(void)
 {
-    CHECK(strcmp(hs_library_version(), HS_VERSION) == 0);
+    CHECK(strcmp(hs_version(), HS_VERSION) == 0);
     char built[32];
     snprintf(built, sizeof built, "%d.%d.%d", HS_VERSION_MAJOR, HS_VERSION_MINOR, HS_VERSION_PATCH);
     CHECK(strcmp(built, HS_VERSION) == 0);
@@ -683,6 +683,9 @@ static void open_files_outlive_their_server(const char *directory)
         SUCCEEDS(hs_parked_files_receive(parked, sockets[1], &more, e));
         CHECK(more == 1);
     }
+    FAILS(HS_SYSTEM, hs_park(parking, -1, 5, e));
+    FAILS(HS_SYSTEM, hs_park(parking, -5, 5, e));
+    FAILS(HS_SYSTEM, hs_park(parking, 1000000, 5, e));
     close(sockets[0]);
     SUCCEEDS(hs_parked_files_receive(parked, sockets[1], &more, e));
     CHECK(more == 0);
@@ -710,7 +713,6 @@ static void open_files_outlive_their_server(const char *directory)
     FAILS(HS_BAD_VALUE, hs_parking_sockets(NULL, e));
     FAILS(HS_BAD_VALUE, hs_parking_open(sockets[0], NULL, e));
     FAILS(HS_BAD_VALUE, hs_park(NULL, file, 5, e));
-    FAILS(HS_SYSTEM, hs_park(parking, -1, 5, e));
     FAILS(HS_BAD_VALUE, hs_unpark(NULL, 5, e));
     FAILS(HS_SYSTEM, hs_unpark(parking, 5, e));
     FAILS(HS_BAD_VALUE, hs_parked_files_open(NULL, e));

@@ -95,6 +95,20 @@ import Testing
       """#)
   }
 
+  /// What the source's mount forbids, no remount allows.
+  @Test(.mountsHandleFS) func remountForbidsWhatTheSourceForbids() throws {
+    try script(
+      """
+      mount -t tmpfs -o nosuid,nodev,noexec strict "$vol/a source"
+      mount -t handlefs "$vol/a source" "$mnt" -o "store=$store"
+      shows "$mnt" nosuid nodev noexec
+      mount -t handlefs "$vol/a source" "$mnt" -o "remount,noatime,store=$store"
+      shows "$mnt" nosuid nodev noexec noatime
+      umount "$mnt"
+      umount "$vol/a source"
+      """)
+  }
+
   @Test(.mountsHandleFS) func remountSaysWhatIsNotPossible() throws {
     try script(
       """

@@ -79,7 +79,7 @@ extern "C" {
 #define HS_VERSION "0.2.0"
 
 /* The version of the library that the program runs with, as "0.2.0". */
-const char *hs_library_version(void);
+const char *hs_version(void);
 
 /* ---- Errors ---- */
 
@@ -268,7 +268,8 @@ int hs_store_open_in_memory(const hs_store_options *options, hs_store **store, h
 /* Flushes and closes a store. Calls of other threads finish first; later calls return HS_CLOSED
  * (except hs_detach and hs_store_statistics). A store that was not closed counts as crashed, but
  * loses nothing.
- * Fails with HS_DISK_FULL or HS_SYSTEM if the last flush failed; the store is closed all the same. */
+ * Fails with HS_DISK_FULL, HS_TOO_MANY_OPEN_FILES or HS_SYSTEM if the last flush failed; the store
+ * is closed all the same. */
 int hs_store_close(hs_store *store, hs_error *error);
 
 /* Closes a store if it is open, and frees it. */

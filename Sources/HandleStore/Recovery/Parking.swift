@@ -39,12 +39,14 @@ public final class Parking: Sendable {
   /// - Parameters:
   ///   - file: the file, open; `O_PATH` too. It stays the caller's.
   ///   - node: the file's node.
-  /// - Throws: ``StoreError/system(_:_:)`` with `EPIPE` or `ECONNRESET` if the other process is gone,
-  ///   with `ETOOMANYREFS` if too many descriptors are in flight.
+  /// - Throws: ``StoreError/system(_:_:)`` with `EBADF`, with `EPIPE` or `ECONNRESET` if the other
+  ///   process is gone, with `ETOOMANYREFS` if too many descriptors are in flight.
   /// - Complexity: a system call. It waits if the other process does not keep up; signals do not
   ///   end the wait.
   public func park(_ file: FileDescriptor, of node: NodeID) throws(StoreError) {
     do throws(Errno) {
+      // Without a descriptor the message would be sent, and nothing parked.
+      guard file.rawValue >= 0 else { throw .badFileDescriptor }
       try send(ParkedFiles.park, of: node, with: file)
     } catch {
       throw StoreError(error, "parking the file of node \(node)")

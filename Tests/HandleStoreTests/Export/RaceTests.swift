@@ -62,7 +62,9 @@ import Testing
     }
     mover.start()
     var seen = Seen()
-    for _ in 0..<calls {
+    for call in 0..<(calls * 20) {
+      // On a busy machine a call at rest may be long in coming.
+      if call >= calls, !rest || seen.accepted[0] != nil && seen.refused[2] != nil { break }
       let before = clock.now
       let status = try? export.status(token)
       clock.called()

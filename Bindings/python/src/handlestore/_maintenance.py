@@ -58,4 +58,4 @@ def check(path: Name) -> CheckResult:
 
 def library_version() -> str:
     """Returns the version of the library that the wheel carries, as "0.2.0"."""
-    return str(ffi.string(lib.hs_library_version()).decode())
+    return str(ffi.string(lib.hs_version()).decode())

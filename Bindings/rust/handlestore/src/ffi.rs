@@ -275,7 +275,7 @@ objects! {
 }
 
 extern "C" {
-    pub fn hs_library_version() -> *const c_char;
+    pub fn hs_version() -> *const c_char;
     pub fn hs_strerror(code: c_int) -> *const c_char;
     pub fn hs_store_open(
         path: *const c_char,

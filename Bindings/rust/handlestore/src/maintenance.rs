@@ -101,6 +101,6 @@ pub fn check(path: impl AsRef<Path>) -> Result<CheckReport> {
 /// The version of the library that the program runs with, as `0.2.0`.
 pub fn library_version() -> &'static str {
     // SAFETY: the function returns text that is never freed.
-    let version = unsafe { CStr::from_ptr(ffi::hs_library_version()) };
+    let version = unsafe { CStr::from_ptr(ffi::hs_version()) };
     version.to_str().unwrap_or_default()
 }

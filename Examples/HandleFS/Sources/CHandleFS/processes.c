@@ -21,27 +21,38 @@
 #include <syslog.h>
 #include <unistd.h>
 
+/* Adds what is forbidden on the source's mount: it is forbidden on this one, too. */
+static int forbid(const char *source, unsigned long *flags)
+{
+    struct statvfs status;
+    if (statvfs(source, &status))
+        return -errno;
+    if (status.f_flag & ST_NOSUID)
+        *flags |= MS_NOSUID;
+    if (status.f_flag & ST_NODEV)
+        *flags |= MS_NODEV;
+    if (status.f_flag & ST_NOEXEC)
+        *flags |= MS_NOEXEC;
+    return 0;
+}
+
 int hf_mount(int fuse, const char *source, const char *name, const char *target,
              unsigned long flags)
 {
     char options[128];
     snprintf(options, sizeof options,
              "fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other", fuse);
-    /* What is forbidden on the source's mount is forbidden on this one, too. */
-    struct statvfs status;
-    if (statvfs(source, &status))
-        return -errno;
-    if (status.f_flag & ST_NOSUID)
-        flags |= MS_NOSUID;
-    if (status.f_flag & ST_NODEV)
-        flags |= MS_NODEV;
-    if (status.f_flag & ST_NOEXEC)
-        flags |= MS_NOEXEC;
+    int error = forbid(source, &flags);
+    if (error)
+        return error;
     return (int)result(mount(name, target, "fuse.handlefs", flags, options));
 }
 
-int hf_remount(const char *target, unsigned long flags)
+int hf_remount(const char *source, const char *target, unsigned long flags)
 {
+    int error = forbid(source, &flags);
+    if (error)
+        return error;
     return (int)result(mount(NULL, target, NULL, MS_REMOUNT | flags, NULL));
 }
 

@@ -146,7 +146,7 @@ long hf_read_events(int watch, void *buffer, size_t size);
 /* Mounts a filesystem that shows `source`; `name` is what /proc/mounts calls it. */
 int hf_mount(int fuse, const char *source, const char *name, const char *target,
              unsigned long flags);
-int hf_remount(const char *target, unsigned long flags);
+int hf_remount(const char *source, const char *target, unsigned long flags);
 /* Enters the mount namespace of a file such as /proc/1/ns/mnt. */
 int hf_enter_mounts(const char *namespace);
 /* umount2(2). If `target` is a symbolic link, it is not followed. */

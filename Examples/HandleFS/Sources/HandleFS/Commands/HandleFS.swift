@@ -32,10 +32,19 @@ struct HandleFS: ParsableCommand {
     }
   }
 
+  /// Refuses an argument that is not UTF-8: it would name another file than the one that was meant.
+  static func requireText(_ arguments: [String]) throws {
+    guard let argument = arguments.first(where: { $0.unicodeScalars.contains("\u{FFFD}") }) else {
+      return
+    }
+    throw CommandError("'\(argument)' is not UTF-8; use names that are", .usage)
+  }
+
   static func main() {
     Processes.openStandard()
     if MountHelper.isCalled { MountHelper.runAsCalled() }
     do {
+      try requireText(arguments)
       var command = try parseAsRoot(arguments)
       try command.run()
     } catch {

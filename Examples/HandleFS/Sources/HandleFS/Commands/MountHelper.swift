@@ -62,6 +62,7 @@ struct MountHelper: ParsableCommand {
   /// Runs the helper, with the exit codes of `mount(8)`.
   static func runAsCalled() -> Never {
     do {
+      try HandleFS.requireText(HandleFS.arguments)
       try parse(HandleFS.arguments).run()
       Glibc.exit(0)
     } catch {

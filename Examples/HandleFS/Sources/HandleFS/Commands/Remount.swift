@@ -16,7 +16,8 @@ struct Remount {
     for word in words { try require(word, changesNothing: present) }
     guard !onlyCheck else { return }
     do {
-      try Processes.remount(place, flags: MountFlags(readOnly: false, words.map(\.name)))
+      try Processes.remount(
+        place, of: present.source, flags: MountFlags(readOnly: false, words.map(\.name)))
     } catch {
       throw CommandError("remounting \(place): \(error)")
     }

@@ -58,7 +58,7 @@ extension OptionWord {
   /// `mount(2)` are for `mount -a`, systemd and other programs, have no effect in any kernel, or say
   /// what is so on each handlefs.
   fileprivate var isOfEveryMount: Bool {
-    MountFlags.has(name) || Self.ignored.contains(name) || Self.present.contains(text)
+    MountFlags.has(text) || Self.ignored.contains(name) || Self.present.contains(text)
       || name.hasPrefix("x-") || name.hasPrefix("X-")
   }
 

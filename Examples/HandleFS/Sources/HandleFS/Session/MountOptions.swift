@@ -75,7 +75,7 @@ struct MountOptions: ParsableArguments {
     name: .customShort("o"),
     help: ArgumentHelp(
       "Options as mount(8) takes them: the options above (store=DIR, ro, cache_timeout=SECONDS, "
-        + "passthrough=auto|on|off, cross_mounts, watchdog=SECONDS, fsname=NAME), and those that "
+        + "passthrough=auto|on|off, cross_mounts, watchdog=SECONDS, log_format=text|json, fsname=NAME), and those that "
         + "mount(8) has for every filesystem. They outweigh the options above.",
       valueName: "options"))
   var o: [String] = []

@@ -183,9 +183,9 @@ enum Processes {
     try checked(unsafe hf_mount(fuse.rawValue, source, name, target, flags.value))
   }
 
-  /// Replaces the flags of a mount.
-  static func remount(_ target: String, flags: MountFlags) throws(Errno) {
-    try checked(unsafe hf_remount(target, flags.value))
+  /// Replaces the flags of a mount. What is forbidden on the mount of `source` stays forbidden.
+  static func remount(_ target: String, of source: String, flags: MountFlags) throws(Errno) {
+    try checked(unsafe hf_remount(source, target, flags.value))
   }
 
   /// Enters the mount namespace of a file in `/proc` (`setns(2)`).
