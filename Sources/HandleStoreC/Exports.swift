@@ -18,7 +18,7 @@ public func hs_export_add(
     let name = unsafe try text(name, "name")
     let first = unsafe try require(roots, "roots")
     guard (1...16).contains(count) else {
-      throw .badValue("an export has \(count) roots; it must have 1 to 16")
+      throw .badValue("an export has \(UInt(bitPattern: count)) roots; it must have 1 to 16")
     }
     let roots = (0..<count).map { unsafe FileDescriptor(rawValue: first[$0]) }
     unsafe result.pointee = hold(

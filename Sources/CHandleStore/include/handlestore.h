@@ -349,8 +349,8 @@ int hs_open(hs_store *store, uint64_t node, int mode, int *fd, hs_error *error);
 int hs_retire(hs_store *store, uint64_t node, int *changed, hs_error *error);
 
 /* Drops a node that nobody holds, if the store's retention allows it (HS_RETAIN_FOREVER, the
- * default, never does): for FORGET. `dropped` (may be
- * NULL) is 1 if it was dropped; its id is never used again. */
+ * default, never does): for FORGET. `dropped` (may be NULL) is 1 if it was dropped; its id is never
+ * used again. */
 int hs_forget(hs_store *store, uint64_t node, int *dropped, hs_error *error);
 
 /* Drops all nodes that nobody holds and that the store's retention allows to drop. `dropped` (may
@@ -387,8 +387,7 @@ int hs_unpin_all(hs_pins *pins, hs_error *error);
 /* The number of pins of a node. */
 int hs_pin_count(const hs_pins *pins, uint64_t node, uint64_t *count, hs_error *error);
 
-/* Lists the pinned nodes, in no order: writes up to `capacity`, and how many there are to `count`.
- * */
+/* Lists the pinned nodes in no order: writes up to `capacity`, and how many there are to `count`. */
 int hs_pinned(const hs_pins *pins, uint64_t *nodes, size_t capacity, size_t *count, hs_error *error);
 
 /* ---- Exports and tokens ---- */
@@ -600,8 +599,7 @@ typedef struct hs_intent {
 
 /* Opens the journal in a file that outlives the server (a memfd from the process that mounts), with
  * the requests that an earlier server left. capacity: 1 to 1,048,576 requests in progress; the file
- * takes a KiB for each at once. The
- * descriptor may be closed afterwards. */
+ * takes a KiB for each at once. The descriptor may be closed afterwards. */
 int hs_journal_open(int fd, size_t capacity, hs_journal **journal, hs_error *error);
 
 void hs_journal_free(hs_journal *journal);
