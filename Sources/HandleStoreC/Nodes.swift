@@ -31,7 +31,8 @@ public func hs_register_batch(
     let store = unsafe try object(store, "store", as: Store.self)
     let pins = unsafe try HandleStoreC.pins(pins, of: store)
     guard (0...largestBatch).contains(count) else {
-      throw .badValue("a batch has \(UInt(bitPattern: count)) files; it may have 0 to \(largestBatch)")
+      throw .badValue(
+        "a batch has \(UInt(bitPattern: count)) files; it may have 0 to \(largestBatch)")
     }
     guard count > 0 else { return }
     let first = unsafe try require(files, "files")

@@ -176,7 +176,8 @@ func component(_ start: UnsafePointer<CChar>?, _ length: Int) throws(StoreError)
   let start = unsafe try require(start, "name")
   guard length != 0 else { throw .badValue("a name has no bytes; it must have 1 to 255") }
   guard (1...255).contains(length) else {
-    throw .system(.fileNameTooLong, "using a name of \(UInt(bitPattern: length)) bytes, with a limit of 255")
+    throw .system(
+      .fileNameTooLong, "using a name of \(UInt(bitPattern: length)) bytes, with a limit of 255")
   }
   let bytes = unsafe UnsafeBufferPointer(start: start, count: length)
   guard let name = unsafe FilePath(name: bytes.map { UInt8(bitPattern: $0) }) else {
