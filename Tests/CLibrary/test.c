@@ -272,6 +272,8 @@ static void a_forked_child(const char *directory)
         FAILS(HS_FORKED, hs_detach(place.store, place.filesystem, e));
         FAILS(HS_FORKED, hs_store_statistics(place.store, &statistics, e));
         FAILS(HS_FORKED, hs_store_close(place.store, e));
+        hs_store *second;
+        FAILS(HS_FORKED, hs_store_open(in(place.directory, "store"), NULL, &second, e));
         FAILS(HS_FORKED, hs_unpin_all(pins, e));
         hs_pins_free(pins);
         hs_store_free(place.store);

@@ -105,7 +105,7 @@ import Testing
       mount -t handlefs "$vol/a source" "$mnt" -o "remount,noatime,store=$store"
       shows "$mnt" nosuid nodev noexec noatime
       umount "$mnt"
-      umount "$vol/a source"
+      umount -l "$vol/a source"
       """)
   }
 

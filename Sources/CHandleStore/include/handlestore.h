@@ -45,7 +45,8 @@
  * filesystem does. Only hs_park and hs_parked_files_receive wait for another process.
  *
  * Processes. One process at a time has a store open for writing; others may read it meanwhile. In a
- * child of fork(2), each call on an object of the parent returns HS_FORKED, and frees nothing.
+ * child of fork(2), each call on an object of the parent returns HS_FORKED, and frees nothing; so
+ * does opening a store that the parent has open. A new program (exec) may open it.
  *
  * Signals. No call is async-signal-safe. A call that is interrupted by a signal goes on. The
  * library installs no signal handler. If a damaged store makes LMDB abort, the library says so on

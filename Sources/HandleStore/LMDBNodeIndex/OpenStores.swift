@@ -8,7 +8,8 @@ final class OpenStoreClaim: Sendable {
     var inode: UInt64
   }
 
-  private static let open = Mutex<Set<Identity>>([])
+  /// The stores that are open, and how often the process had been forked when they were opened.
+  private static let open = Mutex<[Identity: UInt32]>([:])
   private let identity: Identity
 
   init(_ directory: OpenDirectory) throws(StoreError) {
@@ -19,14 +20,23 @@ final class OpenStoreClaim: Sendable {
       throw StoreError(error, "opening \(directory.path)")
     }
     let identity = Identity(device: status.device, inode: status.inode)
-    guard Self.open.withLock({ $0.insert(identity).inserted }) else {
-      throw .alreadyOpen(path: directory.path)
+    if let owner = Self.claim(identity) {
+      throw owner == SystemCalls.forkCount ? .alreadyOpen(path: directory.path) : .forked
     }
     self.identity = identity
   }
 
+  /// Claims a store that nobody has. Otherwise returns the number of forks before it was claimed.
+  private static func claim(_ identity: Identity) -> UInt32? {
+    open.withLock { open in
+      if let owner = open[identity] { return owner }
+      open[identity] = SystemCalls.forkCount
+      return nil
+    }
+  }
+
   deinit {
     let identity = self.identity
-    Self.open.withLock { _ = $0.remove(identity) }
+    Self.open.withLock { $0[identity] = nil }
   }
 }
