@@ -186,7 +186,7 @@ import Testing
     try rename(there, to: place.inside.appending("back"))
     // The kernel knows the new name as long as the file is open, whoever empties its caches.
     let held = try FileDescriptor.open(place.inside.appending("back"), .readOnly)
-    try held.closeAfter {
+    try held.closeAfter { () throws in
       #expect(try place.decoded(token).string("path") == place.inside.appending("back").string)
     }
     try unlink(place.inside.appending("back"))
