@@ -918,6 +918,16 @@ static void errors_name_the_thing(const char *directory)
     CHECK(hs_store_open(in(place.directory, "store"), NULL, &second, &error) == HS_ALREADY_OPEN);
     CHECK(strstr(error.text, "texts?in two lines/store") != NULL && strchr(error.text, '\n') == NULL);
 
+    /* Members for later versions have to be 0, so that they can get a meaning. */
+    hs_file file;
+    hs_registration registration;
+    SUCCEEDS(hs_file_at(place.fd, "file", 4, 0, &file, e));
+    file.reserved[3] = 1;
+    FAILS(HS_BAD_VALUE,
+          hs_register(place.store, place.filesystem, &file, NULL, &registration, e));
+    FAILS(HS_BAD_VALUE,
+          hs_register_batch(place.store, place.filesystem, &file, 1, NULL, &registration, e));
+
     /* A call that succeeds leaves an error alone. */
     hs_error before = error;
     hs_node node;
