@@ -1,7 +1,9 @@
 #include "throughc.h"
 #include <handlestore.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static hs_store *store;
 static uint32_t filesystem;
@@ -9,9 +11,11 @@ static uint32_t filesystem;
 int throughc_open(int directory, int flush)
 {
     hs_store_options options = HS_STORE_OPTIONS_INIT;
-    char path[32];
+    char link[32], path[PATH_MAX] = "";
     options.durability = flush ? HS_DURABILITY_POWER : HS_DURABILITY_PROCESS;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", directory);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", directory);
+    if (readlink(link, path, sizeof path - 1) < 0)
+        return HS_SYSTEM;
     int code = hs_store_open(path, &options, &store, NULL);
     return code ? code : hs_attach(store, directory, &filesystem, NULL);
 }
