@@ -1,6 +1,6 @@
 /*
  * Tests of the C library with several processes: servers that are killed, that come second, or whose disk
- * loses its power. Usage: processes DIRECTORY DEVICE, where the device is mounted, with ext4; needs root.
+ * loses its power. Usage: processes DIRECTORY DEVICE; the device has ext4 and is mounted there. Needs root.
  */
 #include "check.h"
 

@@ -20,6 +20,17 @@ def call(function: Any, *arguments: Any) -> None:
         raise_error(error)
 
 
+def fetch_all(kind: str, function: Any, *arguments: Any) -> list[Any]:
+    """Returns all values of a list whose function says how many there are, whatever the capacity."""
+    count, capacity = ffi.new("size_t *"), 1024
+    while True:
+        values = ffi.new(f"{kind}[]", capacity)
+        call(function, *arguments, values, capacity, count)
+        if count[0] <= capacity:
+            return [values[i] for i in range(count[0])]
+        capacity = count[0]
+
+
 class CObject:
     """What Store, Export, Pins and the others have in common: `close()`, and `with`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._calls import CObject, call
+from ._calls import CObject, call, fetch_all
 from ._library import Descriptor, descriptor, ffi, lib
 
 if TYPE_CHECKING:
@@ -48,10 +48,4 @@ class Pins(CObject):
 
     def nodes(self) -> list[int]:
         """Lists the pinned nodes, in no order."""
-        count, capacity = ffi.new("size_t *"), 512
-        while True:
-            nodes = ffi.new("uint64_t[]", capacity)
-            call(lib.hs_pinned, self._c, nodes, capacity, count)
-            if count[0] <= capacity:
-                return list(ffi.unpack(nodes, count[0]))
-            capacity = count[0]
+        return fetch_all("uint64_t", lib.hs_pinned, self._c)

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import Any, Iterator, Sequence
 
 from . import _cffi
-from ._calls import call
+from ._calls import call, fetch_all
 from ._errors import Code, HandleStoreError
 from ._export import Containment, Export, c_pins
 from ._library import Descriptor, Name, descriptor, export_name, ffi, lib, path_bytes
@@ -111,13 +111,7 @@ class Store(Watches):
 
     def attach_mounted(self) -> list[int]:
         """Attaches every filesystem of the store that is mounted, and returns their ids."""
-        count, capacity = ffi.new("size_t *"), 64
-        while True:
-            filesystems = ffi.new("uint32_t[]", capacity)
-            call(lib.hs_attach_mounted, self._c, filesystems, capacity, count)
-            if count[0] <= capacity:
-                return list(ffi.unpack(filesystems, count[0]))
-            capacity = count[0]
+        return fetch_all("uint32_t", lib.hs_attach_mounted, self._c)
 
     def detach(self, filesystem: int) -> None:
         """Lets go of a filesystem, so that it can be unmounted. Its nodes stay."""
