@@ -12,12 +12,13 @@ extension Bench {
   }
 
   private func getThroughC() throws -> Comparison {
-    let (few, gets): (UInt64, UInt64) = (min(10_000, nodes), 2_000_000)
+    let (few, gets) = (min(UInt64(THROUGHC_FILES), nodes), UInt64(2_000_000))
     return try withFreshStore { store, files in
       let all = files.batch(0..<few)
       let nodes = try store.register(batch: all, on: files.filesystem).map(\.node)
       return try withFreshStoreInC {
-        let nodesInC = try all.map { try Self.registerThroughC($0) }
+        try Self.prepareInC(all)
+        let nodesInC = try (0..<few).map(Self.registerThroughC)
         return try Comparison("get, warm: C on Swift", goal: .added(20), rounds: rounds) {
           recorder in
           try timed(gets, recorder) {
@@ -30,20 +31,25 @@ extension Bench {
     }
   }
 
-  /// Two sides that differ by little need many short rounds, because the machine's speed changes.
+  /// Two sides that differ by little take turns often, on stores that grow side by side, because the
+  /// machine's speed changes.
   private func registerThroughC() throws -> Comparison {
-    let count = max(singly / 10, 1)
-    let files = try withFreshStore { _, files in files.batch(0..<count) }
-    return try Comparison(
-      "register, one by one: C on Swift", goal: .ratio(1.02), rounds: rounds * 10
-    ) { recorder in
+    let turn: UInt64 = 200
+    return try withFreshStore { store, files in
       try withFreshStoreInC {
-        try timed(count, recorder) { _ = try Self.registerThroughC(files[Int($0)]) }
-      }
-    } theirs: { recorder in
-      try withFreshStore { store, synthetic in
-        try timed(count, recorder) {
-          _ = try store.register(files[Int($0)], on: synthetic.filesystem)
+        var (inC, inSwift): (UInt64, UInt64) = (0, 0)
+        return try Comparison(
+          "register, one by one: C on Swift", goal: .ratio(1.02), rounds: Int(singly / turn)
+        ) { recorder in
+          try Self.prepareInC(files.batch(inC..<inC + turn))
+          inC += turn
+          return try timed(turn, recorder) { _ = try Self.registerThroughC($0) }
+        } theirs: { recorder in
+          let next = files.batch(inSwift..<inSwift + turn)
+          inSwift += turn
+          return try timed(turn, recorder) {
+            _ = try store.register(next[Int($0)], on: files.filesystem)
+          }
         }
       }
     }
@@ -59,11 +65,18 @@ extension Bench {
     return try body()
   }
 
-  private static func registerThroughC(_ file: FoundFile) throws -> UInt64 {
-    let handle = file.handle
-    let node = throughc_register(
-      file.status.inode, handle.type.rawValue, UInt32(handle.length), handle.words[0],
-      handle.words[1], handle.words[2])
+  private static func prepareInC(_ files: [FoundFile]) throws {
+    for (i, file) in files.enumerated() {
+      let handle = file.handle
+      try requireSuccess(
+        throughc_prepare(
+          UInt32(i), file.status.inode, handle.type.rawValue, UInt32(handle.length),
+          handle.words[0], handle.words[1], handle.words[2]))
+    }
+  }
+
+  private static func registerThroughC(_ i: UInt64) throws -> UInt64 {
+    let node = throughc_register(UInt32(i))
     guard node != 0 else { throw BenchError(description: "the C library registered no file") }
     return node
   }

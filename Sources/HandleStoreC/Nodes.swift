@@ -12,12 +12,15 @@ public func hs_register(
   _ error: UnsafeMutablePointer<hs_error>!
 ) -> CInt {
   unsafe call(error) { () throws(StoreError) in
-    let store = unsafe try object(store, "store", as: Store.self)
-    let file = unsafe try FoundFile(require(file, "file"))
     let result = unsafe try require(registration, "registration")
-    unsafe result.pointee = hs_registration(
-      try store.register(
-        file, on: FilesystemID(c: filesystem), pinnedBy: HandleStoreC.pins(pins, of: store)))
+    let done = unsafe try borrowing(store, "store", as: Store.self) { store in
+      Result { () throws(StoreError) in
+        unsafe try store.register(
+          FoundFile(require(file, "file")), on: FilesystemID(c: filesystem),
+          pinnedBy: HandleStoreC.pins(pins, of: store))
+      }
+    }
+    unsafe result.pointee = hs_registration(try done.get())
   }
 }
 

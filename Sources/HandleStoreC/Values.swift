@@ -4,13 +4,14 @@ internal import SystemPackage
 
 extension FoundFile {
   /// The file that a caller describes.
+  @inline(__always)
   init(_ file: UnsafePointer<hs_file>) throws(StoreError) {
     guard unsafe file.pointee.reserved == (0, 0, 0, 0) else {
       throw .badValue("a reserved member of a file is not 0; fill it with zeros before you use it")
     }
-    let handle = unsafe try withUnsafePointer(to: file.pointee.handle) { (h) throws(StoreError) in
-      unsafe try KernelFileHandle(h)
-    }
+    // The handle is the first member. A pointer to it, because Swift would copy its bytes twice.
+    let handle = unsafe try KernelFileHandle(
+      UnsafeRawPointer(file).assumingMemoryBound(to: hs_handle.self))
     self.init(
       handle: handle,
       status: unsafe FileStatus(
@@ -21,19 +22,21 @@ extension FoundFile {
 }
 
 extension KernelFileHandle {
+  @inline(__always)
   init(_ handle: UnsafePointer<hs_handle>) throws(StoreError) {
     let length = unsafe Int(handle.pointee.length)
     guard (1...Self.maximumLength).contains(length) else {
       throw .badValue("a handle has \(length) bytes; it must have 1 to \(Self.maximumLength)")
     }
-    let start = unsafe UnsafeRawPointer(handle) + hs_handle.bytesOffset
-    let bytes = unsafe UnsafeBufferPointer(
-      start: start.assumingMemoryBound(to: UInt8.self), count: length)
-    let type = unsafe HandleType(rawValue: handle.pointee.type)
-    guard let made = unsafe KernelFileHandle(type: type, bytes: bytes.span) else {
-      throw .badValue("a handle has no bytes; fill it in by hs_file_of or hs_file_at")
+    var words = InlineArray<16, UInt64>(repeating: 0)
+    let bytes = unsafe UnsafeRawPointer(handle) + hs_handle.bytesOffset
+    let last = (length - 1) / 8
+    for i in 0...last {
+      words[i] = unsafe bytes.loadUnaligned(fromByteOffset: 8 * i, as: UInt64.self)
     }
-    self = made
+    // The caller may have left anything in the bytes after the handle's own.
+    words[last] &= .max >> UInt64(8 * (8 * (last + 1) - length))
+    self.init(type: HandleType(rawValue: unsafe handle.pointee.type), length: length, words: words)
   }
 }
 

@@ -76,6 +76,15 @@ static void a_node_survives(const char *directory)
     hs_node again = {0};
     SUCCEEDS(hs_find(place.store, place.filesystem, &file.handle, &again, e));
     CHECK(memcmp(&again, &found, sizeof found) == 0);
+    for (uint32_t length = 1; length < sizeof file.handle.bytes; length++) {
+        hs_file invented = {.handle = {.length = length, .type = 0x70}, .mode = S_IFREG, .links = 1};
+        invented.inode = 1000000 + length;
+        hs_registration first, second;
+        SUCCEEDS(hs_register(place.store, place.filesystem, &invented, NULL, &first, e));
+        memset(invented.handle.bytes + length, 0xff, sizeof invented.handle.bytes - length);
+        SUCCEEDS(hs_register(place.store, place.filesystem, &invented, NULL, &second, e));
+        CHECK(second.node == first.node && second.outcome == HS_OUTCOME_EXISTING);
+    }
 
     CHECK(unlink(in(place.directory, "renamed")) == 0);
     FAILS(HS_STALE, hs_open(place.store, node, HS_OPEN_READ_ONLY, &fd, e));

@@ -7,6 +7,7 @@
 
 static hs_store *store;
 static uint32_t filesystem;
+static hs_file files[THROUGHC_FILES];
 
 int throughc_open(int directory, int flush)
 {
@@ -26,13 +27,21 @@ void throughc_close(void)
     store = NULL;
 }
 
-uint64_t throughc_register(uint64_t inode, int type, unsigned length, uint64_t a, uint64_t b, uint64_t c)
+int throughc_prepare(unsigned i, uint64_t inode, int type, unsigned length, uint64_t a, uint64_t b, uint64_t c)
 {
     hs_file file = {.handle = {.length = length, .type = type}, .inode = inode, .mode = 0100644, .links = 1};
     uint64_t words[3] = {a, b, c};
-    hs_registration registration;
     memcpy(file.handle.bytes, words, sizeof words);
-    return hs_register(store, filesystem, &file, NULL, &registration, NULL) ? 0 : registration.node;
+    if (i >= THROUGHC_FILES)
+        return HS_BAD_VALUE;
+    files[i] = file;
+    return 0;
+}
+
+uint64_t throughc_register(unsigned i)
+{
+    hs_registration registration;
+    return hs_register(store, filesystem, &files[i], NULL, &registration, NULL) ? 0 : registration.node;
 }
 
 int throughc_get(uint64_t id)

@@ -43,7 +43,7 @@ public struct KernelFileHandle: Sendable {
   }
 
   /// Creates a handle from words that are already zero after `length` bytes.
-  init(type: HandleType, length: Int, words: InlineArray<16, UInt64>) {
+  package init(type: HandleType, length: Int, words: InlineArray<16, UInt64>) {
     self.type = type.withoutFlags
     self.length = length
     self.words = words

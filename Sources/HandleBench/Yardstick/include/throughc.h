@@ -9,9 +9,15 @@
 int throughc_open(int directory, int flush);
 void throughc_close(void);
 
-/* Registers a regular file. Its handle has `length` bytes, at most 24, in `a`, `b` and `c`. Returns its
- * node, or 0. */
-uint64_t throughc_register(uint64_t inode, int type, unsigned length, uint64_t a, uint64_t b, uint64_t c);
+/* How many files a program can prepare. */
+enum { THROUGHC_FILES = 10000 };
+
+/* Prepares the i-th file, i < THROUGHC_FILES, a regular one. Its handle has `length` bytes, at most 24,
+ * in `a`, `b` and `c`. */
+int throughc_prepare(unsigned i, uint64_t inode, int type, unsigned length, uint64_t a, uint64_t b, uint64_t c);
+
+/* Registers the i-th file. Returns its node, or 0. */
+uint64_t throughc_register(unsigned i);
 
 int throughc_get(uint64_t node);
 
