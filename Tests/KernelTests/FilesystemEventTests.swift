@@ -18,24 +18,27 @@ import Testing
   }
 
   private func event(
-    _ mask: UInt64, _ records: [UInt8], length: UInt32? = nil, metadata: UInt16 = 24
+    _ mask: UInt64, _ records: [UInt8], length: UInt32? = nil, metadata: UInt16 = 24,
+    process: UInt32 = 0
   ) -> [UInt8] {
     let head = Array(repeating: UInt8(0), count: Int(metadata) - 24)
     var bytes = (length ?? UInt32(Int(metadata) + records.count)).littleEndianBytes + [3, 0]
     bytes.append(littleEndian: metadata)
     bytes.append(littleEndian: mask)
-    return bytes + Array(repeating: 0, count: 8) + head + records
+    return bytes + [0, 0, 0, 0] + process.littleEndianBytes + head + records
   }
 
   @Test func whatAnEventNames() throws {
     let (file, directory, other) = (Self.handle, Synthetic.handle(8), Synthetic.handle(9))
-    let created = event(0x100, record(2, directory, name: "näme") + record(1, file))
+    let created = event(
+      0x100, record(2, directory, name: "näme") + record(1, file), process: 7)
     let renamed = event(0x1000_0000, record(10, directory) + record(12, other) + record(1, file))
     let events = FilesystemEvent.all(in: created + renamed)
     try #require(events.count == 2)
     #expect(events[0].file == file && events[0].directory == directory)
     #expect(events[0].name == "näme" && events[0].mask == 0x100 && !events[0].isLoss)
     #expect(WatchMask(events[0]) == .create)
+    #expect(events[0].process == 7 && events[1].process == 0)
     #expect(events[1].oldDirectory == directory && events[1].newDirectory == other)
     #expect(events[1].file == file && events[1].directory == nil && events[1].name.isEmpty)
   }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -24,7 +25,7 @@ struct command {
     int (*run)(int count, char **arguments);
 };
 
-extern const struct command loads[], operations[], tools[], files[];
+extern const struct command changes[], loads[], operations[], tools[], files[];
 
 /* Ends the program, with what failed. */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

@@ -10,6 +10,10 @@ public struct FilesystemEvent: Sendable {
   /// What happened: the bits `FAN_…` of `<linux/fanotify.h>`. The lowest 12 bits mean the same as in
   /// `inotify(7)` and in ``WatchMask``.
   public let mask: UInt64
+  /// The process that did it; 0 if that process has no number here, as one outside this PID namespace.
+  /// For a program in the kernel's service, such as a write through `FUSE_PASSTHROUGH`, this is the
+  /// program that asked for it.
+  public let process: Int32
   /// The file that it happened to, if the event names it.
   public private(set) var file: KernelFileHandle?
   /// The directory in which it happened, if the event names it.
@@ -70,7 +74,9 @@ extension FilesystemEvent {
       return
     }
     place = start + length
-    self.init(mask: buffer.uint64(at: start + 8))
+    self.init(
+      mask: buffer.uint64(at: start + 8),
+      process: Int32(truncatingIfNeeded: buffer.uint32(at: start + 20)))
     var at = start + metadata
     while place - at >= Self.headerSize {
       let size = buffer.uint16(at: at + 2)
@@ -80,7 +86,10 @@ extension FilesystemEvent {
     }
   }
 
-  private init(mask: UInt64) { self.mask = mask }
+  private init(mask: UInt64, process: Int32 = 0) {
+    self.mask = mask
+    self.process = process
+  }
 
   /// Stores what an information record says. Skips records of other types, and those that are too
   /// short.

@@ -16,18 +16,22 @@ static _Thread_local uid_t acting_uid;
 static _Thread_local gid_t acting_gid;
 static _Thread_local mode_t acting_mask;
 
+/* The thread's capabilities, as the kernel has them. */
+static _Thread_local struct __user_cap_data_struct capabilities[2];
+
 /* Adds a capability to this thread's effective set, or removes it. */
 static int set_capability(int capability, int on)
 {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2];
-    if (syscall(SYS_capget, &header, data))
-        return -errno;
-    if (on)
-        data[0].effective |= 1u << capability;
-    else
-        data[0].effective &= ~(1u << capability);
-    return (int)result(syscall(SYS_capset, &header, data));
+    struct __user_cap_header_struct version = {.version = _LINUX_CAPABILITY_VERSION_3};
+    uint32_t before = capabilities[0].effective, bit = 1u << capability;
+    uint32_t after = on ? before | (bit & capabilities[0].permitted) : before & ~bit;
+    if (after == before)
+        return 0;
+    capabilities[0].effective = after;
+    int error = (int)result(syscall(SYS_capset, &version, capabilities));
+    if (error)
+        capabilities[0].effective = before;
+    return error;
 }
 
 void hf_prepare_thread(void)
@@ -37,20 +41,26 @@ void hf_prepare_thread(void)
     prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
     umask(0);
     acting_mask = 0;
+    struct __user_cap_header_struct version = {.version = _LINUX_CAPABILITY_VERSION_3};
+    syscall(SYS_capget, &version, capabilities);
     /* Without this capability, reserved disk space and quotas apply as they do to the caller. */
     set_capability(CAP_SYS_RESOURCE, 0);
 }
 
-void hf_act_for(uid_t uid, gid_t gid, mode_t mask)
+void hf_act_for(uid_t uid, gid_t gid)
 {
     if (gid != acting_gid)
         syscall(SYS_setfsgid, gid);
     if (uid != acting_uid)
         syscall(SYS_setfsuid, uid);
-    if (mask != acting_mask)
-        umask(mask);
     acting_uid = uid;
     acting_gid = gid;
+}
+
+void hf_set_mask(mode_t mask)
+{
+    if (mask != acting_mask)
+        umask(mask);
     acting_mask = mask;
 }
 

@@ -73,6 +73,11 @@ int hf_unmount(const char *target, int detach)
 
 int hf_memory_file(const char *name) { return (int)result(memfd_create(name, MFD_CLOEXEC)); }
 
+int hf_socket_pair(int sockets[2])
+{
+    return (int)result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
+}
+
 int hf_signals(void)
 {
     sigset_t set;

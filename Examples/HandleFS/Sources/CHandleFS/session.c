@@ -1,18 +1,14 @@
-/* The session with the kernel, and the threads that serve it. */
+/* The session with the kernel. */
 #define _GNU_SOURCE
 #include "handlefs.h"
 #include "result.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void *server, int fuse)
@@ -103,6 +99,47 @@ int hf_resend(int fuse)
     return written < 0 ? -errno : 0;
 }
 
+struct forget_notice {
+    struct fuse_out_header header;
+    struct fuse_notify_inval_entry_out body;
+    char name[256];
+};
+
+int hf_send_forget(int socket, uint64_t directory, const char *name)
+{
+    size_t length = strlen(name);
+    struct forget_notice notice = {
+        .header.error = FUSE_NOTIFY_INVAL_ENTRY,
+        .body = {.parent = directory, .namelen = (uint32_t)length},
+    };
+    if (length >= sizeof notice.name)
+        return -ENAMETOOLONG;
+    memcpy(notice.name, name, length);
+    notice.header.len = (uint32_t)(offsetof(struct forget_notice, name) + length + 1);
+    return (int)result(send(socket, &notice, notice.header.len, MSG_NOSIGNAL));
+}
+
+void hf_pass_notices(int socket, int fuse)
+{
+    struct forget_notice notice;
+    for (;;) {
+        ssize_t length = recv(socket, &notice, sizeof notice, 0);
+        if (length < 0 && errno == EINTR)
+            continue;
+        if (length <= 0)
+            return;
+        /* A failure means that the kernel does not know the name or the directory. */
+        if (write(fuse, &notice, (size_t)length) < 0)
+            continue;
+    }
+}
+
+int hf_expire_names(int fuse)
+{
+    struct fuse_out_header notice = {.len = sizeof notice, .error = 8 /* FUSE_NOTIFY_INC_EPOCH */};
+    return write(fuse, &notice, sizeof notice) < 0 ? -errno : 0;
+}
+
 int hf_prune(int fuse, const uint64_t *nodes, size_t count)
 {
     enum { MOST = 512 };
@@ -117,22 +154,6 @@ int hf_prune(int fuse, const uint64_t *nodes, size_t count)
     notice.header.len = (uint32_t)(sizeof notice - sizeof notice.nodes + count * sizeof *nodes);
     return (int)result(write(fuse, &notice, notice.header.len));
 }
-
-static _Thread_local const struct fuse_in_header *current;
-
-const struct fuse_in_header *hf_request(void) { return current; }
-
-struct worker {
-    pthread_t thread;
-    struct fuse_session *session;
-    /* Whether the thread is in read(2), or about to be. */
-    atomic_int reading;
-    atomic_int ended;
-    int result;
-};
-
-static hf_handler serve_unknown;
-static void *server_of_unknown;
 
 int hf_reply(int fuse, const struct fuse_in_header *request, int error, const void *body,
              size_t length)
@@ -161,155 +182,3 @@ int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply)
     return status.stx_mode;
 }
 
-/* The threads that serve. Only a few wait in read(2): the kernel wakes the waiting threads in
- * turn, and each has to load its data into the CPU's cache anew. The others wait here until all
- * those few are at work. */
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t wanted, ending;
-    struct worker *workers;
-    int count, reading, stopping;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wanted = PTHREAD_COND_INITIALIZER,
-          .ending = PTHREAD_COND_INITIALIZER};
-
-enum { MOST_READING = 2 };
-
-/* Waits for a turn to read; returns 0 if serving is to end. */
-static int begin_reading(void)
-{
-    pthread_mutex_lock(&pool.lock);
-    while (pool.reading >= MOST_READING && !pool.stopping)
-        pthread_cond_wait(&pool.wanted, &pool.lock);
-    pool.reading++;
-    int goes_on = !pool.stopping;
-    pthread_mutex_unlock(&pool.lock);
-    return goes_on;
-}
-
-static void end_reading(void)
-{
-    pthread_mutex_lock(&pool.lock);
-    if (--pool.reading == 0)
-        pthread_cond_signal(&pool.wanted);
-    pthread_mutex_unlock(&pool.lock);
-}
-
-/* Allocates room for the longest request, and populates it. If the process is killed while the
- * kernel copies a request to a page that is not there, the request fails and does not come
- * again. */
-static void *request_memory(void)
-{
-    enum { SIZE = (1 << 20) + (1 << 16) };
-    void *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (memory == MAP_FAILED)
-        return NULL;
-    mlock(memory, SIZE);
-    return memory;
-}
-
-static void *work(void *argument)
-{
-    struct worker *worker = argument;
-    struct fuse_buf buffer = {.mem = request_memory()};
-    hf_prepare_thread();
-    /* Whoever started this process may have blocked the signal by which the thread is ended. */
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGUSR1);
-    pthread_sigmask(SIG_UNBLOCK, &ending, NULL);
-    worker->result = buffer.mem ? 1 : -ENOMEM;
-    if (!buffer.mem)
-        hf_stop();
-    while (begin_reading()) {
-        worker->reading = 1;
-        int length = fuse_session_receive_buf(worker->session, &buffer);
-        worker->reading = 0;
-        current = buffer.mem;
-        if (length > 0 && (size_t)length < sizeof *current)
-            length = -EIO;
-        /* Process it before letting another thread read: nothing waits for its result, so it is
-         * not worth waking one. */
-        int is_forget = length > 0 && (current->opcode == FUSE_FORGET ||
-                                       current->opcode == FUSE_BATCH_FORGET);
-        if (is_forget)
-            fuse_session_process_buf(worker->session, &buffer);
-        end_reading();
-        if (is_forget || length == -EINTR)
-            continue;
-        if (length <= 0) {
-            worker->result = length;
-            hf_stop();
-            break;
-        }
-        if (current->opcode == HF_TMPFILE || current->opcode == HF_STATX)
-            serve_unknown(server_of_unknown, current);
-        else
-            fuse_session_process_buf(worker->session, &buffer);
-    }
-    worker->ended = 1;
-    return NULL;
-}
-
-static void nothing(int signal) { (void)signal; }
-
-/* Waits for all started threads; returns the error of the last one that failed, or 1. */
-static int join_workers(void)
-{
-    int answer = 1;
-    for (int i = 0; i < pool.count; i++) {
-        /* A signal may have come just before the read that it was to interrupt, so repeat it. */
-        while (!pool.workers[i].ended) {
-            if (pool.workers[i].reading)
-                pthread_kill(pool.workers[i].thread, SIGUSR1);
-            struct timespec moment = {.tv_nsec = 1000000};
-            nanosleep(&moment, NULL);
-        }
-        pthread_join(pool.workers[i].thread, NULL);
-        if (pool.workers[i].result <= 0)
-            answer = pool.workers[i].result;
-    }
-    return answer;
-}
-
-int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server)
-{
-    if (threads < 1)
-        return -EINVAL;
-    serve_unknown = handler;
-    server_of_unknown = server;
-    /* The signal interrupts a read that waits, when it is sent to the reading thread. */
-    struct sigaction action = {.sa_handler = nothing};
-    sigaction(SIGUSR1, &action, NULL);
-    pool.workers = calloc((size_t)threads, sizeof *pool.workers);
-    if (!pool.workers)
-        return -ENOMEM;
-    int error = 0;
-    while (pool.count < threads && !error) {
-        struct worker *worker = &pool.workers[pool.count];
-        worker->session = session;
-        error = pthread_create(&worker->thread, NULL, work, worker);
-        if (!error)
-            pool.count++;
-    }
-    if (error)
-        hf_stop();
-    pthread_mutex_lock(&pool.lock);
-    while (!pool.stopping)
-        pthread_cond_wait(&pool.ending, &pool.lock);
-    pthread_mutex_unlock(&pool.lock);
-    int answer = join_workers();
-    free(pool.workers);
-    pool.workers = NULL;
-    pool.count = 0;
-    return error ? -error : answer;
-}
-
-void hf_stop(void)
-{
-    pthread_mutex_lock(&pool.lock);
-    pool.stopping = 1;
-    pthread_cond_broadcast(&pool.wanted);
-    pthread_cond_broadcast(&pool.ending);
-    pthread_mutex_unlock(&pool.lock);
-}

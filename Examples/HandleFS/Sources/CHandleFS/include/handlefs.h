@@ -33,6 +33,16 @@ int hf_answer_init(int fuse, const void *message, size_t length, int passthrough
 /* Asks the kernel to resend the requests that were read and not answered (FUSE_NOTIFY_RESEND). */
 int hf_resend(int fuse);
 
+/* Sends on a socket the notice by which the kernel forgets a name in a directory
+ * (FUSE_NOTIFY_INVAL_ENTRY). */
+int hf_send_forget(int socket, uint64_t directory, const char *name);
+/* Passes notices from a socket on to the kernel, until the socket fails. */
+void hf_pass_notices(int socket, int fuse);
+
+/* Has the kernel look up each name again before it uses it (FUSE_NOTIFY_INC_EPOCH of Linux 6.16).
+ * Returns -EINVAL if the kernel cannot. */
+int hf_expire_names(int fuse);
+
 /* Asks the kernel to drop nodes that nothing uses (FUSE_NOTIFY_PRUNE of Linux 6.18). Takes the
  * first 512 nodes and ignores the rest. */
 int hf_prune(int fuse, const uint64_t *nodes, size_t count);
@@ -55,7 +65,7 @@ struct hf_statx_reply {
 };
 int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply);
 
-/* Serves requests in `threads` threads until the filesystem is gone (returns 0), hf_stop() is
+/* Serves requests in at most `threads` threads until the filesystem is gone (returns 0), hf_stop() is
  * called (returns 1), or reading or starting a thread fails. All threads have ended when it
  * returns. */
 int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server);
@@ -76,10 +86,13 @@ const struct fuse_in_header *hf_request(void);
  * own umask. */
 void hf_prepare_thread(void);
 
-/* Sets the owner of new files of this thread, and the umask for their permissions. The thread
- * keeps its capabilities: the kernel has already checked the caller's permissions. */
-void hf_act_for(uid_t uid, gid_t gid, mode_t mask);
-/* Turns CAP_FSETID on or off. Without it a write clears the set-user-id and set-group-id bits. */
+/* Sets the owner of new files of this thread. The thread keeps its capabilities: the kernel has
+ * already checked the caller's permissions. */
+void hf_act_for(uid_t uid, gid_t gid);
+/* Sets the mask for the permissions of new files of this thread. */
+void hf_set_mask(mode_t mask);
+/* Turns CAP_FSETID on or off; costs nothing if it is already so. Without it a write clears the
+ * set-user-id and set-group-id bits. */
 int hf_set_fsetid(int on);
 /* Returns 1 if another process has CAP_FSETID in the user namespace of this one; 0 if not, or if
  * that is unknown. */
@@ -92,6 +105,7 @@ int hf_may_set_id(int pid);
 #define HF_TIME_NOW 0x3fffffff
 #define HF_TIME_OMIT 0x3ffffffe
 #define HF_O_TMPFILE 020200000
+#define HF_RENAME_NOREPLACE 1u
 #define HF_RENAME_EXCHANGE 2u
 #define HF_ATTRIBUTE_CREATE 1
 
@@ -136,10 +150,21 @@ int hf_remove_attribute(int fd, const char *name);
 
 /* MARK: What happens on a filesystem (fanotify) */
 
-/* Watches the whole filesystem that `fd` is on. Returns a descriptor to read events from. */
-int hf_watch(int fd);
-/* Waits for events and reads them into a buffer; returns the number of bytes. */
-long hf_read_events(int watch, void *buffer, size_t size);
+/* Watches the whole filesystem that `fd` is on. Returns a descriptor to read events from. `unlimited`:
+ * no event is lost, however many are not read. */
+int hf_watch(int fd, int unlimited);
+/* Returns 1 if a descriptor is one to read events from, else 0. */
+int hf_is_watch(int fd);
+/* Returns 1 if only this machine changes the filesystem that `fd` is on, as far as its kind tells. */
+int hf_is_local(int fd);
+/* Reads events into a buffer of HF_EVENTS_SIZE bytes; returns the number of bytes, 0 if there are none.
+ * `wait`: whether to wait for an event first. */
+#define HF_EVENTS_SIZE 65536
+long hf_read_events(int watch, int wait, void *buffer);
+/* Returns how many bytes of a buffer are events. What follows them must be zero. */
+size_t hf_length_of_events(const void *buffer);
+/* Maps a memory file as such a buffer. Returns NULL on failure. */
+void *hf_map_events(int fd);
 
 /* MARK: Mounting and processes */
 
@@ -152,11 +177,13 @@ int hf_enter_mounts(const char *namespace);
 /* umount2(2). If `target` is a symbolic link, it is not followed. */
 int hf_unmount(const char *target, int detach);
 int hf_memory_file(const char *name);
+/* Makes two connected sockets for messages. */
+int hf_socket_pair(int sockets[2]);
 int hf_signals(void);
 /* Waits for the next signal of hf_signals() and returns its number. */
 int hf_next_signal(int signals);
 int hf_process(int pid);
-#define HF_MOST_DESCRIPTORS 16
+#define HF_MOST_DESCRIPTORS 24
 /* Starts a program with `count` descriptors, at most HF_MOST_DESCRIPTORS, as its descriptors 3,
  * 4, …; returns its process id. */
 int hf_spawn(const char *path, char *const arguments[], const int *descriptors, int count,

@@ -33,6 +33,7 @@ struct Serve: ParsableCommand {
     let server = try Server(source, session: session, options: options, log: log)
     let kernel = try Session(
       server, server.notifier, fuse: session.fuse, start: session.startRequest)
+    try server.beginCaching(session)
     let supervision = Supervision(
       mount, of: session, server: server, inBackground: background)
     Thread.start { supervision.listen() }
@@ -55,7 +56,7 @@ struct Serve: ParsableCommand {
     try source.store.close()
   }
 
-  private static let threads = 4
+  private static let threads = 16
 
   /// How many files the cache may keep open: the limit of descriptors, less those for the store and
   /// the requests under way.

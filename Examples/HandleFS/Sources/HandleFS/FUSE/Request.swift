@@ -34,8 +34,18 @@ internal import SystemPackage
 
   /// Calls `body` with the caller's credentials. Outside of `body` the server acts as itself.
   func asCaller<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
-    let mask = unsafe raw.map { unsafe fuse_req_ctx($0).pointee.umask } ?? word(2)
-    return try Credentials.acting(for: header.uid, header.gid, mask: mask, body)
+    try Credentials.acting(for: header.uid, header.gid, mask: mask, body)
+  }
+
+  /// The caller's mask for the permissions of a new file; `nil` if the request makes no file that has
+  /// any.
+  private var mask: mode_t? {
+    switch header.opcode {
+    case FUSE_MKNOD.rawValue, FUSE_MKDIR.rawValue, FUSE_CREATE.rawValue:
+      unsafe raw.map { unsafe fuse_req_ctx($0).pointee.umask }
+    case HF_TMPFILE: word(2)
+    default: nil
+    }
   }
 
   /// Whether the request changes something, or opens a file for writing.
@@ -193,8 +203,10 @@ struct Entry {
   var node: UInt64
   var generation: UInt64
   var status: stat
-  /// For how long the kernel may believe the entry, in seconds.
-  var seconds: Double
+  /// For how long the kernel may believe that the name leads to the node, in seconds.
+  var nameTime: Double
+  /// For how long the kernel may believe the status, in seconds.
+  var statusTime: Double
 }
 
 /// An open of a file.
@@ -210,12 +222,12 @@ extension Entry {
   var parameters: fuse_entry_param {
     fuse_entry_param(
       ino: node, generation: generation, attr: status,
-      attr_timeout: trust(in: status.st_mode, seconds), entry_timeout: seconds)
+      attr_timeout: trust(in: status.st_mode, statusTime), entry_timeout: nameTime)
   }
 
   fileprivate var reply: fuse_entry_out {
-    let name = parts(of: seconds)
-    let attributes = parts(of: trust(in: status.st_mode, seconds))
+    let name = parts(of: nameTime)
+    let attributes = parts(of: trust(in: status.st_mode, statusTime))
     return fuse_entry_out(
       nodeid: node, generation: generation, entry_valid: name.0, attr_valid: attributes.0,
       entry_valid_nsec: name.1, attr_valid_nsec: attributes.1, attr: fuse_attr(status))

@@ -54,8 +54,12 @@ internal import SystemPackage
 
 /// Sends the kernel notifications. Any thread.
 @safe final class Notifier: @unchecked Sendable {
+  private let notices: FileDescriptor
   private let session = Mutex<UInt>(0)
   private let fuse = Mutex<CInt>(-1)
+
+  /// - Parameter notices: a socket to the supervisor, which passes on what comes to the kernel.
+  init(notices: FileDescriptor) { self.notices = notices }
 
   func connect(_ session: OpaquePointer, _ fuse: FileDescriptor) {
     self.session.withLock { $0 = UInt(bitPattern: session) }
@@ -64,6 +68,20 @@ internal import SystemPackage
 
   /// Invalidates what the kernel has cached of a node's attributes.
   func invalidate(_ node: UInt64) { _ = notify(of: node) }
+
+  /// Has the kernel forget a name in a directory.
+  ///
+  /// The kernel waits until the requests for names in that directory that are under way are answered,
+  /// and nothing interrupts that. If this process waited there and were killed, it could not end, and no
+  /// other could answer the requests. So the supervisor does it.
+  func forget(_ name: FilePath, in directory: UInt64) {
+    unsafe name.withPlatformString {
+      _ = unsafe hf_send_forget(notices.rawValue, directory, $0)
+    }
+  }
+
+  /// Has the kernel look up each name again before it uses it (Linux 6.16).
+  func expireNames() { _ = hf_expire_names(fuse.withLock { $0 }) }
 
   /// Whether the kernel knows a node. The check makes the kernel forget the node's attributes. If
   /// the kernel is dropping the node at the moment, the call waits until that is done.

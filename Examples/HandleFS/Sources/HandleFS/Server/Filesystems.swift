@@ -57,10 +57,10 @@ final class Filesystems: Sendable {
   }
 
   /// Attaches the filesystem of a file that an earlier server found.
-  func learn(_ file: BackingFile) throws {
+  func learn(_ file: BackingFile, _ status: stat) {
     // This may fail for a file that is neither a directory nor a regular file: such a file cannot
     // attach its filesystem.
-    _ = try? filesystem(of: file, file.status)
+    _ = try? filesystem(of: file, status)
   }
 
   // MARK: Inode numbers

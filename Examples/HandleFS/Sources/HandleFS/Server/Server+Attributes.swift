@@ -8,21 +8,24 @@ extension Server {
   func linkTarget(_ number: UInt64) throws -> Reply { .bytes(try path(number).linkTarget) }
 
   func attributes(_ number: UInt64) throws -> Reply {
-    .status(
-      try filesystems.shown(path(number).status, node(number)), seconds: options.cacheTimeout)
+    let (status, node) = (try path(number).status, node(number))
+    return .status(
+      try filesystems.shown(status, node), seconds: timeOfAttributes(node, status))
   }
 
   /// Returns the attributes with the birth time (STATX).
   func extendedAttributes(_ number: UInt64) throws -> Reply {
-    let file = try path(number)
-    let inode = UInt64(try filesystems.shown(file.status, node(number)).st_ino)
-    return .extendedStatus(file, inode: inode, seconds: options.cacheTimeout)
+    let (file, node) = (try path(number), node(number))
+    let status = try file.status
+    let inode = UInt64(try filesystems.shown(status, node).st_ino)
+    return .extendedStatus(file, inode: inode, seconds: timeOfAttributes(node, status))
   }
 
   func setAttributes(
     _ number: UInt64, _ change: AttributeChange, for request: Request
   ) throws -> Reply {
     let file = try path(number)
+    try Credentials.keepSetIDs(true)
     if change.has(FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID) {
       try file.setOwner(
         change.has(FUSE_SET_ATTR_UID) ? change.status.st_uid : nil,
@@ -42,16 +45,17 @@ extension Server {
     if change.has(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME) {
       try file.setTimes(access: change.accessTime, modification: change.modificationTime)
     }
+    // The kernel takes this status even if it was told meanwhile that the file has changed.
+    let (status, node) = (try file.status, node(number))
     return .status(
-      try filesystems.shown(file.status, node(number)), seconds: options.cacheTimeout)
+      try filesystems.shown(status, node),
+      seconds: min(timeOfAttributes(node, status), times.brief))
   }
 
   /// Calls `body`, which changes a file. If `clears` is set, the change clears the set-user-id and
   /// set-group-id bits, as for a caller without CAP_FSETID; otherwise they stay.
   func clearingPrivileges<R>(_ clears: Bool, _ body: () throws -> R) throws -> R {
-    guard clears else { return try body() }
-    try Credentials.dropSetID()
-    defer { Credentials.regainSetID() }
+    try Credentials.keepSetIDs(!clears)
     return try body()
   }
 }

@@ -11,7 +11,10 @@ extension Server {
       let kept = flags & (O_ACCMODE | O_APPEND) | O_NONBLOCK | O_NOCTTY
       _ = try withDescriptors { try file.reopened(flags: kept) }
     }
-    return .opened(try opened(file, of: node(number), status: try file.status, for: request))
+    let opened = try opened(file, of: node(number), status: try file.status, for: request)
+    // From now on the kernel may believe them only briefly.
+    if flags & O_ACCMODE != O_RDONLY { notifier.invalidate(number) }
+    return .opened(opened)
   }
 
   /// Counts an open of a file, and hands the file to the kernel if the kernel is to read and write
@@ -26,8 +29,8 @@ extension Server {
     let isKept = options.passthrough && status.st_mode & (S_ISUID | S_ISGID) == 0
     let backing =
       isKept
-      ? try Credentials.acting(for: status.st_uid, status.st_gid) {
-        try clearingPrivileges(true) {
+      ? try clearingPrivileges(true) {
+        try Credentials.acting(for: status.st_uid, status.st_gid) {
           try openFiles.open(request.number, of: node, file: file.descriptor)
         }
       } : try openFiles.open(request.number, of: node, file: nil)

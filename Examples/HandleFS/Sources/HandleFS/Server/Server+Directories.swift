@@ -93,7 +93,10 @@ extension Server {
     {
       return number
     }
-    let node = try registered(file, status, in: entry.name == ".." ? nil : parent.number).node
+    let node = try registered(
+      file, KernelFileHandle(of: file.descriptor), status,
+      in: entry.name == ".." ? nil : parent.number
+    ).node
     return UInt64(try filesystems.shown(status, node).st_ino)
   }
 
@@ -103,7 +106,7 @@ extension Server {
     var status = stat()
     status.st_ino = UInt(try inode(entry, in: parent))
     status.st_mode = UInt32(entry.type) << 12
-    return Entry(node: 0, generation: 0, status: status, seconds: 0)
+    return Entry(node: 0, generation: 0, status: status, nameTime: 0, statusTime: 0)
   }
 
   private func lookup(_ name: FilePath, in parent: Parent) throws -> Entry {

@@ -8,7 +8,24 @@ extension Server {
     let directory = try path(parent)
     if name == "." { return try ownEntry(of: directory, node(parent)) }
     if name == ".." { return try parentEntry(of: parent, directory) }
-    return try entry(of: find(name, in: directory), in: parent)
+    let file: BackingFile
+    do {
+      file = try find(name, in: directory)
+    } catch {
+      guard Errno(any: error) == .noSuchFileOrDirectory,
+        let absence = try absence(in: directory)
+      else { throw error }
+      return absence
+    }
+    return try entry(of: file, in: parent)
+  }
+
+  /// Returns the entry of a name that does not exist, or `nil` if the kernel is not to remember that.
+  private func absence(in directory: BackingFile) throws -> Entry? {
+    guard times.wantsChanges else { return nil }
+    let time = times.timeOfAbsence(on: try directory.status.st_dev)
+    guard time > 0 else { return nil }
+    return Entry(node: 0, generation: 0, status: stat(), nameTime: time, statusTime: 0)
   }
 
   /// Finds a name in a directory. If mounts are crossed, finds what is mounted there.
@@ -28,19 +45,22 @@ extension Server {
   ///
   /// - Parameter caches: whether the file stays open, because more requests for it are likely.
   func entry(of file: BackingFile, in parent: UInt64?, caches: Bool = true) throws -> Entry {
+    let handle = try KernelFileHandle(of: file.descriptor)
+    let count = times.count(handle)
     let status = try file.status
-    let node = try registered(file, status, in: parent, pinnedBy: lookups).node
+    let node = try registered(file, handle, status, in: parent, pinnedBy: lookups).node
     if caches { files.insert(file, of: node, for: .path) }
-    return try entry(node, status)
+    return try entry(node, status, for: times.time(on: status.st_dev, handle, since: count))
   }
 
   /// Registers a file that was found in a directory.
   func registered(
-    _ file: BackingFile, _ status: stat, in parent: UInt64?, pinnedBy pins: Pins? = nil
+    _ file: BackingFile, _ handle: KernelFileHandle, _ status: stat, in parent: UInt64?,
+    pinnedBy pins: Pins? = nil
   ) throws -> Registration {
     let registration = try store.register(
       FoundFile(
-        handle: KernelFileHandle(of: file.descriptor), status: FileStatus(status),
+        handle: handle, status: FileStatus(status),
         parent: parent.map(node)),
       on: filesystems.filesystem(of: file, status), pinnedBy: pins)
     if case .replaced(let old) = registration.outcome { forgetReplaced(old) }
@@ -51,16 +71,18 @@ extension Server {
   private func ownEntry(of file: BackingFile, _ node: NodeID) throws -> Entry {
     let status = try file.status
     guard try store.pin(node, by: lookups) else { throw StoreError.unknownNode(node) }
-    return try entry(node, status)
+    return try entry(node, status, for: times.brief)
   }
 
   /// Returns the entry of a pinned node. If this fails, it takes the pin back.
-  func entry(_ node: NodeID, _ status: stat) throws -> Entry {
+  ///
+  /// - Parameter time: for how long the kernel may believe it.
+  func entry(_ node: NodeID, _ status: stat, for time: Double) throws -> Entry {
     let (number, generation) = wire(node)
     do {
       return Entry(
         node: number, generation: generation, status: try filesystems.shown(status, node),
-        seconds: options.cacheTimeout)
+        nameTime: time, statusTime: openFiles.isOpen(node) ? times.brief : time)
     } catch {
       if lookups.unpin(node) == 0 { files.remove(node) }
       throw error

@@ -40,6 +40,9 @@ extension Server {
     metrics.counter(
       "handlefs_found_done_requests", "Resent requests that had already been carried out.",
       statistics[.foundDone])
+    metrics.counter(
+      "handlefs_changes_behind",
+      "Changes behind the mount's back of which the kernel was told.", statistics[.changesBehind])
     metrics.gauge("handlefs_noted_requests", "Requests in the journal.", journal.count)
   }
 

@@ -35,7 +35,7 @@ extension Server {
   ) throws -> Reply {
     let directory = try path(parent)
     try once(for: request, wasDone: { try $0.wasDone(in: directory.descriptor) }) {
-      try isFree(name, directory) ? .create(type, as: name) : nil
+      .create(type, as: name)
     } act: {
       try request.asCaller { try act(directory) }
     }
@@ -66,12 +66,15 @@ extension Server {
   ) throws -> Reply {
     let (file, directory) = (try path(number), try path(parent))
     try once(for: request, wasDone: { try $0.wasDone(in: directory.descriptor) }) {
-      try isFree(name, directory) ? .link(KernelFileHandle(of: file.descriptor), as: name) : nil
+      .link(try KernelFileHandle(of: file.descriptor), as: name)
     } act: {
       try directory.link(file, as: name)
     }
     housekeeping.noteName(of: node(number))
-    return .entry(try entry(of: file, in: parent))
+    var entry = try entry(of: file, in: parent)
+    // The kernel takes this status even if it was told meanwhile that the file has changed.
+    entry.statusTime = min(entry.statusTime, times.brief)
+    return .entry(entry)
   }
 
   func remove(
@@ -95,31 +98,42 @@ extension Server {
     for request: Request
   ) throws -> Reply {
     let (from, to) = (try path(parent), try path(newParent))
-    var held: NamelessFile?
     try once(
       for: request, wasDone: { try $0.wasDone(in: from.descriptor, newDirectory: to.descriptor) }
     ) {
       let file = try KernelFileHandle(name: name, in: from.descriptor)
-      guard let victim = try existing(newName, to) else {
+      guard flags & HF_RENAME_EXCHANGE != 0 else {
         return .rename(file, from: name, to: newName)
       }
-      let other = try KernelFileHandle(of: victim.descriptor)
-      if flags & HF_RENAME_EXCHANGE != 0 {
-        return .exchange(name, of: file, with: newName, of: other)
-      }
-      held = try hold(victim, other)
-      return .rename(file, from: name, to: newName)
+      return .exchange(
+        name, of: file, with: newName, of: try KernelFileHandle(name: newName, in: to.descriptor))
     } act: {
       // The node that RENAME_WHITEOUT leaves behind must belong to the caller.
-      try removingName(of: held) {
-        try request.asCaller { try from.rename(name, to: to, newName, flags: flags) }
-      }
+      try request.asCaller { try rename(name, in: from, to: newName, in: to, flags: flags) }
     }
     if parent != newParent {
       recordMove(of: newName, in: to, newParent)
       if flags & HF_RENAME_EXCHANGE != 0 { recordMove(of: name, in: from, parent) }
     }
     return .done
+  }
+
+  /// Renames a file. If another file loses its name by that, holds that file.
+  private func rename(
+    _ name: FilePath, in from: BackingFile, to newName: FilePath, in to: BackingFile, flags: UInt32
+  ) throws {
+    if flags == 0 {
+      // Most new names are free. Some filesystems do not have this flag.
+      do throws(Errno) {
+        return try from.rename(name, to: to, newName, flags: HF_RENAME_NOREPLACE)
+      } catch {
+        guard error == .fileExists || error == .invalidArgument else { throw error }
+      }
+    }
+    let mayReplace = flags & (HF_RENAME_EXCHANGE | HF_RENAME_NOREPLACE) == 0
+    let victim = mayReplace ? try existing(newName, to) : nil
+    let held = try victim.flatMap { try hold($0, KernelFileHandle(of: $0.descriptor)) }
+    try removingName(of: held) { try from.rename(name, to: to, newName, flags: flags) }
   }
 
   /// Records the new directory of a file that was moved, so that its handle opens it even after the
@@ -148,7 +162,7 @@ extension Server {
     let directory = try path(parent)
     var created: BackingFile?
     try once(for: request, wasDone: { try $0.wasDone(in: directory.descriptor) }) {
-      try isFree(name, directory) ? .create(.regular, as: name) : nil
+      .create(.regular, as: name)
     } act: {
       do throws(Errno) {
         created = try request.asCaller { () throws(Errno) in
@@ -159,12 +173,11 @@ extension Server {
       }
     }
     let file = try created ?? directory.path(of: name)
-    let entry = try newEntry(of: file, name, in: parent, directory, caches: created == nil)
+    var entry = try newEntry(of: file, name, in: parent, directory, caches: created == nil)
+    entry.statusTime = times.brief
     let opened = try opened(
       file, of: node(entry.node), status: entry.status, for: request)
-    if let created, opened.backing == 0 {
-      files.insert(created, of: node(entry.node), for: .writing)
-    }
+    if let created { files.insert(created, of: node(entry.node), for: .writing) }
     return .created(entry, opened)
   }
 
@@ -172,10 +185,12 @@ extension Server {
   func createUnnamed(in parent: UInt64, mode: mode_t, for request: Request) throws -> Reply {
     if let made = try unnamedFile(of: request) { return made }
     let directory = try path(parent)
+    try Credentials.keepSetIDs(true)
     let file = try request.asCaller {
       try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
     }
-    let entry = try entry(of: file, in: parent, caches: false)
+    var entry = try entry(of: file, in: parent, caches: false)
+    entry.statusTime = times.brief
     let node = node(entry.node)
     let opened = try opened(file, of: node, status: entry.status, for: request)
     housekeeping.losesName(node)
@@ -192,7 +207,8 @@ extension Server {
     let status = try file.status
     statistics.count(.foundDone)
     let backing = try openFiles.open(request.number, of: node, file: nil)
-    return .created(try entry(node, status), Opened(number: request.number, backing: backing))
+    return .created(
+      try entry(node, status, for: times.brief), Opened(number: request.number, backing: backing))
   }
 
   // MARK: Once
@@ -208,6 +224,7 @@ extension Server {
     for request: Request, wasDone: (Intent) throws -> Bool, intent: () throws -> Intent?,
     act: () throws -> Void
   ) throws {
+    try Credentials.keepSetIDs(true)
     if request.isResent, let left = journal[request.number] {
       if try wasDone(left) { return statistics.count(.foundDone) }
       try journal.note(left, for: request.number)
@@ -216,7 +233,13 @@ extension Server {
     guard let intent = try intent() else { return try act() }
     try journal.note(intent, for: request.number)
     FaultPoint.pass(intent.operation, .noted)
-    try act()
+    do {
+      try act()
+    } catch {
+      // Nothing was done. If the request came again, another process's work could pass for it.
+      journal.forget(request.number)
+      throw error
+    }
     FaultPoint.pass(intent.operation, .acted)
   }
 
@@ -227,10 +250,6 @@ extension Server {
       if error == .noSuchFileOrDirectory { return nil }
       throw error
     }
-  }
-
-  private func isFree(_ name: FilePath, _ directory: BackingFile) throws(Errno) -> Bool {
-    try existing(name, directory) == nil
   }
 
   /// A file that the server holds after it loses its last name.

@@ -26,6 +26,9 @@ final class Server: RequestHandler {
   let lookups: Pins
   let orphans: Orphans
   let watchers: Watchers
+  let changes: BackingChanges
+  let times: CacheTimes
+  private let invalidation: CacheInvalidation
   let housekeeping: Housekeeping
   let notifier: Notifier
   /// The connection to the kernel (`/dev/fuse`).
@@ -50,8 +53,12 @@ final class Server: RequestHandler {
     orphans = try Orphans(in: store, parked: session.parked, socket: session.parking)
     files = FileCache(capacity: options.files)
     housekeeping = Housekeeping(store, log: log)
-    watchers = Watchers(source, files: files, log: log)
-    notifier = Notifier()
+    changes = BackingChanges(log: log)
+    watchers = Watchers(source, files: files, changes: changes, log: log)
+    notifier = Notifier(notices: session.noticesOut)
+    times = CacheTimes(given: options.cacheTimeout)
+    invalidation = CacheInvalidation(
+      source, lookups: lookups, notifier: notifier, times: times, statistics: statistics)
     fuse = session.fuse
     device = try session.device
     history = MountHistory(in: session.history)
@@ -64,8 +71,9 @@ struct ServerOptions {
   var crossesMounts: Bool
   /// Whether all changes are refused.
   var readOnly: Bool
-  /// For how long the kernel may believe names and attributes, in seconds.
-  var cacheTimeout: Double
+  /// For how long the kernel may believe names and attributes, in seconds; `nil` if the user does not
+  /// say.
+  var cacheTimeout: Double?
   /// Whether the kernel reads and writes open files by itself.
   var passthrough: Bool
   /// The most files that the server's cache keeps open.
@@ -75,6 +83,27 @@ struct ServerOptions {
   var endsOnDamage = true
   /// Where the filesystem was mounted.
   var mountpoint: String
+}
+
+// MARK: Caching
+
+extension Server {
+  /// Has the kernel believe names and attributes for long, if the server hears of each change behind the
+  /// mount's back. Call it when the notifier is connected, before the server answers a request.
+  func beginCaching(_ session: SessionDescriptors) throws {
+    guard BackingEvents.isWatch(session.events) else { return }
+    try changes.tell({ [invalidation] in invalidation.handle($0) }) {
+      try BackingEvents(in: session.events, unhandled: session.unhandled)
+    }
+    times.begin(try BackingFile(store.open(export.root)).status.st_dev)
+    // An earlier server may have known what the kernel was to be told again.
+    Thread.start { [invalidation] in invalidation.tellOfAll() }
+  }
+
+  /// For how long the kernel may believe the attributes of a node's file.
+  func timeOfAttributes(_ node: NodeID, _ status: stat) -> Double {
+    openFiles.isOpen(node) ? times.brief : times.time(on: status.st_dev)
+  }
 }
 
 // MARK: Nodes
@@ -99,16 +128,19 @@ extension Server {
   /// number, such as one from a file handle of an earlier mount, passes the gate first.
   func path(_ number: UInt64) throws -> BackingFile {
     let node = node(number)
-    if let file = files.find(node, .path) ?? orphans[node] { return file }
+    if let file = files.find(node, .path) ?? files.find(node, .writing) ?? orphans[node] {
+      return file
+    }
     let isKnown = node == export.root || lookups.count(of: node) > 0
     let file = BackingFile(
       try withDescriptors {
         isKnown ? try store.open(node) : try export.open(.node(node), as: .path)
       })
-    try filesystems.learn(file)
+    let status = try file.status
+    filesystems.learn(file, status)
     if isKnown {
       files.insert(file, of: node, for: .path)
-      if file.hasNoName { housekeeping.losesName(node) }
+      if status.st_nlink == 0 { housekeeping.losesName(node) }
     }
     return file
   }

@@ -10,9 +10,17 @@ final class ServerStatistics: Sendable {
     case foundDone
     /// Requests that were answered with an error.
     case errors
+    /// Changes behind the mount's back of which the kernel was told.
+    case changesBehind
 
     /// The counter's name in the status.
-    var name: String { self == .foundDone ? "found_done" : "\(self)" }
+    var name: String {
+      switch self {
+      case .foundDone: "found_done"
+      case .changesBehind: "changes_behind"
+      case .resent, .errors: "\(self)"
+      }
+    }
   }
 
   /// How long requests of one kind took, in nanoseconds, by the power of two.
@@ -32,7 +40,7 @@ final class ServerStatistics: Sendable {
     }
   }
 
-  private let values = InlineArray<3, Atomic<UInt64>> { _ in Atomic(0) }
+  private let values = InlineArray<4, Atomic<UInt64>> { _ in Atomic(0) }
   /// At the index of an operation's number.
   private let times = (0..<64).map { _ in Times() }
 

@@ -10,19 +10,21 @@ final class Watchers: Sendable {
   private struct State {
     var sockets: [WatcherID: FileDescriptor] = [:]
     var nodes: [WatcherID: [NodeID]] = [:]
-    var isListening = false
+    var hears = false
   }
 
   private let store: Store
   private let filesystem: FilesystemID
   private let root: NodeID
   private let files: FileCache
+  private let changes: BackingChanges
   private let log: Logger
   private let state = Mutex(State())
 
-  init(_ source: Source, files: FileCache, log: Logger) {
+  init(_ source: Source, files: FileCache, changes: BackingChanges, log: Logger) {
     (store, filesystem, root) = (source.store, source.filesystem, source.export.root)
     self.files = files
+    self.changes = changes
     self.log = log
   }
 
@@ -119,13 +121,13 @@ final class Watchers: Sendable {
 
   private func listen(to root: BackingFile) throws {
     try state.withLock { state in
-      guard !state.isListening else { return }
-      let source = Mutex(try BackingEvents(on: root))
-      state.isListening = true
-      Thread.start { [self] in
-        while let events = try? source.withLock({ try $0.next() }) { events.forEach(tell) }
-        log.error("receiving events of the filesystem failed; no more are reported")
-      }
+      guard !state.hears else { return }
+      try changes.tell(
+        { [self] events in
+          events?.forEach(tell)
+          return false
+        }, from: { try BackingEvents(on: root) })
+      state.hears = true
     }
   }
 

@@ -34,12 +34,22 @@ struct SessionDescriptors {
   /// Memory that outlives all processes of the mount: see ``MountHistory``.
   var history = FileDescriptor(rawValue: 15)
 
+  /// Where the events of the source's filesystem come from, or `/dev/null`: see ``BackingEvents``.
+  var events = FileDescriptor(rawValue: 16)
+  /// Memory that outlives a server: the events that it was handling.
+  var unhandled = FileDescriptor(rawValue: 17)
+  /// Two connected sockets: the server sends notices for the kernel, and the supervisor passes them on.
+  var noticesOut = FileDescriptor(rawValue: 18)
+  var noticesIn = FileDescriptor(rawValue: 19)
+
   init() {}
 
   /// Creates the descriptors of a new filesystem.
+  ///
+  /// - Parameter hearsOfChanges: whether the server is to hear of changes behind the mount's back.
   init(
     fuse: FileDescriptor, source: FileDescriptor, store: FileDescriptor,
-    questions: FileDescriptor, orders: FileDescriptor
+    questions: FileDescriptor, orders: FileDescriptor, hearsOfChanges: Bool
   ) throws {
     (self.fuse, self.source, self.store) = (fuse, source, store)
     (self.questions, self.orders) = (questions, orders)
@@ -49,6 +59,11 @@ struct SessionDescriptors {
     lookups = try Processes.memoryFile("handlefs lookups")
     parked = try Processes.memoryFile("handlefs parked")
     history = try Processes.memoryFile("handlefs history")
+    unhandled = try Processes.memoryFile("handlefs events")
+    (noticesOut, noticesIn) = try Processes.socketPair()
+    let watch = hearsOfChanges ? BackingEvents.watch(source) : nil
+    events =
+      try watch ?? FileDescriptor.open(FilePath("/dev/null"), .readOnly, options: .closeOnExec)
   }
 
   static func openFUSE() throws -> FileDescriptor {
@@ -82,7 +97,7 @@ struct SessionDescriptors {
   var all: [FileDescriptor] {
     [
       fuse, control, parking, start, journal, opens, lookups, questions, orders, parked, source,
-      store, history,
+      store, history, events, unhandled, noticesOut, noticesIn,
     ]
   }
 }

@@ -66,7 +66,8 @@ final class Supervisor {
     do {
       var session = try SessionDescriptors(
         fuse: fuse, source: source, store: store, questions: sockets.listen(.server),
-        orders: sockets.listen(.supervisor))
+        orders: sockets.listen(.supervisor),
+        hearsOfChanges: CacheTimes(given: options.cacheTimeout).wantsChanges)
       server = try RunningServer(program, options, in: &session, inBackground: inBackground)
       self.session = session
     } catch {
@@ -153,6 +154,7 @@ final class Supervisor {
   }
 
   private func watch() throws {
+    Thread.start { [session] in Processes.passNotices(session.noticesIn, to: session.fuse) }
     while !isUnmounted {
       let next = [startAt, replacement?.deadline, watchdog.next, manager.next]
         .compactMap(\.self).min()

@@ -4,19 +4,20 @@ internal import SystemPackage
 
 /// The capabilities of this thread, and the user that it acts for.
 enum Credentials {
-  /// Gives up CAP_FSETID, so that a write by this thread clears the set-user-id and set-group-id
-  /// bits of the file.
-  static func dropSetID() throws(Errno) { try checked(hf_set_fsetid(0)) }
-
-  static func regainSetID() { _ = hf_set_fsetid(1) }
+  /// Has what this thread does next keep the set-user-id and set-group-id bits of files, as for a
+  /// caller with CAP_FSETID, or clear them, as for one without it.
+  static func keepSetIDs(_ keep: Bool) throws(Errno) { try checked(hf_set_fsetid(keep ? 1 : 0)) }
 
   /// Calls `body` as a user: new files belong to the user and get their permissions under its mask,
   /// and disk space that is reserved for others is not available.
+  ///
+  /// - Parameter mask: `nil` if `body` makes no file that has permissions.
   static func acting<R, E: Error>(
-    for uid: uid_t, _ gid: gid_t, mask: mode_t = 0, _ body: () throws(E) -> R
+    for uid: uid_t, _ gid: gid_t, mask: mode_t? = nil, _ body: () throws(E) -> R
   ) throws(E) -> R {
-    hf_act_for(uid, gid, mask)
-    defer { hf_act_for(0, 0, mask) }
+    if let mask { hf_set_mask(mask) }
+    hf_act_for(uid, gid)
+    defer { hf_act_for(0, 0) }
     return try body()
   }
 }

@@ -147,6 +147,17 @@ enum Processes {
 
   static var id: Int32 { getpid() }
 
+  /// The kernel's version; (0, 0) if it is unknown.
+  static let kernel: (Int, Int) = {
+    var names = utsname()
+    _ = unsafe uname(&names)
+    let release = unsafe withUnsafeBytes(of: names.release) { bytes in
+      unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+    let numbers = release.split { !$0.isNumber }.compactMap { Int($0) }
+    return numbers.count < 2 ? (0, 0) : (numbers[0], numbers[1])
+  }()
+
   /// The path of the program that this process runs. It is read at the first use and kept, because
   /// the program may be replaced later.
   static let program: FilePath = {
@@ -213,6 +224,18 @@ enum Processes {
 
   static func memoryFile(_ name: String) throws(Errno) -> FileDescriptor {
     FileDescriptor(rawValue: try checked(unsafe hf_memory_file(name)))
+  }
+
+  /// Makes two connected sockets for messages.
+  static func socketPair() throws(Errno) -> (FileDescriptor, FileDescriptor) {
+    var pair: [CInt] = [-1, -1]
+    try checked(unsafe hf_socket_pair(&pair))
+    return (FileDescriptor(rawValue: pair[0]), FileDescriptor(rawValue: pair[1]))
+  }
+
+  /// Passes the notices that come from a socket on to the kernel, for as long as the process runs.
+  static func passNotices(_ socket: FileDescriptor, to fuse: FileDescriptor) {
+    hf_pass_notices(socket.rawValue, fuse.rawValue)
   }
 
   static func signals() throws(Errno) -> FileDescriptor {

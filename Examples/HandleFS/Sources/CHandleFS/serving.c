@@ -1,0 +1,274 @@
+/* The threads that serve a session.
+ *
+ * One thread reads a request, answers it and reads the next. Waking another thread takes longer than
+ * most requests, above all if that thread runs on another CPU. So others are woken only if requests
+ * queue:
+ * - If a thread finds several requests in a row that did not have to be waited for, it wakes another.
+ * - If all threads are at work on requests that take long, so that nobody reads, the clock wakes one.
+ * A thread that has often found another one waiting to read parks until it is woken. */
+#define _GNU_SOURCE
+#include "handlefs.h"
+#include "result.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+struct worker {
+    pthread_t thread;
+    /* Whether the thread is in read(2), or about to be. */
+    atomic_int reading;
+    atomic_int ended;
+    int result;
+};
+
+static struct {
+    struct fuse_session *session;
+    hf_handler serve_unknown;
+    void *server;
+
+    pthread_mutex_t lock;
+    pthread_cond_t wanted; /* for parked threads */
+    pthread_cond_t tick;   /* for the clock */
+    struct worker *workers;
+    int most, count, parked, wakeups;
+
+    atomic_int stopping;
+    /* How many threads are in read(2), or about to be. */
+    atomic_int reading;
+    /* Counts the requests that were read. */
+    atomic_ulong requests;
+    /* Whether the clock stands still, because no request has come for a while. */
+    atomic_int resting;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wanted = PTHREAD_COND_INITIALIZER,
+          .tick = PTHREAD_COND_INITIALIZER};
+
+enum {
+    /* If a read takes less time, the request was there already. */
+    WAITED_NANOSECONDS = 5000,
+    /* After so many requests in a row that were there already, another thread helps. */
+    BUSY = 4,
+    /* After so many requests in a row during which another thread waited to read, a thread parks. */
+    NEEDLESS = 64,
+    TICK_NANOSECONDS = 2000000,
+    /* After so many ticks without a request the clock rests. */
+    TICKS_TO_REST = 20,
+};
+
+static _Thread_local const struct fuse_in_header *current;
+
+const struct fuse_in_header *hf_request(void) { return current; }
+
+static int64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000000ll + time.tv_nsec;
+}
+
+/* Allocates room for the longest request, and populates it. If the process is killed while the
+ * kernel copies a request to a page that is not there, the request fails and does not come
+ * again. */
+static void *request_memory(void)
+{
+    enum { SIZE = (1 << 20) + (1 << 16) };
+    void *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    mlock(memory, SIZE);
+    return memory;
+}
+
+static void *work(void *argument);
+
+static int start_worker(void)
+{
+    struct worker *worker = &pool.workers[pool.count];
+    int error = pthread_create(&worker->thread, NULL, work, worker);
+    if (!error)
+        pool.count++;
+    return error;
+}
+
+/* Has one more thread read requests, if there is one left. */
+static void wake_another(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    if (pool.parked > pool.wakeups) {
+        pool.wakeups++;
+        pthread_cond_signal(&pool.wanted);
+    } else if (pool.count < pool.most && !pool.stopping) {
+        start_worker();
+    }
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void park(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    pool.parked++;
+    while (!pool.wakeups && !pool.stopping)
+        pthread_cond_wait(&pool.wanted, &pool.lock);
+    if (pool.wakeups)
+        pool.wakeups--;
+    pool.parked--;
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void sleep_for(long nanoseconds)
+{
+    struct timespec time = {.tv_nsec = nanoseconds};
+    nanosleep(&time, NULL);
+}
+
+/* Waits for the first request after `last`. */
+static void rest(unsigned long last)
+{
+    pthread_mutex_lock(&pool.lock);
+    pool.resting = 1;
+    while (pool.resting && pool.requests == last && !pool.stopping)
+        pthread_cond_wait(&pool.tick, &pool.lock);
+    pool.resting = 0;
+    pthread_mutex_unlock(&pool.lock);
+}
+
+/* Wakes another thread while all are at work on requests that take longer than a tick. Returns when
+ * serving is to end. */
+static void run_clock(void)
+{
+    unsigned long last = 0;
+    for (int quiet = 0; !pool.stopping;) {
+        if (quiet < TICKS_TO_REST)
+            sleep_for(TICK_NANOSECONDS);
+        else
+            rest(last);
+        unsigned long requests = pool.requests;
+        int came = requests != last, waits = pool.reading;
+        if (!came && !waits)
+            wake_another();
+        quiet = !came && waits ? quiet + 1 : 0;
+        last = requests;
+    }
+}
+
+static void wake_clock(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    pthread_cond_signal(&pool.tick);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+/* Reads and answers requests until serving is to end. Returns 1 then, or the result of the read that
+ * ended it. */
+static int serve(struct worker *worker, struct fuse_buf *buffer)
+{
+    int busy = 0, needless = 0;
+    while (!pool.stopping) {
+        int64_t start = now();
+        worker->reading = 1;
+        pool.reading++;
+        int length = fuse_session_receive_buf(pool.session, buffer);
+        pool.reading--;
+        worker->reading = 0;
+        current = buffer->mem;
+        if (length == -EINTR)
+            continue;
+        if (length <= 0)
+            return length;
+        if ((size_t)length < sizeof *current)
+            return -EIO;
+        pool.requests++;
+        if (pool.resting && atomic_exchange(&pool.resting, 0))
+            wake_clock();
+        busy = now() - start < WAITED_NANOSECONDS ? busy + 1 : 0;
+        if (busy > BUSY && !pool.reading) {
+            busy = 0;
+            wake_another();
+        }
+        if (current->opcode == HF_TMPFILE || current->opcode == HF_STATX)
+            pool.serve_unknown(pool.server, current);
+        else
+            fuse_session_process_buf(pool.session, buffer);
+        needless = pool.reading ? needless + 1 : 0;
+        if (needless > NEEDLESS) {
+            needless = 0;
+            park();
+        }
+    }
+    return 1;
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct fuse_buf buffer = {.mem = request_memory()};
+    hf_prepare_thread();
+    /* Whoever started this process may have blocked the signal by which the thread is ended. */
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGUSR1);
+    pthread_sigmask(SIG_UNBLOCK, &ending, NULL);
+    worker->result = buffer.mem ? serve(worker, &buffer) : -ENOMEM;
+    if (worker->result <= 0)
+        hf_stop();
+    worker->ended = 1;
+    return NULL;
+}
+
+static void nothing(int signal) { (void)signal; }
+
+/* Waits for all started threads; returns the error of the last one that failed, or 1. */
+static int join_workers(void)
+{
+    int answer = 1;
+    for (int i = 0; i < pool.count; i++) {
+        /* A signal may have come just before the read that it was to interrupt, so repeat it. */
+        while (!pool.workers[i].ended) {
+            if (pool.workers[i].reading)
+                pthread_kill(pool.workers[i].thread, SIGUSR1);
+            sleep_for(1000000);
+        }
+        pthread_join(pool.workers[i].thread, NULL);
+        if (pool.workers[i].result <= 0)
+            answer = pool.workers[i].result;
+    }
+    return answer;
+}
+
+int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server)
+{
+    if (threads < 1)
+        return -EINVAL;
+    pool.session = session;
+    pool.serve_unknown = handler;
+    pool.server = server;
+    pool.most = threads;
+    /* The signal interrupts a read that waits, when it is sent to the reading thread. */
+    struct sigaction action = {.sa_handler = nothing};
+    sigaction(SIGUSR1, &action, NULL);
+    pool.workers = calloc((size_t)threads, sizeof *pool.workers);
+    if (!pool.workers)
+        return -ENOMEM;
+    pthread_mutex_lock(&pool.lock);
+    int error = start_worker();
+    pthread_mutex_unlock(&pool.lock);
+    if (error)
+        hf_stop();
+    run_clock();
+    int answer = join_workers();
+    free(pool.workers);
+    pool.workers = NULL;
+    return error ? -error : answer;
+}
+
+void hf_stop(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    pool.stopping = 1;
+    pthread_cond_broadcast(&pool.wanted);
+    pthread_cond_signal(&pool.tick);
+    pthread_mutex_unlock(&pool.lock);
+}

@@ -1,0 +1,100 @@
+internal import HandleStore
+internal import Synchronization
+internal import SystemPackage
+
+/// Tells the kernel of each change behind the mount's back, so that it asks again.
+///
+/// The kernel itself knows what it has changed through the mount, so this process's own changes are
+/// skipped.
+///
+/// Why nothing out of date stays in the kernel's caches:
+/// - A name: to forget it, the kernel waits for the lookups in the directory that are under way.
+/// - The attributes of a file that the kernel knows: it ignores those in a reply to a request that it
+///   sent before it was told of the change.
+/// - The attributes of a file that the kernel does not know yet: ``CacheTimes`` notices a change before
+///   the reply is sent. If the reply was sent, but the kernel does not know the file when it is told,
+///   it is told again.
+final class CacheInvalidation: Sendable {
+  /// For how long the kernel is told again, in milliseconds.
+  private static let patience = 10_000
+
+  private let store: Store
+  private let filesystem: FilesystemID
+  private let root: NodeID
+  private let lookups: Pins
+  private let notifier: Notifier
+  private let times: CacheTimes
+  private let statistics: ServerStatistics
+  private let ownProcess = Processes.id
+  /// The nodes of which the kernel is to be told again, and until when.
+  private let unknown = Mutex<[NodeID: Int]>([:])
+
+  init(
+    _ source: Source, lookups: Pins, notifier: Notifier, times: CacheTimes,
+    statistics: ServerStatistics
+  ) {
+    (store, filesystem, root) = (source.store, source.filesystem, source.export.root)
+    (self.lookups, self.notifier) = (lookups, notifier)
+    (self.times, self.statistics) = (times, statistics)
+  }
+
+  /// Handles events, in their order; see ``BackingChanges/Listener``.
+  func handle(_ events: [FilesystemEvent]?) -> Bool {
+    if events == nil { times.end() }
+    for event in events ?? [] where event.process != ownProcess {
+      if event.isLoss { handleLoss() } else { handle(event) }
+    }
+    if events == nil { handleLoss() }
+    return tellAgain()
+  }
+
+  /// Any file may have changed: the kernel has to ask for everything again.
+  func handleLoss() {
+    times.noteLoss()
+    notifier.expireNames()
+    tellOfAll()
+  }
+
+  /// Has the kernel ask for the attributes of every node again.
+  func tellOfAll() { for node in lookups.nodes { tell(node) } }
+
+  private func handle(_ event: FilesystemEvent) {
+    statistics.count(.changesBehind)
+    // First of all: a lookup of a file without a node may be under way.
+    for file in [event.file, event.directory] { if let file { times.noteChange(file) } }
+    let isOfName = !WatchMask(event).isDisjoint(with: [.create, .delete, .movedFrom, .movedTo])
+    if isOfName || event.name == ".", let directory = node(event.directory) {
+      tell(directory)
+      if isOfName { notifier.forget(event.name, in: number(directory)) }
+    }
+    if let file = node(event.file) { tell(file) }
+  }
+
+  /// Returns the node of a file that the kernel may know.
+  private func node(_ handle: KernelFileHandle?) -> NodeID? {
+    guard let node = handle.flatMap({ try? store.node(of: $0, on: filesystem) })?.id,
+      node == root || lookups.count(of: node) > 0
+    else { return nil }
+    return node
+  }
+
+  /// Has the kernel ask for a node's attributes again.
+  private func tell(_ node: NodeID) {
+    guard !notifier.isKnown(number(node)) else { return }
+    unknown.withLock { $0[node] = Processes.now + Self.patience }
+  }
+
+  /// Returns whether the kernel is to be told of something again.
+  private func tellAgain() -> Bool {
+    let now = Processes.now
+    let nodes = unknown.withLock { $0 }
+    guard !nodes.isEmpty else { return false }
+    let left = nodes.filter { node, end in
+      now <= end && lookups.count(of: node) > 0 && !notifier.isKnown(number(node))
+    }
+    unknown.withLock { $0 = left }
+    return !left.isEmpty
+  }
+
+  private func number(_ node: NodeID) -> UInt64 { node == root ? Server.rootNode : node.rawValue }
+}

@@ -1,0 +1,185 @@
+import Foundation
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// The kernel believes names and attributes for a day, and yet shows each change behind the mount's back
+/// at once.
+@Suite struct CachingTests {
+  /// Other processes look at the files meanwhile, so that changes meet lookups that are under way.
+  @Test(.mountsHandleFS, arguments: shown)
+  func changesBehindAreSeen(_ kind: VolumeKind) throws {
+    let mounted = try Mounted(kind)
+    var medians: [Int] = []
+    // On a busy machine processes may have to wait that long for a processor.
+    for seed in 1...5 where medians.allSatisfy({ $0 > 10_000 }) {
+      let (source, through) = ("\(mounted.source)/\(seed)", "\(mounted.mountpoint)/\(seed)")
+      #expect(mkdir(source, 0o755) == 0)
+      let times = try mounted.load("changes", source, through, "3", "5000", "\(seed)")
+      medians.append(try #require(times.split(separator: " ").first.flatMap { Int($0) }))
+    }
+    #expect(medians.contains { $0 <= 10_000 }, "medians of \(medians) microseconds")
+    #expect(try #require(mounted.status()["changes_behind"]) > 0)
+  }
+
+  /// What the kernel knows and nobody changes, it does not ask for again.
+  @Test(.mountsHandleFS)
+  func unchangedFilesAreCached() throws {
+    let mounted = try Mounted(.ext4)
+    try succeed("mkdir", mounted.source.appending("tree").string)
+    try succeed(product("mountload"), "tree", mounted.source.appending("tree").string, "3", "50")
+    let look = ["find", mounted.mountpoint.string, "-newer", mounted.mountpoint.string]
+    let absent = ["ls", mounted.mountpoint.appending("absent").string]
+    _ = try (mounted.run(look), mounted.run(absent))
+    usleep(1_200_000)
+    let before = try mounted.requests(["lookup", "getattr"])
+    _ = try (mounted.run(look), mounted.run(absent))
+    // Reading a directory changes when it was last read.
+    let directories = 4
+    #expect(try mounted.requests(["lookup", "getattr"]) <= before + 2 * directories)
+    // The same for what is done through the mount itself.
+    let file = mounted.mountpoint.appending("file").string
+    #expect(try mounted.run(["sh", "-c", "echo text > \(file)"]).status == 0)
+    #expect(try mounted.run(["stat", file]).status == 0)
+    usleep(1_200_000)
+    let after = try mounted.requests(["lookup"])
+    #expect(try mounted.run(["stat", file]).status == 0)
+    #expect(try mounted.requests(["lookup"]) == after)
+  }
+
+  @Test(.mountsHandleFS)
+  func timeIsAsGiven() throws {
+    let mounted = try Mounted(.ext4, ["--cache-timeout", "0"])
+    try write("text", to: mounted.source.appending("file"))
+    let look = ["stat", mounted.mountpoint.appending("file").string]
+    #expect(try mounted.run(look).status == 0)
+    let before = try mounted.requests(["lookup", "getattr"])
+    #expect(try mounted.run(look).status == 0)
+    #expect(try mounted.requests(["lookup", "getattr"]) > before)
+  }
+
+  /// Events that overflow the queue are lost; the kernel then has to ask for everything again.
+  @Test(.mountsHandleFS)
+  func changesThatAreLostAreSeen() throws {
+    let mounted = try Mounted(.ext4, format: ["-N", "30000"])
+    let directory = mounted.source.appending("directory")
+    try succeed("mkdir", directory.string, mounted.source.appending("many").string)
+    for name in ["changed", "removed", "renamed"] {
+      try write("old", to: directory.appending(name))
+    }
+    let through = mounted.mountpoint.appending("directory").string
+    let look = ["sh", "-c", "cd \(through) && stat -c '%n %s' changed removed renamed new added"]
+    let holder = try mounted.hold("directory/changed", as: "path")
+    #expect(try mounted.run(look).output.contains("changed 3"))
+    let server = try #require(mounted.serverID)
+    try stop(server)
+    try succeed(
+      product("mountload"), "tree", mounted.source.appending("many").string, "10", "2000")
+    try write("longer", to: directory.appending("changed"))
+    try succeed("rm", directory.appending("removed").string)
+    try succeed(
+      "mv", directory.appending("renamed").string, directory.appending("new").string)
+    try write("added", to: directory.appending("added"))
+    #expect(kill(server, SIGCONT) == 0)
+    let isSeen = try eventually(seconds: 10) {
+      try mounted.run(look).output == "changed 6\nnew 3\nadded 5\n"
+    }
+    #expect(isSeen)
+    #expect(holder.ask("stat") == "links 1, size 6")
+  }
+
+  /// While no server runs, nobody hears of changes.
+  @Test(.mountsHandleFS)
+  func changesBetweenServersAreSeen() throws {
+    let mounted = try Mounted(.xfs)
+    let directory = mounted.source.appending("directory")
+    try succeed("mkdir", directory.string)
+    for name in ["changed", "removed"] { try write("old", to: directory.appending(name)) }
+    let through = mounted.mountpoint.appending("directory").string
+    let look = ["sh", "-c", "cd \(through) && stat -c '%n %s' changed removed added"]
+    let holder = try mounted.hold("directory/changed", as: "path")
+    #expect(try mounted.run(look).output == "changed 3\nremoved 3\n")
+    let supervisor = try #require(mounted.supervisorID)
+    try stop(supervisor)
+    let server = try mounted.killServer()
+    try write("longer", to: directory.appending("changed"))
+    try succeed("rm", directory.appending("removed").string)
+    try write("added", to: directory.appending("added"))
+    #expect(kill(supervisor, SIGCONT) == 0)
+    try mounted.waitForNewServer(after: server)
+    #expect(try mounted.run(look).output == "changed 6\nadded 5\n")
+    #expect(eventually(seconds: 5) { holder.ask("stat") == "links 1, size 6" })
+  }
+
+  /// A server that is killed while the kernel is told of a change must be able to end, and what it had
+  /// not told must be told by the next one.
+  @Test(.mountsHandleFS)
+  func changesAmongKillsAreSeen() throws {
+    let mounted = try Mounted(.ext4)
+    let user = try Child(
+      "mountload",
+      ["changes", mounted.source.string, mounted.mountpoint.string, "5", "10000", "1"])
+    while user.wait(seconds: 0.2) == nil { mounted.serverID.map { _ = kill($0, SIGKILL) } }
+    #expect(user.wait(seconds: 20) == 0, "\(user.pid): \(mounted.log.suffix(2000))")
+    user.kill()
+  }
+
+  /// Nothing tells what changes in a file through a mapping, so the kernel asks for the attributes of
+  /// open files.
+  @Test(.mountsHandleFS)
+  func openFilesAreAskedFor() throws {
+    let mounted = try Mounted(.ext4)
+    try write("text", to: mounted.source.appending("file"))
+    let look = ["stat", "-c", "%y", mounted.mountpoint.appending("file").string]
+    let before = try mounted.run(look).output
+    let text = "\(mounted.mountpoint.appending("file"))"
+    let program = """
+      import mmap, os, sys
+      file = os.open(sys.argv[1], os.O_RDWR)
+      memory = mmap.mmap(file, 4)
+      print(os.stat(sys.argv[1]).st_mtime_ns)
+      memory[0:1] = b"T"
+      sys.stdout.flush()
+      import time
+      time.sleep(0.1)
+      print(os.stat(sys.argv[1]).st_mtime_ns)
+      """
+    let times = try mounted.run(["python3", "-c", program, text]).output.split(separator: "\n")
+    #expect(times.count == 2)
+    #expect(times.first != times.last)
+    #expect(try mounted.run(look).output != before)
+  }
+
+  /// On a filesystem on which other machines or unseen layers may change files, a change is seen after a
+  /// second.
+  @Test(.mountsHandleFS)
+  func changesOfOverlaysAreSeen() throws {
+    let upper = try Volume(.ext4)
+    for name in ["lower", "upper", "work"] { try succeed("mkdir", "\(upper.path)/\(name)") }
+    let mounted = try Mounted(.ext4, ["--cross-mounts"])
+    try succeed("mkdir", mounted.source.appending("overlay").string)
+    let overlay = try Mount(
+      [
+        "-t", "overlay", "-o",
+        "nfs_export=on,index=on,lowerdir=\(upper.path)/lower,upperdir=\(upper.path)/upper,"
+          + "workdir=\(upper.path)/work", "overlay",
+      ], at: mounted.source.appending("overlay"))
+    try write("old", to: overlay.path.appending("file"))
+    let look = ["stat", "-c", "%s", mounted.mountpoint.appending("overlay/file").string]
+    #expect(try mounted.run(look).output == "3\n")
+    try write("longer", to: overlay.path.appending("file"))
+    #expect(try eventually(seconds: 3) { try mounted.run(look).output == "6\n" })
+  }
+}
+
+extension Mounted {
+  /// How many requests of some kinds the server had.
+  fileprivate func requests(_ kinds: [String]) throws -> Int {
+    let status = try run(
+      [Self.program ?? "", "status", mountpoint.string, "--format", "json"], seconds: 20)
+    let object = try JSONSerialization.jsonObject(with: Data(status.output.utf8))
+    let operations = (object as? [String: Any])?["operations"] as? [String: [String: Double]]
+    return kinds.map { Int(operations?[$0]?["requests"] ?? 0) }.reduce(0, +)
+  }
+}
