@@ -95,7 +95,7 @@ static void serving(int fuse)
     char bytes[8] = {0};
     expect(hf_take_init(session, bytes, sizeof bytes) == -EINVAL, "a short INIT is taken");
     expect(hf_serve(session, 0, never, NULL) == -EINVAL, "no thread serves");
-    threads_left = 2;
+    threads_left = 0;
     expect(hf_serve(session, 4, never, NULL) == -EAGAIN, "a thread that could not be made");
     expect(entries("/proc/self/task") == 3, "threads are left");
     fuse_session_destroy(session);

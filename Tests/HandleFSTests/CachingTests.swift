@@ -59,9 +59,9 @@ import Testing
     #expect(try mounted.requests(["lookup", "getattr"]) > before)
   }
 
-  /// Events that overflow the queue are lost; the kernel then has to ask for everything again.
+  /// However many events come while the server stands still, none is lost.
   @Test(.mountsHandleFS)
-  func changesThatAreLostAreSeen() throws {
+  func changesWhileTheServerStandsStillAreSeen() throws {
     let mounted = try Mounted(.ext4, format: ["-N", "30000"])
     let directory = mounted.source.appending("directory")
     try succeed("mkdir", directory.string, mounted.source.appending("many").string)

@@ -35,17 +35,30 @@ extension Server {
     }
   }
 
-  /// Handles files that were removed behind the mount's back. One that is open through the mount
-  /// goes on working. Any other is closed, so that its blocks become free.
-  private func letGoOfRemoved() {
-    files.forEach { node, file in
-      guard file.hasNoName, orphans[node] == nil else { return }
-      housekeeping.losesName(node)
-      if openFiles.needsParking(node) {
-        try? orphans.hold(file, node, parks: true)
-      } else {
-        files.remove(node)
+  private func letGoOfRemoved() { files.forEach(letGoIfRemoved) }
+
+  /// Handles files that were removed behind the mount's back, as soon as the server hears of it.
+  func letGoOfRemoved(_ events: [FilesystemEvent]) {
+    for event in events
+    where WatchMask(event).contains(.delete) && event.process != Processes.id {
+      guard let handle = event.file,
+        let node = try? store.node(of: handle, on: filesystems.main)?.id
+      else { continue }
+      for access in Access.allCases {
+        if let file = files.find(node, access) { letGoIfRemoved(node, file) }
       }
+    }
+  }
+
+  /// Handles a file that may have been removed behind the mount's back. One that is open through the
+  /// mount goes on working. Any other is closed, so that its blocks become free.
+  private func letGoIfRemoved(_ node: NodeID, _ file: BackingFile) {
+    guard file.hasNoName, orphans[node] == nil else { return }
+    housekeeping.losesName(node)
+    if openFiles.needsParking(node) {
+      try? orphans.hold(file, node, parks: true)
+    } else {
+      files.remove(node)
     }
   }
 

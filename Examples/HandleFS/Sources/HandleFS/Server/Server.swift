@@ -92,7 +92,10 @@ extension Server {
   /// mount's back. Call it when the notifier is connected, before the server answers a request.
   func beginCaching(_ session: SessionDescriptors) throws {
     guard BackingEvents.isWatch(session.events) else { return }
-    try changes.tell({ [invalidation] in invalidation.handle($0) }) {
+    try changes.tell({ [self] events in
+      letGoOfRemoved(events ?? [])
+      return invalidation.handle(events)
+    }) {
       try BackingEvents(in: session.events, unhandled: session.unhandled)
     }
     times.begin(try BackingFile(store.open(export.root)).status.st_dev)
