@@ -18,12 +18,12 @@ struct FileSystems: ParsableCommand {
       reply is measured. Everything that was created is removed. Needs root.
 
         handlebench fs /srv
-        handlebench fs /srv --handlefs-options "--threads 2" --json result.json
+        handlebench fs /srv --handlefs-options "--cache-timeout 60" --json result.json
         handlebench fs /srv --peer 'mine=my-server --foreground {source} {mountpoint}'
 
       These servers take part with their default options: bindfs, mergerfs and passthrough_hp if \
       they are in PATH, and passthrough_ll, which is built from the source that comes with Debian's \
-      libfuse3-dev; passthrough_ll-always is the same with -o cache=always. passthrough_hp comes \
+      libfuse3-dev; ll-always is the same with -o cache=always. passthrough_hp comes \
       only with the source of libfuse. --peer names one that is elsewhere. Servers that hold a \
       descriptor for each file may open as many as the kernel allows.
 
@@ -41,7 +41,7 @@ struct FileSystems: ParsableCommand {
   @Option(help: "The HandleFS binary.")
   var handlefs = "handlefs"
 
-  @Option(help: "More options of HandleFS, separated by blanks.")
+  @Option(parsing: .unconditional, help: "More options of HandleFS, separated by blanks.")
   var handlefsOptions = ""
 
   @Option(

@@ -43,7 +43,7 @@ struct Peers {
   /// that the kernel keeps for a day.
   private static func passthroughLL(in place: String) -> [Known] {
     let program = build("\(place)/passthrough_ll")
-    return [("passthrough_ll", ""), ("passthrough_ll-always", "cache=always,")].map {
+    return [("passthrough_ll", ""), ("ll-always", "cache=always,")].map {
       name, option in
       (name, program.map { [$0, "-f", "-o", "\(option)source={source}", "{mountpoint}"] })
     }

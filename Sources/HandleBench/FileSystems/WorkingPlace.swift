@@ -68,17 +68,27 @@ final class WorkingPlace {
     let limit = #"ulimit -n 1048576 2>/dev/null || ulimit -n "$(ulimit -H -n)"; exec "$0" "$@""#
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
     process.arguments = ["-c", limit] + command.map { replaced($0, source) }
-    process.standardOutput = FileHandle.standardError
+    let log = try FileHandle(forWritingTo: emptyLog())
+    (process.standardOutput, process.standardError) = (log, log)
     try process.run()
     for _ in 0..<500 where process.isRunning && Self.device(mountpoint) == before {
       usleep(10_000)
     }
     guard Self.device(mountpoint) != before else {
       end(process)
+      let said = (try? String(contentsOfFile: "\(elsewhere)/log", encoding: .utf8)) ?? ""
       throw BenchError(
-        description: "\(command.joined(separator: " ")) did not mount anything within 5 seconds")
+        description: "\(command.joined(separator: " ")) did not mount anything within 5 seconds"
+          + (said.isEmpty ? "" : "; it printed: \(said.suffix(1000))"))
     }
     return process
+  }
+
+  /// Makes the file for what a server prints, of which only a failure to mount is of interest.
+  private func emptyLog() throws -> URL {
+    let log = URL(fileURLWithPath: "\(elsewhere)/log")
+    try Data().write(to: log)
+    return log
   }
 
   /// Returns a word of a command with the paths in it. In a list of mount options a comma in a path
@@ -100,7 +110,8 @@ final class WorkingPlace {
       if (try? output(of: "umount", [mounted.mountpoint])) != nil { break }
       usleep(100_000)
     }
-    if let process = mounted.process { end(process) }
+    if let process = mounted.process { return end(process) }
+    guard case .handleFS = mounted.contender else { return }
     // HandleFS has released its store once its sockets are gone; give it time for that.
     usleep(200_000)
     try? FileManager.default.removeItem(atPath: "\(elsewhere)/store")
