@@ -39,9 +39,12 @@ enum Contender {
 }
 
 /// Runs a program and returns what it prints.
+///
+/// - Parameter includingErrors: whether what it prints on standard error is returned, and not shown.
 @discardableResult
 func output(
-  of program: String, _ arguments: [String], environment: [String: String]? = nil
+  of program: String, _ arguments: [String], environment: [String: String]? = nil,
+  includingErrors: Bool = false
 ) throws -> String {
   let (process, pipe) = (Process(), Pipe())
   guard let path = Contender.find(program) else {
@@ -51,14 +54,17 @@ func output(
   process.arguments = arguments
   if let environment { process.environment = environment }
   process.standardOutput = pipe
+  if includingErrors { process.standardError = pipe }
   try process.run()
   let data = pipe.fileHandleForReading.readDataToEndOfFile()
   process.waitUntilExit()
+  let text = String(decoding: data, as: UTF8.self)
   guard process.terminationStatus == 0 else {
+    let reason = includingErrors ? ": \(text.prefix { !$0.isNewline })" : "; see above"
     throw BenchError(
-      description: "\(program) \(arguments.joined(separator: " ")) failed; see above")
+      description: "\(program) \(arguments.joined(separator: " ")) failed\(reason)")
   }
-  return String(decoding: data, as: UTF8.self)
+  return text
 }
 
 /// A contender that is mounted.

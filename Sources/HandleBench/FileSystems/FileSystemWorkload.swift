@@ -48,10 +48,11 @@ struct FileSystemWorkload {
     environment["GIT_CONFIG_NOSYSTEM"] = "1"
     environment["MAKEFLAGS"] = nil
     let words = command.map { $0.replacingOccurrences(of: "{directory}", with: directory) }
-    let printed = try output(of: words[0], Array(words.dropFirst()), environment: environment)
+    let printed = try output(
+      of: words[0], Array(words.dropFirst()), environment: environment, includingErrors: true)
     guard printed.isEmpty else {
       throw BenchError(
-        description: "\(words.joined(separator: " ")) printed: \(printed.prefix(200))")
+        description: "\(words.joined(separator: " ")) printed: \(printed.prefix { !$0.isNewline })")
     }
   }
 }

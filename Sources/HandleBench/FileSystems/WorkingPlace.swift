@@ -106,9 +106,9 @@ final class WorkingPlace {
   }
 
   private func unmount(_ mounted: MountedContender) {
-    for _ in 0..<50 {
-      if (try? output(of: "umount", [mounted.mountpoint])) != nil { break }
-      usleep(100_000)
+    // A server that was interrupted together with this program has unmounted itself.
+    for _ in 0..<50 where Self.device(mountpoint) != Self.device(elsewhere) {
+      if (try? output(of: "umount", [mountpoint])) == nil { usleep(100_000) }
     }
     if let process = mounted.process { return end(process) }
     guard case .handleFS = mounted.contender else { return }
