@@ -1,23 +1,177 @@
 import Foundation
+import SystemPackage
 import TestSupport
 import Testing
 
-/// `handlebench fs`, as a user runs it.
-@Suite struct BenchmarkTests {
-  @Test(.mountsHandleFS) func measuresAndKills() throws {
-    let volume = try Volume(.ext4, megabytes: 512)
-    let directory = try TemporaryDirectory()
-    let results = directory.path.appending("results.json")
-    let result = try run([
-      product("handlebench"), "fs", volume.path.string, "--handlefs",
-      try #require(Mounted.program), "--files", "20", "--rounds", "1", "--kills", "2", "--json",
-      results.string,
-    ])
+/// `handlebench fs`, as a user runs it. All tests together take one to two minutes.
+@Suite(.mountsHandleFS, .serialized) struct BenchmarkTests {
+  private let volume: Volume
+  private let directory: TemporaryDirectory
+
+  init() throws {
+    volume = try Volume(.ext4, megabytes: 512)
+    directory = try TemporaryDirectory()
+  }
+
+  /// Runs a small benchmark.
+  private func benchmark(_ more: String...) throws -> CommandResult {
+    try run(
+      [
+        product("handlebench"), "fs", volume.path.string, "--handlefs",
+        try #require(Mounted.program), "--files", "20", "--json", results.string,
+      ] + more, environment: ["TMPDIR": directory.path.string])
+  }
+
+  private var results: FilePath { directory.appending("results.json") }
+
+  /// Makes a server that "mounts" the directory itself, so that it is as fast as the bare filesystem.
+  private func native(_ name: String, _ options: String = "rw") throws -> String {
+    let script = directory.appending(name)
+    try write(
+      """
+      #!/bin/sh
+      mount --bind "$1" "$2" && mount -o "remount,bind,\(options)" "$2"
+      while mountpoint -q "$2"; do sleep 0.05; done
+      """, to: script)
+    chmod(script.string, 0o755)
+    return "\(name)=\(script) {source} {mountpoint}"
+  }
+
+  private func json() throws -> Results {
+    try JSONDecoder().decode(
+      Results.self, from: Data(contentsOf: URL(fileURLWithPath: results.string)))
+  }
+
+  /// All that a run prints and writes. One of the peers is as fast as the bare filesystem, so that
+  /// goals are missed; another one fails.
+  @Test func measuresAllServersAndKills() throws {
+    let result = try benchmark(
+      "--rounds", "2", "--kills", "2", "--handlefs-options", "--cache-timeout 2",
+      "--peer", try native("native"), "--peer", try native("broken", "ro"))
     #expect(result.status == 0, "\(result.output)\(result.errors)")
     #expect(result.output.contains("2 kills"), "\(result.output)")
-    let descriptors = try #require(
-      result.output.firstMatch(of: /descriptors +(\d+)/).flatMap { Int($0.1) })
-    #expect(descriptors > 0)
-    #expect(FileManager.default.fileExists(atPath: results.string))
+    let results = try json()
+    try checkServers(results)
+    // Seven rows of small files and three of big ones, for one client and for four; git and make.
+    #expect(results.workloads.count == 23)
+    for row in results.workloads { try checkRow(row) }
+    #expect(results.workloads.filter { $0.goal != nil }.count == 14)
+    let missed = results.workloads.filter { $0.isMet == false }
+    #expect(missed.contains { $0.fastestOther == "native" })
+    #expect(result.output.components(separatedBy: "NOT MET").count - 1 == missed.count)
+    #expect(result.output.contains("broken failed: create, write 100 B; 1 client: Read-only file"))
+    #expect(try !isBusy())
   }
+
+  private func checkServers(_ results: Results) throws {
+    #expect(
+      results.servers.map(\.name) == [
+        "handlefs", "bindfs", "mergerfs", "passthrough_ll", "ll-always", "native", "broken",
+      ])
+    #expect(results.missing.map(\.name) == ["passthrough_hp"])
+    #expect(results.servers[0].command.suffix(2) == ["--cache-timeout", "2"])
+    #expect(results.restartNanoseconds.count == 2)
+    for server in results.servers {
+      #expect((server.failures != []) == (server.name == "broken"))
+      #expect(server.descriptors > 0 && server.kibibytes > 0 || server.name == "broken")
+    }
+  }
+
+  /// Ratios are medians of the rounds' ratios, and the fastest server is the one to which the ratio
+  /// is the lowest.
+  private func checkRow(_ row: Results.Row) throws {
+    for (name, rates) in row.rates {
+      #expect(rates.count == 2)
+      #expect(name == "broken" || rates.allSatisfy { ($0 ?? 0) > 0 }, "\(name), \(row.name)")
+    }
+    let fastest = try #require(try row.ratios().min { $0.value < $1.value })
+    let said = try #require(row.toFastestOther)
+    #expect(abs(said.median / fastest.value - 1) < 0.002, "\(row.name)")
+    #expect(said.lowest <= said.median && said.median <= said.highest)
+    #expect(row.fastestOther == fastest.key)
+    #expect(row.isMet == row.goal.map { said.median >= $0 })
+    #expect(row.goal == nil || row.rates["broken"] == [nil, nil])
+  }
+
+  @Test(arguments: [
+    (["--peer", "x"], "--peer must be name=command"),
+    (["--peer", "=x {mountpoint}"], "--peer must"),
+    (["--peer", "x=true"], "must contain {mountpoint}"), (["--files", "0"], "--files must be"),
+    (["--files", "\(Int.max)"], "--files must be"), (["--rounds", "-1"], "--rounds"),
+    (["--kills", "\(Int.max)"], "--kills"),
+    (["--peer", "x=nothing-like-it {mountpoint}"], "there is no program nothing-like-it"),
+    (["--peer", "bare=true {mountpoint}"], "a name of its own"),
+    (["--peer", "x=true {mountpoint}", "--peer", "x=true {mountpoint}"], "a name of its own"),
+  ]) func wrongUsage(_ arguments: [String], _ message: String) throws {
+    let result = try run([product("handlebench"), "fs", volume.path.string] + arguments)
+    #expect(result.status == 64)
+    #expect(result.errors.contains(message), "\(result.errors)")
+  }
+
+  /// A server that does not mount is named before anything is measured.
+  @Test func aServerThatDoesNotMount() throws {
+    let result = try benchmark("--peer", "none=true {mountpoint}")
+    #expect(result.status == 1)
+    #expect(result.errors.contains("true {mountpoint} did not mount"), "\(result.errors)")
+  }
+
+  @Test func anInterruptedRunRemovesEverything() throws {
+    let child = try Child([
+      "env", "TMPDIR=\(directory.path)", product("handlebench"), "fs", volume.path.string,
+      "--handlefs", try #require(Mounted.program), "--files", "500", "--rounds", "100",
+    ])
+    #expect(eventually(seconds: 60) { (try? self.isAtWork()) ?? false })
+    kill(child.pid, SIGINT)
+    #expect(child.wait(seconds: 60) != nil)
+    #expect(try !isBusy())
+    #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path.string) == [])
+  }
+
+  /// Whether something of the benchmark is on the volume.
+  private func isBusy() throws -> Bool { try !places().isEmpty }
+
+  /// Whether a contender's first turn has begun.
+  private func isAtWork() throws -> Bool {
+    try places().contains {
+      FileManager.default.fileExists(atPath: volume.path.appending("\($0)/source/c0/d0").string)
+    }
+  }
+
+  private func places() throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: volume.path.string)
+      .filter { $0.hasPrefix("handlebench-") }
+  }
+}
+
+/// What `--json` writes.
+private struct Results: Decodable {
+  struct Spread: Decodable { let median, lowest, highest: Double }
+  struct Missing: Decodable { let name, reason: String }
+  struct Server: Decodable {
+    let name: String
+    let command, failures: [String]
+    let descriptors, kibibytes: Int
+  }
+  struct Row: Decodable {
+    let name: String
+    let clients: Int
+    let rates: [String: [Double?]]
+    let fastestOther: String?
+    let toFastestOther: Spread?
+    let goal: Double?
+    let isMet: Bool?
+
+    /// The median ratio of HandleFS to each other server, over two rounds.
+    func ratios() throws -> [String: Double] {
+      let ours = try #require(rates["handlefs"]).compactMap(\.self)
+      return rates.filter { !["bare", "handlefs"].contains($0.key) }.compactMapValues { theirs in
+        let ratios = zip(ours, theirs).compactMap { ours, theirs in theirs.map { ours / $0 } }
+        return ratios.isEmpty ? nil : ratios.reduce(0, +) / Double(ratios.count)
+      }
+    }
+  }
+  let workloads: [Row]
+  let servers: [Server]
+  let missing: [Missing]
+  let restartNanoseconds: [UInt64]
 }

@@ -3,9 +3,10 @@ import Foundation
 /// A filesystem to compare.
 enum Contender {
   case bare
-  case handleFS(String)
-  /// Another server: its name and its command line.
-  case other(String, String)
+  /// The program, and more options for it.
+  case handleFS(String, [String])
+  /// Another server: its name, and its command with `{source}` and `{mountpoint}`.
+  case other(String, [String])
 
   var name: String {
     switch self {
@@ -14,6 +15,18 @@ enum Contender {
     case .other(let name, _): name
     }
   }
+
+  /// The command that mounts it; of HandleFS, the program and its options.
+  var words: [String] {
+    switch self {
+    case .bare: []
+    case .handleFS(let program, let options): [program] + options
+    case .other(_, let command): command
+    }
+  }
+
+  /// Whether it is another server, whose failures are reported and end nothing.
+  var isOther: Bool { if case .other = self { true } else { false } }
 
   /// Returns the path of a program, or `nil` if it is not in PATH. A name with a slash is returned
   /// as it is.
@@ -26,23 +39,32 @@ enum Contender {
 }
 
 /// Runs a program and returns what it prints.
+///
+/// - Parameter includingErrors: whether what it prints on standard error is returned, and not shown.
 @discardableResult
-func output(of program: String, _ arguments: [String]) throws -> String {
+func output(
+  of program: String, _ arguments: [String], environment: [String: String]? = nil,
+  includingErrors: Bool = false
+) throws -> String {
   let (process, pipe) = (Process(), Pipe())
   guard let path = Contender.find(program) else {
     throw BenchError(description: "there is no program \(program) in PATH; give its full path")
   }
   process.executableURL = URL(fileURLWithPath: path)
   process.arguments = arguments
+  if let environment { process.environment = environment }
   process.standardOutput = pipe
+  if includingErrors { process.standardError = pipe }
   try process.run()
   let data = pipe.fileHandleForReading.readDataToEndOfFile()
   process.waitUntilExit()
+  let text = String(decoding: data, as: UTF8.self)
   guard process.terminationStatus == 0 else {
+    let reason = includingErrors ? ": \(text.prefix { !$0.isNewline })" : "; see above"
     throw BenchError(
-      description: "\(program) \(arguments.joined(separator: " ")) failed; see above")
+      description: "\(program) \(arguments.joined(separator: " ")) failed\(reason)")
   }
-  return String(decoding: data, as: UTF8.self)
+  return text
 }
 
 /// A contender that is mounted.
@@ -59,7 +81,7 @@ struct MountedContender {
   func server() -> Int32? {
     switch contender {
     case .bare: nil
-    case .handleFS(let program):
+    case .handleFS(let program, _):
       (try? output(of: program, ["status", mountpoint, "--format", "json"])).flatMap { status in
         status.firstMatch(of: /"pid": *(\d+)/).flatMap { Int32($0.1) }
       }

@@ -1,70 +1,66 @@
 import CYardstick
+import Formatting
+import Foundation
 import SystemPackage
 
-/// One kind of work in a filesystem.
+/// One kind of work in a filesystem: a row of the results.
 struct FileSystemWorkload {
+  enum Work {
+    /// Operations, so many by each client.
+    case load(fsload_kind, each: Int)
+    /// A command that prints nothing if it succeeds. It gets the directory as `{directory}`.
+    case command([String])
+  }
+
   let name: String
-  let kind: fsload_kind
+  let clients: Int
+  let work: Work
   /// Whether to drop the kernel's caches before the run.
   var isCold = false
-  /// The number of operations, or `nil` for one for each file.
-  var count: Int?
+  /// The least ratio to the fastest other server.
+  var goal: Double?
 
-  static let all = [
-    FileSystemWorkload(name: "create", kind: FSLOAD_CREATE),
-    FileSystemWorkload(name: "open, write 4 KiB, close", kind: FSLOAD_FILL),
-    FileSystemWorkload(name: "stat", kind: FSLOAD_STAT, isCold: true),
-    FileSystemWorkload(name: "open, read, close", kind: FSLOAD_READ, isCold: true),
-    FileSystemWorkload(name: "readdir and stat", kind: FSLOAD_LIST, isCold: true),
-    FileSystemWorkload(name: "rename", kind: FSLOAD_RENAME),
-    FileSystemWorkload(name: "unlink", kind: FSLOAD_UNLINK),
-    FileSystemWorkload(name: "write 128 KiB", kind: FSLOAD_WRITE_BIG, count: 2048),
-    FileSystemWorkload(name: "read 128 KiB", kind: FSLOAD_READ_BIG, count: 2048),
-    FileSystemWorkload(name: "read 4 KiB, random", kind: FSLOAD_READ_RANDOM, count: 20_000),
-  ]
+  var isCommand: Bool { if case .command = work { true } else { false } }
 
-  /// Runs the workload in a directory and returns the operations a second.
-  func run(in directory: String, files: Int, _ contender: String) throws -> Double {
-    let count = count ?? files
-    let root = try FileDescriptor.open(
-      FilePath(directory), .readOnly, options: [.directory, .closeOnExec])
-    let nanoseconds = try root.closeAfter { fsload(kind, root.rawValue, Int64(count)) }
-    guard nanoseconds >= 0 else {
-      throw BenchError(
-        description: "\(contender), \(name): \(Errno(rawValue: CInt(-nanoseconds)))")
+  /// Runs the workload in a directory and returns the operations a second, or the runs a second of
+  /// a command.
+  func run(in directory: String) throws -> Double {
+    switch work {
+    case .command(let command):
+      let start = now()
+      try Self.run(command, in: directory)
+      return 1e9 / Double(now() - start)
+    case .load(let kind, let each):
+      let nanoseconds = try FileDescriptor.withDirectory(directory) {
+        fsload(kind, $0.rawValue, Int32(clients), Int64(each))
+      }
+      guard nanoseconds >= 0 else {
+        throw BenchError(description: "\(Errno(rawValue: CInt(-nanoseconds)))")
+      }
+      return Double(each * clients) * 1e9 / Double(max(nanoseconds, 1))
     }
-    return Double(count) * 1e9 / Double(max(nanoseconds, 1))
+  }
+
+  /// Runs a command without the user's settings of git and make.
+  static func run(_ command: [String], in directory: String) throws {
+    var environment = ProcessInfo.processInfo.environment
+    environment["GIT_CONFIG_GLOBAL"] = "/dev/null"
+    environment["GIT_CONFIG_NOSYSTEM"] = "1"
+    environment["MAKEFLAGS"] = nil
+    let words = command.map { $0.replacingOccurrences(of: "{directory}", with: directory) }
+    let printed = try output(
+      of: words[0], Array(words.dropFirst()), environment: environment, includingErrors: true)
+    guard printed.isEmpty else {
+      throw BenchError(
+        description: "\(words.joined(separator: " ")) printed: \(printed.prefix { !$0.isNewline })")
+    }
   }
 }
 
-/// The results of one contender in one round.
-struct Round {
-  /// The operations a second of each workload.
-  var rates: [Double] = []
-  var descriptors = 0
-  var kibibytes = 0
-
-  mutating func use(_ usage: (descriptors: Int, kibibytes: Int)) {
-    descriptors = max(descriptors, usage.descriptors)
-    kibibytes = max(kibibytes, usage.kibibytes)
+extension FileDescriptor {
+  /// Opens a directory for the time of a call.
+  static func withDirectory<R>(_ path: String, _ body: (FileDescriptor) throws -> R) throws -> R {
+    let directory = try open(FilePath(path), .readOnly, options: [.directory, .closeOnExec])
+    return try directory.closeAfter { try body(directory) }
   }
-}
-
-/// The results of one contender in all rounds.
-struct FileSystemResult {
-  let name: String
-  private var rounds: [Round] = []
-
-  init(name: String) { self.name = name }
-
-  mutating func add(_ round: Round) { rounds.append(round) }
-
-  /// Returns the median of a workload's rates.
-  func rate(_ workload: Int) -> Double {
-    let sorted = rounds.map { $0.rates[workload] }.sorted()
-    return sorted[sorted.count / 2]
-  }
-
-  var descriptors: Int { rounds.map(\.descriptors).max() ?? 0 }
-  var kibibytes: Int { rounds.map(\.kibibytes).max() ?? 0 }
 }

@@ -9,20 +9,30 @@ struct FileSystems: ParsableCommand {
     commandName: "fs",
     abstract: "Compares HandleFS with the bare filesystem and with other passthrough servers.",
     discussion: """
-      Mounts each contender in turn in a new directory below DIR and gives it the same work for \
-      several rounds: creates empty files, fills, stats, reads, lists, renames and unlinks them, \
-      and writes and reads one big file. Before files are stated, read and listed, the kernel's \
-      caches are dropped (/proc/sys/vm/drop_caches), so that the server is asked; this slows down \
-      the whole machine. Then the server of HandleFS is killed many times, and the time until the \
-      next reply is measured. Everything that was created is removed at the end. Needs root.
+      The contenders take turns at the same work, in new directories below DIR. A turn is a mount \
+      and some seconds of work, and each round begins with another contender. One client, and then \
+      four at once, create, stat, read, list, rename and unlink small files, and write and read a \
+      big file. A client is a thread with a directory and a table of descriptors of its own. Then \
+      git status runs on a repository, and make on a C program. For rows named cold, the kernel's \
+      caches are dropped (/proc/sys/vm/drop_caches); this slows down the whole machine. At the end the server of HandleFS is killed many times, and the time until the next \
+      reply is measured. Everything that was created is removed. Needs root.
 
-        handlebench fs /srv --handlefs Examples/HandleFS/.build/release/handlefs
+        handlebench fs /srv
+        handlebench fs /srv --handlefs-options "--cache-timeout 60" --json result.json
         handlebench fs /srv --peer 'mine=my-server --foreground {source} {mountpoint}'
 
-      Debian's bindfs and mergerfs take part if they are installed. Columns: operations a second \
-      (the median of the rounds); for HandleFS also the ratio to the bare filesystem and to the \
-      fastest other server. For each server: the highest number of open descriptors and the \
-      highest memory use.
+      These servers take part with their default options: bindfs, mergerfs and passthrough_hp if \
+      they are in PATH, and passthrough_ll, which is built from the source that comes with Debian's \
+      libfuse3-dev; ll-always is the same with -o cache=always. passthrough_hp comes \
+      only with the source of libfuse. --peer names one that is elsewhere. Servers that hold a \
+      descriptor for each file may open as many as the kernel allows.
+
+      The first table has the operations a second (the median of the rounds, and half of what they \
+      vary by); for commands the seconds. The second table has the ratios of HandleFS to the bare \
+      filesystem and to the fastest other server, which is named; the goal, and whether it is met. \
+      A ratio is the median of the rounds' ratios. For each server, the highest number of open \
+      descriptors and the highest memory use follow. A server that fails ends nothing: its figure \
+      is missing, and the reason is printed.
       """)
 
   @Argument(help: "A directory to work in, on a filesystem with file handles.")
@@ -31,14 +41,21 @@ struct FileSystems: ParsableCommand {
   @Option(help: "The HandleFS binary.")
   var handlefs = "handlefs"
 
+  @Option(parsing: .unconditional, help: "More options of HandleFS, separated by blanks.")
+  var handlefsOptions = ""
+
   @Option(
     help: ArgumentHelp(
       "Another server, as name=command. It must stay in the foreground.",
       valueName: "name=command"))
   var peer: [String] = []
 
-  @Option(help: "How many files to create.")
-  var files = 5000
+  @Option(
+    help: """
+      How many small files to create. The repository has five times as many, and the big file and \
+      the C program grow with it.
+      """)
+  var files = 10_000
 
   @Option(help: "How many times each contender does the work.")
   var rounds = 3
@@ -50,51 +67,57 @@ struct FileSystems: ParsableCommand {
   var json: String?
 
   func validate() throws {
-    guard files >= 1, rounds >= 1, kills >= 0 else {
-      throw ValidationError("--files and --rounds must be 1 or more, and --kills 0 or more")
+    guard (1...1_000_000).contains(files), (1...1000).contains(rounds),
+      (0...100_000).contains(kills)
+    else {
+      throw ValidationError(
+        "--files must be 1 to 1000000, --rounds 1 to 1000, and --kills 0 to 100000")
     }
-    guard peer.allSatisfy({ $0.split(separator: "=", maxSplits: 1).count == 2 }) else {
-      throw ValidationError("--peer must be name=command")
+    let names = try ["bare", "handlefs"] + given().map(\.name)
+    guard Set(names).count == names.count else {
+      throw ValidationError("each --peer needs a name of its own, other than bare and handlefs")
     }
   }
 
   func run() throws {
+    let interruption = Interruption()
     let place = try WorkingPlace(in: directory)
     defer { place.remove() }
-    let contenders = contenders()
-    var results = contenders.map { FileSystemResult(name: $0.name) }
-    for _ in 0..<rounds {
-      for (i, contender) in contenders.enumerated() {
-        results[i].add(try round(of: contender, place))
-      }
+    let peers = try Peers(given: given(), building: place.elsewhere)
+    let options = handlefsOptions.split(separator: " ").map(String.init)
+    let contenders = [.bare, .handleFS(handlefs, options)] + peers.contenders
+    for contender in contenders {
+      try interruption.check()
+      try place.tryOut(contender)
     }
-    let restarts = try kills == 0 ? [] : RestartTimes.measure(contenders[1], place, kills: kills)
-    let report = FileSystemReport(results: results, restarts: restarts)
+    let projects = try Projects(in: place.root, files: files)
+    let competition = Competition(
+      turns: Turn.all(files: files, projects), rounds: rounds, place: place,
+      check: interruption.check)
+    let report = FileSystemReport(
+      workloads: competition.turns.flatMap(\.workloads), results: try competition.run(contenders),
+      missing: peers.missing + projects.missing,
+      restarts: try kills == 0
+        ? [] : RestartTimes.measure(contenders[1], place, kills: kills, check: interruption.check))
     report.print()
     if let json { try Text.write(report.json, to: FilePath(json)) }
   }
 
-  /// Returns the bare filesystem, HandleFS, the installed servers and those given by `--peer`.
-  private func contenders() -> [Contender] {
-    let known = [
-      "bindfs": "bindfs -f {source} {mountpoint}",
-      "mergerfs": "mergerfs -f -o minfreespace=0 {source} {mountpoint}",
-    ]
-    let installed = known.filter { Contender.find($0.key) != nil }.sorted { $0.key < $1.key }
-    let given = peer.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
-    return [.bare, .handleFS(handlefs)] + installed.map { .other($0.key, $0.value) }
-      + given.map { .other($0[0], $0[1]) }
-  }
-
-  private func round(of contender: Contender, _ place: WorkingPlace) throws -> Round {
-    try place.withMount(contender) { mounted in
-      var round = Round()
-      for workload in FileSystemWorkload.all {
-        if workload.isCold { WorkingPlace.dropCaches() }
-        round.rates.append(try workload.run(in: mounted.path, files: files, contender.name))
-        round.use(mounted.usage())
+  /// Returns the servers that `--peer` names.
+  private func given() throws -> [Contender] {
+    try peer.map { peer in
+      let parts = peer.split(separator: "=", maxSplits: 1).map(String.init)
+      let words = parts.last?.split(separator: " ").map(String.init) ?? []
+      guard parts.count == 2, let program = words.first else {
+        throw ValidationError("--peer must be name=command, not '\(peer)'")
       }
-      return round
+      guard Contender.find(program) != nil else {
+        throw ValidationError("--peer \(parts[0]): there is no program \(program) in PATH")
+      }
+      guard peer.contains("{mountpoint}") else {
+        throw ValidationError("--peer \(parts[0]): the command must contain {mountpoint}")
+      }
+      return .other(parts[0], words)
     }
   }
 }
