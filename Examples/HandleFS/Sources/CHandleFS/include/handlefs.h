@@ -92,6 +92,7 @@ int hf_may_set_id(int pid);
 #define HF_TIME_NOW 0x3fffffff
 #define HF_TIME_OMIT 0x3ffffffe
 #define HF_O_TMPFILE 020200000
+#define HF_O_NOATIME 01000000
 #define HF_RENAME_EXCHANGE 2u
 #define HF_ATTRIBUTE_CREATE 1
 
@@ -119,6 +120,15 @@ int hf_set_mode(int fd, mode_t mode);
 int hf_set_times(int fd, const struct timespec times[2]);
 int hf_truncate(int fd, off_t size);
 int hf_allocate(int fd, int mode, off_t offset, off_t length);
+/* ioctl(2) of the flags of a file that is open for reading: struct fsxattr for the latter two, else
+ * an int. */
+#define HF_GET_FLAGS 0x80086601u          /* FS_IOC_GETFLAGS */
+#define HF_SET_FLAGS 0x40086602u          /* FS_IOC_SETFLAGS */
+#define HF_GET_EXTENDED_FLAGS 0x801c581fu /* FS_IOC_FSGETXATTR */
+#define HF_SET_EXTENDED_FLAGS 0x401c5820u /* FS_IOC_FSSETXATTR */
+#define HF_FLAGS_SIZE 4
+#define HF_EXTENDED_FLAGS_SIZE 28
+int hf_flags(int fd, uint32_t command, void *flags);
 off_t hf_seek(int fd, off_t offset, int whence);
 long hf_copy(int from, off_t from_offset, int to, off_t to_offset, size_t length);
 long hf_read_at(int fd, void *buffer, size_t size, off_t offset);

@@ -42,6 +42,7 @@ internal import SystemPackage
   var changes: Bool {
     let header = header
     guard header.opcode != FUSE_OPEN.rawValue else { return CInt(word(0)) & O_ACCMODE != O_RDONLY }
+    if header.opcode == FUSE_IOCTL.rawValue { return FileFlags(command: word(3))?.changes ?? false }
     return header.opcode == HF_TMPFILE || Self.changing.contains(header.opcode)
   }
 
@@ -95,6 +96,7 @@ internal import SystemPackage
     case .written(let count): unsafe fuse_reply_write(raw, count)
     case .bytes(let bytes):
       unsafe fuse_reply_buf(raw, bytes.map { CChar(bitPattern: $0) }, bytes.count)
+    case .control(let bytes): unsafe fuse_reply_ioctl(raw, 0, bytes, bytes.count)
     case .buffer(let buffer, let count):
       unsafe buffer.withUnsafeBytes { bytes in
         _ = unsafe fuse_reply_buf(
@@ -181,6 +183,8 @@ enum Reply {
   case created(Entry, Opened)
   case written(Int)
   case bytes([UInt8])
+  /// What an `ioctl(2)` got.
+  case control([UInt8])
   case buffer(Buffer, Int)
   case size(Int)
   case offset(Int)
@@ -195,6 +199,8 @@ struct Entry {
   var status: stat
   /// For how long the kernel may believe the entry, in seconds.
   var seconds: Double
+  /// The same for the status.
+  var attributeSeconds: Double
 }
 
 /// An open of a file.
@@ -210,12 +216,12 @@ extension Entry {
   var parameters: fuse_entry_param {
     fuse_entry_param(
       ino: node, generation: generation, attr: status,
-      attr_timeout: trust(in: status.st_mode, seconds), entry_timeout: seconds)
+      attr_timeout: trust(in: status.st_mode, attributeSeconds), entry_timeout: seconds)
   }
 
   fileprivate var reply: fuse_entry_out {
     let name = parts(of: seconds)
-    let attributes = parts(of: trust(in: status.st_mode, seconds))
+    let attributes = parts(of: trust(in: status.st_mode, attributeSeconds))
     return fuse_entry_out(
       nodeid: node, generation: generation, entry_valid: name.0, attr_valid: attributes.0,
       entry_valid_nsec: name.1, attr_valid_nsec: attributes.1, attr: fuse_attr(status))

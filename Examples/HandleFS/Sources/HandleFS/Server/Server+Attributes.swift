@@ -8,15 +8,21 @@ extension Server {
   func linkTarget(_ number: UInt64) throws -> Reply { .bytes(try path(number).linkTarget) }
 
   func attributes(_ number: UInt64) throws -> Reply {
-    .status(
-      try filesystems.shown(path(number).status, node(number)), seconds: options.cacheTimeout)
+    let node = node(number)
+    return .status(
+      try filesystems.shown(path(number).status, node), seconds: attributeSeconds(of: node))
+  }
+
+  /// For how long the kernel may believe a file's attributes, in seconds.
+  func attributeSeconds(of node: NodeID) -> Double {
+    written.contains(node) ? 0 : options.cacheTimeout
   }
 
   /// Returns the attributes with the birth time (STATX).
   func extendedAttributes(_ number: UInt64) throws -> Reply {
     let file = try path(number)
     let inode = UInt64(try filesystems.shown(file.status, node(number)).st_ino)
-    return .extendedStatus(file, inode: inode, seconds: options.cacheTimeout)
+    return .extendedStatus(file, inode: inode, seconds: attributeSeconds(of: node(number)))
   }
 
   func setAttributes(
@@ -43,7 +49,8 @@ extension Server {
       try file.setTimes(access: change.accessTime, modification: change.modificationTime)
     }
     return .status(
-      try filesystems.shown(file.status, node(number)), seconds: options.cacheTimeout)
+      try filesystems.shown(file.status, node(number)),
+      seconds: attributeSeconds(of: node(number)))
   }
 
   /// Calls `body`, which changes a file. If `clears` is set, the change clears the set-user-id and

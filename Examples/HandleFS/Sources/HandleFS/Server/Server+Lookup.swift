@@ -60,7 +60,7 @@ extension Server {
     do {
       return Entry(
         node: number, generation: generation, status: try filesystems.shown(status, node),
-        seconds: options.cacheTimeout)
+        seconds: options.cacheTimeout, attributeSeconds: attributeSeconds(of: node))
     } catch {
       if lookups.unpin(node) == 0 { files.remove(node) }
       throw error

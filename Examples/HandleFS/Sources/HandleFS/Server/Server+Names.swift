@@ -159,9 +159,10 @@ extension Server {
       }
     }
     let file = try created ?? directory.path(of: name)
-    let entry = try newEntry(of: file, name, in: parent, directory, caches: created == nil)
+    var entry = try newEntry(of: file, name, in: parent, directory, caches: created == nil)
     let opened = try opened(
-      file, of: node(entry.node), status: entry.status, for: request)
+      file, of: node(entry.node), status: entry.status, flags: flags, for: request)
+    entry.attributeSeconds = attributeSeconds(of: node(entry.node))
     if let created, opened.backing == 0 {
       files.insert(created, of: node(entry.node), for: .writing)
     }
@@ -175,9 +176,10 @@ extension Server {
     let file = try request.asCaller {
       try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
     }
-    let entry = try entry(of: file, in: parent, caches: false)
+    var entry = try entry(of: file, in: parent, caches: false)
     let node = node(entry.node)
-    let opened = try opened(file, of: node, status: entry.status, for: request)
+    let opened = try opened(file, of: node, status: entry.status, flags: O_RDWR, for: request)
+    entry.attributeSeconds = attributeSeconds(of: node)
     housekeeping.losesName(node)
     FaultPoint.pass(.create, .acted)
     return .created(entry, opened)

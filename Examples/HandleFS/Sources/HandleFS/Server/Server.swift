@@ -15,6 +15,7 @@ final class Server: RequestHandler {
   let filesystems: Filesystems
   let journal: IntentJournal
   let openFiles: OpenFiles
+  let written: WrittenFiles
   let files: FileCache
   let listings = Listings()
   let buffers = BufferPool()
@@ -46,6 +47,7 @@ final class Server: RequestHandler {
     self.log = log
     journal = try IntentJournal(in: session.journal)
     openFiles = try OpenFiles(in: session.opens, fuse: session.fuse)
+    written = WrittenFiles(of: openFiles)
     lookups = try store.pins(in: session.lookups)
     orphans = try Orphans(in: store, parked: session.parked, socket: session.parking)
     files = FileCache(capacity: options.files)
