@@ -25,10 +25,23 @@ struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void
  * -EINVAL if the message is too short to be one. */
 int hf_take_init(struct fuse_session *session, void *message, size_t length);
 
-/* Answers INIT, with features that libfuse 3.14 has no names for. Returns -EINVAL if the message
- * is too short to be an INIT request. `passthrough` asks for FUSE_PASSTHROUGH; returns 1 if the
- * kernel has it, else 0. */
-int hf_answer_init(int fuse, const void *message, size_t length, int passthrough);
+/* Features that libfuse 3.14 has no names for, by their bits in flags2 of INIT: FUSE_PASSTHROUGH,
+ * FUSE_ALLOW_IDMAP and FUSE_REQUEST_TIMEOUT. */
+#define HF_PASSTHROUGH (1u << 5)
+#define HF_ALLOW_IDMAP (1u << 8)
+#define HF_REQUEST_TIMEOUT (1u << 10)
+
+/* What the answer to INIT asks of the kernel. */
+struct hf_wishes {
+    uint32_t features;
+    uint16_t max_background, congestion_threshold;
+    /* In seconds; for HF_REQUEST_TIMEOUT. */
+    uint16_t request_timeout;
+};
+
+/* Answers INIT. Returns those of the wanted features that the kernel has, or -EINVAL if the message
+ * is too short to be an INIT request. */
+int hf_answer_init(int fuse, const void *message, size_t length, const struct hf_wishes *wishes);
 
 /* Asks the kernel to resend the requests that were read and not answered (FUSE_NOTIFY_RESEND). */
 int hf_resend(int fuse);
@@ -81,6 +94,8 @@ void hf_prepare_thread(void);
 void hf_act_for(uid_t uid, gid_t gid, mode_t mask);
 /* Turns CAP_FSETID on or off. Without it a write clears the set-user-id and set-group-id bits. */
 int hf_set_fsetid(int on);
+/* Finds the user and the group for whom another process uses files. */
+int hf_user_of(int pid, uid_t *uid, gid_t *gid);
 /* Returns 1 if another process has CAP_FSETID in the user namespace of this one; 0 if not, or if
  * that is unknown. */
 int hf_may_set_id(int pid);

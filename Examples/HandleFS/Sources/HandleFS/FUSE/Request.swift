@@ -35,7 +35,18 @@ internal import SystemPackage
   /// Calls `body` with the caller's credentials. Outside of `body` the server acts as itself.
   func asCaller<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
     let mask = unsafe raw.map { unsafe fuse_req_ctx($0).pointee.umask } ?? word(2)
-    return try Credentials.acting(for: header.uid, header.gid, mask: mask, body)
+    let caller = caller
+    return try Credentials.acting(for: caller.uid, caller.gid, mask: mask, body)
+  }
+
+  /// The caller's user and group.
+  ///
+  /// With FUSE_ALLOW_IDMAP the kernel says them only if the request makes a file, as whose owner.
+  /// For any other request they are those of the process.
+  private var caller: (uid: uid_t, gid: gid_t) {
+    let header = header
+    guard header.uid == .max else { return (header.uid, header.gid) }
+    return Credentials.user(of: CInt(bitPattern: header.pid))
   }
 
   /// Whether the request changes something, or opens a file for writing.
@@ -65,14 +76,14 @@ internal import SystemPackage
   }
 
   /// Whether the caller is root.
-  var isOfRoot: Bool { header.uid == 0 }
+  var isOfRoot: Bool { caller.uid == 0 }
 
   /// Whether the caller has CAP_FSETID; `false` if that is unknown, as for a process that this one
   /// cannot see.
   var maySetID: Bool { hf_may_set_id(Int32(bitPattern: header.pid)) == 1 }
 
   /// Whether the caller is a member of a group.
-  func isMember(of group: gid_t) -> Bool { header.gid == group || groups.contains(group) }
+  func isMember(of group: gid_t) -> Bool { caller.gid == group || groups.contains(group) }
 
   // MARK: Replies
 

@@ -70,6 +70,9 @@ struct ServerOptions {
   var cacheTimeout: Double
   /// Whether the kernel reads and writes open files by itself.
   var passthrough: Bool
+  /// How many requests the kernel sends in the background, and how many make it hold back more.
+  var maxBackground: Int
+  var congestion: Int
   /// The most files that the server's cache keeps open.
   var files: Int
   /// Whether the server ends when it finds damage in its store, so that the supervisor repairs it.

@@ -10,6 +10,15 @@ enum Credentials {
 
   static func regainSetID() { _ = hf_set_fsetid(1) }
 
+  /// Returns the user and the group for whom a process uses files; `nobody` if the process is not
+  /// visible.
+  static func user(of process: CInt) -> (uid: uid_t, gid: gid_t) {
+    var user: (uid: uid_t, gid: gid_t) = (nobody, nobody)
+    return unsafe hf_user_of(process, &user.uid, &user.gid) == 0 ? user : (nobody, nobody)
+  }
+
+  private static let nobody: uid_t = 65534
+
   /// Calls `body` as a user: new files belong to the user and get their permissions under its mask,
   /// and disk space that is reserved for others is not available.
   static func acting<R, E: Error>(
