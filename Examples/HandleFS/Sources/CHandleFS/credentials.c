@@ -54,41 +54,44 @@ void hf_act_for(uid_t uid, gid_t gid, mode_t mask)
     acting_mask = mask;
 }
 
-/* Reads the first line of a process's status that has a given form. Returns the number of values in
- * it, or 0 if the process is not visible. */
-static int read_status(int pid, const char *form, void *first, void *second)
+/* Opens what /proc tells of a process; NULL if the process is not visible. */
+static FILE *open_status(int pid)
 {
-    char path[64], line[256];
-    int count = 0;
+    char path[64];
     snprintf(path, sizeof path, "/proc/%d/status", pid);
-    FILE *status = pid > 0 ? fopen(path, "re") : NULL;
-    if (!status)
-        return 0;
-    while (count <= 0 && fgets(line, sizeof line, status))
-        count = sscanf(line, form, first, second);
-    fclose(status);
-    return count > 0 ? count : 0;
+    return pid > 0 ? fopen(path, "re") : NULL;
 }
 
 int hf_user_of(int pid, uid_t *uid, gid_t *gid)
 {
-    /* Real, effective, saved, and the one for files. */
-    if (read_status(pid, "Uid: %*u %*u %*u %u", uid, NULL) != 1 ||
-        read_status(pid, "Gid: %*u %*u %*u %u", gid, NULL) != 1)
+    char line[256];
+    FILE *status = open_status(pid);
+    if (!status)
         return -ESRCH;
-    return 0;
+    int found = 0;
+    /* Real, effective, saved, and the one for files. */
+    while (found < 2 && fgets(line, sizeof line, status))
+        found += sscanf(line, "Uid: %*u %*u %*u %u", uid) == 1 ||
+                 sscanf(line, "Gid: %*u %*u %*u %u", gid) == 1;
+    fclose(status);
+    return found == 2 ? 0 : -ESRCH;
 }
 
 int hf_may_set_id(int pid)
 {
-    char path[64];
+    char path[64], line[256];
     struct stat own, other;
     snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
     if (pid <= 0 || stat("/proc/self/ns/user", &own) || stat(path, &other) ||
         own.st_ino != other.st_ino)
         return 0;
+    FILE *status = open_status(pid);
+    if (!status)
+        return 0;
     unsigned long long effective = 0;
-    read_status(pid, "CapEff: %llx", &effective, NULL);
+    while (fgets(line, sizeof line, status) && sscanf(line, "CapEff: %llx", &effective) != 1)
+        ;
+    fclose(status);
     return (int)(effective >> CAP_FSETID & 1);
 }
 
