@@ -107,7 +107,7 @@ import Testing
   /// it is served.
   @Test(
     .mountsHandleFS,
-    arguments: ["strictatime", "noatime", "nodiratime", "strictatime,nodiratime"], [[], options[2]])
+    arguments: ["strictatime", "noatime", "nodiratime"], [[], options[2]])
   func accessTimesFollowTheSourcesMount(_ option: String, _ options: [String]) throws {
     let mounted = try Mounted(.ext4, options)
     try succeed("mount", "-o", "remount,\(option)", mounted.volume.path.string)

@@ -29,7 +29,7 @@ extension MountOptions {
     case "cross_mounts": crossMounts = try word.isSet()
     case "allow_idmap": allowIdmap = try word.isSet()
     case "max_background": maxBackground = try word.count()
-    case "congestion_threshold", "congestion": congestion = try word.count()
+    case "congestion_threshold": congestion = try word.count()
     case "request_timeout":
       requestTimeout = try word.number("a whole number of seconds: request_timeout=SECONDS")
     case "ro", "read_only": readOnly = try word.isSet()
