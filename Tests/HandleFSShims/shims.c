@@ -74,8 +74,9 @@ static void starting(int fuse)
         struct fuse_in_header header;
         struct fuse_init_in init;
     } start = {.header = {.opcode = FUSE_INIT, .unique = 1}, .init = {.major = 7, .minor = 40}};
+    struct hf_wishes wishes = {.features = HF_PASSTHROUGH};
     for (size_t length = 0; length < sizeof start.header + 8; length++)
-        expect(hf_answer_init(fuse, &start, length, 1) == -EINVAL, "a short INIT is answered");
+        expect(hf_answer_init(fuse, &start, length, &wishes) == -EINVAL, "a short INIT is answered");
     char answer[4096];
     expect(recv(fuse, answer, sizeof answer, MSG_DONTWAIT) < 0, "something was sent back");
 }

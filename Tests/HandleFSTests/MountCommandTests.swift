@@ -54,6 +54,14 @@ import Testing
       try 1 'passthrough=maybe: give' passthrough=maybe
       try 1 'cross_mounts=1: cross_mounts takes no value' cross_mounts=1
       try 1 'fsname=: give a name' fsname=
+      try 1 'max_background=x: give a number' max_background=x
+      try 1 'max-background takes 1 to 65535' max_background=0
+      try 1 'max-background takes 1 to 65535' max_background=65536
+      try 1 'congestion takes 1 to 64' congestion_threshold=65
+      try 1 'congestion takes 1 to 5' max_background=5,congestion_threshold=0
+      try 1 'request-timeout takes 0 to 65535' request_timeout=-1
+      try 1 'request_timeout=1.5: give a whole number' request_timeout=1.5
+      try 1 'allow_idmap takes no value' allow_idmap=1
       refused 1 'the store is missing' mount -t handlefs "$vol/a source" "$mnt"
       absent findmnt -M "$mnt"
       [ ! -e "$store" ]
@@ -116,6 +124,7 @@ import Testing
       remount() { refused 32 "remount cannot change ${1%%=*}:" mount -o "remount,$1" "$mnt"; }
       remount cache_timeout=3; remount "store=$store-2"; remount passthrough=off
       remount cross_mounts; remount watchdog=1; remount fsname=other
+      remount max_background=1; remount request_timeout=60; remount allow_idmap
       refused 1 'unknown mount option frob;' mount -o remount,frob "$mnt"
       mount -o "remount,nodev,cache_timeout=2,store=$store" "$mnt"
       shows "$mnt" nodev rw

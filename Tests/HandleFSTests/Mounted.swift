@@ -221,6 +221,12 @@ final class Mounted: @unchecked Sendable {
   @discardableResult func load(
     _ arguments: String..., seconds: Double = 60, _ location: SourceLocation = #_sourceLocation
   ) throws -> String {
+    try load(arguments, seconds: seconds, location)
+  }
+
+  @discardableResult func load(
+    _ arguments: [String], seconds: Double = 60, _ location: SourceLocation = #_sourceLocation
+  ) throws -> String {
     let result = try run([product("mountload")] + arguments, seconds: seconds, location)
     #expect(result.status == 0, "\(arguments): \(result.errors)", sourceLocation: location)
     return result.output.trimmingCharacters(in: .whitespacesAndNewlines)

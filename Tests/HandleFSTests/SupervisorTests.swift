@@ -15,7 +15,7 @@ import Testing
     mounted.options.append("--read-only")
     try mounted.mount()
     let (through, file) = (mounted.mountpoint.string, "\(mounted.mountpoint)/file")
-    #expect(try mounted.run(["mount", "-o", "remount,rw", through]).status == 0)
+    #expect(try mounted.run(["mount", "-i", "-o", "remount,rw", through]).status == 0)
     let before = try succeed("stat", mounted.source.string, "\(mounted.source)/file")
     for command in [
       ["touch", file], ["touch", "\(through)/new"], ["mkdir", "\(through)/new"], ["rm", file],

@@ -25,7 +25,7 @@ struct command {
     int (*run)(int count, char **arguments);
 };
 
-extern const struct command changes[], loads[], operations[], tools[], files[];
+extern const struct command changes[], loads[], operations[], tools[], files[], mapping[];
 
 /* Ends the program, with what failed. */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

@@ -66,7 +66,7 @@ void put(const char *path, const char *text)
 
 int main(int count, char **arguments)
 {
-    const struct command *const all[] = {changes, loads, operations, tools, files};
+    const struct command *const all[] = {changes, loads, operations, tools, files, mapping};
     const char *name = count > 1 ? arguments[1] : "";
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (const struct command *command = all[i]; command->name; command++)

@@ -245,6 +245,28 @@ static int dirty(int count, char **arguments)
     return 0;
 }
 
+/* Maps a file; for each line, stores a byte in the next page of it. */
+static int store(int count, char **arguments)
+{
+    if (count < 1)
+        return 2;
+    struct stat status;
+    int fd = (int)MUST(open(arguments[0], O_RDWR));
+    MUST(fstat(fd, &status));
+    char *map = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        fail("mmap");
+    puts("mapped");
+    fflush(stdout);
+    char line[64];
+    for (off_t at = 0; at < status.st_size && fgets(line, sizeof line, stdin); at += 4096) {
+        map[at]++;
+        puts("stored");
+        fflush(stdout);
+    }
+    return 0;
+}
+
 const struct command tools[] = {
     {"fill", "DIRECTORY", fill},
     {"tree", "DIRECTORY DIRECTORIES FILES", tree},
@@ -254,5 +276,6 @@ const struct command tools[] = {
     {"forge", "MOUNT SEED COUNT", forge},
     {"stuck", "DIRECTORY", stuck},
     {"dirty", "FILE", dirty},
+    {"store", "FILE", store},
     {NULL, NULL, NULL},
 };

@@ -359,7 +359,7 @@ static void cut_by_open(int fd)
 }
 static void write_nothing(int fd) { NUMBER(pwrite(fd, block, 0, 0)); }
 
-static void (*const changes[])(int fd) = {
+void (*const changes[CHANGES])(int fd) = {
     write_byte,   write_block,     append_block, write_directly, write_synchronously, write_by_map,
     send_to,      copy_to,         allocate_more, allocate_behind, punch,             zero,
     cut,          cut_nothing,     lengthen,     cut_by_path,    cut_by_open,         write_nothing,
@@ -389,7 +389,7 @@ static void privileges_at_once(mode_t mode, int by_user)
     make("from", 0644, "text");
     if (truncate("from", 8192))
         say("nothing to copy");
-    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+    for (size_t i = 0; i < CHANGES; i++) {
         make("file", 0600, "text");
         if (truncate("file", 8192) || chmod("file", mode))
             say("no file");
@@ -437,7 +437,7 @@ static void privileges_by_capability(void)
     make("from", 0644, "text");
     if (truncate("from", 8192))
         say("nothing to copy");
-    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+    for (size_t i = 0; i < CHANGES; i++) {
         make("file", 0600, "text");
         if (truncate("file", 8192) || chmod("file", 06777))
             say("no file");
@@ -468,7 +468,7 @@ static void privileges_later(void)
     if (truncate("from", 8192))
         say("nothing to copy");
     for (size_t m = 0; m < sizeof modes / sizeof *modes; m++)
-        for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        for (size_t i = 0; i < CHANGES; i++) {
             make("file", 0666, "text");
             int fd = open("file", O_RDWR);
             if (ftruncate(fd, 8192) || chmod("file", modes[m]))

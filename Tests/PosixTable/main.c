@@ -237,7 +237,7 @@ int main(int count, char **arguments)
 {
     const struct test *const tables[] = {names_tests,       attributes_tests, data_tests,
                                          directories_tests, permissions_tests, xattrs_tests,
-                                         locks_tests};
+                                         locks_tests,       times_tests,      flags_tests};
     static struct running cases[256];
     char directory[PATH_MAX], directory_below[PATH_MAX];
     if (count == 2 && !strcmp(arguments[1], "--hello")) {

@@ -27,7 +27,8 @@ struct test {
 };
 
 extern const struct test names_tests[], attributes_tests[], data_tests[], directories_tests[],
-    permissions_tests[], xattrs_tests[], locks_tests[];
+    permissions_tests[], xattrs_tests[], locks_tests[], times_tests[],
+    flags_tests[];
 
 /* Whether the cases run as root, else as USER of GROUP, who is a member of OTHER_GROUP too. */
 extern int is_root;
@@ -63,6 +64,10 @@ struct times {
 };
 struct times watch_times(const char *name);
 void show_times(const struct times *times, const char *what);
+
+/* The ways to change what is in a file of two blocks, named `file`. */
+#define CHANGES 18
+extern void (*const changes[CHANGES])(int fd);
 
 /* Without a line: what a case needs, and what must succeed. */
 int make(const char *name, mode_t mode, const char *contents);

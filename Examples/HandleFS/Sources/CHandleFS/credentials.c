@@ -64,6 +64,29 @@ void hf_set_mask(mode_t mask)
     acting_mask = mask;
 }
 
+/* Opens what /proc tells of a process; NULL if the process is not visible. */
+static FILE *open_status(int pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    return pid > 0 ? fopen(path, "re") : NULL;
+}
+
+int hf_user_of(int pid, uid_t *uid, gid_t *gid)
+{
+    char line[256];
+    FILE *status = open_status(pid);
+    if (!status)
+        return -ESRCH;
+    int found = 0;
+    /* Real, effective, saved, and the one for files. */
+    while (found < 2 && fgets(line, sizeof line, status))
+        found += sscanf(line, "Uid: %*u %*u %*u %u", uid) == 1 ||
+                 sscanf(line, "Gid: %*u %*u %*u %u", gid) == 1;
+    fclose(status);
+    return found == 2 ? 0 : -ESRCH;
+}
+
 int hf_may_set_id(int pid)
 {
     char path[64], line[256];
@@ -72,8 +95,7 @@ int hf_may_set_id(int pid)
     if (pid <= 0 || stat("/proc/self/ns/user", &own) || stat(path, &other) ||
         own.st_ino != other.st_ino)
         return 0;
-    snprintf(path, sizeof path, "/proc/%d/status", pid);
-    FILE *status = fopen(path, "re");
+    FILE *status = open_status(pid);
     if (!status)
         return 0;
     unsigned long long effective = 0;

@@ -5,9 +5,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -112,6 +114,16 @@ int hf_truncate(int fd, off_t size) { return (int)result(ftruncate(fd, size)); }
 int hf_allocate(int fd, int mode, off_t offset, off_t length)
 {
     return (int)result(fallocate(fd, mode, offset, length));
+}
+
+_Static_assert(HF_GET_FLAGS == FS_IOC_GETFLAGS && HF_SET_FLAGS == FS_IOC_SETFLAGS, "flags");
+_Static_assert(HF_GET_EXTENDED_FLAGS == FS_IOC_FSGETXATTR, "FS_IOC_FSGETXATTR");
+_Static_assert(HF_SET_EXTENDED_FLAGS == FS_IOC_FSSETXATTR, "FS_IOC_FSSETXATTR");
+_Static_assert(HF_EXTENDED_FLAGS_SIZE == sizeof(struct fsxattr), "struct fsxattr");
+
+int hf_flags(int fd, uint32_t command, void *flags)
+{
+    return (int)result(ioctl(fd, command, flags));
 }
 
 off_t hf_seek(int fd, off_t offset, int whence) { return result(lseek(fd, offset, whence)); }

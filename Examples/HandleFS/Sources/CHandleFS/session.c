@@ -43,7 +43,7 @@ int hf_take_init(struct fuse_session *session, void *message, size_t length)
     return 0;
 }
 
-/* struct fuse_init_out of Linux 6.9. */
+/* struct fuse_init_out of Linux 6.15. */
 struct init_reply {
     struct fuse_out_header header;
     struct {
@@ -51,13 +51,12 @@ struct init_reply {
         uint16_t max_background, congestion_threshold;
         uint32_t max_write, time_gran;
         uint16_t max_pages, map_alignment;
-        uint32_t flags2, max_stack_depth, unused[6];
+        uint32_t flags2, max_stack_depth;
+        uint16_t request_timeout, unused[11];
     } body;
 };
 
-#define PASSTHROUGH (1u << 5) /* FUSE_PASSTHROUGH, bit 37 */
-
-int hf_answer_init(int fuse, const void *message, size_t length, int passthrough)
+int hf_answer_init(int fuse, const void *message, size_t length, const struct hf_wishes *wishes)
 {
     const struct fuse_in_header *header = message;
     struct fuse_init_in in = {0};
@@ -76,20 +75,20 @@ int hf_answer_init(int fuse, const void *message, size_t length, int passthrough
             .minor = FUSE_KERNEL_MINOR_VERSION,
             .max_readahead = in.max_readahead,
             .flags = in.flags & wanted,
-            .max_background = 64,
-            .congestion_threshold = 48,
+            .max_background = wishes->max_background,
+            .congestion_threshold = wishes->congestion_threshold,
             .max_write = 1 << 20,
             .time_gran = 1,
             .max_pages = 256,
         },
     };
-    int has = passthrough && in.flags & FUSE_INIT_EXT && in.flags2 & PASSTHROUGH;
-    if (has) {
-        reply.body.flags2 = PASSTHROUGH;
+    reply.body.flags2 = in.flags & FUSE_INIT_EXT ? in.flags2 & wishes->features : 0;
+    if (reply.body.flags2 & HF_PASSTHROUGH)
         reply.body.max_stack_depth = 1;
-    }
+    if (reply.body.flags2 & HF_REQUEST_TIMEOUT)
+        reply.body.request_timeout = wishes->request_timeout;
     long written = write(fuse, &reply, sizeof reply);
-    return written < 0 ? -errno : has;
+    return written < 0 ? -errno : (int)reply.body.flags2;
 }
 
 int hf_resend(int fuse)

@@ -25,10 +25,23 @@ struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void
  * -EINVAL if the message is too short to be one. */
 int hf_take_init(struct fuse_session *session, void *message, size_t length);
 
-/* Answers INIT, with features that libfuse 3.14 has no names for. Returns -EINVAL if the message
- * is too short to be an INIT request. `passthrough` asks for FUSE_PASSTHROUGH; returns 1 if the
- * kernel has it, else 0. */
-int hf_answer_init(int fuse, const void *message, size_t length, int passthrough);
+/* Features that libfuse 3.14 has no names for, by their bits in flags2 of INIT: FUSE_PASSTHROUGH,
+ * FUSE_ALLOW_IDMAP and FUSE_REQUEST_TIMEOUT. */
+#define HF_PASSTHROUGH (1u << 5)
+#define HF_ALLOW_IDMAP (1u << 8)
+#define HF_REQUEST_TIMEOUT (1u << 10)
+
+/* What the answer to INIT asks of the kernel. */
+struct hf_wishes {
+    uint32_t features;
+    uint16_t max_background, congestion_threshold;
+    /* In seconds; for HF_REQUEST_TIMEOUT. */
+    uint16_t request_timeout;
+};
+
+/* Answers INIT. Returns those of the wanted features that the kernel has, or -EINVAL if the message
+ * is too short to be an INIT request. */
+int hf_answer_init(int fuse, const void *message, size_t length, const struct hf_wishes *wishes);
 
 /* Asks the kernel to resend the requests that were read and not answered (FUSE_NOTIFY_RESEND). */
 int hf_resend(int fuse);
@@ -94,6 +107,8 @@ void hf_set_mask(mode_t mask);
 /* Turns CAP_FSETID on or off; costs nothing if it is already so. Without it a write clears the
  * set-user-id and set-group-id bits. */
 int hf_set_fsetid(int on);
+/* Finds the user and the group for whom another process uses files. */
+int hf_user_of(int pid, uid_t *uid, gid_t *gid);
 /* Returns 1 if another process has CAP_FSETID in the user namespace of this one; 0 if not, or if
  * that is unknown. */
 int hf_may_set_id(int pid);
@@ -106,6 +121,7 @@ int hf_may_set_id(int pid);
 #define HF_TIME_OMIT 0x3ffffffe
 #define HF_O_TMPFILE 020200000
 #define HF_RENAME_NOREPLACE 1u
+#define HF_O_NOATIME 01000000
 #define HF_RENAME_EXCHANGE 2u
 #define HF_ATTRIBUTE_CREATE 1
 
@@ -133,6 +149,15 @@ int hf_set_mode(int fd, mode_t mode);
 int hf_set_times(int fd, const struct timespec times[2]);
 int hf_truncate(int fd, off_t size);
 int hf_allocate(int fd, int mode, off_t offset, off_t length);
+/* ioctl(2) of the flags of a file that is open for reading: struct fsxattr for the latter two, else
+ * an int. */
+#define HF_GET_FLAGS 0x80086601u          /* FS_IOC_GETFLAGS */
+#define HF_SET_FLAGS 0x40086602u          /* FS_IOC_SETFLAGS */
+#define HF_GET_EXTENDED_FLAGS 0x801c581fu /* FS_IOC_FSGETXATTR */
+#define HF_SET_EXTENDED_FLAGS 0x401c5820u /* FS_IOC_FSSETXATTR */
+#define HF_FLAGS_SIZE 4
+#define HF_EXTENDED_FLAGS_SIZE 28
+int hf_flags(int fd, uint32_t command, void *flags);
 off_t hf_seek(int fd, off_t offset, int whence);
 long hf_copy(int from, off_t from_offset, int to, off_t to_offset, size_t length);
 long hf_read_at(int fd, void *buffer, size_t size, off_t offset);

@@ -28,7 +28,8 @@ struct Serve: ParsableCommand {
     let options = ServerOptions(
       crossesMounts: mount.crossMounts, readOnly: mount.readOnly,
       cacheTimeout: mount.cacheTimeout,
-      passthrough: mounted == .mountedWithPassthrough, files: Self.cacheSize,
+      passthrough: mounted == .mountedWithPassthrough, maxBackground: mount.maxBackground,
+      congestion: mount.congestionThreshold, files: Self.cacheSize,
       endsOnDamage: !mended, mountpoint: mount.mountpoint)
     let server = try Server(source, session: session, options: options, log: log)
     let kernel = try Session(

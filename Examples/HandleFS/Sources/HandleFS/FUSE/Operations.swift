@@ -42,8 +42,8 @@ private func answer(
   private static func addNodes(_ table: inout fuse_lowlevel_ops) {
     unsafe table.`init` = { _, connection in
       // The supervisor has negotiated the features with the kernel. This tells libfuse to turn on
-      // none of its own.
-      unsafe connection?.pointee.want = 0
+      // none of its own. It passes on no ioctl of a directory unless it is told to.
+      unsafe connection?.pointee.want = UInt32(FUSE_CAP_IOCTL_DIR)
     }
     unsafe table.lookup = { request, parent, name in
       guard let name = unsafe name else { return }
@@ -76,6 +76,12 @@ private func answer(
         return try handler.setAttributes(
           node, AttributeChange(flags: flags, status: status, clearsPrivileges: clears),
           for: request)
+      }
+    }
+    unsafe table.ioctl = { request, node, command, _, _, _, bytes, size, _ in
+      unsafe answer(request) { handler, request in
+        try handler.flags(
+          node, command: command, unsafe RequestBytes(bytes, size), for: request)
       }
     }
     unsafe table.readlink = { request, node in
@@ -158,9 +164,10 @@ private func answer(
       let open = unsafe info?.pointee.fh ?? 0
       unsafe answer(request) { handler, _ in handler.release(node, open: open) }
     }
-    unsafe table.read = { request, node, size, offset, _ in
+    unsafe table.read = { request, node, size, offset, info in
+      let flags = unsafe info?.pointee.flags ?? 0
       unsafe answer(request) { handler, request in
-        try handler.read(node, size: size, at: offset, for: request)
+        try handler.read(node, size: size, at: offset, flags: flags, for: request)
         return nil
       }
     }
@@ -193,8 +200,11 @@ private func answer(
   }
 
   private static func addDirectories(_ table: inout fuse_lowlevel_ops) {
-    unsafe table.opendir = { request, node, _ in
-      unsafe answer(request) { handler, request in try handler.openDirectory(node, for: request) }
+    unsafe table.opendir = { request, node, info in
+      let flags = unsafe info?.pointee.flags ?? 0
+      unsafe answer(request) { handler, request in
+        try handler.openDirectory(node, flags: flags, for: request)
+      }
     }
     unsafe table.readdir = { request, node, size, offset, info in
       let open = unsafe info?.pointee.fh ?? 0

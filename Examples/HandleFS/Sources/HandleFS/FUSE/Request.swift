@@ -34,7 +34,8 @@ internal import SystemPackage
 
   /// Calls `body` with the caller's credentials. Outside of `body` the server acts as itself.
   func asCaller<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
-    try Credentials.acting(for: header.uid, header.gid, mask: mask, body)
+    let caller = caller
+    return try Credentials.acting(for: caller.uid, caller.gid, mask: mask, body)
   }
 
   /// The caller's mask for the permissions of a new file; `nil` if the request makes no file that has
@@ -48,10 +49,21 @@ internal import SystemPackage
     }
   }
 
+  /// The caller's user and group.
+  ///
+  /// With FUSE_ALLOW_IDMAP the kernel says them only if the request makes a file, as whose owner.
+  /// For any other request they are those of the process.
+  private var caller: (uid: uid_t, gid: gid_t) {
+    let header = header
+    guard header.uid == .max else { return (header.uid, header.gid) }
+    return Credentials.user(of: CInt(bitPattern: header.pid))
+  }
+
   /// Whether the request changes something, or opens a file for writing.
   var changes: Bool {
     let header = header
     guard header.opcode != FUSE_OPEN.rawValue else { return CInt(word(0)) & O_ACCMODE != O_RDONLY }
+    if header.opcode == FUSE_IOCTL.rawValue { return FileFlags(command: word(3))?.changes ?? false }
     return header.opcode == HF_TMPFILE || Self.changing.contains(header.opcode)
   }
 
@@ -74,14 +86,14 @@ internal import SystemPackage
   }
 
   /// Whether the caller is root.
-  var isOfRoot: Bool { header.uid == 0 }
+  var isOfRoot: Bool { caller.uid == 0 }
 
   /// Whether the caller has CAP_FSETID; `false` if that is unknown, as for a process that this one
   /// cannot see.
   var maySetID: Bool { hf_may_set_id(Int32(bitPattern: header.pid)) == 1 }
 
   /// Whether the caller is a member of a group.
-  func isMember(of group: gid_t) -> Bool { header.gid == group || groups.contains(group) }
+  func isMember(of group: gid_t) -> Bool { caller.gid == group || groups.contains(group) }
 
   // MARK: Replies
 
@@ -105,6 +117,7 @@ internal import SystemPackage
     case .written(let count): unsafe fuse_reply_write(raw, count)
     case .bytes(let bytes):
       unsafe fuse_reply_buf(raw, bytes.map { CChar(bitPattern: $0) }, bytes.count)
+    case .control(let bytes): unsafe fuse_reply_ioctl(raw, 0, bytes, bytes.count)
     case .buffer(let buffer, let count):
       unsafe buffer.withUnsafeBytes { bytes in
         _ = unsafe fuse_reply_buf(
@@ -191,6 +204,8 @@ enum Reply {
   case created(Entry, Opened)
   case written(Int)
   case bytes([UInt8])
+  /// What an `ioctl(2)` got.
+  case control([UInt8])
   case buffer(Buffer, Int)
   case size(Int)
   case offset(Int)

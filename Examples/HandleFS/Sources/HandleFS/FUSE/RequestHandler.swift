@@ -18,6 +18,9 @@ protocol RequestHandler: AnyObject, Sendable {
   func setAttributes(
     _ number: UInt64, _ change: AttributeChange, for request: Request
   ) throws -> Reply
+  func flags(
+    _ number: UInt64, command: UInt32, _ flags: RequestBytes, for request: Request
+  ) throws -> Reply
   func linkTarget(_ number: UInt64) throws -> Reply
   func filesystemStatus(_ number: UInt64) throws -> Reply
 
@@ -51,7 +54,9 @@ protocol RequestHandler: AnyObject, Sendable {
 
   func open(_ number: UInt64, flags: CInt, for request: Request) throws -> Reply
   func release(_ number: UInt64, open: UInt64) -> Reply
-  func read(_ number: UInt64, size: Int, at offset: Int, for request: Request) throws
+  func read(
+    _ number: UInt64, size: Int, at offset: Int, flags: CInt, for request: Request
+  ) throws
   func write(
     _ number: UInt64, _ bytes: RequestBytes, at offset: Int, clearsPrivileges: Bool,
     for request: Request
@@ -67,7 +72,7 @@ protocol RequestHandler: AnyObject, Sendable {
 
   // MARK: Directories
 
-  func openDirectory(_ number: UInt64, for request: Request) throws -> Reply
+  func openDirectory(_ number: UInt64, flags: CInt, for request: Request) throws -> Reply
   func readDirectory(
     _ number: UInt64, open: UInt64, size: Int, at offset: Int, plus: Bool, for request: Request
   ) throws

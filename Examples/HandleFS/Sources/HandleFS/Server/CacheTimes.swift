@@ -75,9 +75,7 @@ final class CacheTimes: Sendable {
     hears(of: device) && self.count(handle) == count ? long : brief
   }
 
-  /// The time for a reply that may be out of date when the kernel gets it, and for the status of a file
-  /// that is open: a program may change the file through a shared mapping, and neither the server nor
-  /// the kernel hears of that.
+  /// The time for a reply that may be out of date when the kernel gets it.
   let brief: Double
 
   /// For how long the kernel may believe that a name in a directory on a device does not exist.

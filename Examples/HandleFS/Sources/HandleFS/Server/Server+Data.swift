@@ -1,3 +1,4 @@
+internal import CHandleFS
 internal import Glibc
 internal import HandleStore
 internal import SystemPackage
@@ -11,9 +12,10 @@ extension Server {
       let kept = flags & (O_ACCMODE | O_APPEND) | O_NONBLOCK | O_NOCTTY
       _ = try withDescriptors { try file.reopened(flags: kept) }
     }
-    let opened = try opened(file, of: node(number), status: try file.status, for: request)
-    // From now on the kernel may believe them only briefly.
-    if flags & O_ACCMODE != O_RDONLY { notifier.invalidate(number) }
+    let opened = try opened(
+      file, of: node(number), status: try file.status, flags: flags, for: request)
+    // What the kernel believes of the file is from before.
+    if written.contains(node(number)) { notifier.invalidate(number) }
     return .opened(opened)
   }
 
@@ -24,7 +26,7 @@ extension Server {
   /// write clears a set-user-id bit. It would do so for root as well; so the server itself writes a
   /// file that already has a set-user-id or set-group-id bit.
   func opened(
-    _ file: BackingFile, of node: NodeID, status: stat, for request: Request
+    _ file: BackingFile, of node: NodeID, status: stat, flags: CInt, for request: Request
   ) throws -> Opened {
     let isKept = options.passthrough && status.st_mode & (S_ISUID | S_ISGID) == 0
     let backing =
@@ -45,6 +47,7 @@ extension Server {
       openFiles.close(request.number)
       throw error
     }
+    if backing != 0 && flags & O_ACCMODE != O_RDONLY { written.insert(node) }
     return Opened(number: request.number, backing: backing)
   }
 
@@ -53,13 +56,28 @@ extension Server {
     let node = node(number)
     // Close the files: a file that is open for writing cannot be executed.
     if !openFiles.isOpen(node) { files.remove(node, [.reading, .writing]) }
+    written.removeIfClosed(node)
     return .done
   }
 
-  func read(_ number: UInt64, size: Int, at offset: Int, for request: Request) throws {
-    let file = try data(number, .reading)
+  /// - Parameter flags: those of the open, by which the read keeps the access time (`O_NOATIME`) or
+  ///   not.
+  func read(
+    _ number: UInt64, size: Int, at offset: Int, flags: CInt, for request: Request
+  ) throws {
+    let file =
+      try flags & HF_O_NOATIME == 0 ? data(number, .reading) : withoutAccessTime(number)
     try buffers.with { buffer in
       request.send(.buffer(buffer, try buffer.read(file, count: size, at: offset)), on: fuse)
+    }
+  }
+
+  /// Opens a file for a read that keeps its access time. The kernel has checked that the caller may
+  /// do this.
+  private func withoutAccessTime(_ number: UInt64) throws -> BackingFile {
+    let path = try path(number)
+    return try withDescriptors {
+      try path.reopened(flags: O_RDONLY | O_NONBLOCK | O_NOCTTY | HF_O_NOATIME)
     }
   }
 
@@ -123,6 +141,8 @@ extension Server {
   ) throws -> Reply {
     let (source, file) = (try data(from, .reading), try data(to, .writing))
     let clears = clears(file, request)
+    // The source was read, and the kernel does not ask for its new access time by itself.
+    defer { notifier.invalidate(from) }
     return try request.asCaller {
       try clearingPrivileges(clears) {
         .written(

@@ -1,10 +1,11 @@
+internal import CHandleFS
 internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
 extension Server {
-  func openDirectory(_ number: UInt64, for request: Request) throws -> Reply {
-    _ = try listed(number, open: request.number)
+  func openDirectory(_ number: UInt64, flags: CInt, for request: Request) throws -> Reply {
+    _ = try listed(number, open: request.number, flags: flags)
     return .opened(Opened(number: request.number, backing: 0))
   }
 
@@ -15,11 +16,16 @@ extension Server {
 
   /// Returns the listing of an open. Opens the directory again if the server no longer has it, as
   /// after a restart.
-  private func listed(_ number: UInt64, open: UInt64) throws -> Listing {
+  ///
+  /// - Parameter flags: those of the open, by which reading keeps the access time (`O_NOATIME`) or
+  ///   not.
+  private func listed(_ number: UInt64, open: UInt64, flags: CInt) throws -> Listing {
     if let listing = listings[open] { return listing }
     let path = try path(number)
     let listing = Listing(
-      try withDescriptors { try path.open(".", flags: O_RDONLY | O_DIRECTORY) })
+      try withDescriptors {
+        try path.open(".", flags: O_RDONLY | O_DIRECTORY | flags & HF_O_NOATIME)
+      })
     listings.insert(listing, open)
     return listing
   }
@@ -34,7 +40,7 @@ extension Server {
   func readDirectory(
     _ number: UInt64, open: UInt64, size: Int, at offset: Int, plus: Bool, for request: Request
   ) throws {
-    let listing = try listed(number, open: open)
+    let listing = try listed(number, open: open, flags: CInt(bitPattern: request.word(8)))
     let parent = Parent(
       number: number, directory: listing.directory, status: try listing.directory.status)
     try buffers.with { entries in

@@ -66,6 +66,7 @@ extension Server {
   private func takeAsForgotten(_ node: NodeID) {
     lookups.unpin(node, count: .max)
     openFiles.closeAll(of: node)
+    written.removeIfClosed(node)
     letGo(of: node)
   }
 }

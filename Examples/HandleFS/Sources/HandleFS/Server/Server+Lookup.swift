@@ -82,7 +82,7 @@ extension Server {
     do {
       return Entry(
         node: number, generation: generation, status: try filesystems.shown(status, node),
-        nameTime: time, statusTime: openFiles.isOpen(node) ? times.brief : time)
+        nameTime: time, statusTime: written.contains(node) ? 0 : time)
     } catch {
       if lookups.unpin(node) == 0 { files.remove(node) }
       throw error

@@ -174,9 +174,10 @@ extension Server {
     }
     let file = try created ?? directory.path(of: name)
     var entry = try newEntry(of: file, name, in: parent, directory, caches: created == nil)
+    // A program cannot have mapped any of it yet.
     entry.statusTime = times.brief
     let opened = try opened(
-      file, of: node(entry.node), status: entry.status, for: request)
+      file, of: node(entry.node), status: entry.status, flags: flags, for: request)
     if let created { files.insert(created, of: node(entry.node), for: .writing) }
     return .created(entry, opened)
   }
@@ -192,7 +193,7 @@ extension Server {
     var entry = try entry(of: file, in: parent, caches: false)
     entry.statusTime = times.brief
     let node = node(entry.node)
-    let opened = try opened(file, of: node, status: entry.status, for: request)
+    let opened = try opened(file, of: node, status: entry.status, flags: O_RDWR, for: request)
     housekeeping.losesName(node)
     FaultPoint.pass(.create, .acted)
     return .created(entry, opened)

@@ -21,6 +21,8 @@ extension Server {
         ("files_kept_by_kernel", UInt64(openFiles.keptCount)),
         ("files_without_name", UInt64(orphans.count)),
         ("requests_noted", UInt64(journal.count)),
+        ("max_background", UInt64(options.maxBackground)),
+        ("congestion_threshold", UInt64(options.congestion)),
         ("nodes_created", known.created), ("nodes_found", known.existing),
         ("nodes_replaced", known.replaced), ("nodes_retired", known.retired),
         ("files_opened", known.opened),

@@ -15,6 +15,7 @@ final class Server: RequestHandler {
   let filesystems: Filesystems
   let journal: IntentJournal
   let openFiles: OpenFiles
+  let written: WrittenFiles
   let files: FileCache
   let listings = Listings()
   let buffers = BufferPool()
@@ -49,6 +50,7 @@ final class Server: RequestHandler {
     self.log = log
     journal = try IntentJournal(in: session.journal)
     openFiles = try OpenFiles(in: session.opens, fuse: session.fuse)
+    written = WrittenFiles(of: openFiles)
     lookups = try store.pins(in: session.lookups)
     orphans = try Orphans(in: store, parked: session.parked, socket: session.parking)
     files = FileCache(capacity: options.files)
@@ -76,6 +78,9 @@ struct ServerOptions {
   var cacheTimeout: Double?
   /// Whether the kernel reads and writes open files by itself.
   var passthrough: Bool
+  /// How many requests the kernel sends in the background, and how many make it hold back more.
+  var maxBackground: Int
+  var congestion: Int
   /// The most files that the server's cache keeps open.
   var files: Int
   /// Whether the server ends when it finds damage in its store, so that the supervisor repairs it.
@@ -105,7 +110,7 @@ extension Server {
 
   /// For how long the kernel may believe the attributes of a node's file.
   func timeOfAttributes(_ node: NodeID, _ status: stat) -> Double {
-    openFiles.isOpen(node) ? times.brief : times.time(on: status.st_dev)
+    written.contains(node) ? 0 : times.time(on: status.st_dev)
   }
 }
 

@@ -27,6 +27,11 @@ extension MountOptions {
       }
       logFormat = value
     case "cross_mounts": crossMounts = try word.isSet()
+    case "allow_idmap": allowIdmap = try word.isSet()
+    case "max_background": maxBackground = try word.count()
+    case "congestion_threshold": congestion = try word.count()
+    case "request_timeout":
+      requestTimeout = try word.number("a whole number of seconds: request_timeout=SECONDS")
     case "ro", "read_only": readOnly = try word.isSet()
     case "rw": readOnly = try !word.isSet()
     default: return word.isOfEveryMount
@@ -45,6 +50,13 @@ extension OptionWord {
     guard let number = Double(value ?? "") else {
       throw ValidationError("\(text): give a number of seconds: \(name)=SECONDS")
     }
+    return number
+  }
+
+  fileprivate func count() throws -> Int { try number("a number of requests: \(name)=N") }
+
+  fileprivate func number(_ what: String) throws -> Int {
+    guard let number = Int(value ?? "") else { throw ValidationError("\(text): give \(what)") }
     return number
   }
 

@@ -66,6 +66,37 @@ struct MountOptions: ParsableArguments {
       valueName: "seconds"))
   var watchdog = 30.0
 
+  @Flag(
+    help: ArgumentHelp(
+      "Let mounts of the filesystem map users and groups (mount_setattr(2), X-mount.idmap).",
+      discussion:
+        "The kernel then says who the caller is only when a file is made. For other requests the "
+        + "server reads it in /proc, and counts a caller that is not visible there as nobody. Needs "
+        + "Linux 6.12."))
+  var allowIdmap = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How many requests that nobody waits for, such as reading ahead, the kernel sends at a time.",
+      valueName: "n"))
+  var maxBackground = 64
+
+  @Option(
+    help: ArgumentHelp(
+      "How many of those requests make the kernel hold back more of them. The default is three "
+        + "quarters of --max-background.", valueName: "n"))
+  var congestion: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Give up the filesystem if a request is not answered within this time. 0: never.",
+      discussion:
+        "The kernel then ends the connection: all callers get an error, open files are lost, and the "
+        + "filesystem is unmounted. Without this, callers wait as long as a disk does not answer. The "
+        + "kernel looks every 15 seconds. Needs Linux 6.15.",
+      valueName: "seconds"))
+  var requestTimeout = 0
+
   @Option(
     help: ArgumentHelp(
       "The name in the first column of /proc/mounts, for umount(8). The default is SOURCE.",
@@ -76,7 +107,8 @@ struct MountOptions: ParsableArguments {
     name: .customShort("o"),
     help: ArgumentHelp(
       "Options as mount(8) takes them: the options above (store=DIR, ro, cache_timeout=SECONDS, "
-        + "passthrough=auto|on|off, cross_mounts, watchdog=SECONDS, log_format=text|json, fsname=NAME), and those that "
+        + "passthrough=auto|on|off, cross_mounts, watchdog=SECONDS, log_format=text|json, fsname=NAME, allow_idmap, "
+        + "max_background=N, congestion_threshold=N, request_timeout=SECONDS), and those that "
         + "mount(8) has for every filesystem. They outweigh the options above.",
       valueName: "options"))
   var o: [String] = []
@@ -108,6 +140,7 @@ struct MountOptions: ParsableArguments {
     guard (0...1e9).contains(cacheTimeout ?? 0) else {
       throw ValidationError("the cache timeout takes 0 to 1000000000 seconds")
     }
+    try requireKernelRanges()
   }
 
   /// The options of `-o`.
@@ -178,6 +211,7 @@ struct MountOptions: ParsableArguments {
     let timeout = cacheTimeout.map { ["--cache-timeout", "\($0)"] } ?? []
     let flags = (readOnly ? ["--read-only"] : []) + (crossMounts ? ["--cross-mounts"] : [])
     let name = fsname.map { ["--fsname=\($0)"] } ?? []
-    return [source, mountpoint] + values + timeout + flags + name + o.flatMap { ["-o", $0] }
+    return [source, mountpoint] + values + timeout + flags + name + kernelArguments
+      + o.flatMap { ["-o", $0] }
   }
 }

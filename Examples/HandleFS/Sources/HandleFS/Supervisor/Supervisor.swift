@@ -135,12 +135,9 @@ final class Supervisor {
   private func answerStart() throws {
     _ = Processes.wait(for: [session.fuse])
     let request = try session.fuse.readOnce(1 << 16)
-    passthrough = try Processes.answerStart(
-      request, on: session.fuse, passthrough: options.passthrough != .off)
-    if options.passthrough == .on && !passthrough {
-      throw CommandError(
-        "this kernel has no FUSE_PASSTHROUGH (it needs Linux 6.9); use --passthrough auto")
-    }
+    let features = try Processes.answerStart(request, on: session.fuse, options.wishes)
+    try options.requireNeeded(features)
+    passthrough = features.contains(.passthrough)
     device = try MountTable.handleFS(on: options.mountpoint)?.device ?? ""
     try session.writeStart(device: device, request: request)
   }
@@ -176,6 +173,18 @@ final class Supervisor {
       showLife()
     }
     manager.tell("STOPPING=1", "STATUS=Unmounted")
+    try requireUnmounted()
+  }
+
+  /// Throws if the filesystem is still mounted: then nobody has unmounted it, but the kernel has ended
+  /// the connection.
+  private func requireUnmounted() throws {
+    guard try MountTable.handleFS(on: options.mountpoint)?.device == device else { return }
+    try? Processes.unmount(options.mountpoint, detach: true)
+    throw CommandError(
+      "the kernel has ended the connection of \(options.mountpoint), because a request took longer "
+        + "than --request-timeout allows or because of an abort in /sys/fs/fuse/connections; it is "
+        + "unmounted now; mount it again")
   }
 
   private var servingStatus: String { "STATUS=Serving, by process \(server.id)" }

@@ -210,14 +210,18 @@ enum Processes {
 
   /// Answers the kernel's first request (FUSE_INIT).
   ///
-  /// - Returns: whether the kernel will pass reads and writes through.
+  /// - Returns: those of the wanted features that the kernel has.
   static func answerStart(
-    _ request: [UInt8], on fuse: FileDescriptor, passthrough: Bool
-  ) throws(Errno) -> Bool {
-    try checked(
+    _ request: [UInt8], on fuse: FileDescriptor, _ wishes: KernelWishes
+  ) throws(Errno) -> KernelFeatures {
+    var raw = hf_wishes(
+      features: wishes.features.rawValue, max_background: wishes.maxBackground,
+      congestion_threshold: wishes.congestion, request_timeout: wishes.requestTimeout)
+    let features = try checked(
       unsafe request.withUnsafeBytes {
-        unsafe hf_answer_init(fuse.rawValue, $0.baseAddress, $0.count, passthrough ? 1 : 0)
-      }) == 1
+        unsafe hf_answer_init(fuse.rawValue, $0.baseAddress, $0.count, &raw)
+      })
+    return KernelFeatures(rawValue: UInt32(features))
   }
 
   // MARK: Descriptors
