@@ -51,6 +51,14 @@ import Testing
       try 1 'cache_timeout: give a number' cache_timeout
       refused 2 'a double quote is not closed' "$handlefs" "$vol/a source" "$mnt" -o "ro,store=\"$store,ro"
       try 1 'takes 0 to' watchdog=-1
+      try 1 'nodes=many: give a number: nodes=COUNT' nodes=many
+      try 1 'nodes: give a number' nodes
+      try 1 'nodes takes 1000 or more' nodes=999
+      try 1 'nodes takes 1000 or more' nodes=-1
+      try 1 'nodes=9223372036854775808: give a number' nodes=9223372036854775808
+      try 1 'takes 0 to' idle_forget=nan
+      try 1 'takes 0 to' idle_forget=1000001
+      try 1 'idle_forget: give a number' idle_forget
       try 1 'passthrough=maybe: give' passthrough=maybe
       try 1 'cross_mounts=1: cross_mounts takes no value' cross_mounts=1
       try 1 'fsname=: give a name' fsname=

@@ -110,6 +110,64 @@ import Testing
     #expect(try store.evict() == held.count, "pins that were taken out hold nothing")
   }
 
+  /// The number of pinned nodes follows each way in which a count begins and ends.
+  @Test func pinnedNodesAreCounted() throws {
+    let file = try MemoryFile()
+    var pins = try store.pins(in: file.descriptor)
+    let ids = try store.register(
+      batch: (0..<9000).map { Synthetic.file($0) }, on: filesystem, pinnedBy: pins
+    ).map(\.node)
+    #expect(pins.nodeCount == 9000)
+    #expect(try store.pin(ids[0], count: 5, by: pins))
+    pins.unpin(ids[0], count: 5)
+    #expect(pins.nodeCount == 9000)
+    pins.unpin(ids[0])
+    pins.unpin(ids[0])
+    pins.unpin(ids[8999], count: .max)
+    #expect(pins.nodeCount == 8998)
+    store.remove(pins)
+    pins = try store.pins(in: file.descriptor)
+    #expect(pins.nodeCount == 8998 && pins.nodes.count == 8998)
+    pins.unpinAll()
+    #expect(pins.nodeCount == 0)
+  }
+
+  /// What pins take does not grow with the ids that were ever handed out.
+  @Test func droppedNodesTakeNoRoom() throws {
+    let file = try MemoryFile()
+    var pins = try store.pins(in: file.descriptor)
+    var ids: [NodeID] = []
+    for round in 0..<20 {
+      ids += try store.register(
+        batch: (0..<10_000).map { Synthetic.file(UInt64(round * 10_000) + $0) }, on: filesystem,
+        pinnedBy: pins
+      ).map(\.node)
+      for (i, id) in ids.enumerated() where i % 50_000 != 7 { pins.unpin(id, count: .max) }
+      try store.evict()
+    }
+    let held = stride(from: 7, to: ids.count, by: 50_000).map { ids[$0] }
+    #expect(try store.everyNode().map(\.id) == held)
+    // A page for each that is held, and what had no node above it.
+    #expect(file.blocks * 512 <= (held.count + 2) * 4096 + 64 << 10, "\(file.blocks)")
+    for id in ids { #expect(pins.count(of: id) == (held.contains(id) ? 1 : 0)) }
+    store.remove(pins)
+    pins = try store.pins(in: file.descriptor)
+    #expect(Set(pins.nodes) == Set(held))
+    #expect(try store.evict() == 0)
+  }
+
+  /// Ids that get their nodes later keep their counts, however much is given back before.
+  @Test func nodesToComeAreCounted() throws {
+    let pins = try store.pinsInMemory()
+    for inode: UInt64 in 0..<300 {
+      let id = try node(inode, pinnedBy: pins)
+      if inode > 0 { _ = try node(1000 + inode) }
+      #expect(try store.evict() == (inode > 0 ? 1 : 0))
+      #expect(pins.count(of: id) == 1)
+    }
+    #expect(pins.nodeCount == 300)
+  }
+
   @Test func noRoomForPinsIsSaid() throws {
     let file = try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
     defer { try? file.close() }

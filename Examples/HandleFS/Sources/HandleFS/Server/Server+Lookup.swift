@@ -57,6 +57,7 @@ extension Server {
   /// Returns the entry of a pinned node. If this fails, it takes the pin back.
   func entry(_ node: NodeID, _ status: stat) throws -> Entry {
     let (number, generation) = wire(node)
+    bound?.note(node, among: lookups.nodeCount)
     do {
       return Entry(
         node: number, generation: generation, status: try filesystems.shown(status, node),
@@ -106,8 +107,6 @@ extension Server {
     files.remove(node)
     orphans.release(node)
     housekeeping.noteForgotten(node)
-    // No request waits for this, so a failure is ignored.
-    _ = try? store.forget(node)
   }
 }
 

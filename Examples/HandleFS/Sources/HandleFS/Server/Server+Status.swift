@@ -21,6 +21,8 @@ extension Server {
         ("files_kept_by_kernel", UInt64(openFiles.keptCount)),
         ("files_without_name", UInt64(orphans.count)),
         ("requests_noted", UInt64(journal.count)),
+        ("nodes_in_kernel", UInt64(lookups.nodeCount)),
+        ("nodes_asked_back", bound?.askedCount ?? 0), ("nodes_dropped", known.dropped),
         ("nodes_created", known.created), ("nodes_found", known.existing),
         ("nodes_replaced", known.replaced), ("nodes_retired", known.retired),
         ("files_opened", known.opened),

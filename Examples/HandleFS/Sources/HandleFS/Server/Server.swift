@@ -25,6 +25,8 @@ final class Server: RequestHandler {
   /// bound.
   let lookups: Pins
   let orphans: Orphans
+  /// What bounds the nodes that the kernel knows; `nil` if nothing does.
+  let bound: NodeBound?
   let watchers: Watchers
   let housekeeping: Housekeeping
   let notifier: Notifier
@@ -48,6 +50,7 @@ final class Server: RequestHandler {
     openFiles = try OpenFiles(in: session.opens, fuse: session.fuse)
     lookups = try store.pins(in: session.lookups)
     orphans = try Orphans(in: store, parked: session.parked, socket: session.parking)
+    bound = try NodeBound(nodes: options.nodes, idle: options.idleForget)
     files = FileCache(capacity: options.files)
     housekeeping = Housekeeping(store, log: log)
     watchers = Watchers(source, files: files, log: log)
@@ -68,6 +71,10 @@ struct ServerOptions {
   var cacheTimeout: Double
   /// Whether the kernel reads and writes open files by itself.
   var passthrough: Bool
+  /// The most nodes that the kernel and the store are to keep; 0 for any number.
+  var nodes: Int
+  /// For how many seconds the kernel may keep a node that nobody uses; 0 for ever.
+  var idleForget: Double
   /// The most files that the server's cache keeps open.
   var files: Int
   /// Whether the server ends when it finds damage in its store, so that the supervisor repairs it.
@@ -99,6 +106,7 @@ extension Server {
   /// number, such as one from a file handle of an earlier mount, passes the gate first.
   func path(_ number: UInt64) throws -> BackingFile {
     let node = node(number)
+    bound?.uses.note(node)
     if let file = files.find(node, .path) ?? orphans[node] { return file }
     let isKnown = node == export.root || lookups.count(of: node) > 0
     let file = BackingFile(

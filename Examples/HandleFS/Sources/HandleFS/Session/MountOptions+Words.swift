@@ -15,6 +15,8 @@ extension MountOptions {
     case "store": store = try word.required("a directory: store=DIR")
     case "fsname": fsname = try word.required("a name: fsname=NAME")
     case "cache_timeout": cacheTimeout = try word.seconds()
+    case "nodes": nodes = try word.count()
+    case "idle_forget": idleForget = try word.seconds()
     case "watchdog": watchdog = try word.seconds()
     case "passthrough":
       guard let value = Passthrough(rawValue: word.value ?? "") else {
@@ -44,6 +46,13 @@ extension OptionWord {
   fileprivate func seconds() throws -> Double {
     guard let number = Double(value ?? "") else {
       throw ValidationError("\(text): give a number of seconds: \(name)=SECONDS")
+    }
+    return number
+  }
+
+  fileprivate func count() throws -> Int {
+    guard let number = Int(value ?? "") else {
+      throw ValidationError("\(text): give a number: \(name)=COUNT")
     }
     return number
   }
