@@ -26,8 +26,11 @@ final class NodeBound: Sendable {
     bell = try FileDescriptor.pipe()
   }
 
-  /// With more nodes than this, some are asked back.
-  private var most: Int { limit.map { $0 - $0 / 8 } ?? .max }
+  /// With more nodes than this, some are asked back, and the store drops some. The rest up to the
+  /// limit is for those that are new meanwhile.
+  static func most(of limit: Int) -> Int { limit - limit / 8 }
+
+  private var most: Int { limit.map(Self.most) ?? .max }
 
   /// Returns how many of `count` nodes to ask back. There is room for new ones after it, so that this
   /// happens once for many nodes.

@@ -6,29 +6,42 @@ internal import SystemPackage
 extension Server {
   /// Does so in the background; never returns.
   func askBack(_ bound: NodeBound) {
-    if !notifier.canPrune {
-      log.warning(
-        "this kernel cannot be asked to forget files (Linux 6.18 can): only what it forgets by itself counts for --nodes and --idle-forget"
-      )
-    }
+    let canAsk = notifier.canPrune
+    if !canAsk { tellCannotAsk() }
     var kept = KeptNodes()
+    var rest = Rest()
     while true {
       bound.wait()
-      let began = Processes.now
-      let asked = excessNodes(of: bound) + idleNodes(of: bound)
+      rest.beginWork()
+      let asked = canAsk ? unusedNodes(bound) : []
       let gone = askBack(asked, bound)
       kept.add(asked, in: lookups)
-      for (node, count) in kept.forgotten(
-        in: lookups, isKnown: { notifier.isKnown(wire($0).number) })
-      where lookups.unpin(node, count: count) == 0 {
-        letGo(of: node)
-      }
+      takeBackForgotten(&kept)
       evict()
-      // If most are in use, the search for others must not take all of a processor.
-      if gone < asked.count / 2 {
-        Processes.sleep(milliseconds: UInt32(min(max(10 * (Processes.now - began), 50), 10_000)))
+      if asked.isEmpty {
+        rest.take(isFutile: bound.excess(of: lookups.nodeCount) > 0)
+      } else if gone * 2 < asked.count {
+        rest.take(isFutile: true)
+      } else {
+        rest = Rest()
       }
     }
+  }
+
+  private func tellCannotAsk() {
+    log.warning(
+      "this kernel cannot be asked to forget files (Linux 6.18 can): only what it forgets by itself counts for --nodes and --idle-forget"
+    )
+  }
+
+  private func takeBackForgotten(_ kept: inout KeptNodes) {
+    let forgotten = kept.forgotten(in: lookups) { notifier.isKnown(wire($0).number) }
+    for (node, count) in forgotten where lookups.unpin(node, count: count) == 0 { letGo(of: node) }
+  }
+
+  private func unusedNodes(_ bound: NodeBound) -> [NodeID] {
+    let excess = excessNodes(of: bound)
+    return excess.isEmpty ? idleNodes(of: bound) : excess
   }
 
   /// Returns the nodes that have not been used for longest, as many as there are too many.
@@ -52,18 +65,20 @@ extension Server {
       && orphans[node] == nil
   }
 
-  /// Asks the kernel for nodes, and waits until it has given them back; returns how many it has.
+  /// Asks the kernel for nodes, and waits a moment for it to give them back. Returns how many it has
+  /// given back.
   private func askBack(_ nodes: [NodeID], _ bound: NodeBound) -> Int {
     guard !nodes.isEmpty else { return 0 }
     // Those that are in use have their next turn when all others have had theirs.
     nodes.forEach(bound.uses.note)
     notifier.prune(nodes.map { wire($0).number })
     bound.countAsked(nodes.count)
-    // What was given back comes in the same order.
-    for _ in 0..<50 where nodes.last.map({ lookups.count(of: $0) > 0 }) == true {
+    var gone = 0
+    for _ in 0..<50 where gone * 2 < nodes.count {
       Processes.sleep(milliseconds: 1)
+      gone = nodes.count { lookups.count(of: $0) == 0 }
     }
-    return nodes.count { lookups.count(of: $0) == 0 }
+    return gone
   }
 
   private func evict() {
@@ -77,38 +92,18 @@ extension Server {
   }
 }
 
-/// Nodes that were asked back and are still counted. They may be in use. But the kernel may also have
-/// forgotten them: a killed server had read that and not counted it, or counted a lookup twice.
-private struct KeptNodes {
-  private struct Look {
-    var count: UInt64
-    var looks = 0
-  }
+/// Rests after work that brought nothing, because most nodes are in use: ten times as long as the work
+/// took, so that it does not take much of a processor, and longer each time.
+private struct Rest {
+  private var began: UInt64 = 0
+  private var last = 0
 
-  /// How often in a row, once a second, the kernel must not know a node. A reply that makes the node
-  /// known, or the news that it is forgotten, may still be on its way.
-  private static let patience = 10
+  mutating func beginWork() { began = Clock.threadMilliseconds }
 
-  private var nodes: [NodeID: Look] = [:]
-  private var lastLook = 0
-
-  mutating func add(_ asked: [NodeID], in lookups: Pins) {
-    for node in asked where nodes[node] == nil {
-      let count = lookups.count(of: node)
-      if count > 0 { nodes[node] = Look(count: count) }
-    }
-  }
-
-  /// Returns the nodes that the kernel has not known for long enough, with the lookups to take back.
-  mutating func forgotten(
-    in lookups: Pins, isKnown: (NodeID) -> Bool
-  ) -> [(NodeID, UInt64)] {
-    guard !nodes.isEmpty, Processes.now - lastLook >= 1000 else { return [] }
-    lastLook = Processes.now
-    nodes = nodes.filter { lookups.count(of: $0) == $1.count && !isKnown($0) }
-      .mapValues { Look(count: $0.count, looks: $0.looks + 1) }
-    let settled = nodes.filter { $1.looks >= Self.patience }
-    for node in settled.keys { nodes[node] = nil }
-    return settled.map { ($0, $1.count) }
+  /// - Parameter isFutile: whether there was something to do.
+  mutating func take(isFutile: Bool) {
+    last = isFutile ? min(last * 2 + 1, 1000) : 0
+    let worked = Int(Clock.threadMilliseconds - began)
+    Processes.sleep(milliseconds: UInt32(min(max(last, 10 * worked), 10_000)))
   }
 }

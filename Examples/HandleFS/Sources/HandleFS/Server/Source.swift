@@ -11,7 +11,8 @@ struct Source {
     let source = session.source
     store = try Self.openStore(
       FilePath("/proc/self/fd/\(session.store.rawValue)"),
-      StoreOptions(retention: options.nodes > 0 ? .nodes(options.nodes) : .forever))
+      StoreOptions(
+        retention: options.nodes > 0 ? .nodes(NodeBound.most(of: options.nodes)) : .forever))
     filesystem = try store.attach(source)
     // An earlier server may have registered files of the filesystems that are mounted below.
     if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
