@@ -9,7 +9,7 @@ import Testing
 @Suite struct BoundTests {
   /// A walk over 30,000 files finds each, and never more than the bound are known. Takes ten seconds.
   @Test(.mountsHandleFS) func walkStaysUnderTheBound() throws {
-    let (files, bound) = (30_000 * soak, 2000 * soak)
+    let (files, bound) = (30_000 * soak, 4000 * soak)
     let mounted = try Mounted(
       .ext4, ["--nodes", "\(bound)"], megabytes: 256 * soak, format: ["-N", "\(40_000 * soak)"])
     try mounted.makeFiles(files)

@@ -28,16 +28,13 @@ final class NodeBound: Sendable {
 
   /// With more nodes than this, some are asked back, and the store drops some. The rest up to the
   /// limit is for those that are new meanwhile.
-  static func most(of limit: Int) -> Int { limit - limit / 8 }
+  static func most(of limit: Int) -> Int { limit - min(max(limit / 8, 1000), limit / 2) }
 
   private var most: Int { limit.map(Self.most) ?? .max }
 
-  /// Returns how many of `count` nodes to ask back. There is room for new ones after it, so that this
-  /// happens once for many nodes.
-  func excess(of count: Int) -> Int {
-    guard let limit, count > most else { return 0 }
-    return count - (limit - limit / 4)
-  }
+  /// Returns how many of `count` nodes to ask back. It is an eighth at least, so that the search for
+  /// them is worth it.
+  func excess(of count: Int) -> Int { count > most ? count - (most - most / 8) : 0 }
 
   /// How many nodes were asked back since the server began.
   var askedCount: UInt64 { asked.load(ordering: .relaxed) }
