@@ -122,7 +122,7 @@ import Testing
       """
       mount -t handlefs "$vol/a source" "$mnt" -o "store=$store,cache_timeout=2"
       remount() { refused 32 "remount cannot change ${1%%=*}:" mount -o "remount,$1" "$mnt"; }
-      remount cache_timeout=3; remount "store=$store-2"; remount passthrough=off
+      remount cache_timeout=3; remount "store=$store-2"; remount passthrough=off; remount nodes=5000; remount idle_forget=9
       remount cross_mounts; remount watchdog=1; remount fsname=other
       refused 1 'unknown mount option frob;' mount -o remount,frob "$mnt"
       mount -o "remount,nodev,cache_timeout=2,store=$store" "$mnt"
