@@ -89,7 +89,7 @@ import Testing
       .ext4, ["--nodes", "1000", "--idle-forget", "0.5"], megabytes: 256, format: ["-N", "40000"])
     try mounted.makeFiles(10_000)
     let user = try Child([
-      "sh", "-c", #"for i in 1 2 3; do ls -lR "$0" | grep -c ^-; done"#,
+      "sh", "-c", #"for i in 1 2 3 4; do ls -lR "$0" | grep -c ^- & done; wait"#,
       mounted.mountpoint.string,
     ])
     for _ in 0..<12 {
@@ -98,7 +98,7 @@ import Testing
       usleep(.random(in: 1000...60_000))
       try mounted.waitForNewServer(after: mounted.killServer())
     }
-    for _ in 0..<3 { #expect(user.line(seconds: 60) == "10000") }
+    for _ in 0..<4 { #expect(user.line(seconds: 60) == "10000") }
     #expect(user.wait(seconds: 60) == 0)
     let isFree = eventually(seconds: 30) { (try? mounted.nodesInKernel()) == 0 }
     let left = try mounted.nodesInKernel()
