@@ -47,6 +47,11 @@ int hsys_allocate(int fd, int64_t offset, int64_t length, int unshare)
     return error == -ENOSPC && has_blocks(fd, (uint64_t)offset, (uint64_t)length) ? 0 : error;
 }
 
+int hsys_punch(int fd, int64_t offset, int64_t length)
+{
+    return result(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length));
+}
+
 int64_t hsys_find_data(int fd, int64_t offset)
 {
     off_t found = lseek(fd, offset, SEEK_DATA);

@@ -51,6 +51,14 @@ import Testing
       try 1 'cache_timeout: give a number' cache_timeout
       refused 2 'a double quote is not closed' "$handlefs" "$vol/a source" "$mnt" -o "ro,store=\"$store,ro"
       try 1 'takes 0 to' watchdog=-1
+      try 1 'nodes=many: give a number: nodes=COUNT' nodes=many
+      try 1 'nodes: give a number' nodes
+      try 1 'nodes takes 1000 or more' nodes=999
+      try 1 'nodes takes 1000 or more' nodes=-1
+      try 1 'nodes=9223372036854775808: give a number' nodes=9223372036854775808
+      try 1 'takes 0 to' idle_forget=nan
+      try 1 'takes 0 to' idle_forget=1000001
+      try 1 'idle_forget: give a number' idle_forget
       try 1 'passthrough=maybe: give' passthrough=maybe
       try 1 'cross_mounts=1: cross_mounts takes no value' cross_mounts=1
       try 1 'fsname=: give a name' fsname=
@@ -122,7 +130,7 @@ import Testing
       """
       mount -t handlefs "$vol/a source" "$mnt" -o "store=$store,cache_timeout=2"
       remount() { refused 32 "remount cannot change ${1%%=*}:" mount -o "remount,$1" "$mnt"; }
-      remount cache_timeout=3; remount "store=$store-2"; remount passthrough=off
+      remount cache_timeout=3; remount "store=$store-2"; remount passthrough=off; remount nodes=5000; remount idle_forget=9
       remount cross_mounts; remount watchdog=1; remount fsname=other
       remount max_background=1; remount request_timeout=60; remount allow_idmap
       refused 1 'unknown mount option frob;' mount -o remount,frob "$mnt"

@@ -110,6 +110,64 @@ import Testing
     #expect(try store.evict() == held.count, "pins that were taken out hold nothing")
   }
 
+  /// The number of pinned nodes follows each way in which a count begins and ends.
+  @Test func pinnedNodesAreCounted() throws {
+    let file = try MemoryFile()
+    var pins = try store.pins(in: file.descriptor)
+    let ids = try store.register(
+      batch: (0..<9000).map { Synthetic.file($0) }, on: filesystem, pinnedBy: pins
+    ).map(\.node)
+    #expect(pins.nodeCount == 9000)
+    #expect(try store.pin(ids[0], count: 5, by: pins))
+    pins.unpin(ids[0], count: 5)
+    #expect(pins.nodeCount == 9000)
+    pins.unpin(ids[0])
+    pins.unpin(ids[0])
+    pins.unpin(ids[8999], count: .max)
+    #expect(pins.nodeCount == 8998)
+    store.remove(pins)
+    pins = try store.pins(in: file.descriptor)
+    #expect(pins.nodeCount == 8998 && pins.nodes.count == 8998)
+    pins.unpinAll()
+    #expect(pins.nodeCount == 0)
+  }
+
+  /// What pins take does not grow with the ids that were ever handed out.
+  @Test func droppedNodesTakeNoRoom() throws {
+    let file = try MemoryFile()
+    var pins = try store.pins(in: file.descriptor)
+    var ids: [NodeID] = []
+    for round: UInt64 in 0..<20 {
+      let new = try store.register(
+        batch: (0..<3000).map { Synthetic.file(round * 3000 + $0) }, on: filesystem, pinnedBy: pins
+      ).map(\.node)
+      for id in new.dropFirst() { pins.unpin(id) }
+      try store.evict()
+      ids += new
+    }
+    let held = stride(from: 0, to: ids.count, by: 3000).map { ids[$0] }
+    #expect(try store.everyNode().map(\.id) == held)
+    // A page for each node that is held, and those above the last one.
+    #expect(file.blocks <= (held.count + 24) * 8, "\(file.blocks)")
+    for id in ids { #expect(pins.count(of: id) == (held.contains(id) ? 1 : 0)) }
+    store.remove(pins)
+    pins = try store.pins(in: file.descriptor)
+    #expect(Set(pins.nodes) == Set(held))
+    #expect(try store.evict() == 0)
+  }
+
+  /// Another thread may be counting a node that is just being made: above the last node, nothing is
+  /// given back.
+  @Test func roomForNodesToComeStays() throws {
+    let file = try MemoryFile()
+    let pins = try store.pins(in: file.descriptor)
+    let id = try node(1, pinnedBy: pins)
+    let room = file.blocks
+    pins.unpin(id)
+    #expect(try store.evict() == 1)
+    #expect(file.blocks == room)
+  }
+
   @Test func noRoomForPinsIsSaid() throws {
     let file = try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
     defer { try? file.close() }

@@ -151,6 +151,9 @@ long hsys_path_in(int descriptors, int fd, char *buffer, size_t length);
  * file already has all these blocks. */
 int hsys_allocate(int fd, int64_t offset, int64_t length, int unshare);
 
+/* fallocate(2) with FALLOC_FL_PUNCH_HOLE. */
+int hsys_punch(int fd, int64_t offset, int64_t length);
+
 /* SEEK_DATA: the first offset at or after `offset` that may hold a byte other than 0; -ENXIO if
  * there is none. Moves the file's offset. */
 int64_t hsys_find_data(int fd, int64_t offset);

@@ -66,13 +66,14 @@ internal import SystemPackage
     ).exchanged
   }
 
-  /// Replaces a word by a function of its current value and returns the new value. In one order
-  /// with all other loads and exchanges.
-  func change(_ index: Int, _ next: (UInt64) -> UInt64) -> UInt64 {
+  /// Replaces a word by a function of its current value and returns both values. In one order with
+  /// all other loads and exchanges.
+  @discardableResult
+  func change(_ index: Int, _ next: (UInt64) -> UInt64) -> (before: UInt64, after: UInt64) {
     while true {
       let now = self[index]
       let new = next(now)
-      if now == new || exchange(index, expected: now, desired: new) { return new }
+      if now == new || exchange(index, expected: now, desired: new) { return (now, new) }
     }
   }
 

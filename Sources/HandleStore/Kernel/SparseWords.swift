@@ -4,7 +4,7 @@ internal import SystemPackage
 
 /// The words of a sparse file by index; a word that was never stored is 0. A part of 64 KiB is
 /// mapped if the file has data there, or when one of its words is first raised. Reads allocate
-/// nothing.
+/// nothing, except after ``giveBack(where:)``.
 ///
 /// Three levels of address tables lead to a part, without a lock; an entry of a table never changes
 /// once it is set. Any thread may make any call.
@@ -20,6 +20,7 @@ internal import SystemPackage
   private let file: OwnedDescriptor
   private let root: Table
   private let made = Mutex(Made())
+  private let raised = Atomic<Int>(0)
 
   /// What `deinit` has to free.
   @safe private struct Made {
@@ -41,6 +42,7 @@ internal import SystemPackage
       _ = try unsafe grown(first)
       offset = Int(first + UInt64(Self.part)) * 8
     }
+    raised.store(indices.count, ordering: .relaxed)
   }
 
   deinit {
@@ -62,8 +64,8 @@ internal import SystemPackage
   func add(_ count: UInt64, to index: UInt64) throws(Errno) {
     var part = unsafe found(index)
     if unsafe part == nil { unsafe part = try grown(index) }
-    _ = unsafe part?._withUnsafeGuaranteedRef { words in
-      words.change(Self.place(index)) { $0 > .max - count ? .max : $0 + count }
+    unsafe part?._withUnsafeGuaranteedRef { words in
+      _ = change(index, of: words) { $0 > .max - count ? .max : $0 + count }
     }
   }
 
@@ -71,21 +73,64 @@ internal import SystemPackage
   func subtract(_ count: UInt64, from index: UInt64) -> UInt64 {
     guard let part = unsafe found(index) else { return 0 }
     return unsafe part._withUnsafeGuaranteedRef { words in
-      words.change(Self.place(index)) { $0 < count ? 0 : $0 - count }
+      change(index, of: words) { $0 < count ? 0 : $0 - count }
     }
+  }
+
+  /// Changes a word, and counts it if it is no longer 0, or now is. Returns the new value.
+  private func change(
+    _ index: UInt64, of words: SharedWords, _ next: (UInt64) -> UInt64
+  ) -> UInt64 {
+    let (before, after) = words.change(Self.place(index), next)
+    if before == 0 && after != 0 { raised.wrappingAdd(1, ordering: .relaxed) }
+    if before != 0 && after == 0 { raised.wrappingSubtract(1, ordering: .relaxed) }
+    return after
   }
 
   /// Sets every word to 0.
-  func clear() {
-    for (_, part) in made.withLock({ $0.parts }) {
-      for i in 0..<part.count where part[i] != 0 { part[i] = 0 }
+  func clear() { for index in indices { _ = subtract(.max, from: index) } }
+
+  /// How many words are not 0.
+  var raisedCount: Int { raised.load(ordering: .relaxed) }
+
+  /// The indices of the words that are not 0, in no order.
+  var indices: [UInt64] { pages.flatMap(raised) }
+
+  // MARK: Pages
+
+  /// The words of a page of memory, the least that can be given back.
+  private static let page: UInt64 = 512
+
+  private func raised(in page: Range<UInt64>) -> [UInt64] {
+    guard let part = unsafe found(page.lowerBound) else { return [] }
+    return unsafe part._withUnsafeGuaranteedRef { words in
+      page.filter { words[Self.place($0)] != 0 }
     }
   }
 
-  /// The indices of the words that are not 0, in no order.
-  var indices: [UInt64] {
-    made.withLock { $0.parts }.flatMap { first, part in
-      (0..<part.count).filter { part[$0] != 0 }.map { first + UInt64($0) }
+  /// The pages that take memory, in the order of their indices.
+  private var pages: [Range<UInt64>] {
+    made.withLock { $0.parts.keys }.sorted().flatMap { first in
+      stride(from: first, to: first + UInt64(Self.part), by: Int(Self.page)).map {
+        $0..<$0 + Self.page
+      }.filter(takesMemory)
+    }
+  }
+
+  private func takesMemory(_ page: Range<UInt64>) -> Bool {
+    do throws(Errno) {
+      let data = try SystemCalls.data(of: file.descriptor, from: Int(page.lowerBound) * 8)
+      return data.map { $0 < Int(page.upperBound) * 8 } ?? false
+    } catch {
+      return true
+    }
+  }
+
+  /// Gives the memory of pages back whose words are all 0 and for which `isUnused` holds. Nobody may
+  /// raise a word of such a page meanwhile, except to lower it again at once.
+  func giveBack(where isUnused: (Range<UInt64>) throws -> Bool) throws {
+    for page in pages where try raised(in: page).isEmpty && isUnused(page) {
+      try SystemCalls.punch(file.descriptor, from: Int(page.lowerBound) * 8, length: page.count * 8)
     }
   }
 

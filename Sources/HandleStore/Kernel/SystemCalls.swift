@@ -118,6 +118,11 @@ enum SystemCalls {
 
   private static let leastAllocation = 64 << 10
 
+  /// Gives the blocks of a part of a file back, which then reads as zeros (`FALLOC_FL_PUNCH_HOLE`).
+  static func punch(_ descriptor: FileDescriptor, from offset: Int, length: Int) throws(Errno) {
+    try retried { hsys_punch(descriptor.rawValue, Int64(offset), Int64(length)) }
+  }
+
   /// Locks an open file description, which may be a directory's (`flock(2)`). Closing it releases
   /// the lock. Throws `EAGAIN` if another description holds a conflicting lock.
   static func lock(_ descriptor: FileDescriptor, shared: Bool) throws(Errno) {

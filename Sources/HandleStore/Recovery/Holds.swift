@@ -47,6 +47,8 @@ final class Holds: Sendable {
     }
   }
 
+  var pins: [Pins] { state.withLock { $0.pins } }
+
   /// Whether a node is pinned, or is the root of an open export.
   func isHeld(_ id: NodeID) -> Bool {
     state.withLock { state in

@@ -8,6 +8,7 @@ internal import SystemPackage
 /// answer that it never sent. Each client has a file of its own, so that a client can give back
 /// only its own pins. Word N of the file, of eight bytes, is the count of node N. The file is
 /// sparse: it takes 64 KiB for each block of 8,192 node ids in which a node was ever pinned.
+/// ``Store/evict()`` gives back 4 KiB for each 512 ids that have no node any more.
 ///
 /// A FUSE server gets a memfd from the process that mounts: a new one for each mount, and the same
 /// one again after the server restarts. A file on a disk must be on a filesystem that writes in
@@ -30,6 +31,11 @@ public final class Pins: Sendable {
   /// - Complexity: O(1), without a lock. Any thread.
   public func count(of node: NodeID) -> UInt64 { words[node.rawValue] }
 
+  /// How many nodes are pinned here.
+  ///
+  /// - Complexity: O(1), without a lock. Any thread.
+  public var nodeCount: Int { words.raisedCount }
+
   /// The pinned nodes, in no order.
   ///
   /// - Complexity: O(8,192) for each block of 8,192 node ids in which a node was ever pinned. Any
@@ -51,6 +57,11 @@ public final class Pins: Sendable {
   /// - Complexity: O(8,192) for each block of 8,192 node ids in which a node was ever pinned. Any
   ///   thread. A pin that another thread adds meanwhile may survive or not.
   public func unpinAll() { words.clear() }
+
+  /// Gives back the memory of ids for which `haveNoNode` holds: they have no node and get none.
+  func giveBack(where haveNoNode: (Range<UInt64>) throws -> Bool) throws {
+    try words.giveBack(where: haveNoNode)
+  }
 
   func add(_ count: UInt64, to node: NodeID) throws(StoreError) {
     do throws(Errno) {

@@ -24,14 +24,22 @@ extension Store {
 
   /// Drops nodes that nobody holds, as far as ``StoreOptions/retention`` allows it: stale ones, and
   /// live ones without aliases. Under ``Retention/nodes(_:)`` it drops the lowest ids first, until so
-  /// many nodes are left or the rest are held. Call this now and then.
+  /// many nodes are left or the rest are held. Then it gives back what files of pins take for ids
+  /// that have no node any more. Call this now and then.
   ///
   /// - Returns: how many were dropped.
   /// - Throws: what ``forget(_:)`` throws; what was dropped before that stays dropped.
   /// - Complexity: O(1) if there are few enough nodes; otherwise O(nodes up to the last one
-  ///   dropped), and a write for each thousand dropped.
+  ///   dropped), a write for each thousand dropped, and O(512) for each 512 ids for which a file of
+  ///   pins takes memory.
   @discardableResult
   public func evict() throws(StoreError) -> Int {
+    let dropped = try evictByRetention()
+    if dropped > 0 { try shrinkPins() }
+    return dropped
+  }
+
+  private func evictByRetention() throws(StoreError) -> Int {
     switch options.retention {
     case .forever: return try withStoreErrors { 0 }
     case .seconds(let age):
@@ -71,6 +79,27 @@ extension Store {
       }
       return try dropEach(where: { $0.state == .stale }, atMost: stale - max(limit, 0)) {
         Dropping(ids: $0, isHeld: isHeld, onlyStale: true, limit: $1)
+      }
+    }
+  }
+
+  // MARK: Pins
+
+  /// Gives back what pins take for ids whose nodes were dropped. Ids above the highest node may get
+  /// nodes at any time.
+  private func shrinkPins() throws(StoreError) {
+    try withStoreErrors {
+      for pins in holds.pins {
+        var next = NodeID(rawValue: 0)
+        try pins.giveBack { ids in
+          if next.rawValue < ids.lowerBound {
+            let found = try index.nodes(
+              from: NodeID(rawValue: ids.lowerBound), limit: 1, on: nil, in: nil)
+            guard let node = found.nodes.first else { return false }
+            next = node.id
+          }
+          return next.rawValue >= ids.upperBound
+        }
       }
     }
   }

@@ -29,7 +29,8 @@ struct Serve: ParsableCommand {
       crossesMounts: mount.crossMounts, readOnly: mount.readOnly,
       cacheTimeout: mount.cacheTimeout,
       passthrough: mounted == .mountedWithPassthrough, maxBackground: mount.maxBackground,
-      congestion: mount.congestionThreshold, files: Self.cacheSize,
+      congestion: mount.congestionThreshold, nodes: mount.nodes, idleForget: mount.idleForget,
+      files: Self.cacheSize,
       endsOnDamage: !mended, mountpoint: mount.mountpoint)
     let server = try Server(source, session: session, options: options, log: log)
     let kernel = try Session(
@@ -41,6 +42,7 @@ struct Serve: ParsableCommand {
     Thread.start { server.answerQuestions(from: session.questions) }
     Thread.start { server.housekeeping.run() }
     Thread.start { server.letGoOfForgotten() }
+    if let bound = server.bound { Thread.start { server.askBack(bound) } }
     Thread.start {
       // Watchers that outlived the last server reconnect at once.
       Processes.sleep(milliseconds: 10_000)

@@ -90,9 +90,19 @@ internal import SystemPackage
   /// Asks the kernel to drop nodes that nothing uses (FUSE_NOTIFY_PRUNE of Linux 6.18; earlier
   /// kernels do it in their own time).
   func prune(_ nodes: [UInt64]) {
-    guard !nodes.isEmpty else { return }
-    unsafe hf_prune(fuse.withLock { $0 }, nodes, nodes.count)
+    let fuse = fuse.withLock { $0 }
+    var rest = nodes[...]
+    while !rest.isEmpty {
+      let some = Array(rest.prefix(Self.mostPruned))
+      unsafe hf_prune(fuse, some, some.count)
+      rest = rest.dropFirst(some.count)
+    }
   }
+
+  private static let mostPruned = 512
+
+  /// Whether the kernel can be asked to drop nodes.
+  var canPrune: Bool { unsafe hf_prune(fuse.withLock { $0 }, [], 0) >= 0 }
 
   private func notify(of node: UInt64) -> CInt {
     let session = session.withLock { $0 }

@@ -35,6 +35,8 @@ final class Housekeeping: Sendable {
   /// The nodes whose files have no name left, and that the kernel may still know.
   var nameless: [NodeID] { state.withLock { Array($0.nameless) } }
 
+  func isNameless(_ node: NodeID) -> Bool { state.withLock { $0.nameless.contains(node) } }
+
   /// Takes note that a node's file has a name again.
   func noteName(of node: NodeID) { state.withLock { _ = $0.nameless.remove(node) } }
 

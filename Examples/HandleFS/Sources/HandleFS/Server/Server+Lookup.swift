@@ -79,6 +79,7 @@ extension Server {
   /// - Parameter time: for how long the kernel may believe it.
   func entry(_ node: NodeID, _ status: stat, for time: Double) throws -> Entry {
     let (number, generation) = wire(node)
+    bound?.note(node, among: lookups.nodeCount)
     do {
       return Entry(
         node: number, generation: generation, status: try filesystems.shown(status, node),
@@ -128,8 +129,6 @@ extension Server {
     files.remove(node)
     orphans.release(node)
     housekeeping.noteForgotten(node)
-    // No request waits for this, so a failure is ignored.
-    _ = try? store.forget(node)
   }
 }
 

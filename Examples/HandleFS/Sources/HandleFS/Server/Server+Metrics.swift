@@ -47,6 +47,10 @@ extension Server {
   }
 
   private func addFiles(to metrics: inout Metrics) {
+    metrics.gauge("handlefs_kernel_nodes", "Files that the kernel knows.", lookups.nodeCount)
+    metrics.counter(
+      "handlefs_asked_back_nodes", "Files that the kernel was asked to forget.",
+      bound?.askedCount ?? 0)
     metrics.gauge("handlefs_cached_descriptors", "Descriptors in the cache.", files.count)
     metrics.gauge("handlefs_opens", "Opens of files by programs.", openFiles.count)
     metrics.gauge(

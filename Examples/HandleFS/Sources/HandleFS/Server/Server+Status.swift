@@ -23,6 +23,8 @@ extension Server {
         ("requests_noted", UInt64(journal.count)),
         ("max_background", UInt64(options.maxBackground)),
         ("congestion_threshold", UInt64(options.congestion)),
+        ("nodes_in_kernel", UInt64(lookups.nodeCount)),
+        ("nodes_asked_back", bound?.askedCount ?? 0), ("nodes_dropped", known.dropped),
         ("nodes_created", known.created), ("nodes_found", known.existing),
         ("nodes_replaced", known.replaced), ("nodes_retired", known.retired),
         ("files_opened", known.opened),

@@ -26,6 +26,8 @@ final class Server: RequestHandler {
   /// bound.
   let lookups: Pins
   let orphans: Orphans
+  /// What bounds the nodes that the kernel knows; `nil` if nothing does.
+  let bound: NodeBound?
   let watchers: Watchers
   let changes: BackingChanges
   let times: CacheTimes
@@ -53,6 +55,7 @@ final class Server: RequestHandler {
     written = WrittenFiles(of: openFiles)
     lookups = try store.pins(in: session.lookups)
     orphans = try Orphans(in: store, parked: session.parked, socket: session.parking)
+    bound = try NodeBound(nodes: options.nodes, idle: options.idleForget)
     files = FileCache(capacity: options.files)
     housekeeping = Housekeeping(store, log: log)
     changes = BackingChanges(log: log)
@@ -81,6 +84,10 @@ struct ServerOptions {
   /// How many requests the kernel sends in the background, and how many make it hold back more.
   var maxBackground: Int
   var congestion: Int
+  /// The most nodes that the kernel and the store are to keep; 0 for any number.
+  var nodes: Int
+  /// For how many seconds the kernel may keep a node that nobody uses; 0 for ever.
+  var idleForget: Double
   /// The most files that the server's cache keeps open.
   var files: Int
   /// Whether the server ends when it finds damage in its store, so that the supervisor repairs it.
@@ -136,6 +143,7 @@ extension Server {
   /// number, such as one from a file handle of an earlier mount, passes the gate first.
   func path(_ number: UInt64) throws -> BackingFile {
     let node = node(number)
+    bound?.uses.note(node)
     if let file = files.find(node, .path) ?? files.find(node, .writing) ?? orphans[node] {
       return file
     }

@@ -9,7 +9,10 @@ struct Source {
 
   init(_ options: MountOptions, _ session: SessionDescriptors) throws {
     let source = session.source
-    store = try Self.openStore(FilePath("/proc/self/fd/\(session.store.rawValue)"))
+    store = try Self.openStore(
+      FilePath("/proc/self/fd/\(session.store.rawValue)"),
+      StoreOptions(
+        retention: options.nodes > 0 ? .nodes(NodeBound.most(of: options.nodes)) : .forever))
     filesystem = try store.attach(source)
     // An earlier server may have registered files of the filesystems that are mounted below.
     if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
@@ -18,16 +21,16 @@ struct Source {
 
   /// Opens the store. It tries several times, because the server of a filesystem that was just
   /// unmounted may still be closing it.
-  private static func openStore(_ path: FilePath) throws -> Store {
+  private static func openStore(_ path: FilePath, _ options: StoreOptions) throws -> Store {
     for _ in 0..<20 {
       do {
-        return try Store(at: path)
+        return try Store(at: path, options: options)
       } catch {
         guard case .inUse = error else { throw error }
         Processes.sleep(milliseconds: 100)
       }
     }
-    return try Store(at: path)
+    return try Store(at: path, options: options)
   }
 
   /// Attaches the filesystems that are mounted below the source, except FUSE filesystems and

@@ -15,6 +15,8 @@ extension MountOptions {
     case "store": store = try word.required("a directory: store=DIR")
     case "fsname": fsname = try word.required("a name: fsname=NAME")
     case "cache_timeout": cacheTimeout = try word.seconds()
+    case "nodes": nodes = try word.count()
+    case "idle_forget": idleForget = try word.seconds()
     case "watchdog": watchdog = try word.seconds()
     case "passthrough":
       guard let value = Passthrough(rawValue: word.value ?? "") else {
@@ -53,7 +55,7 @@ extension OptionWord {
     return number
   }
 
-  fileprivate func count() throws -> Int { try number("a number of requests: \(name)=N") }
+  fileprivate func count() throws -> Int { try number("a number: \(name)=COUNT") }
 
   fileprivate func number(_ what: String) throws -> Int {
     guard let number = Int(value ?? "") else { throw ValidationError("\(text): give \(what)") }

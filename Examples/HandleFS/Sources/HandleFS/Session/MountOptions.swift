@@ -44,6 +44,23 @@ struct MountOptions: ParsableArguments {
       valueName: "auto|on|off"))
   var passthrough = Passthrough.auto
 
+  @Option(
+    help: ArgumentHelp(
+      "The most files that the kernel and the store remember, 1000 or more. 0: any number.",
+      discussion:
+        "If there are more, those that have not been used for longest are forgotten, except files in "
+        + "use. A forgotten file is found again by its name, but a file handle that was made of it "
+        + "before is stale. The kernel can be asked to forget files from Linux 6.18 on.",
+      valueName: "count"))
+  var nodes = 0
+
+  @Option(
+    help: ArgumentHelp(
+      "How long the kernel remembers a file that nobody uses. 0: as long as it likes.",
+      discussion: "File handles stay valid. Needs Linux 6.18.",
+      valueName: "seconds"))
+  var idleForget = 0.0
+
   @Flag(
     help: ArgumentHelp(
       "Also show what is mounted inside SOURCE.",
@@ -107,8 +124,9 @@ struct MountOptions: ParsableArguments {
     name: .customShort("o"),
     help: ArgumentHelp(
       "Options as mount(8) takes them: the options above (store=DIR, ro, cache_timeout=SECONDS, "
-        + "passthrough=auto|on|off, cross_mounts, watchdog=SECONDS, log_format=text|json, fsname=NAME, allow_idmap, "
-        + "max_background=N, congestion_threshold=N, request_timeout=SECONDS), and those that "
+        + "passthrough=auto|on|off, nodes=COUNT, idle_forget=SECONDS, cross_mounts, watchdog=SECONDS, "
+        + "log_format=text|json, fsname=NAME, allow_idmap, max_background=COUNT, "
+        + "congestion_threshold=COUNT, request_timeout=SECONDS), and those that "
         + "mount(8) has for every filesystem. They outweigh the options above.",
       valueName: "options"))
   var o: [String] = []
@@ -136,6 +154,12 @@ struct MountOptions: ParsableArguments {
   private func requireRanges() throws {
     guard watchdog >= 0, watchdog <= 1e6 else {
       throw ValidationError("the watchdog takes 0 to 1000000 seconds")
+    }
+    guard nodes == 0 || nodes >= 1000 else {
+      throw ValidationError("nodes takes 1000 or more, or 0 for any number")
+    }
+    guard idleForget >= 0, idleForget <= 1e6 else {
+      throw ValidationError("the time after which to forget takes 0 to 1000000 seconds")
     }
     guard (0...1e9).contains(cacheTimeout ?? 0) else {
       throw ValidationError("the cache timeout takes 0 to 1000000000 seconds")
@@ -205,7 +229,8 @@ struct MountOptions: ParsableArguments {
   /// The options as command line arguments.
   var arguments: [String] {
     let values = [
-      "--store", store, "--watchdog", "\(watchdog)", "--passthrough", passthrough.rawValue,
+      "--store", store, "--watchdog", "\(watchdog)", "--nodes", "\(nodes)",
+      "--idle-forget", "\(idleForget)", "--passthrough", passthrough.rawValue,
       "--log-format", logFormat.rawValue,
     ]
     let timeout = cacheTimeout.map { ["--cache-timeout", "\($0)"] } ?? []
