@@ -38,11 +38,16 @@ extension Server {
   func registered(
     _ file: BackingFile, _ status: stat, in parent: UInt64?, pinnedBy pins: Pins? = nil
   ) throws -> Registration {
-    let registration = try store.register(
-      FoundFile(
-        handle: KernelFileHandle(of: file.descriptor), status: FileStatus(status),
-        parent: parent.map(node)),
-      on: filesystems.filesystem(of: file, status), pinnedBy: pins)
+    let (filesystem, parent) = (try filesystems.filesystem(of: file, status), parent.map(node))
+    let registration =
+      if let kept {
+        try keep(file, in: parent, on: filesystem, pinnedBy: pins, by: kept)
+      } else {
+        try store.register(
+          FoundFile(
+            handle: KernelFileHandle(of: file.descriptor), status: FileStatus(status),
+            parent: parent), on: filesystem, pinnedBy: pins)
+      }
     if case .replaced(let old) = registration.outcome { forgetReplaced(old) }
     return registration
   }
@@ -70,7 +75,7 @@ extension Server {
   /// Returns the entry of a directory's parent. The root is its own parent. A directory that was
   /// moved out of the root behind the mount's back has no parent here: the call throws.
   private func parentEntry(of number: UInt64, _ directory: BackingFile) throws -> Entry {
-    guard node(number) != export.root else { return try ownEntry(of: directory, export.root) }
+    guard node(number) != root else { return try ownEntry(of: directory, root) }
     let file = try directory.path(of: "..")
     let entry = try entry(of: file, in: nil)
     // A filesystem that is mounted inside the root lies completely inside the root.
@@ -79,7 +84,7 @@ extension Server {
     }
     let parent = node(entry.node)
     do {
-      try export.open(.node(parent), as: .path).close()
+      try source.open(parent).close()
       return entry
     } catch {
       if lookups.unpin(parent) == 0 { files.remove(parent) }
@@ -108,6 +113,7 @@ extension Server {
     housekeeping.noteForgotten(node)
     // No request waits for this, so a failure is ignored.
     _ = try? store.forget(node)
+    _ = try? kept?.giveUp(node)
   }
 }
 

@@ -8,10 +8,15 @@ internal import SystemPackage
 /// A passthrough filesystem: it carries out the kernel's requests in a directory of another
 /// filesystem. The kernel's node ids are the store's. The server opens a file by its handle when it is
 /// needed, and keeps open only a bounded cache of files and the files that have lost their last
-/// name.
+/// name. Where files cannot be opened by handle, it keeps open all that the kernel knows.
 final class Server: RequestHandler {
   let store: Store
-  let export: Export
+  let source: Source
+  /// The node of the directory that is shown.
+  let root: NodeID
+  /// The files that are kept open, if they cannot be opened by their handles.
+  let kept: KeptFiles?
+  let pressure: Pressure
   let filesystems: Filesystems
   let journal: IntentJournal
   let openFiles: OpenFiles
@@ -39,19 +44,22 @@ final class Server: RequestHandler {
   init(
     _ source: Source, session: SessionDescriptors, options: ServerOptions, log: Logger
   ) throws {
-    (store, export) = (source.store, source.export)
+    self.source = source
+    (store, root, kept) = (source.store, source.root, source.kept)
     filesystems = try Filesystems(
-      source, root: BackingFile(store.open(export.root)), crossesMounts: options.crossesMounts)
+      source, root: BackingFile(store.open(root)), crossesMounts: options.crossesMounts)
     self.options = options
     self.log = log
     journal = try IntentJournal(in: session.journal)
     openFiles = try OpenFiles(in: session.opens, fuse: session.fuse)
     lookups = try store.pins(in: session.lookups)
-    orphans = try Orphans(in: store, parked: session.parked, socket: session.parking)
+    orphans = try Orphans(
+      in: store, parked: session.parked, socket: session.parking, areParked: source.kept == nil)
     files = FileCache(capacity: options.files)
     housekeeping = Housekeeping(store, log: log)
     watchers = Watchers(source, files: files, log: log)
     notifier = Notifier()
+    pressure = try Pressure()
     fuse = session.fuse
     device = try session.device
     history = MountHistory(in: session.history)
@@ -85,12 +93,12 @@ extension Server {
 
   /// Returns the node that a kernel number stands for.
   func node(_ number: UInt64) -> NodeID {
-    number == Self.rootNode ? export.root : NodeID(rawValue: number)
+    number == Self.rootNode ? root : NodeID(rawValue: number)
   }
 
   /// Returns a node's number and generation for the kernel.
   func wire(_ node: NodeID) -> (number: UInt64, generation: UInt64) {
-    node == export.root ? (Self.rootNode, 0) : (node.rawValue, UInt64(store.incarnation))
+    node == root ? (Self.rootNode, 0) : (node.rawValue, UInt64(store.incarnation))
   }
 
   /// Returns a node's file, opened with `O_PATH`.
@@ -100,10 +108,10 @@ extension Server {
   func path(_ number: UInt64) throws -> BackingFile {
     let node = node(number)
     if let file = files.find(node, .path) ?? orphans[node] { return file }
-    let isKnown = node == export.root || lookups.count(of: node) > 0
+    let isKnown = node == root || lookups.count(of: node) > 0
     let file = BackingFile(
       try withDescriptors {
-        isKnown ? try store.open(node) : try export.open(.node(node), as: .path)
+        isKnown ? try store.open(node) : try source.open(node)
       })
     try filesystems.learn(file)
     if isKnown {

@@ -21,7 +21,7 @@ final class Watchers: Sendable {
   private let state = Mutex(State())
 
   init(_ source: Source, files: FileCache, log: Logger) {
-    (store, filesystem, root) = (source.store, source.filesystem, source.export.root)
+    (store, filesystem, root) = (source.store, source.filesystem, source.root)
     self.files = files
     self.log = log
   }

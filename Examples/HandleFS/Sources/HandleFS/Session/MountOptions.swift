@@ -9,11 +9,21 @@ enum Passthrough: String, CaseIterable, ExpressibleByArgument {
   case off
 }
 
+/// Whether the server finds files by their handles, or keeps them open.
+enum Handles: String, CaseIterable, ExpressibleByArgument {
+  /// By their handles if they can be opened by them for sure, and kept open otherwise.
+  case auto
+  /// Only by their handles.
+  case require
+  /// Kept open.
+  case never
+}
+
 /// What to mount, where and how. The user gives these options to the command, which passes them to
 /// the supervisor and the server.
 struct MountOptions: ParsableArguments {
   @Argument(
-    help: "The directory to show, on ext4, XFS, btrfs or another filesystem with handles.")
+    help: "The directory to show.")
   var source: String
 
   @Argument(help: "The directory to mount on.")
@@ -42,6 +52,15 @@ struct MountOptions: ParsableArguments {
       "Whether the kernel reads and writes open files by itself: auto (if it can), on or off.",
       valueName: "auto|on|off"))
   var passthrough = Passthrough.auto
+
+  @Option(
+    help: ArgumentHelp(
+      "Whether files are found by their handles: auto (if they can be), require or never.",
+      discussion:
+        "Otherwise every file that the kernel knows stays open, as many as the limit of open files "
+        + "allows (ulimit -n), and file handles are valid only as long as the kernel knows the file.",
+      valueName: "auto|require|never"))
+  var handles = Handles.auto
 
   @Flag(
     help: ArgumentHelp(
@@ -75,7 +94,7 @@ struct MountOptions: ParsableArguments {
     name: .customShort("o"),
     help: ArgumentHelp(
       "Options as mount(8) takes them: the options above (store=DIR, ro, cache_timeout=SECONDS, "
-        + "passthrough=auto|on|off, cross_mounts, watchdog=SECONDS, log_format=text|json, fsname=NAME), and those that "
+        + "passthrough=auto|on|off, handles=auto|require|never, cross_mounts, watchdog=SECONDS, log_format=text|json, fsname=NAME), and those that "
         + "mount(8) has for every filesystem. They outweigh the options above.",
       valueName: "options"))
   var o: [String] = []
@@ -172,7 +191,8 @@ struct MountOptions: ParsableArguments {
   var arguments: [String] {
     let values = [
       "--store", store, "--cache-timeout", "\(cacheTimeout)", "--watchdog", "\(watchdog)",
-      "--passthrough", passthrough.rawValue, "--log-format", logFormat.rawValue,
+      "--passthrough", passthrough.rawValue, "--handles", handles.rawValue,
+      "--log-format", logFormat.rawValue,
     ]
     let flags = (readOnly ? ["--read-only"] : []) + (crossMounts ? ["--cross-mounts"] : [])
     let name = fsname.map { ["--fsname=\($0)"] } ?? []
