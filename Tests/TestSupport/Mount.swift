@@ -33,12 +33,16 @@ public final class Mount: @unchecked Sendable {
 
   /// Mounts at a directory, which is made if it does not exist.
   ///
-  /// - Parameter arguments: those of `mount(8)`, without the directory.
-  public init(_ arguments: [String], at path: FilePath) throws {
+  /// - Parameters:
+  ///   - arguments: those of the command, without the directory.
+  ///   - command: another command than `mount(8)`.
+  public init(
+    _ arguments: [String], at path: FilePath, by command: String = "mount"
+  ) throws {
     self.path = path
     try FileManager.default.createDirectory(
       atPath: path.string, withIntermediateDirectories: true)
-    try succeed(["mount"] + arguments + [path.string])
+    try succeed([command] + arguments + [path.string])
     isMounted = true
   }
 

@@ -127,7 +127,7 @@ public final class Volume: @unchecked Sendable {
   private func mountServed(at point: FilePath) throws {
     let below = try mountBase(of: point)
     mounts = [below]
-    mounts.append(try Mount(["-t", "fuse.bindfs", below.path.string], at: point))
+    mounts.append(try Mount([below.path.string], at: point, by: "bindfs"))
   }
 
   private func mountOverlay(at point: FilePath, _ more: [String]) throws {

@@ -83,13 +83,9 @@ extension Store {
     }
   }
 
-  /// Returns whether the generation in a node's handle tells its file from any later one that gets
-  /// its inode number.
+  /// Returns whether a node's handle is lasting.
   func hasLastingHandle(_ node: Node) -> Bool {
-    guard let magic = try? index.filesystems.magic(node.filesystem),
-      node.handle.fileKey(on: magic) != nil
-    else { return false }
-    return ![.server, .unknown].contains(magic.generations)
+    (try? index.filesystems.magic(node.filesystem)).map { node.handle.isLasting(on: $0) } ?? false
   }
 
   /// Returns the number of a filesystem whose files are kept; introduces it if it is new.
