@@ -154,7 +154,7 @@ import Testing
       #expect(try mounted.run(["rm", way.appending("large").string]).status == 0)
       #expect(
         try eventually(seconds: 20) { try mounted.usedBlocks() < used - 10_000 },
-        "\(way): \(used) and \(try mounted.usedBlocks())")
+        "\(way): still \(used) blocks")
     }
   }
 }

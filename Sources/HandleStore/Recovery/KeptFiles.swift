@@ -204,6 +204,15 @@ public final class KeptFiles: Sendable {
     table.leastRecentlyUsed(limit).filter { $0 != root }
   }
 
+  /// Checks the next `limit` of the kept files, and returns the nodes of those that have lost their
+  /// last name: they take space as long as they are kept. Calls go round.
+  ///
+  /// - Complexity: O(`limit`): a system call for each.
+  public func nameless(amongNext limit: Int) -> [NodeID] {
+    table.next(limit).filter { (try? FullStatus(of: $0.file.descriptor))?.file.links == 0 }
+      .map(\.node)
+  }
+
   /// Parks all files, because ``Parking/move(to:)`` has led to a new process that has none of them.
   ///
   /// - Throws: what ``Parking/park(_:of:)`` throws.

@@ -14,6 +14,8 @@ final class KeptTable: Sendable {
     var byNode: [NodeID: Int] = [:]
     var free: [Int] = []
     var hand = 0
+    /// The place at which the last call of ``KeptTable/next(_:)`` ended.
+    var checked = 0
   }
 
   private let state = Mutex(State())
@@ -72,6 +74,19 @@ final class KeptTable: Sendable {
         guard state.places[state.hand].file != nil else { continue }
         if !state.places[state.hand].isUsed { found.append(state.places[state.hand].node) }
         state.places[state.hand].isUsed = false
+      }
+      return found
+    }
+  }
+
+  /// Returns the files in the next `limit` places, without counting them as used. Calls go round.
+  func next(_ limit: Int) -> [(node: NodeID, file: OwnedDescriptor)] {
+    state.withLock { state in
+      var found: [(node: NodeID, file: OwnedDescriptor)] = []
+      for _ in 0..<min(limit, state.places.count) {
+        state.checked = (state.checked + 1) % state.places.count
+        let place = state.places[state.checked]
+        if let file = place.file { found.append((place.node, file)) }
       }
       return found
     }

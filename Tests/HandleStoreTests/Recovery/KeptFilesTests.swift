@@ -168,6 +168,15 @@ import Testing
     #expect(Set(kept.leastRecentlyUsed(5)) == Set(nodes[5...]))
   }
 
+  @Test func tellsWhatWasRemoved() throws {
+    let kept = try keep()
+    let nodes = try (0..<10).map { try register("\($0)", "", in: kept) }
+    #expect(kept.nameless(amongNext: .max).isEmpty)
+    for i in [3, 7] { try unlink(directory.appending("\(i)")) }
+    let found = (0..<4).flatMap { _ in kept.nameless(amongNext: 3) }
+    #expect(Set(found) == [nodes[3], nodes[7]])
+  }
+
   @Test func whatLeftTheDirectoryIsOutside() throws {
     let kept = try keep()
     let outside = try TemporaryDirectory(in: directory.path.removingLastComponent())

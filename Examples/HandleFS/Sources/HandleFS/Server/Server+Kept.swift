@@ -25,9 +25,13 @@ extension Server {
   func makeRoom(in kept: KeptFiles) {
     var unknown = UnknownNodes()
     var asked: Set<NodeID> = []
+    var pause = 50
     while true {
-      pressure.wait(milliseconds: asked.isEmpty ? 300 : 50)
+      pressure.wait(milliseconds: asked.isEmpty ? 300 : pause)
+      let before = asked.count
       asked = asked.filter { lookups.count(of: $0) > 0 }
+      // A kernel that cannot be asked is not asked all the time.
+      pause = asked.count < before ? 50 : min(2 * pause, 1600)
       let isFull = kept.count > kept.limit - kept.limit / 4
       if isFull && asked.count < kept.limit / 4 {
         asked.formUnion(kept.leastRecentlyUsed(min(kept.limit / 8 + 1, Self.pruned)))
@@ -39,7 +43,7 @@ extension Server {
       for node in unknown.settled(among: asked.subtracting(known), in: openFiles) {
         takeAsForgotten(node)
       }
-      if !isFull { letGoOfNameless(in: kept) }
+      for node in kept.nameless(amongNext: Self.checked) { housekeeping.losesName(node) }
     }
   }
 
@@ -47,12 +51,4 @@ extension Server {
   private static let pruned = 512
   /// How many kept files are checked each time for whether they have a name.
   private static let checked = 64
-
-  /// Takes note of kept files that were removed behind the mount's back.
-  private func letGoOfNameless(in kept: KeptFiles) {
-    for node in kept.leastRecentlyUsed(Self.checked) {
-      guard let file = try? BackingFile(store.open(node)), file.hasNoName else { continue }
-      housekeeping.losesName(node)
-    }
-  }
 }

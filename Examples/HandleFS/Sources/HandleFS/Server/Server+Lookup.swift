@@ -54,6 +54,8 @@ extension Server {
 
   /// Returns the entry of a node that the kernel looks up as `.`.
   private func ownEntry(of file: BackingFile, _ node: NodeID) throws -> Entry {
+    // Also keeps the file, if it was given up meanwhile.
+    if kept != nil { return try entry(of: file, in: nil) }
     let status = try file.status
     guard try store.pin(node, by: lookups) else { throw StoreError.unknownNode(node) }
     return try entry(node, status)
