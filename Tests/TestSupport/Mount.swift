@@ -33,17 +33,23 @@ public final class Mount: @unchecked Sendable {
 
   /// Mounts at a directory, which is made if it does not exist.
   ///
-  /// - Parameters:
-  ///   - arguments: those of the command, without the directory.
-  ///   - command: another command than `mount(8)`.
-  public init(
-    _ arguments: [String], at path: FilePath, by command: String = "mount"
-  ) throws {
+  /// - Parameter arguments: those of `mount(8)`, without the directory.
+  public init(_ arguments: [String], at path: FilePath) throws {
     self.path = path
     try FileManager.default.createDirectory(
       atPath: path.string, withIntermediateDirectories: true)
-    try succeed([command] + arguments + [path.string])
+    try succeed(["mount"] + arguments + [path.string])
     isMounted = true
+  }
+
+  /// Waits until a process has mounted something on a directory.
+  public init(waitingFor path: FilePath) throws {
+    self.path = path
+    for _ in 0..<1000 where !isMounted {
+      isMounted = try read("/proc/self/mountinfo").contains(" \(path) ")
+      if !isMounted { usleep(10_000) }
+    }
+    guard isMounted else { throw CommandFailure(description: "nothing is mounted on \(path)") }
   }
 
   /// Mounts on a file.

@@ -42,6 +42,8 @@ public final class Volume: @unchecked Sendable {
   private let options: [String]
   private let megabytes: Int
   private var mounts: [Mount] = []
+  /// The process that serves it, which ends when it is unmounted.
+  private var server: Child?
 
   /// Makes a filesystem and mounts it.
   ///
@@ -127,7 +129,11 @@ public final class Volume: @unchecked Sendable {
   private func mountServed(at point: FilePath) throws {
     let below = try mountBase(of: point)
     mounts = [below]
-    mounts.append(try Mount([below.path.string], at: point, by: "bindfs"))
+    try FileManager.default.createDirectory(
+      atPath: point.string, withIntermediateDirectories: true)
+    // Not in the background: whoever waits for a command waits for its descendants too.
+    server = try Child(["bindfs", "-f", below.path.string, point.string])
+    mounts.append(try Mount(waitingFor: point))
   }
 
   private func mountOverlay(at point: FilePath, _ more: [String]) throws {
