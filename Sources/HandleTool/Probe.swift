@@ -43,8 +43,9 @@ struct Probe: ParsableCommand {
 extension FilesystemProbe {
   /// Why the filesystem is not usable.
   fileprivate var obstacle: String {
-    if let identityObstacle { return identityObstacle.description }
-    return "\(StoreError.noHandles(magic)); handlefs keeps its files open instead (--handles)"
+    let obstacle = identityObstacle ?? .noHandles(magic)
+    guard case .noHandles = obstacle else { return obstacle.description }
+    return "\(obstacle), or keep its files open (handlefs --handles)"
   }
 
   fileprivate func report(_ containments: [Containment]) -> Report {

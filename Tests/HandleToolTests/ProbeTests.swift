@@ -92,7 +92,7 @@ import Testing
     let volume = try Volume(.plainOverlay)
     let result = try handlestore("probe", volume.path.string, "--json")
     #expect(result.status == 1)
-    #expect(result.errors.contains("handlefs keeps its files open instead (--handles)"))
+    #expect(result.errors.contains("or keep its files open (handlefs --handles)"))
     #expect(try figures(result.output).flag("kept_nodes_return") == true)
     let served = try Volume(.fuse)
     let probe = try figures(output(of: "probe", served.path.string, "--json"))

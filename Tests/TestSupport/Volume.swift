@@ -147,7 +147,8 @@ public final class Volume: @unchecked Sendable {
     mounts = [below]
     mounts.append(
       try Mount(
-        ["-t", "overlay", "-o", ([layers] + more + options).joined(separator: ","), "overlay"], at: point))
+        ["-t", "overlay", "-o", ([layers] + more + options).joined(separator: ","), "overlay"],
+        at: point))
   }
 
   /// The directory of the lower layer of an overlay.

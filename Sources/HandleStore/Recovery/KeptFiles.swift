@@ -157,8 +157,9 @@ public final class KeptFiles: Sendable {
   private func isBelow(_ file: FileDescriptor) throws(Errno) -> Bool {
     let top = try KernelPath(of: directory.descriptor)
     guard let path = try KernelPath(of: file).below(top) else { return false }
-    guard let there = try? OwnedDescriptor(
-      SystemCalls.open(path.relative, in: directory.descriptor, flags: SystemCalls.pathOfName))
+    guard
+      let there = try? OwnedDescriptor(
+        SystemCalls.open(path.relative, in: directory.descriptor, flags: SystemCalls.pathOfName))
     else { return false }
     return try FullStatus(of: there.descriptor).file.isOfSameFile(
       as: FullStatus(of: file).file)

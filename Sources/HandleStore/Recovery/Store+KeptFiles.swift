@@ -36,9 +36,11 @@ extension Store {
   private func keepFiles(
     below directory: FileDescriptor, on filesystem: FilesystemID, _ limit: Int, _ parking: Parking?
   ) throws -> KeptFiles {
-    let own = OwnedDescriptor(try SystemCalls.open(".", in: directory, flags: SystemCalls.directory))
+    let own = OwnedDescriptor(
+      try SystemCalls.open(".", in: directory, flags: SystemCalls.directory))
     let root = try register(
-      FoundFile(handle: KernelFileHandle(identifying: directory), status: FileStatus(of: directory)),
+      FoundFile(
+        handle: KernelFileHandle(identifying: directory), status: FileStatus(of: directory)),
       on: filesystem
     ).node
     holds.hold(root: root)

@@ -66,7 +66,8 @@ extension Server {
   ) throws -> Reply {
     let (file, directory) = (try path(number), try path(parent))
     try once(for: request, wasDone: { try $0.wasDone(in: directory.descriptor) }) {
-      try isFree(name, directory) ? .link(KernelFileHandle(identifying: file.descriptor), as: name) : nil
+      try isFree(name, directory)
+        ? .link(KernelFileHandle(identifying: file.descriptor), as: name) : nil
     } act: {
       try directory.link(file, as: name)
     }

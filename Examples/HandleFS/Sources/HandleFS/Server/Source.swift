@@ -46,16 +46,16 @@ struct Source {
     try kept?.park()
   }
 
-  /// Says what the user has to know if files are kept open; when a filesystem is mounted in the
+  /// Says what the user has to know if files are kept open, once for a mount; if it is in the
   /// background, also on standard error.
   func tell(_ log: Logger, of mount: MountOptions, isNew: Bool, inBackground: Bool) {
-    guard let kept else { return }
+    guard let kept, isNew else { return }
     let text =
       "files of \(mount.source) cannot be opened by their handles, so those that the kernel knows "
       + "are kept open, up to \(kept.limit); file handles are valid only for these, and none "
       + "after an unmount"
     log.notice("\(text)")
-    guard isNew && inBackground && mount.logFormat == .text else { return }
+    guard inBackground && mount.logFormat == .text else { return }
     try? FileDescriptor.standardError.writeOnce(Array("handlefs: \(text)\n".utf8))
   }
 
