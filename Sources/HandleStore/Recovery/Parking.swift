@@ -126,7 +126,7 @@ public final class ParkedFiles: Sendable {
   ///   and skips it; with the errors of `recvmsg(2)`. Signals do not end the wait.
   public func receive(from socket: FileDescriptor) throws(StoreError) -> Bool {
     do throws(Errno) {
-      guard let message = try SystemCalls.receive(from: socket) else { return false }
+      guard let message = try Self.next(from: socket) else { return false }
       let node = NodeID(rawValue: message.second)
       switch message.first {
       case Self.park where message.descriptor != nil:
@@ -143,6 +143,17 @@ public final class ParkedFiles: Sendable {
 }
 
 extension ParkedFiles {
+  fileprivate static func next(
+    from socket: FileDescriptor
+  ) throws(Errno) -> (first: UInt64, second: UInt64, descriptor: OwnedDescriptor?)? {
+    do throws(Errno) {
+      return try SystemCalls.receive(from: socket)
+    } catch .connectionReset {
+      // The process has ended before it had taken back all files. What it had sent is still there.
+      return try SystemCalls.receive(from: socket)
+    }
+  }
+
   /// How many files are parked.
   public var count: Int { files.withLock { $0.count } }
 

@@ -85,6 +85,25 @@ import Testing
     #expect(parked.count == 3)
   }
 
+  /// A server may be killed while it takes the files back. What it had sent counts.
+  @Test func aProcessEndsWhileItTakesBack() throws {
+    let sockets = try Parking.makeSockets()
+    let parked = ParkedFiles()
+    let parking = Parking(socket: sockets.mine)
+    try parking.park(root, of: .root)
+    #expect(try parked.receive(from: sockets.its))
+    // The request for all files, and then a file.
+    let request: [UInt64] = [3, 0]
+    _ = try request.withUnsafeBytes { try sockets.mine.writeAll($0) }
+    try parking.park(root, of: NodeID(rawValue: 2))
+    #expect(try parked.receive(from: sockets.its))
+    try sockets.mine.close()
+    #expect(try parked.receive(from: sockets.its))
+    #expect(parked.count == 2)
+    #expect(try !parked.receive(from: sockets.its))
+    try sockets.its.close()
+  }
+
   @Test func withoutAnotherProcessAllIsStale() throws {
     let node = try {
       let kept = try keep()
