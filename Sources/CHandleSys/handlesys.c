@@ -29,6 +29,9 @@
 
 #include <sodium.h>
 
+#ifndef AT_HANDLE_FID
+#define AT_HANDLE_FID AT_REMOVEDIR
+#endif
 #ifndef AT_HANDLE_CONNECTABLE
 #define AT_HANDLE_CONNECTABLE 0x002
 #endif
@@ -55,18 +58,28 @@ static int at_flags(const char *name, int follow)
     return follow ? AT_SYMLINK_FOLLOW : 0;
 }
 
-int hsys_handle_of(int dirfd, const char *name, int connectable, int follow, struct hsys_handle *out,
-                 int *mount_id)
+static int make_handle(int dirfd, const char *name, int flags, struct hsys_handle *out, int *mount_id)
 {
     struct hsys_kernel_handle handle = {.length = HS_HANDLE_BYTES};
     int unused;
-    int flags = at_flags(name, follow) | (connectable ? AT_HANDLE_CONNECTABLE : 0);
     if (syscall(SYS_name_to_handle_at, dirfd, name, &handle, mount_id ? mount_id : &unused, flags))
         return -errno;
     out->type = handle.type;
     out->length = handle.length;
     memcpy(out->words, handle.words, sizeof handle.words);
     return 0;
+}
+
+int hsys_handle_of(int dirfd, const char *name, int connectable, int follow, struct hsys_handle *out,
+                 int *mount_id)
+{
+    int flags = at_flags(name, follow) | (connectable ? AT_HANDLE_CONNECTABLE : 0);
+    return make_handle(dirfd, name, flags, out, mount_id);
+}
+
+int hsys_identifier_of(int dirfd, const char *name, struct hsys_handle *out)
+{
+    return make_handle(dirfd, name, at_flags(name, 0) | AT_HANDLE_FID, out, NULL);
 }
 
 int hsys_open_handle(int mount_fd, int32_t type, uint32_t length, const uint64_t *words, int flags)

@@ -65,6 +65,7 @@ extension IntentJournal: Held { static var mark: UInt64 { 0x6873_5f6a_6f75_726e 
 extension OpenFiles: Held { static var mark: UInt64 { 0x6873_5f6f_7065_6e66 } }
 extension Parking: Held { static var mark: UInt64 { 0x6873_5f70_6172_6b69 } }
 extension ParkedFiles: Held { static var mark: UInt64 { 0x6873_5f70_6172_6b65 } }
+extension KeptFiles: Held { static var mark: UInt64 { 0x6873_5f6b_6570_7421 } }
 extension ClientPins: Held { static var mark: UInt64 { 0x6873_5f70_696e_7321 } }
 
 /// What an opaque pointer points to: the mark tells an object from one of another kind, and from one

@@ -11,6 +11,10 @@ struct Probe: ParsableCommand {
       distinguishes the filesystem from others, which containments an export of DIR could use, and \
       how long its tokens would be. Needs no store and changes nothing.
 
+      A server can keep the files of any filesystem open instead (handlefs --handles). Then file \
+      handles are valid only while a file is kept, and none after an unmount; `kept nodes return` \
+      tells whether a file gets its node again after it was given up.
+
         handlestore probe /srv/export
 
       Exit codes: 0 a store can keep files of this filesystem; 1 it cannot; 4 DIR cannot be \
@@ -39,8 +43,9 @@ struct Probe: ParsableCommand {
 extension FilesystemProbe {
   /// Why the filesystem is not usable.
   fileprivate var obstacle: String {
-    if let identityObstacle { return identityObstacle.description }
-    return "\(StoreError.noHandles(magic))"
+    let obstacle = identityObstacle ?? .noHandles(magic)
+    guard case .noHandles = obstacle else { return obstacle.description }
+    return "\(obstacle), or keep its files open (handlefs --handles)"
   }
 
   fileprivate func report(_ containments: [Containment]) -> Report {
@@ -52,6 +57,7 @@ extension FilesystemProbe {
     addHandles(to: &report)
     addGenerations(to: &report)
     addIdentity(to: &report)
+    report.add("kept nodes return", .flag(keptNodesReturn))
     report.add("containment", .words(containments.map(\.rawValue)))
     report.add("token length", tokenLength.map { .number(UInt64($0)) } ?? .unknown)
     report.add("nfs versions", .numbers(nfsVersions))

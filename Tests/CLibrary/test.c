@@ -663,6 +663,91 @@ static void a_journal_outlives_its_server(const char *directory)
     end(&place);
 }
 
+/* A supervisor, which keeps what is parked until the server's side is closed. */
+struct supervisor {
+    hs_parked_files *files;
+    int socket;
+};
+
+static void *supervise(void *data)
+{
+    struct supervisor *supervisor = data;
+    int more = 1;
+    while (more && !hs_parked_files_receive(supervisor->files, supervisor->socket, &more, NULL))
+        ;
+    return NULL;
+}
+
+static void kept_files_outlive_their_server(const char *directory)
+{
+    struct place place = begin(directory, "kept-files");
+    int sockets[2], gone = -1, fd = -1, file = open(in(place.directory, "file"), O_RDONLY);
+    int top = open(place.directory, O_RDONLY | O_DIRECTORY);
+    struct supervisor supervisor;
+    pthread_t thread;
+    hs_parking *parking;
+    hs_kept_files *kept;
+    hs_pins *pins;
+    hs_registration first, again;
+    uint64_t root = 0, nodes[4];
+    size_t count = 0;
+    SUCCEEDS(hs_parking_sockets(sockets, e));
+    SUCCEEDS(hs_parked_files_open(&supervisor.files, e));
+    supervisor.socket = sockets[1];
+    CHECK(pthread_create(&thread, NULL, supervise, &supervisor) == 0);
+    SUCCEEDS(hs_parking_open(sockets[0], &parking, e));
+    SUCCEEDS(hs_pins_open(place.store, memfd_create("pins", MFD_CLOEXEC), &pins, e));
+    SUCCEEDS(hs_kept_files_open(place.store, top, 2, parking, &kept, e));
+    SUCCEEDS(hs_kept_files_state(kept, &root, &count, e));
+    CHECK(root != 0 && count == 1);
+    SUCCEEDS(hs_kept_files_register(kept, file, root, pins, &first, e));
+    SUCCEEDS(hs_kept_files_least_used(kept, nodes, 4, &count, e));
+    CHECK(count == 1 && nodes[0] == first.node);
+    int other = open("/", O_PATH);
+    hs_error full = HS_ERROR_INIT;
+    CHECK(hs_kept_files_register(kept, other, root, pins, &again, &full) == HS_SYSTEM);
+    CHECK(full.errnum == ENFILE);
+    close(other);
+    hs_kept_files_free(kept);
+
+    SUCCEEDS(hs_kept_files_open(place.store, top, 2, parking, &kept, e));
+    SUCCEEDS(hs_kept_files_state(kept, NULL, &count, e));
+    CHECK(count == 2);
+    SUCCEEDS(hs_open(place.store, first.node, HS_OPEN_READ_ONLY, &fd, e));
+    close(fd);
+    SUCCEEDS(hs_kept_files_register(kept, file, root, NULL, &again, e));
+    CHECK(again.node == first.node);
+    SUCCEEDS(hs_kept_files_give_up(kept, first.node, &gone, e));
+    CHECK(gone == 0);
+    SUCCEEDS(hs_unpin_all(pins, e));
+    SUCCEEDS(hs_kept_files_give_up(kept, first.node, &gone, e));
+    CHECK(gone == 1);
+    FAILS(HS_STALE, hs_open(place.store, first.node, HS_OPEN_READ_ONLY, &fd, e));
+
+    FAILS(HS_BAD_VALUE, hs_kept_files_open(place.store, top, 2, parking, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_kept_files_open(place.store, top, 0, parking, &(hs_kept_files *){NULL}, e));
+    FAILS(HS_BAD_VALUE, hs_kept_files_open(NULL, top, 2, parking, &(hs_kept_files *){NULL}, e));
+    FAILS(HS_BAD_VALUE, hs_kept_files_register(NULL, file, 0, NULL, &again, e));
+    FAILS(HS_BAD_VALUE, hs_kept_files_register(kept, file, 0, NULL, NULL, e));
+    FAILS(HS_SYSTEM, hs_kept_files_register(kept, -1, 0, NULL, &again, e));
+    FAILS(HS_BAD_VALUE, hs_kept_files_give_up(NULL, 1, &gone, e));
+    SUCCEEDS(hs_kept_files_give_up(kept, UINT64_MAX, NULL, e));
+    FAILS(HS_BAD_VALUE, hs_kept_files_state(NULL, &root, &count, e));
+    FAILS(HS_BAD_VALUE, hs_kept_files_least_used(kept, NULL, 4, &count, e));
+    FAILS(HS_BAD_VALUE, hs_kept_files_least_used(kept, nodes, 4, NULL, e));
+    hs_kept_files_free(kept);
+    hs_kept_files_free(NULL);
+    hs_pins_free(pins);
+    hs_parking_free(parking);
+    close(sockets[0]);
+    pthread_join(thread, NULL);
+    close(sockets[1]);
+    hs_parked_files_free(supervisor.files);
+    close(top);
+    close(file);
+    end(&place);
+}
+
 static void open_files_outlive_their_server(const char *directory)
 {
     struct place place = begin(directory, "open-files");
@@ -963,6 +1048,7 @@ int main(int count, char **arguments)
     a_copy_keeps_its_node(directory);
     a_store_is_looked_after(directory);
     a_journal_outlives_its_server(directory);
+    kept_files_outlive_their_server(directory);
     open_files_outlive_their_server(directory);
     errors_name_the_thing(directory);
     rubbish(directory);

@@ -11,7 +11,7 @@ import Testing
     /// What the line has on either side.
     let line: String
     /// Where it is.
-    var kinds = shown
+    var kinds = shown + [.plainOverlay]
     /// An option that brings it about.
     var option: String?
     let reason: String
@@ -77,11 +77,17 @@ import Testing
 
   /// All options on ext4. On the others, where only the filesystem differs, the first and the last;
   /// the long campaigns try all there, too.
-  static let runs = shown.flatMap { kind in
-    options.filter { kind == .ext4 || soak > 1 || $0.count != 2 }.flatMap { options in
-      ["root", "user"].map { Run(kind: kind, options: options, user: $0) }
-    }
-  }
+  static let runs =
+    shown.flatMap { kind in
+      options.filter { kind == .ext4 || soak > 1 || $0.count != 2 }.flatMap { options in
+        ["root", "user"].map { Run(kind: kind, options: options, user: $0) }
+      }
+    } + [
+      Run(kind: .ext4, options: ["--handles", "never"], user: "root"),
+      Run(kind: .ext4, options: ["--handles", "never"], user: "user"),
+      Run(kind: .plainOverlay, options: [], user: "root"),
+      Run(kind: .plainOverlay, options: [], user: "user"),
+    ]
 
   @Test(.mountsHandleFS, arguments: runs) func behavesAsTheFileSystemBelow(_ run: Run) throws {
     let mounted = try Mounted(run.kind, run.options, megabytes: 512)

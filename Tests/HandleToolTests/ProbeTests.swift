@@ -84,6 +84,19 @@ import Testing
     #expect(probe.flag("attachable") == false && probe.string("attaching_obstacle") != nil)
     #expect(probe.flag("opens_again") == false)
     #expect(probe.isNull("handle_type"))
+    #expect(probe.flag("kept_nodes_return") == false)
+  }
+
+  /// A container's overlayfs: what a server has to know that keeps its files open.
+  @Test func aFilesystemWhoseFilesAreKept() throws {
+    let volume = try Volume(.plainOverlay)
+    let result = try handlestore("probe", volume.path.string, "--json")
+    #expect(result.status == 1)
+    #expect(result.errors.contains("or keep its files open (handlefs --handles)"))
+    #expect(try figures(result.output).flag("kept_nodes_return") == true)
+    let served = try Volume(.fuse)
+    let probe = try figures(output(of: "probe", served.path.string, "--json"))
+    #expect(probe.flag("kept_nodes_return") == false)
   }
 
   /// What both commands say of a filesystem they say by the same names.

@@ -42,6 +42,16 @@ public final class Mount: @unchecked Sendable {
     isMounted = true
   }
 
+  /// Waits until a process has mounted something on a directory.
+  public init(waitingFor path: FilePath) throws {
+    self.path = path
+    for _ in 0..<1000 where !isMounted {
+      isMounted = try read("/proc/self/mountinfo").contains(" \(path) ")
+      if !isMounted { usleep(10_000) }
+    }
+    guard isMounted else { throw CommandFailure(description: "nothing is mounted on \(path)") }
+  }
+
   /// Mounts on a file.
   ///
   /// - Parameter arguments: those of `mount(8)`, without the file.

@@ -9,15 +9,22 @@ public enum VolumeKind: String, CaseIterable, Sendable {
   case tmpfs
   /// Over an ext4, with what exporting needs.
   case overlay
+  /// Over an ext4, as containers have it: handles cannot be opened.
+  case plainOverlay
+  /// An ext4 shown by a FUSE server (bindfs), whose handles may lead to other files later.
+  case fuse
+
+  /// Those whose files can be opened by their handles.
+  public static let allCases: [VolumeKind] = [.ext4, .xfs, .btrfs, .tmpfs, .overlay]
 
   /// Whether it can be unmounted and mounted again.
   public var lasts: Bool { self != .tmpfs }
 
-  var image: VolumeKind { self == .overlay ? .ext4 : self }
+  var image: VolumeKind { [.overlay, .plainOverlay, .fuse].contains(self) ? .ext4 : self }
   /// The least that each can be made with.
   var usualMegabytes: Int {
     switch self {
-    case .ext4, .tmpfs, .overlay: 64
+    case .ext4, .tmpfs, .overlay, .plainOverlay, .fuse: 64
     case .xfs: 320
     case .btrfs: 128
     }
@@ -35,6 +42,8 @@ public final class Volume: @unchecked Sendable {
   private let options: [String]
   private let megabytes: Int
   private var mounts: [Mount] = []
+  /// The process that serves it, which ends when it is unmounted.
+  private var server: Child?
 
   /// Makes a filesystem and mounts it.
   ///
@@ -99,7 +108,9 @@ public final class Volume: @unchecked Sendable {
       mounts = [
         try Mount(["-t", "tmpfs", "-o", words.joined(separator: ","), "handlestore"], at: point)
       ]
-    case .overlay: try mountOverlay(at: point)
+    case .overlay: try mountOverlay(at: point, ["index=on", "nfs_export=on"])
+    case .plainOverlay: try mountOverlay(at: point, [])
+    case .fuse: try mountServed(at: point)
     default:
       words.append("loop")
       mounts = [
@@ -109,19 +120,35 @@ public final class Volume: @unchecked Sendable {
     }
   }
 
-  private func mountOverlay(at point: FilePath) throws {
-    let base = point.removingLastComponent().appending("\(point.lastComponent?.string ?? "")-base")
-    let below = try Mount(["-t", "ext4", "-o", "loop", image.string], at: base)
+  private func mountBase(of point: FilePath) throws -> Mount {
+    let name = "\(point.lastComponent?.string ?? "")-base"
+    return try Mount(
+      ["-t", "ext4", "-o", "loop", image.string], at: point.removingLastComponent().appending(name))
+  }
+
+  private func mountServed(at point: FilePath) throws {
+    let below = try mountBase(of: point)
+    mounts = [below]
+    try FileManager.default.createDirectory(
+      atPath: point.string, withIntermediateDirectories: true)
+    // Not in the background: whoever waits for a command waits for its descendants too.
+    server = try Child(["bindfs", "-f", below.path.string, point.string])
+    mounts.append(try Mount(waitingFor: point))
+  }
+
+  private func mountOverlay(at point: FilePath, _ more: [String]) throws {
+    let below = try mountBase(of: point)
+    let base = below.path
     for name in ["lower", "upper", "work"] {
       try FileManager.default.createDirectory(
         atPath: base.appending(name).string, withIntermediateDirectories: true)
     }
     let layers = "lowerdir=\(base)/lower,upperdir=\(base)/upper,workdir=\(base)/work"
-    let more = ["index=on", "nfs_export=on"] + options
     mounts = [below]
     mounts.append(
       try Mount(
-        ["-t", "overlay", "-o", ([layers] + more).joined(separator: ","), "overlay"], at: point))
+        ["-t", "overlay", "-o", ([layers] + more + options).joined(separator: ","), "overlay"],
+        at: point))
   }
 
   /// The directory of the lower layer of an overlay.

@@ -42,7 +42,8 @@
  * Threads. All calls may be made from any thread at any time, except that no other call may use an
  * object while it is freed. A write waits for a commit (HS_DURABILITY_PROCESS: no disk write, some
  * microseconds; HS_DURABILITY_POWER: a disk flush). Calls by name or handle wait as long as the
- * filesystem does. Only hs_park and hs_parked_files_receive wait for another process.
+ * filesystem does. Only hs_park, hs_parked_files_receive and
+ * hs_kept_files_… wait for another process.
  *
  * Processes. One process at a time has a store open for writing; others may read it meanwhile. In a
  * child of fork(2), each call on an object of the parent returns HS_FORKED, and frees nothing; so
@@ -681,6 +682,37 @@ void hs_parked_files_free(hs_parked_files *files);
 
 /* Waits for one message. `more` (may be NULL) is 0 if the server's side is closed. */
 int hs_parked_files_receive(hs_parked_files *files, int socket, int *more, hs_error *error);
+
+typedef struct hs_kept_files hs_kept_files;
+
+/* The files below a directory whose filesystem cannot open handles (overlayfs without nfs_export,
+ * FUSE, 9p), or that the process may not open by handle (CAP_DAC_READ_SEARCH). They are kept open
+ * (O_PATH) as long as a client has pinned their nodes, at most `limit` of them; hs_open opens them.
+ * They are parked too (parking, may be NULL; free it after the object), so that the next server gets
+ * them back: the supervisor must be in hs_parked_files_receive while this runs. When nobody has them
+ * any more, as after an unmount, their nodes are stale. One object at a time for a store. */
+int hs_kept_files_open(hs_store *store, int directory, size_t limit, hs_parking *parking,
+                       hs_kept_files **kept, hs_error *error);
+
+/* Closes the files. Those that are parked stay parked. */
+void hs_kept_files_free(hs_kept_files *kept);
+
+/* Registers an open file and keeps it. parent: the node of its directory, or 0. pins: may be NULL.
+ * Fails with HS_SYSTEM and ENFILE if `limit` files are kept and in use. */
+int hs_kept_files_register(hs_kept_files *kept, int fd, uint64_t parent, hs_pins *pins,
+                           hs_registration *registration, hs_error *error);
+
+/* Closes a node's file, if nobody holds the node (FORGET). `gone` (may be NULL): whether it is
+ * closed. The node may be dropped with it: then the file gets a new node. */
+int hs_kept_files_give_up(hs_kept_files *kept, uint64_t node, int *gone, hs_error *error);
+
+/* The node of the directory, and how many files are kept. Either may be NULL. */
+int hs_kept_files_state(const hs_kept_files *kept, uint64_t *root, size_t *count, hs_error *error);
+
+/* Up to `capacity` nodes whose files were not used for longest: ask the kernel to forget them
+ * (FUSE_NOTIFY_PRUNE) before the limit is reached. */
+int hs_kept_files_least_used(hs_kept_files *kept, uint64_t *nodes, size_t capacity, size_t *count,
+                             hs_error *error);
 
 /* ---- Maintenance ---- */
 

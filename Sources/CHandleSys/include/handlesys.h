@@ -37,6 +37,10 @@ struct hsys_handle {
 int hsys_handle_of(int dirfd, const char *name, int connectable, int follow, struct hsys_handle *out,
                  int *mount_id);
 
+/* name_to_handle_at(2) with AT_HANDLE_FID (Linux 6.5): a handle that names the file but need not open
+ * it. Some filesystems make one that can make no other. An empty name means the descriptor itself. */
+int hsys_identifier_of(int dirfd, const char *name, struct hsys_handle *out);
+
 /* open_by_handle_at(2), always with O_CLOEXEC. `type` may carry HS_HANDLE_CONNECTABLE. */
 int hsys_open_handle(int mount_fd, int32_t type, uint32_t length, const uint64_t *words, int flags);
 

@@ -151,6 +151,12 @@ extension KernelFileHandle {
     return FileKey(key, inLayer: (words[1], words[2]))
   }
 
+  /// Whether the generation in this handle tells its file from any later one that gets its inode
+  /// number.
+  func isLasting(on magic: FilesystemMagic) -> Bool {
+    fileKey(on: magic) != nil && ![.server, .unknown].contains(magic.generations)
+  }
+
   /// Whether two handles name the same generation of the same inode.
   func isOfSameFile(as other: KernelFileHandle, on magic: FilesystemMagic) -> Bool {
     guard let mine = fileKey(on: magic), let its = other.fileKey(on: magic) else {

@@ -53,6 +53,23 @@ extension FilesystemIdentity {
     return (identity, mount.device)
   }
 
+  /// Returns the identity of a filesystem whose files are kept open. Nothing tells whether it is the
+  /// same one after a remount, so only the device number of the mounted superblock counts, which no
+  /// other filesystem gets while a file is open.
+  static func ofKept(_ descriptor: FileDescriptor) throws(Errno) -> FilesystemIdentity {
+    let magic = try FilesystemStatus(of: descriptor).magic
+    guard let mount = try MountTable()[FullStatus(of: descriptor).mount] else {
+      throw .noSuchFileOrDirectory
+    }
+    return FilesystemIdentity(
+      magic: magic, uuid: keptMark, root: nil, volume: "kept:\(mount.device)")
+  }
+
+  private static let keptMark = Array("HandleStore kept".utf8)
+
+  /// Whether this is the identity of a filesystem whose files are kept open.
+  var isKept: Bool { uuid == Self.keptMark }
+
   /// Returns the identity without the root directory and the hash seed, which count as unknown.
   static func ofVolume(_ descriptor: FileDescriptor) throws(Errno) -> FilesystemIdentity {
     try ofVolume(descriptor, MountTable()).identity

@@ -29,6 +29,10 @@ public struct HandleType: RawRepresentable, Hashable, Sendable {
   /// Overlayfs before Linux 5.8.
   public static let overlayUnaligned = HandleType(rawValue: 0xfb)
 
+  /// The inode number and the device number of a file on a filesystem that makes no handles. Not a
+  /// type of the kernel, whose types have eight bits.
+  public static let inodeAndDevice = HandleType(rawValue: 0x1000)
+
   /// The flags that `name_to_handle_at(2)` adds to a type (`FILEID_IS_CONNECTABLE`,
   /// `FILEID_IS_DIR`). They are not part of the layout and never accepted from a client.
   static let flagMask: Int32 = ~0xffff
@@ -51,6 +55,7 @@ extension HandleType: CustomStringConvertible {
     case .btrfsParentRoot: "btrfs-parent-root"
     case .overlay: "overlay"
     case .overlayUnaligned: "overlay-v0"
+    case .inodeAndDevice: "inode-device"
     default: "type-0x" + String(UInt32(bitPattern: rawValue), radix: 16)
     }
   }

@@ -20,6 +20,10 @@ extension KernelFileHandle {
         unsafe hsys_handle_of(directory.rawValue, $0, connectable ? 1 : 0, 0, &raw, &mount)
       }
     }
+    return (try KernelFileHandle(raw), mount)
+  }
+
+  private init(_ raw: hsys_handle) throws(Errno) {
     var words = InlineArray<16, UInt64>(repeating: 0)
     unsafe withUnsafeBytes(of: raw.words) { source in
       for i in 0..<16 {
@@ -30,7 +34,38 @@ extension KernelFileHandle {
     // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID: in a snapshot, an empty directory stands for each nested
     // subvolume, and all of these directories have the same handle.
     if type.withoutFlags == .btrfs && words[0] == 2 { throw .notSupported }
-    return (KernelFileHandle(type: type, length: Int(raw.length), words: words), mount)
+    self.init(type: type, length: Int(raw.length), words: words)
+  }
+
+  /// Returns a handle that names a file, but need not open it. An empty name means the descriptor
+  /// itself. If the filesystem makes no handles, the handle has the file's device and inode numbers.
+  static func identifying(
+    _ directory: FileDescriptor, _ name: FilePath
+  ) throws(Errno) -> KernelFileHandle {
+    do throws(Errno) {
+      return try make(directory, name).handle
+    } catch .notSupported {
+    } catch .overflow {
+    }
+    if let identifier = try? identifier(directory, name) { return identifier }
+    return KernelFileHandle(naming: try FullStatus(directory, name).file)
+  }
+
+  private static func identifier(
+    _ directory: FileDescriptor, _ name: FilePath
+  ) throws(Errno) -> KernelFileHandle {
+    var raw = hsys_handle()
+    try retried {
+      unsafe name.withPlatformString { unsafe hsys_identifier_of(directory.rawValue, $0, &raw) }
+    }
+    return try KernelFileHandle(raw)
+  }
+
+  private init(naming file: FileStatus) {
+    var words = InlineArray<16, UInt64>(repeating: 0)
+    words[0] = file.inode
+    words[1] = file.device
+    self.init(type: .inodeAndDevice, length: 16, words: words)
   }
 
   /// Opens the file that this handle names, whatever its path (`open_by_handle_at(2)`). Needs

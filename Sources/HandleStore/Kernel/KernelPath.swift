@@ -26,6 +26,12 @@ struct KernelPath {
     return above.isEmpty ? "." : FilePath(bytes: above)
   }
 
+  /// The path without its leading slash, or `.` if it is empty.
+  var relative: FilePath {
+    let rest = bytes.drop { $0 == Self.slash }
+    return rest.isEmpty ? "." : FilePath(bytes: rest)
+  }
+
   /// Returns what follows the path `top` in this path, or `nil` if this path is not `top` or below
   /// it.
   func below(_ top: KernelPath) -> KernelPath? {

@@ -10,6 +10,14 @@ extension SystemCalls {
     return FileDescriptor(rawValue: fd)
   }
 
+  /// Returns a descriptor of an open file that is only a path (`O_PATH`).
+  static func asPath(_ file: FileDescriptor) throws(Errno) -> FileDescriptor {
+    let flags = fcntl(file.rawValue, F_GETFL)
+    guard flags >= 0 else { throw Errno(rawValue: errno) }
+    if flags & path != 0 { return try duplicate(file) }
+    return try open(FilePath("/proc/self/fd/\(file.rawValue)"), flags: path)
+  }
+
   /// Makes the kernel keep a regular file open, and returns the number, greater than 0, by which
   /// the kernel knows it (`FUSE_DEV_IOC_BACKING_OPEN`).
   static func openBacking(

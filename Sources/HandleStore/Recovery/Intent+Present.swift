@@ -57,7 +57,7 @@ extension Intent {
     _ name: FilePath, _ directory: FileDescriptor
   ) throws(StoreError) -> KernelFileHandle? {
     try Self.present { () throws(StoreError) -> KernelFileHandle in
-      try KernelFileHandle(name: name, in: directory)
+      try KernelFileHandle(identifying: name, in: directory)
     }
   }
 

@@ -66,6 +66,36 @@ public final class Parking: Sendable {
     }
   }
 
+  /// Takes back the files that earlier processes have parked in the process at the other end of the
+  /// socket, which keeps them too. Call this before anything else: the other side must be in
+  /// ``ParkedFiles/receive(from:)``.
+  ///
+  /// - Returns: the files, which the caller must close, by node.
+  /// - Throws: ``StoreError/tooManyOpenFiles``, ``StoreError/system(_:_:)`` with `EPIPE` or
+  ///   `ECONNRESET`.
+  /// - Complexity: O(parked files): two system calls for each.
+  public func takeBack() throws(StoreError) -> [NodeID: FileDescriptor] {
+    do throws(Errno) {
+      return try socket.withLock { (socket) throws(Errno) in
+        try SystemCalls.send(ParkedFiles.giveBack, 0, with: nil, to: socket)
+        return try Self.receiveAll(from: socket)
+      }
+    } catch {
+      throw StoreError(error, "taking back the parked files")
+    }
+  }
+
+  private static func receiveAll(
+    from socket: FileDescriptor
+  ) throws(Errno) -> [NodeID: FileDescriptor] {
+    var files: [NodeID: OwnedDescriptor] = [:]
+    while true {
+      guard let message = try SystemCalls.receive(from: socket) else { throw .brokenPipe }
+      guard message.first == ParkedFiles.park else { return files.mapValues { $0.release() } }
+      files[NodeID(rawValue: message.second)] = message.descriptor
+    }
+  }
+
   private func send(
     _ message: UInt64, of node: NodeID, with file: FileDescriptor?
   ) throws(Errno) {
@@ -77,12 +107,14 @@ public final class Parking: Sendable {
 
 /// The files that another process has parked in this one (see ``Parking``). They stay open until
 /// they are released, or until this object is gone. Any thread; but only if one thread at a time
-/// receives from a socket, its messages are carried out in their order.
+/// receives from a socket, its messages are carried out in their order. A later process that parks
+/// here gets them by ``Parking/takeBack()``.
 public final class ParkedFiles: Sendable {
   static let park: UInt64 = 1
   static let release: UInt64 = 2
+  static let giveBack: UInt64 = 3
 
-  private let files = Mutex<[NodeID: OwnedDescriptor]>([:])
+  fileprivate let files = Mutex<[NodeID: OwnedDescriptor]>([:])
 
   /// Creates an empty set of parked files.
   public init() {}
@@ -94,17 +126,47 @@ public final class ParkedFiles: Sendable {
   ///   and skips it; with the errors of `recvmsg(2)`. Signals do not end the wait.
   public func receive(from socket: FileDescriptor) throws(StoreError) -> Bool {
     do throws(Errno) {
-      guard let message = try SystemCalls.receive(from: socket) else { return false }
+      guard let message = try Self.next(from: socket) else { return false }
       let node = NodeID(rawValue: message.second)
       switch message.first {
       case Self.park where message.descriptor != nil:
         files.withLock { $0[node] = message.descriptor }
       case Self.release: files.withLock { $0[node] = nil }
+      case Self.giveBack: try giveBack(to: socket)
       default: break
       }
       return true
     } catch {
       throw StoreError(error, "receiving a parked file")
+    }
+  }
+}
+
+extension ParkedFiles {
+  fileprivate static func next(
+    from socket: FileDescriptor
+  ) throws(Errno) -> (first: UInt64, second: UInt64, descriptor: OwnedDescriptor?)? {
+    do throws(Errno) {
+      return try SystemCalls.receive(from: socket)
+    } catch .connectionReset {
+      // The process has ended before it had taken back all files. What it had sent is still there.
+      return try SystemCalls.receive(from: socket)
+    }
+  }
+
+  /// How many files are parked.
+  public var count: Int { files.withLock { $0.count } }
+
+  /// Sends all files, and then a message without a file.
+  fileprivate func giveBack(to socket: FileDescriptor) throws(Errno) {
+    do throws(Errno) {
+      for (node, file) in files.withLock({ $0 }) {
+        try SystemCalls.send(Self.park, node.rawValue, with: file.descriptor, to: socket)
+      }
+      try SystemCalls.send(Self.release, 0, with: nil, to: socket)
+    } catch .brokenPipe {
+      // The process that asked has ended; the next one asks again.
+    } catch .connectionReset {
     }
   }
 }

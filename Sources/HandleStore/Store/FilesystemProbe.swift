@@ -48,6 +48,10 @@ public struct FilesystemProbe: Sendable {
   /// The error with which ``Store/attach(_:)`` would refuse the filesystem, or `nil`.
   public let identityObstacle: StoreError?
 
+  /// Whether a file that is kept open gets its node again after it was given up (see
+  /// ``KeptFiles/isNodeLasting(_:)``).
+  public let keptNodesReturn: Bool
+
   /// Whether a store can register files of this filesystem and find them again.
   public var isUsable: Bool { opening == .same && identity != nil }
 
@@ -74,6 +78,9 @@ public struct FilesystemProbe: Sendable {
     let known = handle?.fileKey(on: magic)
     knowsLayout = known != nil
     checksGenerationZero = known.map { !$0.zeroIsWildcard }
+    let magic = magic
+    keptNodesReturn =
+      (try? KernelFileHandle.identifying(descriptor, ""))?.isLasting(on: magic) ?? false
     (identity, identityObstacle) = Self.identity(of: descriptor).parts
   }
 

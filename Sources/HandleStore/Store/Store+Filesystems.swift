@@ -76,7 +76,7 @@ extension Store {
         + "them a new UUID (tune2fs -U, xfs_admin -U, btrfstune -u), or unmount it")
   }
 
-  private func introduce(_ identity: FilesystemIdentity) throws -> FilesystemID {
+  func introduce(_ identity: FilesystemIdentity) throws -> FilesystemID {
     let id = try index.filesystems.nextID()
     try index.record(id) { _ in KnownFilesystem(identity: identity) }
     return id

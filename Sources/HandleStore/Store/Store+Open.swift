@@ -54,6 +54,7 @@ extension Store {
         guard mode == .path || node.type == .regular || node.type == .directory else {
           throw StoreError.notOpenable(id, node.type)
         }
+        if let file = try openKept(node, as: mode) { return file }
         try requireNotLost(node)
         let (mount, magic) = try filesystems.mount(node.filesystem)
         do throws(Errno) {

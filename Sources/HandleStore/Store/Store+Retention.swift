@@ -135,6 +135,15 @@ extension Store {
     try withStoreErrors { try index.count() }
   }
 
+  /// Drops nodes that nobody holds, whatever the retention.
+  ///
+  /// - Returns: whether the store has none of them any more.
+  func dropUnheld(_ ids: [NodeID]) throws(StoreError) -> Bool {
+    let dropped = try drop(Dropping(ids: ids, isHeld: isHeld))
+    if dropped == ids.count { return true }
+    return try withStoreErrors { try ids.allSatisfy { try find($0) == nil } }
+  }
+
   private var isHeld: @Sendable (NodeID) -> Bool { { [holds] in holds.isHeld($0) } }
 
   private func drop(_ change: Dropping) throws(StoreError) -> Int {

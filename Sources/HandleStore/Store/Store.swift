@@ -47,6 +47,8 @@ public final class Store: Sendable {
   let tokenKeys = TokenKeys()
   /// Keeps nodes from being dropped.
   let holds = Holds()
+  /// The files that are kept open, because they cannot be opened by their handles.
+  let kept = KeptTable()
   /// A random number, which the small files carry.
   let number: UInt64
 

@@ -51,6 +51,37 @@ extension KernelFileHandle {
   }
 }
 
+/// Handles that name a file, and that need not open it.
+extension KernelFileHandle {
+  /// Makes a handle to compare an open file with others, also on a filesystem that cannot open
+  /// handles: the handle that opens the file if there is one, else one that only names it
+  /// (`AT_HANDLE_FID`, Linux 6.5), else one of the type ``HandleType/inodeAndDevice``.
+  ///
+  /// - Parameter descriptor: a file of any kind, `O_PATH` too.
+  /// - Throws: ``StoreError/system(_:_:)`` with `EBADF`, `EIO`.
+  /// - Complexity: one system call; two or three if the filesystem cannot open handles. Any thread.
+  public init(identifying descriptor: FileDescriptor) throws(StoreError) {
+    do throws(Errno) {
+      self = try .identifying(descriptor, "")
+    } catch {
+      throw StoreError(error, "identifying \(descriptor.words)")
+    }
+  }
+
+  /// Makes the same handle for a name in a directory. A symbolic link is not followed.
+  ///
+  /// - Throws: ``StoreError/badName(_:)`` if `name` is not one component, and
+  ///   ``StoreError/system(_:_:)`` with `ENOENT`, `ENOTDIR`, `EACCES`.
+  public init(identifying name: FilePath, in directory: FileDescriptor) throws(StoreError) {
+    guard name.isOneName else { throw .badName(name) }
+    do throws(Errno) {
+      self = try .identifying(directory, name)
+    } catch {
+      throw StoreError(error, "identifying \(name.words)")
+    }
+  }
+}
+
 extension FileStatus {
   /// Reads the status of an open file of any kind, `O_PATH` too (`statx(2)`).
   ///

@@ -75,7 +75,8 @@ import Testing
       case .xfs: 8
       case .btrfs: 16
       case .tmpfs: 0
-      case .overlay: 28
+      case .overlay, .plainOverlay: 28
+      case .fuse: 8
       }
     for generation: [UInt8] in [[0, 0, 0, 0], [1, 0, 0, 0], [255, 255, 255, 255]] {
       var bytes = file.handle.bytes

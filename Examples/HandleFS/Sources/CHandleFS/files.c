@@ -78,7 +78,12 @@ int hf_make_symlink(const char *target, int directory, const char *name)
 
 int hf_link(int fd, int directory, const char *name)
 {
-    return (int)result(linkat(fd, "", directory, name, AT_EMPTY_PATH));
+    /* Needs CAP_DAC_READ_SEARCH, unless this thread opened the descriptor (Linux 6.10). */
+    if (!linkat(fd, "", directory, name, AT_EMPTY_PATH))
+        return 0;
+    if (errno != ENOENT)
+        return -errno;
+    return (int)result(linkat(AT_FDCWD, path_of(fd).text, directory, name, AT_SYMLINK_FOLLOW));
 }
 
 int hf_unlink(int directory, const char *name, int is_directory)

@@ -12,8 +12,9 @@ struct Mount: ParsableCommand {
       served until its last user is gone. SIGHUP is ignored. A server that dies is replaced, and \
       so is a server that was stopped (--watchdog). Programs that use the mount do not notice.
 
-      Needs root, and a filesystem with file handles for SOURCE (ext4, XFS, btrfs, f2fs, \
-      overlayfs with nfs_export=on, and others; `handlestore probe SOURCE` checks this). Other \
+      Needs root. Files are found by their handles if the filesystem of SOURCE has them (ext4, XFS, \
+      btrfs, f2fs, overlayfs with nfs_export=on, and others; `handlestore probe SOURCE` checks \
+      this), and are kept open otherwise (--handles). Other \
       filesystems that are mounted inside SOURCE are shown only with --cross-mounts.
       """)
 

@@ -22,7 +22,10 @@ struct Serve: ParsableCommand {
     _ = Processes.program
     let session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
-    let source = try Source(mount, session)
+    let source = try Source(mount, session, keptFiles: Self.keptFiles)
+    let cacheSize = source.kept == nil ? Self.cacheSize : Self.smallCacheSize
+    let isNew = MountHistory(in: session.history).mounted == 0
+    source.tell(log, of: mount, isNew: isNew, inBackground: background)
     Processes.send(.prepared, to: session.control)
     guard let mounted = Processes.receive(from: session.control) else { throw ExitCode.failure }
     let options = ServerOptions(
@@ -30,7 +33,7 @@ struct Serve: ParsableCommand {
       cacheTimeout: mount.cacheTimeout,
       passthrough: mounted == .mountedWithPassthrough, maxBackground: mount.maxBackground,
       congestion: mount.congestionThreshold, nodes: mount.nodes, idleForget: mount.idleForget,
-      files: Self.cacheSize,
+      files: cacheSize,
       endsOnDamage: !mended, mountpoint: mount.mountpoint)
     let server = try Server(source, session: session, options: options, log: log)
     let kernel = try Session(
@@ -43,6 +46,7 @@ struct Serve: ParsableCommand {
     Thread.start { server.housekeeping.run() }
     Thread.start { server.letGoOfForgotten() }
     if let bound = server.bound { Thread.start { server.askBack(bound) } }
+    if let kept = server.kept { Thread.start { server.makeRoom(in: kept) } }
     Thread.start {
       // Watchers that outlived the last server reconnect at once.
       Processes.sleep(milliseconds: 10_000)
@@ -64,4 +68,10 @@ struct Serve: ParsableCommand {
   /// How many files the cache may keep open: the limit of descriptors, less those for the store and
   /// the requests under way.
   private static var cacheSize: Int { min(900, Processes.descriptorLimit - 100) }
+
+  /// The same if files are kept open: the cache then has only those that are read and written.
+  private static var smallCacheSize: Int { min(900, Processes.descriptorLimit / 8) }
+
+  /// How many files may be kept open.
+  private static var keptFiles: Int { max(Processes.descriptorLimit - smallCacheSize - 100, 1) }
 }

@@ -33,7 +33,7 @@ final class CacheInvalidation: Sendable {
     _ source: Source, lookups: Pins, notifier: Notifier, times: CacheTimes,
     statistics: ServerStatistics
   ) {
-    (store, filesystem, root) = (source.store, source.filesystem, source.export.root)
+    (store, filesystem, root) = (source.store, source.filesystem, source.root)
     (self.lookups, self.notifier) = (lookups, notifier)
     (self.times, self.statistics) = (times, statistics)
   }

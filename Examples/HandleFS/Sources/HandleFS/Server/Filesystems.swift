@@ -9,6 +9,7 @@ final class Filesystems: Sendable {
   /// The source directory's filesystem.
   let main: FilesystemID
   private let store: Store
+  private let kept: KeptFiles?
   private let crossesMounts: Bool
   private let device: UInt
   /// The other filesystems and subvolumes, by device number.
@@ -27,7 +28,7 @@ final class Filesystems: Sendable {
   }
 
   init(_ source: Source, root: BackingFile, crossesMounts: Bool) throws {
-    (store, main) = (source.store, source.filesystem)
+    (store, kept, main) = (source.store, source.kept, source.filesystem)
     self.crossesMounts = crossesMounts
     let status = try root.status
     device = status.st_dev
@@ -35,7 +36,7 @@ final class Filesystems: Sendable {
     looksUpAllEntries = crossesMounts || magic == .overlay
     numbers =
       looksUpAllEntries || magic == .btrfs
-      ? try InodeNumbers(in: store, root: source.export.root, status: FileStatus(status)) : nil
+      ? try InodeNumbers(in: store, root: source.root, status: FileStatus(status)) : nil
   }
 
   /// Returns the filesystem that a file is on.
@@ -45,15 +46,20 @@ final class Filesystems: Sendable {
     if let place = known.withLock({ $0[status.st_dev] }), place.subvolume == subvolume {
       return place.filesystem
     }
-    let id = crossesMounts ? try store.attach(file.descriptor) : main
+    let id = crossesMounts ? try attach(file) : main
     known.withLock { $0[status.st_dev] = SubvolumeMount(filesystem: id, subvolume: subvolume) }
     return id
+  }
+
+  private func attach(_ file: BackingFile) throws -> FilesystemID {
+    if let kept { return try kept.attach(file.descriptor) }
+    return try store.attach(file.descriptor)
   }
 
   /// Returns the number of the btrfs subvolume that a file is in, or 0 on another filesystem. Each
   /// subvolume has its own device number and inode numbers.
   private static func subvolume(of file: BackingFile) throws -> UInt64 {
-    try KernelFileHandle(of: file.descriptor).fileKey(on: .btrfs)?.subvolume ?? 0
+    try KernelFileHandle(identifying: file.descriptor).fileKey(on: .btrfs)?.subvolume ?? 0
   }
 
   /// Attaches the filesystem of a file that an earlier server found.

@@ -8,14 +8,19 @@ internal import SystemPackage
 final class Orphans: Sendable {
   private let files = Mutex<[NodeID: BackingFile]>([:])
   private let parking: Parking
+  /// Whether files are parked here. If all files are kept open, they are parked already.
+  private let areParked: Bool
   /// The nodes whose files are parked, including those that earlier servers parked.
   private let parked: Pins
   private let store: Store
   /// Held while a file is parked or released, so that the messages keep their order.
   private let order = Mutex(())
 
-  init(in store: Store, parked: FileDescriptor, socket: FileDescriptor) throws {
+  init(
+    in store: Store, parked: FileDescriptor, socket: FileDescriptor, areParked: Bool
+  ) throws {
     self.store = store
+    self.areParked = areParked
     self.parked = try store.pins(in: parked)
     parking = Parking(socket: socket)
     takeUp()
@@ -50,6 +55,7 @@ final class Orphans: Sendable {
 
   /// Parks a kept file in the supervisor as well; does nothing if the file is not kept.
   func park(_ node: NodeID) throws {
+    guard areParked else { return }
     try order.withLock { _ in
       guard let file = self[node] else { return }
       if parked.count(of: node) == 0 { _ = try store.pin(node, by: parked) }

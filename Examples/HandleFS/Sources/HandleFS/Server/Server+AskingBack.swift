@@ -61,7 +61,7 @@ extension Server {
   /// Whether a node may be asked back. One without a name could not be found again. The kernel itself
   /// keeps what is in use in other ways: working directories, mount points, directories above others.
   private func mayGo(_ node: NodeID) -> Bool {
-    node != export.root && !openFiles.isOpen(node) && !housekeeping.isNameless(node)
+    node != root && !openFiles.isOpen(node) && !housekeeping.isNameless(node)
       && orphans[node] == nil
   }
 

@@ -79,7 +79,7 @@ extension Server {
   /// Returns the inode number that `stat(2)` gives for the file that an entry leads to.
   private func inode(_ entry: DirectoryEntry, in parent: Parent) throws -> UInt64 {
     let node = node(parent.number)
-    if entry.name == "." || entry.name == ".." && node == export.root {
+    if entry.name == "." || entry.name == ".." && node == root {
       return UInt64(try filesystems.shown(parent.status, node).st_ino)
     }
     let shown = try filesystems.shown(entry.inode, in: node, parent.status)
@@ -100,7 +100,7 @@ extension Server {
       return number
     }
     let node = try registered(
-      file, KernelFileHandle(of: file.descriptor), status,
+      file, KernelFileHandle(identifying: file.descriptor), status,
       in: entry.name == ".." ? nil : parent.number
     ).node
     return UInt64(try filesystems.shown(status, node).st_ino)

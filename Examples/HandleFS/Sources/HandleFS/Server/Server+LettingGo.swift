@@ -63,7 +63,7 @@ extension Server {
   }
 
   /// Treats a node as forgotten by the kernel, whatever the counts say.
-  private func takeAsForgotten(_ node: NodeID) {
+  func takeAsForgotten(_ node: NodeID) {
     lookups.unpin(node, count: .max)
     openFiles.closeAll(of: node)
     written.removeIfClosed(node)
@@ -72,7 +72,7 @@ extension Server {
 }
 
 /// The nodes that the kernel does not know, and since when.
-private struct UnknownNodes {
+struct UnknownNodes {
   /// How long the kernel must not know a node, in milliseconds. A reply that makes the node known
   /// may still be on its way.
   private static let patience = 250

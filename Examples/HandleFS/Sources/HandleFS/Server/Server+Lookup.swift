@@ -45,7 +45,7 @@ extension Server {
   ///
   /// - Parameter caches: whether the file stays open, because more requests for it are likely.
   func entry(of file: BackingFile, in parent: UInt64?, caches: Bool = true) throws -> Entry {
-    let handle = try KernelFileHandle(of: file.descriptor)
+    let handle = try KernelFileHandle(identifying: file.descriptor)
     let count = times.count(handle)
     let status = try file.status
     let node = try registered(file, handle, status, in: parent, pinnedBy: lookups).node
@@ -58,17 +58,23 @@ extension Server {
     _ file: BackingFile, _ handle: KernelFileHandle, _ status: stat, in parent: UInt64?,
     pinnedBy pins: Pins? = nil
   ) throws -> Registration {
-    let registration = try store.register(
-      FoundFile(
-        handle: handle, status: FileStatus(status),
-        parent: parent.map(node)),
-      on: filesystems.filesystem(of: file, status), pinnedBy: pins)
+    let (filesystem, parent) = (try filesystems.filesystem(of: file, status), parent.map(node))
+    let registration =
+      if let kept {
+        try keep(file, in: parent, on: filesystem, pinnedBy: pins, by: kept)
+      } else {
+        try store.register(
+          FoundFile(handle: handle, status: FileStatus(status), parent: parent), on: filesystem,
+          pinnedBy: pins)
+      }
     if case .replaced(let old) = registration.outcome { forgetReplaced(old) }
     return registration
   }
 
   /// Returns the entry of a node that the kernel looks up as `.`.
   private func ownEntry(of file: BackingFile, _ node: NodeID) throws -> Entry {
+    // Also keeps the file, if it was given up meanwhile.
+    if kept != nil { return try entry(of: file, in: nil) }
     let status = try file.status
     guard try store.pin(node, by: lookups) else { throw StoreError.unknownNode(node) }
     return try entry(node, status, for: times.brief)
@@ -93,7 +99,7 @@ extension Server {
   /// Returns the entry of a directory's parent. The root is its own parent. A directory that was
   /// moved out of the root behind the mount's back has no parent here: the call throws.
   private func parentEntry(of number: UInt64, _ directory: BackingFile) throws -> Entry {
-    guard node(number) != export.root else { return try ownEntry(of: directory, export.root) }
+    guard node(number) != root else { return try ownEntry(of: directory, root) }
     let file = try directory.path(of: "..")
     let entry = try entry(of: file, in: nil)
     // A filesystem that is mounted inside the root lies completely inside the root.
@@ -102,7 +108,7 @@ extension Server {
     }
     let parent = node(entry.node)
     do {
-      try export.open(.node(parent), as: .path).close()
+      try source.open(parent).close()
       return entry
     } catch {
       if lookups.unpin(parent) == 0 { files.remove(parent) }
@@ -129,6 +135,7 @@ extension Server {
     files.remove(node)
     orphans.release(node)
     housekeeping.noteForgotten(node)
+    _ = try? kept?.giveUp(node)
   }
 }
 

@@ -59,6 +59,8 @@ extension Server {
     metrics.gauge(
       "handlefs_files_without_name", "Files without a name that the server keeps open.",
       orphans.count)
+    metrics.gauge(
+      "handlefs_files_kept_open", "Files that are kept open for lack of handles.", kept?.count ?? 0)
   }
 }
 

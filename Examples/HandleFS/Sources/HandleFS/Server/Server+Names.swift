@@ -53,8 +53,8 @@ extension Server {
       return try entry(of: file, in: parent, caches: caches)
     } catch {
       guard case StoreError.diskFull = error, let status = try? file.status,
-        try KernelFileHandle(name: name, in: directory.descriptor)
-          == KernelFileHandle(of: file.descriptor)
+        try KernelFileHandle(identifying: name, in: directory.descriptor)
+          == KernelFileHandle(identifying: file.descriptor)
       else { throw error }
       try? directory.remove(name, isDirectory: status.st_mode & S_IFMT == S_IFDIR)
       throw error
@@ -66,7 +66,7 @@ extension Server {
   ) throws -> Reply {
     let (file, directory) = (try path(number), try path(parent))
     try once(for: request, wasDone: { try $0.wasDone(in: directory.descriptor) }) {
-      .link(try KernelFileHandle(of: file.descriptor), as: name)
+      .link(try KernelFileHandle(identifying: file.descriptor), as: name)
     } act: {
       try directory.link(file, as: name)
     }
@@ -84,7 +84,7 @@ extension Server {
     var held: NamelessFile?
     try once(for: request, wasDone: { try $0.wasDone(in: directory.descriptor) }) {
       let victim = try directory.path(of: name)
-      let handle = try KernelFileHandle(of: victim.descriptor)
+      let handle = try KernelFileHandle(identifying: victim.descriptor)
       held = try hold(victim, handle)
       return .remove(name, of: handle)
     } act: {
@@ -101,12 +101,12 @@ extension Server {
     try once(
       for: request, wasDone: { try $0.wasDone(in: from.descriptor, newDirectory: to.descriptor) }
     ) {
-      let file = try KernelFileHandle(name: name, in: from.descriptor)
+      let file = try KernelFileHandle(identifying: name, in: from.descriptor)
       guard flags & HF_RENAME_EXCHANGE != 0 else {
         return .rename(file, from: name, to: newName)
       }
-      return .exchange(
-        name, of: file, with: newName, of: try KernelFileHandle(name: newName, in: to.descriptor))
+      let other = try KernelFileHandle(identifying: newName, in: to.descriptor)
+      return .exchange(name, of: file, with: newName, of: other)
     } act: {
       // The node that RENAME_WHITEOUT leaves behind must belong to the caller.
       try request.asCaller { try rename(name, in: from, to: newName, in: to, flags: flags) }
@@ -132,7 +132,7 @@ extension Server {
     }
     let mayReplace = flags & (HF_RENAME_EXCHANGE | HF_RENAME_NOREPLACE) == 0
     let victim = mayReplace ? try existing(newName, to) : nil
-    let held = try victim.flatMap { try hold($0, KernelFileHandle(of: $0.descriptor)) }
+    let held = try victim.flatMap { try hold($0, KernelFileHandle(identifying: $0.descriptor)) }
     try removingName(of: held) { try from.rename(name, to: to, newName, flags: flags) }
   }
 
@@ -143,8 +143,9 @@ extension Server {
     do {
       let file = try directory.path(of: name)
       try store.recordMove(
-        of: FoundFile(of: file.descriptor), on: filesystems.filesystem(of: file, file.status),
-        into: node(number))
+        of: FoundFile(
+          handle: KernelFileHandle(identifying: file.descriptor), status: FileStatus(file.status)),
+        on: filesystems.filesystem(of: file, file.status), into: node(number))
     } catch {
       log.warning(
         "a file was moved, and its handle may be stale until it is looked up by name",

@@ -20,6 +20,7 @@ extension Server {
         ("descriptors", UInt64(files.count)), ("opens", UInt64(openFiles.count)),
         ("files_kept_by_kernel", UInt64(openFiles.keptCount)),
         ("files_without_name", UInt64(orphans.count)),
+        ("files_kept_open", UInt64(kept?.count ?? 0)),
         ("requests_noted", UInt64(journal.count)),
         ("max_background", UInt64(options.maxBackground)),
         ("congestion_threshold", UInt64(options.congestion)),

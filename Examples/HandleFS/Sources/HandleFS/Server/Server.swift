@@ -8,10 +8,15 @@ internal import SystemPackage
 /// A passthrough filesystem: it carries out the kernel's requests in a directory of another
 /// filesystem. The kernel's node ids are the store's. The server opens a file by its handle when it is
 /// needed, and keeps open only a bounded cache of files and the files that have lost their last
-/// name.
+/// name. Where files cannot be opened by handle, it keeps open all that the kernel knows.
 final class Server: RequestHandler {
   let store: Store
-  let export: Export
+  let source: Source
+  /// The node of the directory that is shown.
+  let root: NodeID
+  /// The files that are kept open, if they cannot be opened by their handles.
+  let kept: KeptFiles?
+  let pressure: Pressure
   let filesystems: Filesystems
   let journal: IntentJournal
   let openFiles: OpenFiles
@@ -45,22 +50,25 @@ final class Server: RequestHandler {
   init(
     _ source: Source, session: SessionDescriptors, options: ServerOptions, log: Logger
   ) throws {
-    (store, export) = (source.store, source.export)
+    self.source = source
+    (store, root, kept) = (source.store, source.root, source.kept)
     filesystems = try Filesystems(
-      source, root: BackingFile(store.open(export.root)), crossesMounts: options.crossesMounts)
+      source, root: BackingFile(store.open(root)), crossesMounts: options.crossesMounts)
     self.options = options
     self.log = log
     journal = try IntentJournal(in: session.journal)
     openFiles = try OpenFiles(in: session.opens, fuse: session.fuse)
     written = WrittenFiles(of: openFiles)
     lookups = try store.pins(in: session.lookups)
-    orphans = try Orphans(in: store, parked: session.parked, socket: session.parking)
+    orphans = try Orphans(
+      in: store, parked: session.parked, socket: session.parking, areParked: source.kept == nil)
     bound = try NodeBound(nodes: options.nodes, idle: options.idleForget)
     files = FileCache(capacity: options.files)
     housekeeping = Housekeeping(store, log: log)
     changes = BackingChanges(log: log)
     watchers = Watchers(source, files: files, changes: changes, log: log)
     notifier = Notifier(notices: session.noticesOut)
+    pressure = try Pressure()
     times = CacheTimes(given: options.cacheTimeout)
     invalidation = CacheInvalidation(
       source, lookups: lookups, notifier: notifier, times: times, statistics: statistics)
@@ -110,7 +118,7 @@ extension Server {
     }) {
       try BackingEvents(in: session.events, unhandled: session.unhandled)
     }
-    times.begin(try BackingFile(store.open(export.root)).status.st_dev)
+    times.begin(try BackingFile(store.open(root)).status.st_dev)
     // An earlier server may have known what the kernel was to be told again.
     Thread.start { [invalidation] in invalidation.tellOfAll() }
   }
@@ -129,12 +137,12 @@ extension Server {
 
   /// Returns the node that a kernel number stands for.
   func node(_ number: UInt64) -> NodeID {
-    number == Self.rootNode ? export.root : NodeID(rawValue: number)
+    number == Self.rootNode ? root : NodeID(rawValue: number)
   }
 
   /// Returns a node's number and generation for the kernel.
   func wire(_ node: NodeID) -> (number: UInt64, generation: UInt64) {
-    node == export.root ? (Self.rootNode, 0) : (node.rawValue, UInt64(store.incarnation))
+    node == root ? (Self.rootNode, 0) : (node.rawValue, UInt64(store.incarnation))
   }
 
   /// Returns a node's file, opened with `O_PATH`.
@@ -147,10 +155,10 @@ extension Server {
     if let file = files.find(node, .path) ?? files.find(node, .writing) ?? orphans[node] {
       return file
     }
-    let isKnown = node == export.root || lookups.count(of: node) > 0
+    let isKnown = node == root || lookups.count(of: node) > 0
     let file = BackingFile(
       try withDescriptors {
-        isKnown ? try store.open(node) : try export.open(.node(node), as: .path)
+        isKnown ? try store.open(node) : try source.open(node)
       })
     let status = try file.status
     filesystems.learn(file, status)

@@ -1,22 +1,82 @@
 internal import HandleStore
+internal import Logging
 internal import SystemPackage
 
 /// The directory that is shown, and the store that knows its files.
 struct Source {
-  let store: Store
-  let export: Export
-  let filesystem: FilesystemID
+  /// How the server gets from a node to its file.
+  enum Way {
+    case byHandle(Export)
+    case keptOpen(KeptFiles)
+  }
 
-  init(_ options: MountOptions, _ session: SessionDescriptors) throws {
+  let store: Store
+  let way: Way
+  private let parking: Parking
+  let filesystem: FilesystemID
+  /// The node of the directory.
+  let root: NodeID
+
+  /// - Parameter keptFiles: how many files to keep open at most, if they cannot be opened by handle.
+  init(_ options: MountOptions, _ session: SessionDescriptors, keptFiles: Int) throws {
     let source = session.source
+    parking = Parking(socket: session.parking)
+    let keepsOpen = try Self.keepsOpen(options, source)
     store = try Self.openStore(
       FilePath("/proc/self/fd/\(session.store.rawValue)"),
       StoreOptions(
         retention: options.nodes > 0 ? .nodes(NodeBound.most(of: options.nodes)) : .forever))
+    if keepsOpen {
+      let kept = try store.keepFiles(below: source, limit: keptFiles, parking: parking)
+      (way, filesystem, root) = (.keptOpen(kept), kept.filesystem, kept.root)
+      return
+    }
     filesystem = try store.attach(source)
     // An earlier server may have registered files of the filesystems that are mounted below.
     if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
-    export = try Self.export(of: source, on: filesystem, options, in: store)
+    let export = try Self.export(of: source, on: filesystem, options, in: store)
+    (way, root) = (.byHandle(export), export.root)
+  }
+
+  /// The files that are kept open; `nil` if files are opened by their handles.
+  var kept: KeptFiles? {
+    if case .keptOpen(let kept) = way { kept } else { nil }
+  }
+
+  /// Parks the kept files in a new supervisor, and all later ones too.
+  func move(to socket: FileDescriptor) throws {
+    parking.move(to: socket)
+    try kept?.park()
+  }
+
+  /// Says what the user has to know if files are kept open, once for a mount; if it is in the
+  /// background, also on standard error.
+  func tell(_ log: Logger, of mount: MountOptions, isNew: Bool, inBackground: Bool) {
+    guard let kept, isNew else { return }
+    let text =
+      "files of \(mount.source) cannot be opened by their handles, so those that the kernel knows "
+      + "are kept open, up to \(kept.limit); file handles are valid only for these, and none "
+      + "after an unmount"
+    log.notice("\(text)")
+    guard inBackground && mount.logFormat == .text else { return }
+    try? FileDescriptor.standardError.writeOnce(Array("handlefs: \(text)\n".utf8))
+  }
+
+  /// Opens the file of a node that the kernel has not looked up, if it is in the directory.
+  func open(_ node: NodeID) throws -> FileDescriptor {
+    switch way {
+    case .byHandle(let export): try export.open(.node(node), as: .path)
+    case .keptOpen(let kept): try kept.open(node)
+    }
+  }
+
+  /// Whether the files of the directory have to be kept open.
+  private static func keepsOpen(_ options: MountOptions, _ source: FileDescriptor) throws -> Bool {
+    guard options.handles != .never else { return true }
+    let probe = try FilesystemProbe(of: source)
+    guard options.handles == .require else { return !probe.opensForSure }
+    guard probe.opening == .same else { throw probe.refusal(of: options.source) }
+    return false
   }
 
   /// Opens the store. It tries several times, because the server of a filesystem that was just
@@ -62,5 +122,22 @@ struct Source {
       try store.removeExport(name)
     }
     return try store.addExport(name, roots: [root], isReadOnly: options.readOnly)
+  }
+}
+
+extension FilesystemProbe {
+  /// Whether every file can be opened by its handle, for as long as it exists. A FUSE server need not
+  /// be able to, and may give its numbers to other files.
+  fileprivate var opensForSure: Bool { opening == .same && magic != .fuse }
+
+  /// The error for a user who requires handles.
+  fileprivate func refusal(of source: String) -> CommandError {
+    let obstacle =
+      switch opening {
+      case .notPermitted: "this process may not open handles; run it with CAP_DAC_READ_SEARCH"
+      case .refused(let errno) where handle != nil: "the kernel opens no handles here (\(errno))"
+      default: "its filesystem (\(magic)) has no handles that can be opened"
+      }
+    return CommandError("\(source): \(obstacle), or use --handles auto")
   }
 }

@@ -77,5 +77,6 @@ final class Supervision: Sendable {
       try? old.parking.close()
     }
     try server.orphans.move(to: parking.mine)
+    try server.source.move(to: parking.mine)
   }
 }

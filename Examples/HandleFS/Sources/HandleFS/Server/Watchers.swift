@@ -22,7 +22,7 @@ final class Watchers: Sendable {
   private let state = Mutex(State())
 
   init(_ source: Source, files: FileCache, changes: BackingChanges, log: Logger) {
-    (store, filesystem, root) = (source.store, source.filesystem, source.export.root)
+    (store, filesystem, root) = (source.store, source.filesystem, source.root)
     self.files = files
     self.changes = changes
     self.log = log

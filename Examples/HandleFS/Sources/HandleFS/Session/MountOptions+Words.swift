@@ -23,6 +23,11 @@ extension MountOptions {
         throw ValidationError("\(word.text): give passthrough=auto, on or off")
       }
       passthrough = value
+    case "handles":
+      guard let value = Handles(rawValue: word.value ?? "") else {
+        throw ValidationError("\(word.text): give handles=auto, require or never")
+      }
+      handles = value
     case "log_format":
       guard let value = LogFormat(rawValue: word.value ?? "") else {
         throw ValidationError("\(word.text): give log_format=text or json")

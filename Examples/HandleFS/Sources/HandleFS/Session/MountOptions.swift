@@ -9,11 +9,21 @@ enum Passthrough: String, CaseIterable, ExpressibleByArgument {
   case off
 }
 
+/// Whether the server finds files by their handles, or keeps them open.
+enum Handles: String, CaseIterable, ExpressibleByArgument {
+  /// By their handles if they can be opened by them for sure, and kept open otherwise.
+  case auto
+  /// Only by their handles.
+  case require
+  /// Kept open.
+  case never
+}
+
 /// What to mount, where and how. The user gives these options to the command, which passes them to
 /// the supervisor and the server.
 struct MountOptions: ParsableArguments {
   @Argument(
-    help: "The directory to show, on ext4, XFS, btrfs or another filesystem with handles.")
+    help: "The directory to show.")
   var source: String
 
   @Argument(help: "The directory to mount on.")
@@ -43,6 +53,15 @@ struct MountOptions: ParsableArguments {
       "Whether the kernel reads and writes open files by itself: auto (if it can), on or off.",
       valueName: "auto|on|off"))
   var passthrough = Passthrough.auto
+
+  @Option(
+    help: ArgumentHelp(
+      "Whether files are found by their handles: auto (if they can be), require or never.",
+      discussion:
+        "Otherwise every file that the kernel knows stays open, as many as the limit of open files "
+        + "allows (ulimit -n), and file handles are valid only as long as the kernel knows the file.",
+      valueName: "auto|require|never"))
+  var handles = Handles.auto
 
   @Option(
     help: ArgumentHelp(
@@ -124,7 +143,8 @@ struct MountOptions: ParsableArguments {
     name: .customShort("o"),
     help: ArgumentHelp(
       "Options as mount(8) takes them: the options above (store=DIR, ro, cache_timeout=SECONDS, "
-        + "passthrough=auto|on|off, nodes=COUNT, idle_forget=SECONDS, cross_mounts, watchdog=SECONDS, "
+        + "passthrough=auto|on|off, handles=auto|require|never, nodes=COUNT, idle_forget=SECONDS, "
+        + "cross_mounts, watchdog=SECONDS, "
         + "log_format=text|json, fsname=NAME, allow_idmap, max_background=COUNT, "
         + "congestion_threshold=COUNT, request_timeout=SECONDS), and those that "
         + "mount(8) has for every filesystem. They outweigh the options above.",
@@ -231,6 +251,7 @@ struct MountOptions: ParsableArguments {
     let values = [
       "--store", store, "--watchdog", "\(watchdog)", "--nodes", "\(nodes)",
       "--idle-forget", "\(idleForget)", "--passthrough", passthrough.rawValue,
+      "--handles", handles.rawValue,
       "--log-format", logFormat.rawValue,
     ]
     let timeout = cacheTimeout.map { ["--cache-timeout", "\($0)"] } ?? []

@@ -50,10 +50,13 @@ struct RunningServer {
     }
   }
 
-  /// Waits until the server has opened its store.
+  /// Waits until the server has opened its store, and takes the files that it parks meanwhile.
   ///
   /// - Throws: the server's exit code if it ended instead; the server has printed the reason.
-  mutating func waitUntilPrepared() throws {
+  mutating func waitUntilPrepared(_ parked: ParkedFiles) throws {
+    while let parking, Processes.wait(for: [parking, control])[0] {
+      if try !parked.receive(from: parking) { closeParking() }
+    }
     guard let control, Processes.receive(from: control) == .prepared else {
       throw waitForFailure()
     }

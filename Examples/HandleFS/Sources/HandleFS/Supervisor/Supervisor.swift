@@ -107,7 +107,7 @@ final class Supervisor {
   /// - Parameter isServed: called once the filesystem is served.
   func run(_ isServed: () -> Void) throws {
     defer { sockets.removeOwn() }
-    try server.waitUntilPrepared()
+    try server.waitUntilPrepared(parked)
     do throws(Errno) {
       try Processes.mount(
         options.source, named: options.fsname ?? options.source, on: options.mountpoint,
