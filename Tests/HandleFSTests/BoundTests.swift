@@ -89,7 +89,7 @@ import Testing
       .ext4, ["--nodes", "1000", "--idle-forget", "0.5"], megabytes: 256, format: ["-N", "40000"])
     try mounted.makeFiles(10_000)
     let user = try Child([
-      "sh", "-c", #"for i in 1 2 3 4; do ls -lR "$0" | grep -c ^- & done; wait"#,
+      "sh", "-c", #"seq 4 | xargs -P 4 -I{} sh -c 'ls -lR "$0" | grep -c ^-' "$0""#,
       mounted.mountpoint.string,
     ])
     for _ in 0..<12 {

@@ -108,7 +108,8 @@ import Testing
     try write("added", to: directory.appending("added"))
     #expect(kill(supervisor, SIGCONT) == 0)
     try mounted.waitForNewServer(after: server)
-    #expect(try mounted.run(look).output == "changed 6\nadded 5\n")
+    #expect(
+      try eventually(seconds: 5) { try mounted.run(look).output == "changed 6\nadded 5\n" })
     #expect(eventually(seconds: 5) { holder.ask("stat") == "links 1, size 6" })
   }
 
@@ -170,6 +171,34 @@ import Testing
     #expect(try mounted.run(look).output == "3\n")
     try write("longer", to: overlay.path.appending("file"))
     #expect(try eventually(seconds: 3) { try mounted.run(look).output == "6\n" })
+  }
+}
+
+/// The threads that answer requests.
+@Suite struct ServingTests {
+  /// One thread does everything, on one processor: the server waits for nothing that it has to do itself.
+  @Test(.mountsHandleFS) func oneThreadIsEnough() throws {
+    let mounted = try Mounted(.ext4, ["--threads", "1", "--cpus", "0"])
+    let status = try read(FilePath("/proc/\(mounted.serverID ?? 0)/status"))
+    #expect(status.contains("Cpus_allowed_list:\t0\n"))
+    try mounted.load("changes", mounted.source.string, mounted.mountpoint.string, "2", "5000", "1")
+  }
+
+  /// While a thread waits for long, others answer.
+  @Test(.mountsHandleFS) func oneThatWaitsHoldsUpNobody() throws {
+    let mounted = try Mounted(.ext4, ["--passthrough", "off"])
+    let directory = mounted.mountpoint.appending("directory").string
+    #expect(try mounted.run(["mkdir", directory]).status == 0)
+    let users = try (0..<20).map { i in
+      try Child([
+        "dd", "if=/dev/zero", "of=\(directory)/file-\(i)", "bs=1M", "count=1", "conv=fsync",
+        "status=none",
+      ])
+    }
+    for _ in 0..<50 {
+      #expect(try mounted.run(["stat", mounted.mountpoint.string], seconds: 20).status == 0)
+    }
+    for user in users { #expect(user.wait(seconds: 60) == 0) }
   }
 }
 

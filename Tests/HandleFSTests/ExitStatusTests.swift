@@ -29,7 +29,8 @@ import Testing
     // The system refused.
     #expect(try end("\(source)/none", point, "--store", mounted.store.string) == 4)
     #expect(try end(source, "\(point)/none", "--store", mounted.store.string) == 4)
-    #expect(try end("/proc", point, "--store", "\(mounted.store)-2") == 4)
+    #expect(
+      try end("/proc", point, "--store", "\(mounted.store)-2", "--handles", "require") == 4)
     let user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     #expect(try mounted.mountInBackground(by: user).status == 4)
   }

@@ -152,10 +152,10 @@ import Testing
     Campaign(
       kind: .ext4, options: ["--passthrough", "off"], loads: ["large", "append", "unlinked"],
       kills: 60, pauses: 5_000..<150_000),
-    Campaign(kind: .ext4, options: ["--handles", "never"], kills: 30),
-    Campaign(kind: .plainOverlay, kills: 30),
+    Campaign(kind: .ext4, options: ["--handles", "never"], kills: 15),
+    Campaign(kind: .plainOverlay, kills: 10),
     // Two names of a file are two files on bindfs, until its kernel asks again.
-    Campaign(kind: .fuse, loads: ["append", "unlinked", "large", "tar", "sqlite3"], kills: 20),
+    Campaign(kind: .fuse, loads: ["append", "unlinked", "large", "tar", "sqlite3"], kills: 10),
   ]
 
   @Test(.mountsHandleFS, arguments: campaigns) func nothingNotices(_ campaign: Campaign) throws {

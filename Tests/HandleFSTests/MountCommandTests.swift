@@ -63,6 +63,9 @@ import Testing
       try 1 'cross_mounts=1: cross_mounts takes no value' cross_mounts=1
       try 1 'fsname=: give a name' fsname=
       try 1 'max_background=x: give a number' max_background=x
+      try 1 'there may be 1 to 64 threads' threads=0
+      try 1 'cpus=2-1: give processors' cpus=2-1
+      try 1 'this machine has' cpus=1000
       try 1 'max-background takes 1 to 65535' max_background=0
       try 1 'max-background takes 1 to 65535' max_background=65536
       try 1 'congestion takes 1 to 64' congestion_threshold=65
@@ -160,7 +163,7 @@ import Testing
       refused 2 'no file descriptors' prlimit --nofile=4:4 $helper "$vol/a source" "$mnt" -o "store=$store"
       refused 32 'name a directory that exists' $helper "$vol/none" "$mnt" -o "store=$store"
       refused 32 'name a directory that exists' $helper "$vol/a source" "$mnt/none" -o "store=$store"
-      refused 32 'no file handles' $helper /proc "$mnt" -o "store=$store"
+      refused 32 'handles' $helper /proc "$mnt" -o "store=$store,handles=require"
       $helper "$vol/a source" "$mnt" -o "store=$store"
       refused 32 'already mounted' $helper "$vol/a source" "$mnt" -o "store=$store-2"
       mkdir "$dir/other"

@@ -63,6 +63,19 @@ import Testing
         test: "empty-reads", line: "of file, atime ", option: "off",
         reason: "a read of nothing or behind the end does not reach a FUSE server"),
     ]
+    // FUSE_PASSTHROUGH does not go through two layers, and an overlayfs is one.
+    + [
+      Difference(
+        test: "empty-reads", line: "of file, atime ", kinds: [.plainOverlay],
+        reason: "a read of nothing or behind the end does not reach a FUSE server"),
+      Difference(
+        test: "times-of-stores", line: "of file, atime ", kinds: [.plainOverlay],
+        reason:
+          "a store to memory reads the page, and the server hears of it when it is written back"),
+      Difference(test: "sharing", line: "dedupe: ", kinds: [.plainOverlay], reason: noSharing),
+      Difference(
+        test: "sharing", line: "FIDEDUPERANGE", kinds: [.plainOverlay], reason: noSharing),
+    ]
 
   struct Run: CustomTestStringConvertible, Sendable {
     let kind: VolumeKind

@@ -73,6 +73,15 @@ int hf_unmount(const char *target, int detach)
 
 int hf_memory_file(const char *name) { return (int)result(memfd_create(name, MFD_CLOEXEC)); }
 
+int hf_use_processors(const int *processors, size_t count)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (size_t i = 0; i < count; i++)
+        CPU_SET(processors[i], &set);
+    return (int)result(sched_setaffinity(0, sizeof set, &set));
+}
+
 int hf_socket_pair(int sockets[2])
 {
     return (int)result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));

@@ -202,6 +202,8 @@ int hf_enter_mounts(const char *namespace);
 /* umount2(2). If `target` is a symbolic link, it is not followed. */
 int hf_unmount(const char *target, int detach);
 int hf_memory_file(const char *name);
+/* Has the calling thread, and those that it starts, run only on some processors, each below 1024. */
+int hf_use_processors(const int *processors, size_t count);
 /* Makes two connected sockets for messages. */
 int hf_socket_pair(int sockets[2]);
 int hf_signals(void);

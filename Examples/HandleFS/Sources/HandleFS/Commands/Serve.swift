@@ -20,6 +20,7 @@ struct Serve: ParsableCommand {
     Processes.ignoreHangups()
     // Reads the program's path before another program can replace it.
     _ = Processes.program
+    if let cpus = mount.cpus { try Processes.use(cpus) }
     let session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
     let source = try Source(mount, session, keptFiles: Self.keptFiles)
@@ -55,15 +56,13 @@ struct Serve: ParsableCommand {
     // A process that reads the command's output waits until standard output is closed.
     if background { Processes.silence() }
     Processes.send(.serving, to: session.control)
-    let end = try kernel.serve(threads: Self.threads, on: session.fuse)
+    let end = try kernel.serve(threads: mount.threads, on: session.fuse)
     if end == .unmounted { server.watchers.endAll() }
     // Also if the store cannot be closed, because it was removed after the unmount: otherwise the
     // supervisor would start servers for ever.
     defer { if end == .unmounted { supervision.tellUnmounted() } }
     try source.store.close()
   }
-
-  private static let threads = 16
 
   /// How many files the cache may keep open: the limit of descriptors, less those for the store and
   /// the requests under way.

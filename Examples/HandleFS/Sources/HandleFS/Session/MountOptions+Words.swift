@@ -35,6 +35,12 @@ extension MountOptions {
       logFormat = value
     case "cross_mounts": crossMounts = try word.isSet()
     case "allow_idmap": allowIdmap = try word.isSet()
+    case "threads": threads = try word.count()
+    case "cpus":
+      guard let list = word.value.flatMap(ProcessorList.init) else {
+        throw ValidationError("\(word.text): give processors: cpus=0-2, or cpus=\"0-2,5\"")
+      }
+      cpus = list
     case "max_background": maxBackground = try word.count()
     case "congestion_threshold": congestion = try word.count()
     case "request_timeout":

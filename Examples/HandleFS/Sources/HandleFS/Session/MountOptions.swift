@@ -102,6 +102,18 @@ struct MountOptions: ParsableArguments {
       valueName: "seconds"))
   var watchdog = 30.0
 
+  @Option(
+    help: ArgumentHelp(
+      "How many threads answer requests at most. One does it alone unless requests queue.",
+      valueName: "n"))
+  var threads = 16
+
+  @Option(
+    help: ArgumentHelp(
+      "The processors that the server may use, such as 0-2,5. The default is all.",
+      valueName: "list"))
+  var cpus: ProcessorList?
+
   @Flag(
     help: ArgumentHelp(
       "Let mounts of the filesystem map users and groups (mount_setattr(2), X-mount.idmap).",
@@ -146,7 +158,7 @@ struct MountOptions: ParsableArguments {
         + "passthrough=auto|on|off, handles=auto|require|never, nodes=COUNT, idle_forget=SECONDS, "
         + "cross_mounts, watchdog=SECONDS, "
         + "log_format=text|json, fsname=NAME, allow_idmap, max_background=COUNT, "
-        + "congestion_threshold=COUNT, request_timeout=SECONDS), and those that "
+        + "threads=COUNT, cpus=LIST, congestion_threshold=COUNT, request_timeout=SECONDS), and those that "
         + "mount(8) has for every filesystem. They outweigh the options above.",
       valueName: "options"))
   var o: [String] = []
@@ -183,6 +195,13 @@ struct MountOptions: ParsableArguments {
     }
     guard (0...1e9).contains(cacheTimeout ?? 0) else {
       throw ValidationError("the cache timeout takes 0 to 1000000000 seconds")
+    }
+    guard (1...64).contains(threads) else {
+      throw ValidationError("there may be 1 to 64 threads")
+    }
+    if let cpus, cpus.numbers.contains(where: { $0 >= Processes.processorCount }) {
+      throw ValidationError(
+        "this machine has the processors 0 to \(Processes.processorCount - 1)")
     }
     try requireKernelRanges()
   }
@@ -254,10 +273,12 @@ struct MountOptions: ParsableArguments {
       "--handles", handles.rawValue,
       "--log-format", logFormat.rawValue,
     ]
+    let processors =
+      ["--threads", "\(threads)"] + (cpus.map { ["--cpus", $0.defaultValueDescription] } ?? [])
     let timeout = cacheTimeout.map { ["--cache-timeout", "\($0)"] } ?? []
     let flags = (readOnly ? ["--read-only"] : []) + (crossMounts ? ["--cross-mounts"] : [])
     let name = fsname.map { ["--fsname=\($0)"] } ?? []
-    return [source, mountpoint] + values + timeout + flags + name + kernelArguments
+    return [source, mountpoint] + values + processors + timeout + flags + name + kernelArguments
       + o.flatMap { ["-o", $0] }
   }
 }

@@ -230,6 +230,20 @@ enum Processes {
     FileDescriptor(rawValue: try checked(unsafe hf_memory_file(name)))
   }
 
+  /// How many processors the machine has.
+  static var processorCount: Int { sysconf(CInt(_SC_NPROCESSORS_CONF)) }
+
+  /// Has this process run only on some processors; call it while it has one thread.
+  static func use(_ processors: ProcessorList) throws {
+    do throws(Errno) {
+      try checked(unsafe hf_use_processors(processors.numbers, processors.numbers.count))
+    } catch {
+      throw CommandError(
+        "using the processors \(processors.defaultValueDescription): \(error); name some that this "
+          + "process may use (taskset -p $$ shows them)")
+    }
+  }
+
   /// Makes two connected sockets for messages.
   static func socketPair() throws(Errno) -> (FileDescriptor, FileDescriptor) {
     var pair: [CInt] = [-1, -1]
