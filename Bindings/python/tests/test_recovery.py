@@ -9,6 +9,7 @@ from handlestore import (
     Code,
     Intent,
     Journal,
+    KeptFiles,
     OpenFiles,
     OpenState,
     Operation,
@@ -143,6 +144,23 @@ class ParkingTests(PlaceTest):
                 self.fails(Code.STALE, self.node_text, store, node)
             ours.close()
             self.assertFalse(files.receive(theirs))
+
+
+class KeptFilesTests(PlaceTest):
+    def test_files_are_kept_while_they_are_pinned(self) -> None:
+        self.make("file", "text")
+        with Store(self.path) as store, open(os.memfd_create("pins"), "r+b") as pins_file:
+            with store.pins(pins_file) as pins, KeptFiles(store, self.tree, 10) as kept:
+                fd = os.open("file", os.O_PATH, dir_fd=self.tree)
+                node = kept.register(fd, kept.root, pins).node
+                os.close(fd)
+                self.assertIn(node, kept.least_used(10))
+                self.assertEqual(self.node_text(store, node), "text")
+                self.assertFalse(kept.give_up(node))
+                held = len(kept)
+                pins.unpin(node)
+                self.assertTrue(kept.give_up(node))
+                self.assertEqual(len(kept), held - 1)
 
 
 class WatchTests(PlaceTest):

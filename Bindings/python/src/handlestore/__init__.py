@@ -13,6 +13,7 @@ caller; those that it is given stay the caller's.
 from ._errors import Code, HandleStoreError, Refusal, StaleError
 from ._export import Containment, Entry, Export, Status
 from ._journal import Intent, Journal, Operation
+from ._kept_files import KeptFiles
 from ._library import Descriptor, Name
 from ._maintenance import CheckResult, Statistics, check, library_version
 from ._open_files import OpenFiles, OpenState
@@ -48,6 +49,7 @@ __all__ = [
     "HandleStoreError",
     "Intent",
     "Journal",
+    "KeptFiles",
     "Name",
     "Node",
     "OpenFiles",

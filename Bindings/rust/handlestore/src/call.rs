@@ -144,6 +144,7 @@ freed_by! {
     hs_open_files: hs_open_files_free,
     hs_parking: hs_parking_free,
     hs_parked_files: hs_parked_files_free,
+    hs_kept_files: hs_kept_files_free,
 }
 
 /// An object of the library, which is freed when this is dropped.

@@ -272,6 +272,7 @@ objects! {
     hs_open_files
     hs_parking
     hs_parked_files
+    hs_kept_files
 }
 
 extern "C" {
@@ -637,6 +638,42 @@ extern "C" {
         files: *mut hs_parked_files,
         socket: c_int,
         more: *mut c_int,
+        error: *mut hs_error,
+    ) -> c_int;
+    pub fn hs_kept_files_open(
+        store: *mut hs_store,
+        directory: c_int,
+        limit: usize,
+        parking: *mut hs_parking,
+        kept: *mut *mut hs_kept_files,
+        error: *mut hs_error,
+    ) -> c_int;
+    pub fn hs_kept_files_free(kept: *mut hs_kept_files);
+    pub fn hs_kept_files_register(
+        kept: *mut hs_kept_files,
+        fd: c_int,
+        parent: u64,
+        pins: *mut hs_pins,
+        registration: *mut hs_registration,
+        error: *mut hs_error,
+    ) -> c_int;
+    pub fn hs_kept_files_give_up(
+        kept: *mut hs_kept_files,
+        node: u64,
+        gone: *mut c_int,
+        error: *mut hs_error,
+    ) -> c_int;
+    pub fn hs_kept_files_state(
+        kept: *const hs_kept_files,
+        root: *mut u64,
+        count: *mut usize,
+        error: *mut hs_error,
+    ) -> c_int;
+    pub fn hs_kept_files_least_used(
+        kept: *mut hs_kept_files,
+        nodes: *mut u64,
+        capacity: usize,
+        count: *mut usize,
         error: *mut hs_error,
     ) -> c_int;
     pub fn hs_store_statistics(

@@ -10,6 +10,7 @@ mod ffi;
 #[cfg(test)]
 mod header_test;
 mod journal;
+mod kept_files;
 mod maintenance;
 mod node;
 mod open_files;
@@ -25,6 +26,7 @@ mod watches;
 pub use error::{Code, Error, Refusal, Result};
 pub use export::{Containment, Entry, Export, OpenedEntry};
 pub use journal::{Intent, Journal, Operation};
+pub use kept_files::KeptFiles;
 pub use maintenance::{check, library_version, CheckReport, Statistics};
 pub use node::{FilesystemId, Node, NodeId, Outcome, Registration, State};
 pub use open_files::OpenFiles;

@@ -44,6 +44,11 @@ impl Parking {
         call(|error| unsafe { ffi::hs_park(parking, fd.as_raw_fd(), node.0, error) })
     }
 
+    /// The pointer to pass to the library.
+    pub(crate) fn pointer(&self) -> *mut ffi::hs_parking {
+        self.object.pointer()
+    }
+
     /// Releases a node's file, if one is parked.
     pub fn unpark(&self, node: NodeId) -> Result<()> {
         call(|error| unsafe { ffi::hs_unpark(self.object.pointer(), node.0, error) })
