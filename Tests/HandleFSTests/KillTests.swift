@@ -147,8 +147,8 @@ import Testing
   }
 
   static let campaigns = [
-    Campaign(kind: .ext4, kills: 100), Campaign(kind: .xfs, kills: 30),
-    Campaign(kind: .btrfs, kills: 30),
+    Campaign(kind: .ext4, kills: 70), Campaign(kind: .xfs, kills: 20),
+    Campaign(kind: .btrfs, kills: 20),
     Campaign(
       kind: .ext4, options: ["--passthrough", "off"], loads: ["large", "append", "unlinked"],
       kills: 60, pauses: 5_000..<150_000),
