@@ -3,7 +3,8 @@
  * One thread reads a request, answers it and reads the next. Waking another thread takes longer than
  * most requests, above all if that thread runs on another CPU. So others are woken only if requests
  * queue:
- * - If a thread finds several requests in a row that did not have to be waited for, it wakes another.
+ * - If a thread finds several requests in a row that did not have to be waited for, it wakes another, as
+ *   long as there are processors for both.
  * - If all threads are at work on requests that take long, so that nobody reads, the clock wakes one.
  * A thread that has often found another one waiting to read parks until it is woken. */
 #define _GNU_SOURCE
@@ -11,9 +12,11 @@
 #include "result.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 struct worker {
@@ -33,7 +36,8 @@ static struct {
     pthread_cond_t wanted; /* for parked threads */
     pthread_cond_t tick;   /* for the clock */
     struct worker *workers;
-    int most, count, parked, wakeups;
+    atomic_int count, parked;
+    int most, processors, wakeups;
 
     atomic_int stopping;
     /* How many threads are in read(2), or about to be. */
@@ -46,8 +50,6 @@ static struct {
           .tick = PTHREAD_COND_INITIALIZER};
 
 enum {
-    /* If a read takes less time, the request was there already. */
-    WAITED_NANOSECONDS = 5000,
     /* After so many requests in a row that were there already, another thread helps. */
     BUSY = 4,
     /* After so many requests in a row during which another thread waited to read, a thread parks. */
@@ -61,11 +63,11 @@ static _Thread_local const struct fuse_in_header *current;
 
 const struct fuse_in_header *hf_request(void) { return current; }
 
-static int64_t now(void)
+/* How often this thread has waited for something. */
+static long waits(void)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000000000ll + time.tv_nsec;
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nvcsw;
 }
 
 /* Allocates room for the longest request, and populates it. If the process is killed while the
@@ -146,10 +148,10 @@ static void run_clock(void)
         else
             rest(last);
         unsigned long requests = pool.requests;
-        int came = requests != last, waits = pool.reading;
-        if (!came && !waits)
+        int came = requests != last, is_read = pool.reading;
+        if (!came && !is_read)
             wake_another();
-        quiet = !came && waits ? quiet + 1 : 0;
+        quiet = !came && is_read ? quiet + 1 : 0;
         last = requests;
     }
 }
@@ -167,7 +169,7 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
 {
     int busy = 0, needless = 0;
     while (!pool.stopping) {
-        int64_t start = now();
+        long before = waits();
         worker->reading = 1;
         pool.reading++;
         int length = fuse_session_receive_buf(pool.session, buffer);
@@ -183,10 +185,11 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
         pool.requests++;
         if (pool.resting && atomic_exchange(&pool.resting, 0))
             wake_clock();
-        busy = now() - start < WAITED_NANOSECONDS ? busy + 1 : 0;
+        busy = waits() == before ? busy + 1 : 0;
         if (busy > BUSY && !pool.reading) {
             busy = 0;
-            wake_another();
+            if (pool.count - pool.parked < pool.processors)
+                wake_another();
         }
         if (current->opcode == HF_TMPFILE || current->opcode == HF_STATX)
             pool.serve_unknown(pool.server, current);
@@ -246,6 +249,10 @@ int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void
     pool.serve_unknown = handler;
     pool.server = server;
     pool.most = threads;
+    cpu_set_t processors;
+    if (sched_getaffinity(0, sizeof processors, &processors))
+        return -errno;
+    pool.processors = CPU_COUNT(&processors);
     /* The signal interrupts a read that waits, when it is sent to the reading thread. */
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGUSR1, &action, NULL);
