@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 struct worker {
     pthread_t thread;
@@ -249,10 +250,10 @@ int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void
     pool.serve_unknown = handler;
     pool.server = server;
     pool.most = threads;
-    cpu_set_t processors;
-    if (sched_getaffinity(0, sizeof processors, &processors))
-        return -errno;
-    pool.processors = CPU_COUNT(&processors);
+    cpu_set_t processors; /* Too small for a machine with more than 1,024. */
+    pool.processors = sched_getaffinity(0, sizeof processors, &processors)
+                          ? (int)sysconf(_SC_NPROCESSORS_ONLN)
+                          : CPU_COUNT(&processors);
     /* The signal interrupts a read that waits, when it is sent to the reading thread. */
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGUSR1, &action, NULL);

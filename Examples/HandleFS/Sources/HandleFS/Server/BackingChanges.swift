@@ -6,10 +6,10 @@ internal import SystemPackage
 /// Listens to what happens on the backing filesystem, through the mount or behind its back, from the
 /// first time that somebody wants to hear of it.
 ///
-/// Each operation through the mount is an event too. A thread that were woken by each would slow all of
-/// them down, so while events come, the thread looks for them at intervals.
+/// Each operation through the mount is an event too. If each woke the thread, all would be slower. So
+/// while events come, the thread looks for them at intervals.
 final class BackingChanges: Sendable {
-  /// How long a look is apart from the next, in milliseconds.
+  /// The time between two looks, in milliseconds.
   private static let interval: UInt32 = 4
   /// After so many looks without an event the thread waits for the next event.
   private static let looks = 25

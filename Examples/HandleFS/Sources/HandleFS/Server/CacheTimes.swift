@@ -37,7 +37,7 @@ final class CacheTimes: Sendable {
   /// The server does not hear of changes any more.
   func end() { device.store(0, ordering: .sequentiallyConsistent) }
 
-  func hears(of device: UInt) -> Bool {
+  private func hears(of device: UInt) -> Bool {
     device != 0 && device == self.device.load(ordering: .acquiring)
   }
 
