@@ -1,6 +1,5 @@
 internal import HandleStore
 internal import Synchronization
-internal import SystemPackage
 
 /// How many nodes the kernel may know, and for how long it may keep one that nobody uses.
 final class NodeBound: Sendable {
@@ -10,8 +9,7 @@ final class NodeBound: Sendable {
   let idle: UInt32?
   let uses: LastUses
   private let asked = Atomic<UInt64>(0)
-  private let isWoken = Atomic(false)
-  private let bell: (readEnd: FileDescriptor, writeEnd: FileDescriptor)
+  private let bell: Bell
 
   /// Returns `nil` if there is nothing to bound.
   ///
@@ -23,7 +21,7 @@ final class NodeBound: Sendable {
     limit = nodes > 0 ? nodes : nil
     self.idle = idle > 0 ? UInt32(idle * 1000) : nil
     uses = LastUses(nodes: nodes > 0 ? nodes : 1 << 20)
-    bell = try FileDescriptor.pipe()
+    bell = try Bell()
   }
 
   /// With more nodes than this, some are asked back, and the store drops some. The rest up to the
@@ -45,16 +43,12 @@ final class NodeBound: Sendable {
   /// Takes note that a node is used, and that the kernel now knows `count` nodes. Any thread.
   func note(_ node: NodeID, among count: Int) {
     uses.note(node)
-    if count > most, !isWoken.exchange(true, ordering: .relaxed) {
-      _ = try? bell.writeEnd.writeAll([1])
-    }
+    if count > most { bell.ring() }
   }
 
   /// Waits until there are too many nodes, or it is time to look for unused ones.
   func wait() {
     let patience = idle.map { min(max(Int($0) / 4, 100), 10_000) } ?? 10_000
-    guard Processes.wait(for: [bell.readEnd], milliseconds: patience)[0] else { return }
-    _ = try? bell.readEnd.readOnce(1)
-    isWoken.store(false, ordering: .relaxed)
+    bell.wait(milliseconds: patience)
   }
 }

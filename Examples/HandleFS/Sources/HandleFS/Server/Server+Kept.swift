@@ -13,7 +13,7 @@ extension Server {
     let reserve = kept.limit / 8
     let used = kept.count - (kept.limit - reserve)
     if used > 0 {
-      pressure.raise()
+      roomBell.ring()
       Processes.sleep(milliseconds: UInt32(clamping: 1 + 20 * used / max(reserve, 1)))
     }
     return try kept.register(file.descriptor, in: parent, on: filesystem, pinnedBy: pins)
@@ -27,7 +27,7 @@ extension Server {
     var asked: Set<NodeID> = []
     var pause = 50
     while true {
-      pressure.wait(milliseconds: asked.isEmpty ? 300 : pause)
+      roomBell.wait(milliseconds: asked.isEmpty ? 300 : pause)
       let before = asked.count
       asked = asked.filter { lookups.count(of: $0) > 0 }
       // A kernel that cannot be asked is not asked all the time.

@@ -16,7 +16,7 @@ final class Server: RequestHandler {
   let root: NodeID
   /// The files that are kept open, if they cannot be opened by their handles.
   let kept: KeptFiles?
-  let pressure: Pressure
+  let roomBell: Bell
   let filesystems: Filesystems
   let journal: IntentJournal
   let openFiles: OpenFiles
@@ -68,7 +68,7 @@ final class Server: RequestHandler {
     changes = BackingChanges(log: log)
     watchers = Watchers(source, files: files, changes: changes, log: log)
     notifier = Notifier(notices: session.noticesOut)
-    pressure = try Pressure()
+    roomBell = try Bell()
     times = CacheTimes(given: options.cacheTimeout)
     invalidation = CacheInvalidation(
       source, lookups: lookups, notifier: notifier, times: times, statistics: statistics)
