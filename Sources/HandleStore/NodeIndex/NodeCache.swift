@@ -14,8 +14,9 @@ final class NodeCache: Sendable {
   private struct Shard {
     /// Ordered by set, then by place.
     var ids: [UInt64]
-    /// Ordered by place, then by set.
-    var records: [Record]
+    /// Ordered by place, then by set. Empty until the first record comes, because to fill it takes time
+    /// that a server that starts again does not have.
+    var records: [Record] = []
     var changes: UInt64 = 0
     var hits: UInt64 = 0
     var puts = 0
@@ -26,9 +27,7 @@ final class NodeCache: Sendable {
 
     init(sets: Int) {
       contents = Mutex(
-        Shard(
-          ids: Array(repeating: 0, count: sets * ways),
-          records: Array(repeating: Record(), count: sets * ways)))
+        Shard(ids: Array(repeating: 0, count: sets * ways)))
     }
   }
 
@@ -129,6 +128,7 @@ final class NodeCache: Sendable {
     // A run uses the same place in its sets, so that the records of neighbours are adjacent.
     let way = way(id, in: set, &shard) ?? shard.puts / Self.run % Self.ways
     shard.puts &+= 1
+    if shard.records.isEmpty { shard.records = Array(repeating: Record(), count: sets * Self.ways) }
     shard.ids[set * Self.ways + way] = id.rawValue
     shard.records[way * sets + set] = record
   }
