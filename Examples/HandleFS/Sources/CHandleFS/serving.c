@@ -3,20 +3,23 @@
  * One thread reads a request, answers it and reads the next. Waking another thread takes longer than
  * most requests, above all if that thread runs on another CPU. So others are woken only if requests
  * queue:
- * - If a thread finds several requests in a row that did not have to be waited for, it wakes another, as
- *   long as there are processors for both.
+ * - If a thread reads several requests in a row, each of which leaves another one waiting, it wakes
+ *   another thread, as long as there are processors for both.
  * - If all threads are at work on requests that take long, so that nobody reads, the clock wakes one.
- * A thread that has often found another one waiting to read parks until it is woken. */
+ * If no queue has been seen for some requests, all but one park until they are woken.
+ *
+ * To be woken takes long, too. So a thread that serves one client which sends its requests in quick
+ * succession does not sleep between them, but looks for the next one again and again for a short time. */
 #define _GNU_SOURCE
 #include "handlefs.h"
 #include "result.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,7 +33,7 @@ struct worker {
 
 static struct {
     struct fuse_session *session;
-    hf_handler serve_unknown;
+    const struct hf_handlers *handlers;
     void *server;
 
     pthread_mutex_t lock;
@@ -51,10 +54,12 @@ static struct {
           .tick = PTHREAD_COND_INITIALIZER};
 
 enum {
-    /* After so many requests in a row that were there already, another thread helps. */
+    /* After so many requests in a row that left another one waiting, another thread helps. */
     BUSY = 4,
-    /* After so many requests in a row during which another thread waited to read, a thread parks. */
-    NEEDLESS = 64,
+    /* After so many requests in a row without a queue, a thread parks if another one reads. */
+    NEEDLESS = 32,
+    /* For how long a thread looks for the next request before it sleeps. */
+    LOOK_NANOSECONDS = 50000,
     TICK_NANOSECONDS = 2000000,
     /* After so many ticks without a request the clock rests. */
     TICKS_TO_REST = 20,
@@ -63,13 +68,6 @@ enum {
 static _Thread_local const struct fuse_in_header *current;
 
 const struct fuse_in_header *hf_request(void) { return current; }
-
-/* How often this thread has waited for something. */
-static long waits(void)
-{
-    struct rusage usage;
-    return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nvcsw;
-}
 
 /* Allocates room for the longest request, and populates it. If the process is killed while the
  * kernel copies a request to a page that is not there, the request fails and does not come
@@ -143,7 +141,7 @@ static void rest(unsigned long last)
 static void run_clock(void)
 {
     unsigned long last = 0;
-    for (int quiet = 0; !pool.stopping;) {
+    for (int quiet = TICKS_TO_REST; !pool.stopping;) {
         if (quiet < TICKS_TO_REST)
             sleep_for(TICK_NANOSECONDS);
         else
@@ -164,16 +162,66 @@ static void wake_clock(void)
     pthread_mutex_unlock(&pool.lock);
 }
 
+static long nanoseconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000000L + time.tv_nsec;
+}
+
+/* How the requests come that a thread reads. */
+struct arrivals {
+    /* Who sent the last request, and whether that client has sent all since the last wait. */
+    uint32_t client;
+    int are_of_one;
+    /* Whether the last request came soon after the reply to the one before. */
+    int are_quick;
+    /* How many requests in a row left another one waiting. */
+    int busy;
+};
+
+static int is_there(void)
+{
+    struct pollfd connection = {.fd = fuse_session_fd(pool.session), .events = POLLIN};
+    return poll(&connection, 1, 0) != 0;
+}
+
+/* Reads the next request. Looks for it for a while before it sleeps, if it is likely to come soon and
+ * no other thread waits for it. */
+static int next_request(struct arrivals *arrivals, struct fuse_buf *buffer)
+{
+    long start = nanoseconds();
+    if (!is_there()) {
+        pool.handlers->idle(pool.server);
+        if (arrivals->are_quick && arrivals->are_of_one && pool.processors > 1)
+            while (pool.reading == 1 && nanoseconds() - start < LOOK_NANOSECONDS && !is_there())
+                ;
+    }
+    int length = fuse_session_receive_buf(pool.session, buffer);
+    arrivals->are_quick = nanoseconds() - start < LOOK_NANOSECONDS;
+    arrivals->busy = is_there() ? arrivals->busy + 1 : 0;
+    return length;
+}
+
+static void note_client(struct arrivals *arrivals, uint32_t client)
+{
+    /* The kernel's own requests, such as FORGET, have none. */
+    if (!client)
+        return;
+    arrivals->are_of_one = client == arrivals->client;
+    arrivals->client = client;
+}
+
 /* Reads and answers requests until serving is to end. Returns 1 then, or the result of the read that
  * ended it. */
 static int serve(struct worker *worker, struct fuse_buf *buffer)
 {
-    int busy = 0, needless = 0;
+    struct arrivals arrivals = {0};
+    int needless = 0;
     while (!pool.stopping) {
-        long before = waits();
         worker->reading = 1;
         pool.reading++;
-        int length = fuse_session_receive_buf(pool.session, buffer);
+        int length = next_request(&arrivals, buffer);
         pool.reading--;
         worker->reading = 0;
         current = buffer->mem;
@@ -186,18 +234,18 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
         pool.requests++;
         if (pool.resting && atomic_exchange(&pool.resting, 0))
             wake_clock();
-        busy = waits() == before ? busy + 1 : 0;
-        if (busy > BUSY && !pool.reading) {
-            busy = 0;
+        note_client(&arrivals, current->pid);
+        if (arrivals.busy > BUSY && !pool.reading) {
+            arrivals.busy = 0;
             if (pool.count - pool.parked < pool.processors)
                 wake_another();
         }
         if (current->opcode == HF_TMPFILE || current->opcode == HF_STATX)
-            pool.serve_unknown(pool.server, current);
+            pool.handlers->serve_unknown(pool.server, current);
         else
             fuse_session_process_buf(pool.session, buffer);
-        needless = pool.reading ? needless + 1 : 0;
-        if (needless > NEEDLESS) {
+        needless = arrivals.busy > 1 ? 0 : needless + 1;
+        if (needless > NEEDLESS && pool.reading) {
             needless = 0;
             park();
         }
@@ -242,12 +290,13 @@ static int join_workers(void)
     return answer;
 }
 
-int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server)
+int hf_serve(struct fuse_session *session, int threads, const struct hf_handlers *handlers,
+             void *server)
 {
     if (threads < 1)
         return -EINVAL;
     pool.session = session;
-    pool.serve_unknown = handler;
+    pool.handlers = handlers;
     pool.server = server;
     pool.most = threads;
     cpu_set_t processors; /* Too small for a machine with more than 1,024. */

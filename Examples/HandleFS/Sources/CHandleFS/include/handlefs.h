@@ -64,8 +64,13 @@ int hf_prune(int fuse, const uint64_t *nodes, size_t count);
 #define HF_TMPFILE 51u
 #define HF_STATX 52u
 
-/* A function that serves such a request, passed to hf_serve(); hf_reply() sends the answer. */
-typedef void (*hf_handler)(void *server, const struct fuse_in_header *request);
+/* What hf_serve() calls. */
+struct hf_handlers {
+    /* Serves such a request; hf_reply() sends the answer. */
+    void (*serve_unknown)(void *server, const struct fuse_in_header *request);
+    /* Does what nobody is to wait for; called when no request waits. */
+    void (*idle)(void *server);
+};
 int hf_reply(int fuse, const struct fuse_in_header *request, int error, const void *body,
              size_t length);
 /* The reply to HF_STATX. hf_fill_statx() fills in the file's status and returns its mode; the
@@ -81,7 +86,8 @@ int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply);
 /* Serves requests in at most `threads` threads until the filesystem is gone (returns 0), hf_stop() is
  * called (returns 1), or reading or starting a thread fails. All threads have ended when it
  * returns. */
-int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server);
+int hf_serve(struct fuse_session *session, int threads, const struct hf_handlers *handlers,
+             void *server);
 void hf_stop(void);
 
 /* The request that this thread is working on, as the kernel sent it. */

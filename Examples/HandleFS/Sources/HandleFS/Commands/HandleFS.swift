@@ -40,12 +40,20 @@ struct HandleFS: ParsableCommand {
     throw CommandError("'\(argument)' is not UTF-8; use names that are", .usage)
   }
 
+  /// Returns the command that the arguments ask for.
+  private static func command(_ arguments: [String]) throws -> any ParsableCommand {
+    // Programs wait for a server that is started again, and without the other commands, parsing takes
+    // less time.
+    guard arguments.first == Serve._commandName else { return try parseAsRoot(arguments) }
+    return try Serve.parse(Array(arguments.dropFirst()))
+  }
+
   static func main() {
     Processes.openStandard()
     if MountHelper.isCalled { MountHelper.runAsCalled() }
     do {
       try requireText(arguments)
-      var command = try parseAsRoot(arguments)
+      var command = try command(arguments)
       try command.run()
     } catch {
       CommandExit(error).leave()

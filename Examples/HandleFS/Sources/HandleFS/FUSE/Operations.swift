@@ -4,12 +4,17 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
+/// Returns the handler that a pointer for C stands for.
+private func handler(_ pointer: UnsafeMutableRawPointer?) -> (any RequestHandler)? {
+  guard let pointer = unsafe pointer else { return nil }
+  return unsafe Unmanaged<HandlerBox>.fromOpaque(pointer).takeUnretainedValue().handler
+}
+
 /// Runs `body` with the handler and the request, and sends the reply that it returns.
 private func answer(
   _ raw: fuse_req_t?, _ body: (any RequestHandler, Request) throws -> Reply?
 ) {
-  guard let raw = unsafe raw, let pointer = unsafe fuse_req_userdata(raw) else { return }
-  let handler = unsafe Unmanaged<HandlerBox>.fromOpaque(pointer).takeUnretainedValue().handler
+  guard let raw = unsafe raw, let handler = unsafe handler(fuse_req_userdata(raw)) else { return }
   let request = unsafe Request(raw)
   handler.answer(request) { try body(handler, request) }
 }
@@ -27,16 +32,23 @@ private func answer(
     return table
   }
 
-  /// Serves the requests that libfuse does not know.
-  static let unknown: hf_handler = { pointer, _ in
-    guard let pointer = unsafe pointer else { return }
-    let handler = unsafe Unmanaged<HandlerBox>.fromOpaque(pointer).takeUnretainedValue().handler
-    let request = unsafe Request(nil)
-    handler.answer(request) {
-      request.kind == HF_STATX
-        ? try handler.extendedAttributes(request.node)
-        : try handler.createUnnamed(in: request.node, mode: request.word(1), for: request)
+  /// What is done besides the requests that libfuse knows.
+  static let others = unsafe hf_handlers(serve_unknown: serveUnknown, idle: idle)
+
+  private static let serveUnknown:
+    @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<fuse_in_header>?) -> Void = {
+      pointer, _ in
+      guard let handler = unsafe handler(pointer) else { return }
+      let request = unsafe Request(nil)
+      handler.answer(request) {
+        request.kind == HF_STATX
+          ? try handler.extendedAttributes(request.node)
+          : try handler.createUnnamed(in: request.node, mode: request.word(1), for: request)
+      }
     }
+
+  private static let idle: @convention(c) (UnsafeMutableRawPointer?) -> Void = { pointer in
+    unsafe handler(pointer)?.idle()
   }
 
   private static func addNodes(_ table: inout fuse_lowlevel_ops) {

@@ -9,6 +9,9 @@ protocol RequestHandler: AnyObject, Sendable {
   /// Runs the body that serves a request, sends its reply, and turns its error into a reply.
   func answer(_ request: Request, _ body: () throws -> Reply?)
 
+  /// Does what nobody is to wait for; called when no request waits.
+  func idle()
+
   // MARK: Nodes
 
   func lookup(_ parent: UInt64, _ name: FilePath) throws -> Entry

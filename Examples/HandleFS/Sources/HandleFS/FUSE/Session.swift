@@ -44,7 +44,8 @@ internal import SystemPackage
   func serve(threads: Int, on fuse: FileDescriptor) throws(Errno) -> End {
     try checked(hf_resend(fuse.rawValue))
     let pointer = unsafe Unmanaged.passUnretained(box).toOpaque()
-    let result = unsafe hf_serve(raw, CInt(threads), Operations.unknown, pointer)
+    var handlers = Operations.others
+    let result = unsafe hf_serve(raw, CInt(threads), &handlers, pointer)
     return try checked(result) == 0 ? .unmounted : .stopped
   }
 

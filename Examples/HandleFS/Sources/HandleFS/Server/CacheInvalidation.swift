@@ -14,6 +14,8 @@ internal import SystemPackage
 /// - The attributes of a file that the kernel does not know yet: ``CacheTimes`` notices a change before
 ///   the reply is sent. If the reply was sent, but the kernel does not know the file when it is told,
 ///   it is told again.
+/// - The kernel is not told that a file was written while it asks for the attributes anyway
+///   (``WrittenFiles``). What programs write through the mount would otherwise be such news each time.
 final class CacheInvalidation: Sendable {
   /// For how long the kernel is told again, in milliseconds.
   private static let patience = 10_000
@@ -22,6 +24,7 @@ final class CacheInvalidation: Sendable {
   private let filesystem: FilesystemID
   private let root: NodeID
   private let lookups: Pins
+  private let written: WrittenFiles
   private let notifier: Notifier
   private let times: CacheTimes
   private let statistics: ServerStatistics
@@ -30,11 +33,11 @@ final class CacheInvalidation: Sendable {
   private let unknown = Mutex<[NodeID: Int]>([:])
 
   init(
-    _ source: Source, lookups: Pins, notifier: Notifier, times: CacheTimes,
+    _ source: Source, lookups: Pins, written: WrittenFiles, notifier: Notifier, times: CacheTimes,
     statistics: ServerStatistics
   ) {
     (store, filesystem, root) = (source.store, source.filesystem, source.root)
-    (self.lookups, self.notifier) = (lookups, notifier)
+    (self.lookups, self.written, self.notifier) = (lookups, written, notifier)
     (self.times, self.statistics) = (times, statistics)
   }
 
@@ -59,7 +62,6 @@ final class CacheInvalidation: Sendable {
   func tellOfAll() { for node in lookups.nodes { tell(node) } }
 
   private func handle(_ event: FilesystemEvent) {
-    statistics.count(.changesBehind)
     // First of all: a lookup of a file without a node may be under way.
     for file in [event.file, event.directory] { if let file { times.noteChange(file) } }
     let isOfName = !WatchMask(event).isDisjoint(with: [.create, .delete, .movedFrom, .movedTo])
@@ -67,7 +69,9 @@ final class CacheInvalidation: Sendable {
       tell(directory)
       if isOfName { notifier.forget(event.name, in: number(directory)) }
     }
-    if let file = node(event.file) { tell(file) }
+    guard let file = node(event.file) else { return }
+    let isOfContents = WatchMask(event).isSubset(of: [.modify, .closeWrite])
+    if !(isOfContents && written.kernelAsks(for: file)) { tell(file) }
   }
 
   /// Returns the node of a file that the kernel may know.
@@ -80,6 +84,7 @@ final class CacheInvalidation: Sendable {
 
   /// Has the kernel ask for a node's attributes again.
   private func tell(_ node: NodeID) {
+    statistics.count(.changesBehind)
     guard !notifier.isKnown(number(node)) else { return }
     unknown.withLock { $0[node] = Processes.now + Self.patience }
   }

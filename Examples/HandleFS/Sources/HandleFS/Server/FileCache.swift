@@ -10,110 +10,151 @@ enum Access: UInt8, CaseIterable {
 }
 
 /// A cache of the files that the server has open. It holds at most `capacity` files, whatever the
-/// size of the tree, and closes the least recently used first (by the second-chance rule).
+/// size of the tree.
+///
+/// A file has its place in one of several small sets, by its node. Each set evicts the least recently
+/// used first (by the second-chance rule).
 final class FileCache: Sendable {
-  fileprivate struct Key: Hashable {
-    var node: NodeID
-    var access: Access
-  }
+  /// The places of a set.
+  private static let setSize = 8
 
   fileprivate struct Place {
-    var key: Key
+    var node = NodeID.root
+    var access = Access.path
     var file: BackingFile?
     var isUsed = false
   }
 
   fileprivate struct State {
-    var places: [Place] = []
-    var byKey: [Key: Int] = [:]
-    var free: [Int] = []
+    var places: [Place]
+    var count = 0
     var hand = 0
+    var evicted: [BackingFile] = []
   }
 
-  let capacity: Int
-  private let state = Mutex(State())
+  private let sets: Int
+  private let state: Mutex<State>
 
-  init(capacity: Int) { self.capacity = max(capacity, 8) }
+  var capacity: Int { sets * Self.setSize }
 
-  func find(_ node: NodeID, _ access: Access) -> BackingFile? {
-    state.withLock { state in
-      guard let place = state.byKey[Key(node: node, access: access)] else { return nil }
-      state.places[place].isUsed = true
-      return state.places[place].file
+  init(capacity: Int) {
+    sets = max(capacity / Self.setSize, 1)
+    state = Mutex(State(places: Array(repeating: Place(), count: sets * Self.setSize)))
+  }
+
+  /// Returns a node's file that is open for the first of some kinds of access for which there is one.
+  func find(_ node: NodeID, _ accesses: Access...) -> BackingFile? {
+    let set = set(of: node)
+    return state.withLock { state in
+      for access in accesses {
+        for place in set where state.places[place].has(node, access) {
+          state.places[place].isUsed = true
+          return state.places[place].file
+        }
+      }
+      return nil
     }
   }
 
-  /// Adds a file, unless the node already has one for this access. If that evicts another file, it
-  /// is closed outside of the lock.
+  /// Adds a file, unless the node already has one for this access. This may evict another file.
   func insert(_ file: BackingFile, of node: NodeID, for access: Access) {
-    let key = Key(node: node, access: access)
-    let old = state.withLock { state -> BackingFile? in
-      guard state.byKey[key] == nil else { return nil }
-      let (place, old) = state.makePlace(capacity)
-      state.places[place] = Place(key: key, file: file)
-      state.byKey[key] = place
-      return old
+    let set = set(of: node)
+    state.withLock { state in
+      guard !set.contains(where: { state.places[$0].has(node, access) }) else { return }
+      let place = set.first { state.places[$0].file == nil } ?? state.evict(from: set)
+      state.places[place] = Place(node: node, access: access, file: file)
+      state.count += 1
     }
-    withExtendedLifetime(old) {}
+  }
+
+  /// Closes the files that were evicted, if there are so many. It takes time, above all if a file has
+  /// lost its last name, so nobody should wait for it.
+  func closeEvicted(ifAtLeast count: Int) {
+    let evicted = state.withLock { state in
+      state.evicted.count < count ? [] : state.takeEvicted()
+    }
+    withExtendedLifetime(evicted) {}
+  }
+
+  /// Has a file that is not in the cache closed like an evicted one.
+  func closeLater(_ file: BackingFile) { state.withLock { $0.evicted.append(file) } }
+
+  /// Evicts a node's files.
+  func evict(_ node: NodeID) {
+    let set = set(of: node)
+    state.withLock { state in
+      for place in set where state.places[place].node == node {
+        if let file = state.remove(place) { state.evicted.append(file) }
+      }
+    }
   }
 
   /// Closes a node's files for some kinds of access.
   func remove(_ node: NodeID, _ accesses: [Access] = Access.allCases) {
-    let old = state.withLock { state in
-      accesses.compactMap { state.remove(Key(node: node, access: $0)) }
+    let set = set(of: node)
+    let removed = state.withLock { state in
+      accesses.compactMap { access in
+        set.first { state.places[$0].has(node, access) }.flatMap { state.remove($0) }
+      }
     }
-    withExtendedLifetime(old) {}
+    withExtendedLifetime(removed) {}
   }
 
   /// Closes a quarter of the files, because descriptors have run out.
   func shrink() {
-    let old = state.withLock { state -> [BackingFile] in
-      (0..<state.byKey.count / 4 + 1).compactMap { _ in state.evict() }
+    let removed = state.withLock { state in
+      let used = state.places.indices.filter { state.places[$0].file != nil }
+      return used.prefix(used.count / 4 + 1).compactMap { state.remove($0) } + state.takeEvicted()
     }
-    withExtendedLifetime(old) {}
+    withExtendedLifetime(removed) {}
   }
 
   /// Calls `body` for each file. It holds one file at a time, so that the loop itself keeps none
   /// open for long. A node may come several times, once for each kind of access.
   func forEach(_ body: (NodeID, BackingFile) -> Void) {
-    for place in 0..<capacity {
-      let found = state.withLock { state in
-        place < state.places.count ? state.places[place] : nil
-      }
-      if let found, let file = found.file { body(found.key.node, file) }
+    for index in 0..<capacity {
+      let place = state.withLock { $0.places[index] }
+      if let file = place.file { body(place.node, file) }
     }
   }
 
-  var count: Int { state.withLock { $0.byKey.count } }
+  var count: Int { state.withLock { $0.count } }
+
+  private func set(of node: NodeID) -> Range<Int> {
+    let first = Int(node.rawValue % UInt64(sets)) * Self.setSize
+    return first..<first + Self.setSize
+  }
+}
+
+extension FileCache.Place {
+  fileprivate func has(_ node: NodeID, _ access: Access) -> Bool {
+    self.node == node && self.access == access && file != nil
+  }
 }
 
 extension FileCache.State {
-  /// Finds a place for a new file; returns it with the file that was evicted from it, if any.
-  fileprivate mutating func makePlace(_ capacity: Int) -> (Int, BackingFile?) {
-    if let place = free.popLast() { return (place, nil) }
-    if places.count < capacity {
-      places.append(.init(key: .init(node: .root, access: .path)))
-      return (places.count - 1, nil)
-    }
-    let old = evict()
-    return (free.removeLast(), old)
-  }
-
-  /// Evicts the first file after the hand that was not used since the hand last passed it.
-  fileprivate mutating func evict() -> BackingFile? {
-    guard !byKey.isEmpty else { return nil }
+  /// Evicts the first file of a full set after the hand that was not used since the hand last passed it.
+  fileprivate mutating func evict(from set: Range<Int>) -> Int {
     while true {
-      hand = (hand + 1) % places.count
-      guard places[hand].file != nil else { continue }
-      guard places[hand].isUsed else { return remove(places[hand].key) }
-      places[hand].isUsed = false
+      hand = (hand + 1) % set.count
+      let place = set.lowerBound + hand
+      if places[place].isUsed {
+        places[place].isUsed = false
+      } else {
+        if let file = remove(place) { evicted.append(file) }
+        return place
+      }
     }
   }
 
-  fileprivate mutating func remove(_ key: FileCache.Key) -> BackingFile? {
-    guard let place = byKey.removeValue(forKey: key) else { return nil }
-    free.append(place)
+  fileprivate mutating func remove(_ place: Int) -> BackingFile? {
     defer { places[place].file = nil }
+    if places[place].file != nil { count -= 1 }
     return places[place].file
+  }
+
+  fileprivate mutating func takeEvicted() -> [BackingFile] {
+    defer { evicted = [] }
+    return evicted
   }
 }

@@ -69,11 +69,12 @@ final class Orphans: Sendable {
   }
 
   /// Stops keeping a node's file; does nothing if it is not kept.
-  func release(_ node: NodeID) {
+  ///
+  /// - Returns: the file that was kept. It is closed with its last reference.
+  @discardableResult
+  func release(_ node: NodeID) -> BackingFile? {
     let file = files.withLock { $0.isEmpty ? nil : $0.removeValue(forKey: node) }
-    // The file is closed outside of the lock.
-    withExtendedLifetime(file) {}
-    guard file != nil || parked.count(of: node) > 0 else { return }
+    guard file != nil || parked.count(of: node) > 0 else { return nil }
     order.withLock { _ in
       guard parked.count(of: node) > 0 else { return }
       // The supervisor lets go first, then the record goes: a kill in between leaves no parked file
@@ -81,6 +82,7 @@ final class Orphans: Sendable {
       try? parking.release(node)
       parked.unpin(node, count: .max)
     }
+    return file
   }
 
   /// Parks the parked files again in a new supervisor, and all later ones too.

@@ -8,17 +8,22 @@ extension Server {
   func linkTarget(_ number: UInt64) throws -> Reply { .bytes(try path(number).linkTarget) }
 
   func attributes(_ number: UInt64) throws -> Reply {
-    let (status, node) = (try path(number).status, node(number))
+    let node = node(number)
+    let wasWritten = written.isAboutToTell(node)
+    let status = try pathAndStatus(number).status
     return .status(
-      try filesystems.shown(status, node), seconds: timeOfAttributes(node, status))
+      try filesystems.shown(status, node),
+      seconds: timeOfAttributes(node, status, wasWritten: wasWritten))
   }
 
   /// Returns the attributes with the birth time (STATX).
   func extendedAttributes(_ number: UInt64) throws -> Reply {
-    let (file, node) = (try path(number), node(number))
-    let status = try file.status
+    let node = node(number)
+    let wasWritten = written.isAboutToTell(node)
+    let (file, status) = try pathAndStatus(number)
     let inode = UInt64(try filesystems.shown(status, node).st_ino)
-    return .extendedStatus(file, inode: inode, seconds: timeOfAttributes(node, status))
+    return .extendedStatus(
+      file, inode: inode, seconds: timeOfAttributes(node, status, wasWritten: wasWritten))
   }
 
   func setAttributes(
@@ -46,10 +51,12 @@ extension Server {
       try file.setTimes(access: change.accessTime, modification: change.modificationTime)
     }
     // The kernel takes this status even if it was told meanwhile that the file has changed.
-    let (status, node) = (try file.status, node(number))
+    let node = node(number)
+    let wasWritten = written.isAboutToTell(node)
+    let status = try file.status
     return .status(
       try filesystems.shown(status, node),
-      seconds: min(timeOfAttributes(node, status), times.brief))
+      seconds: min(timeOfAttributes(node, status, wasWritten: wasWritten), times.brief))
   }
 
   /// Calls `body`, which changes a file. If `clears` is set, the change clears the set-user-id and

@@ -5,7 +5,7 @@ internal import SystemPackage
 
 extension Server {
   func open(_ number: UInt64, flags: CInt, for request: Request) throws -> Reply {
-    let file = try path(number)
+    let (file, status) = try pathAndStatus(number)
     if flags & O_ACCMODE != O_RDONLY {
       // The file may be immutable or append-only (chattr(1)); this open makes the kernel check
       // that.
@@ -13,7 +13,7 @@ extension Server {
       _ = try withDescriptors { try file.reopened(flags: kept) }
     }
     let opened = try opened(
-      file, of: node(number), status: try file.status, flags: flags, for: request)
+      file, of: node(number), status: status, flags: flags, for: request)
     // What the kernel believes of the file is from before.
     if written.contains(node(number)) { notifier.invalidate(number) }
     return .opened(opened)
@@ -56,7 +56,10 @@ extension Server {
     let node = node(number)
     // Close the files: a file that is open for writing cannot be executed.
     if !openFiles.isOpen(node) { files.remove(node, [.reading, .writing]) }
-    written.removeIfClosed(node)
+    // A lookup that is under way may have read the attributes before the last store to memory.
+    if written.removeIfClosed(node), let handle = try? store.node(node)?.handle {
+      times.noteChange(handle)
+    }
     return .done
   }
 

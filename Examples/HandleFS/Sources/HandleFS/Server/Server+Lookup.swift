@@ -50,6 +50,8 @@ extension Server {
     let status = try file.status
     let node = try registered(file, handle, status, in: parent, pinnedBy: lookups).node
     if caches { files.insert(file, of: node, for: .path) }
+    // Before the changes are counted again: see CacheInvalidation.
+    _ = written.isAboutToTell(node)
     return try entry(node, status, for: times.time(on: status.st_dev, handle, since: count))
   }
 
@@ -75,6 +77,7 @@ extension Server {
   private func ownEntry(of file: BackingFile, _ node: NodeID) throws -> Entry {
     // Also keeps the file, if it was given up meanwhile.
     if kept != nil { return try entry(of: file, in: nil) }
+    _ = written.isAboutToTell(node)
     let status = try file.status
     guard try store.pin(node, by: lookups) else { throw StoreError.unknownNode(node) }
     return try entry(node, status, for: times.brief)
@@ -132,8 +135,8 @@ extension Server {
 
   /// Lets go of a node that the kernel has forgotten.
   func letGo(of node: NodeID) {
-    files.remove(node)
-    orphans.release(node)
+    files.evict(node)
+    if let file = orphans.release(node) { files.closeLater(file) }
     housekeeping.noteForgotten(node)
     _ = try? kept?.giveUp(node)
   }

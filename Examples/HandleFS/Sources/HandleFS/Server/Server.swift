@@ -71,7 +71,8 @@ final class Server: RequestHandler {
     roomBell = try Bell()
     times = CacheTimes(given: options.cacheTimeout)
     invalidation = CacheInvalidation(
-      source, lookups: lookups, notifier: notifier, times: times, statistics: statistics)
+      source, lookups: lookups, written: written, notifier: notifier, times: times,
+      statistics: statistics)
     fuse = session.fuse
     device = try session.device
     history = MountHistory(in: session.history)
@@ -120,12 +121,14 @@ extension Server {
     }
     times.begin(try BackingFile(store.open(root)).status.st_dev)
     // An earlier server may have known what the kernel was to be told again.
-    Thread.start { [invalidation] in invalidation.tellOfAll() }
+    Thread.startInBackground { [invalidation] in invalidation.tellOfAll() }
   }
 
   /// For how long the kernel may believe the attributes of a node's file.
-  func timeOfAttributes(_ node: NodeID, _ status: stat) -> Double {
-    written.contains(node) ? 0 : times.time(on: status.st_dev)
+  ///
+  /// - Parameter wasWritten: what ``WrittenFiles/isAboutToTell(_:)`` returned before the status was read.
+  func timeOfAttributes(_ node: NodeID, _ status: stat, wasWritten: Bool) -> Double {
+    wasWritten || written.contains(node) ? 0 : times.time(on: status.st_dev)
   }
 }
 
@@ -150,11 +153,25 @@ extension Server {
   /// A node that the kernel has looked up was found in the directory that is shown. Any other
   /// number, such as one from a file handle of an earlier mount, passes the gate first.
   func path(_ number: UInt64) throws -> BackingFile {
+    try openFile(number) ?? openedFile(number).file
+  }
+
+  /// Returns a node's file, opened with `O_PATH`, and its status.
+  func pathAndStatus(_ number: UInt64) throws -> (file: BackingFile, status: stat) {
+    guard let file = openFile(number) else { return try openedFile(number) }
+    return (file, try file.status)
+  }
+
+  /// Returns a node's file if it is open.
+  private func openFile(_ number: UInt64) -> BackingFile? {
     let node = node(number)
     bound?.uses.note(node)
-    if let file = files.find(node, .path) ?? files.find(node, .writing) ?? orphans[node] {
-      return file
-    }
+    return files.find(node, .path, .writing) ?? orphans[node]
+  }
+
+  /// Opens a node's file with `O_PATH`.
+  private func openedFile(_ number: UInt64) throws -> (file: BackingFile, status: stat) {
+    let node = node(number)
     let isKnown = node == root || lookups.count(of: node) > 0
     let file = BackingFile(
       try withDescriptors {
@@ -166,7 +183,7 @@ extension Server {
       files.insert(file, of: node, for: .path)
       if status.st_nlink == 0 { housekeeping.losesName(node) }
     }
-    return file
+    return (file, status)
   }
 
   /// Returns a node's file, open for reading or writing.
