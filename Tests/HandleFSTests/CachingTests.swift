@@ -88,6 +88,25 @@ import Testing
     #expect(holder.ask("stat") == "links 1, size 6")
   }
 
+  /// Who works in a directory that was just made behind the mount's back can say where that is, also
+  /// when the kernel is told of the new name.
+  @Test(.mountsHandleFS, arguments: shown)
+  func newDirectoriesKeepTheirNames(_ kind: VolumeKind) throws {
+    let mounted = try Mounted(kind)
+    let program = """
+      import os, sys, time
+      source, through = sys.argv[1:]
+      for i in range(20):
+          os.mkdir(f"{source}/{i}")
+          os.chdir(f"{through}/{i}")
+          time.sleep(0.02)
+          assert os.getcwd() == f"{through}/{i}"
+      """
+    let result = try mounted.run(
+      ["python3", "-c", program, mounted.source.string, mounted.mountpoint.string])
+    #expect(result.status == 0, "\(result.errors)")
+  }
+
   /// While no server runs, nobody hears of changes.
   @Test(.mountsHandleFS)
   func changesBetweenServersAreSeen() throws {
