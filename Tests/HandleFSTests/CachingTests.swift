@@ -88,6 +88,25 @@ import Testing
     #expect(holder.ask("stat") == "links 1, size 6")
   }
 
+  /// Who works in a directory that was just made behind the mount's back can say where that is, also
+  /// when the kernel is told of the new name.
+  @Test(.mountsHandleFS, arguments: shown)
+  func newDirectoriesKeepTheirNames(_ kind: VolumeKind) throws {
+    let mounted = try Mounted(kind)
+    let program = """
+      import os, sys, time
+      source, through = sys.argv[1:]
+      for i in range(20):
+          os.mkdir(f"{source}/{i}")
+          os.chdir(f"{through}/{i}")
+          time.sleep(0.02)
+          assert os.getcwd() == f"{through}/{i}"
+      """
+    let result = try mounted.run(
+      ["python3", "-c", program, mounted.source.string, mounted.mountpoint.string])
+    #expect(result.status == 0, "\(result.errors)")
+  }
+
   /// While no server runs, nobody hears of changes.
   @Test(.mountsHandleFS)
   func changesBetweenServersAreSeen() throws {
@@ -123,6 +142,41 @@ import Testing
     while user.wait(seconds: 0.2) == nil { mounted.serverID.map { _ = kill($0, SIGKILL) } }
     #expect(user.wait(seconds: 20) == 0, "\(user.pid): \(mounted.log.suffix(2000))")
     user.kill()
+  }
+
+  /// A file changes while the reply to its lookup is being made, or is on its way: the server is held
+  /// there. The kernel does not know the file yet when the server hears of the change.
+  @Test(.mountsHandleFS, arguments: ["status read", "time chosen"])
+  func changesDuringALookupAreSeen(_ point: String) throws {
+    let mounted = try Mounted(.ext4)
+    let file = mounted.source.appending("file")
+    try write("old", to: file)
+    let look = ["stat", "-c", "%s", mounted.mountpoint.appending("file").string]
+    let before = try #require(mounted.status()["changes_behind"])
+    try write(point, to: mounted.fault)
+    let user = try Child(look)
+    #expect(mounted.isFaultReached, "no lookup came by '\(point)'")
+    try write("longer", to: file)
+    #expect(try eventually(seconds: 10) { try mounted.status()["changes_behind"] ?? 0 > before })
+    // The change may have been several events.
+    usleep(100_000)
+    try write("", to: mounted.fault)
+    #expect(user.wait(seconds: 20) == 0)
+    #expect(try eventually(seconds: 5) { try mounted.run(look).output == "6\n" })
+  }
+
+  /// What a server had heard of and not handled when it was killed, the next one handles.
+  @Test(.mountsHandleFS, arguments: shown)
+  func changesHeardOfBeforeAKillAreSeen(_ kind: VolumeKind) throws {
+    let mounted = try Mounted(kind)
+    let look = ["stat", mounted.mountpoint.appending("absent").string]
+    #expect(try mounted.run(look).status != 0)
+    let server = try #require(mounted.serverID)
+    try write("events read", to: mounted.fault)
+    try write("text", to: mounted.source.appending("absent"))
+    #expect(mounted.isFaultReached, "the server heard of nothing")
+    try mounted.waitForNewServer(after: server)
+    #expect(try eventually(seconds: 5) { try mounted.run(look).status == 0 })
   }
 
   /// Nothing tells what changes in a file through a mapping, so the kernel asks for the attributes of

@@ -57,10 +57,7 @@ import Testing
     let expected = try mounted.load("operate", bare.string, operation)
     #expect(answer == expected, "\(operation) killed at \(point ?? "no point")")
     if let point {
-      let isKilled = eventually(seconds: 5) {
-        !FileManager.default.fileExists(atPath: mounted.fault.string)
-      }
-      #expect(isKilled, "the server did not come by \(point) in \(operation)")
+      #expect(mounted.isFaultReached, "the server did not come by \(point) in \(operation)")
       try mounted.waitForNewServer(after: server ?? 0)
     }
     let wanted = try Self.contents(bare)

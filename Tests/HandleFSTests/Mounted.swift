@@ -46,8 +46,12 @@ final class Mounted: @unchecked Sendable {
   /// Where it is shown.
   var mountpoint: FilePath { directory.appending("mounted") }
   var store: FilePath { directory.appending("store") }
-  /// The point at which the server kills itself (a build with `-DFAULT_POINTS`).
+  /// The point at which the server kills itself or waits (a build with `-DFAULT_POINTS`).
   var fault: FilePath { directory.appending("fault") }
+  /// Whether the server reaches that point soon.
+  var isFaultReached: Bool {
+    eventually(seconds: 5) { !FileManager.default.fileExists(atPath: fault.string) }
+  }
   private var logFile: FilePath { directory.appending("log") }
 
   /// Makes a volume, and mounts a directory of it.

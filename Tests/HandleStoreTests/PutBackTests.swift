@@ -160,11 +160,13 @@ import Testing
     let names = (0..<20).map { "file-\($0)" }
     for name in names { _ = try fixture.create(name) }
     try fixture.sync()
+    // Not FS_IOC_SHUTDOWN: the kernel may write its log at any time, and then some of it is not lost.
+    try fixture.save()
     let lost = try names.map { try fixture.replace($0, by: "lost") }
     let handles = try lost.map { try #require(try fixture.store.node($0)).handle }
-    try withDirectory(fixture.volume.path) { #expect(ts_shut_down($0.rawValue, 2) == 0) }
     try fixture.store.close()
     try fixture.volume.unmount()
+    try fixture.putBack()
     // A file is no older than the second in which it was made.
     usleep(1_100_000)
     try fixture.volume.mount()

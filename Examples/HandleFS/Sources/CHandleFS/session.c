@@ -104,12 +104,14 @@ struct forget_notice {
     char name[256];
 };
 
-int hf_send_forget(int socket, uint64_t directory, const char *name)
+int hf_send_forget(int socket, uint64_t directory, const char *name, int expires)
 {
     size_t length = strlen(name);
     struct forget_notice notice = {
         .header.error = FUSE_NOTIFY_INVAL_ENTRY,
-        .body = {.parent = directory, .namelen = (uint32_t)length},
+        .body = {.parent = directory,
+                 .namelen = (uint32_t)length,
+                 .flags = expires ? FUSE_EXPIRE_ONLY : 0},
     };
     if (length >= sizeof notice.name)
         return -ENAMETOOLONG;

@@ -47,8 +47,8 @@ int hf_answer_init(int fuse, const void *message, size_t length, const struct hf
 int hf_resend(int fuse);
 
 /* Sends on a socket the notice by which the kernel forgets a name in a directory
- * (FUSE_NOTIFY_INVAL_ENTRY). */
-int hf_send_forget(int socket, uint64_t directory, const char *name);
+ * (FUSE_NOTIFY_INVAL_ENTRY) or, if `expires` is not 0, looks it up again before it uses it. */
+int hf_send_forget(int socket, uint64_t directory, const char *name, int expires);
 /* Passes notices from a socket on to the kernel, until the socket fails. */
 void hf_pass_notices(int socket, int fuse);
 

@@ -75,9 +75,15 @@ internal import SystemPackage
   /// The kernel waits until the requests for names in that directory that are under way are answered,
   /// and nothing interrupts that. If this process waited there and were killed, it could not end, and no
   /// other could answer the requests. So the supervisor does it.
-  func forget(_ name: FilePath, in directory: UInt64) {
+  func forget(_ name: FilePath, in directory: UInt64) { send(name, directory, expires: false) }
+
+  /// Has the kernel look up a name in a directory again before it uses it. A name that leads to the
+  /// same file as before stays the name of that file all the time.
+  func expire(_ name: FilePath, in directory: UInt64) { send(name, directory, expires: true) }
+
+  private func send(_ name: FilePath, _ directory: UInt64, expires: Bool) {
     unsafe name.withPlatformString {
-      _ = unsafe hf_send_forget(notices.rawValue, directory, $0)
+      _ = unsafe hf_send_forget(notices.rawValue, directory, $0, expires ? 1 : 0)
     }
   }
 

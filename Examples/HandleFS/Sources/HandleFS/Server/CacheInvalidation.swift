@@ -64,14 +64,29 @@ final class CacheInvalidation: Sendable {
   private func handle(_ event: FilesystemEvent) {
     // First of all: a lookup of a file without a node may be under way.
     for file in [event.file, event.directory] { if let file { times.noteChange(file) } }
-    let isOfName = !WatchMask(event).isDisjoint(with: [.create, .delete, .movedFrom, .movedTo])
+    let isOfName = !WatchMask(event).isDisjoint(with: Self.ofNames)
     if isOfName || event.name == ".", let directory = node(event.directory) {
       tell(directory)
-      if isOfName { notifier.forget(event.name, in: number(directory)) }
+      if isOfName { tellOfName(event, in: number(directory)) }
     }
     guard let file = node(event.file) else { return }
     let isOfContents = WatchMask(event).isSubset(of: [.modify, .closeWrite])
     if !(isOfContents && written.kernelAsks(for: file)) { tell(file) }
+  }
+
+  private static let ofNames: WatchMask = [.create, .delete, .movedFrom, .movedTo]
+
+  /// Has the kernel forget the name of an event.
+  ///
+  /// A new name only expires. The kernel may know by now what it leads to; if it forgot the name of a
+  /// new directory, `getcwd(2)` would fail for who already works there. That there is no such name,
+  /// it does not believe any more when that has expired.
+  private func tellOfName(_ event: FilesystemEvent, in directory: UInt64) {
+    if WatchMask(event).isDisjoint(with: [.delete, .movedFrom, .movedTo]) {
+      notifier.expire(event.name, in: directory)
+    } else {
+      notifier.forget(event.name, in: directory)
+    }
   }
 
   /// Returns the node of a file that the kernel may know.

@@ -48,11 +48,14 @@ extension Server {
     let handle = try KernelFileHandle(identifying: file.descriptor)
     let count = times.count(handle)
     let status = try file.status
+    FaultPoint.wait(at: .statusRead)
     let node = try registered(file, handle, status, in: parent, pinnedBy: lookups).node
     if caches { files.insert(file, of: node, for: .path) }
     // Before the changes are counted again: see CacheInvalidation.
     _ = written.isAboutToTell(node)
-    return try entry(node, status, for: times.time(on: status.st_dev, handle, since: count))
+    let time = times.time(on: status.st_dev, handle, since: count)
+    FaultPoint.wait(at: .timeChosen)
+    return try entry(node, status, for: time)
   }
 
   /// Registers a file that was found in a directory.

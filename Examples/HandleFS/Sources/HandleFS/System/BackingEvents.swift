@@ -58,6 +58,7 @@ internal import SystemPackage
     isLeft = false
     let length = unsafe hf_length_of_events(buffer)
     let bytes = unsafe Array(UnsafeRawBufferPointer(start: buffer, count: length))
+    if !bytes.isEmpty { FaultPoint.pass(.eventsRead) }
     body(bytes.isEmpty ? [] : FilesystemEvent.all(in: bytes))
     unsafe memset(buffer, 0, length)
   }

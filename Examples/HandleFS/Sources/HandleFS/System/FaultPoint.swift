@@ -2,9 +2,9 @@ internal import Glibc
 internal import HandleStore
 internal import SystemPackage
 
-/// The points at which a server under test kills itself. The file that HANDLEFS_FAULT names holds
-/// one point, such as `rename acted`; the server removes the file and dies when it first reaches
-/// that point. Only in a build with `-DFAULT_POINTS`.
+/// The points at which a server under test kills itself, or waits. The file that HANDLEFS_FAULT names
+/// holds one point, such as `rename acted`; the server removes the file when it first reaches that point,
+/// and dies, or waits until the file is there again. Only in a build with `-DFAULT_POINTS`.
 enum FaultPoint {
   enum Place: String {
     /// The intent is in the journal.
@@ -15,6 +15,16 @@ enum FaultPoint {
     case answered
   }
 
+  /// A point at which no name is changed.
+  enum Step: String {
+    /// Events were read, and none of them is handled.
+    case eventsRead = "events read"
+    /// The status of a file that is looked up was read.
+    case statusRead = "status read"
+    /// It is decided for how long the kernel may believe that status.
+    case timeChosen = "time chosen"
+  }
+
   #if FAULT_POINTS
     private static let file = unsafe getenv("HANDLEFS_FAULT").map {
       unsafe FilePath(platformString: $0)
@@ -23,16 +33,36 @@ enum FaultPoint {
 
   static func pass(_ operation: Intent.Operation, _ place: Place) {
     #if FAULT_POINTS
-      guard let file, let wanted = try? Self.read(file),
-        wanted == "\(operation) \(place.rawValue)",
-        unsafe file.withPlatformString({ unsafe unlink($0) }) == 0
-      else { return }
-      kill(getpid(), SIGKILL)
-      while true { pause() }
+      if isReached("\(operation) \(place.rawValue)") { die() }
+    #endif
+  }
+
+  /// Dies at a step.
+  static func pass(_ step: Step) {
+    #if FAULT_POINTS
+      if isReached(step.rawValue) { die() }
+    #endif
+  }
+
+  /// Waits at a step, while other threads go on.
+  static func wait(at step: Step) {
+    #if FAULT_POINTS
+      guard let file, isReached(step.rawValue) else { return }
+      while (try? read(file)) == nil { usleep(1000) }
     #endif
   }
 
   #if FAULT_POINTS
+    private static func die() -> Never {
+      kill(getpid(), SIGKILL)
+      while true { pause() }
+    }
+
+    private static func isReached(_ point: @autoclosure () -> String) -> Bool {
+      guard let file, let wanted = try? read(file), wanted == point() else { return false }
+      return unsafe file.withPlatformString { unsafe unlink($0) } == 0
+    }
+
     private static func read(_ file: FilePath) throws -> String {
       let descriptor = try FileDescriptor.open(file, .readOnly)
       defer { try? descriptor.close() }
