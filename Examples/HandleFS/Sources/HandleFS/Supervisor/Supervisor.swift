@@ -106,7 +106,7 @@ final class Supervisor {
   ///
   /// - Parameter isServed: called once the filesystem is served.
   func run(_ isServed: () -> Void) throws {
-    defer { sockets.removeOwn() }
+    defer { leave() }
     try server.waitUntilPrepared(parked)
     do throws(Errno) {
       try Processes.mount(
@@ -132,6 +132,11 @@ final class Supervisor {
     }
   }
 
+  private func leave() {
+    sockets.removeOwn()
+    try? StoreSharing(session).leave()
+  }
+
   private func answerStart() throws {
     _ = Processes.wait(for: [session.fuse])
     let request = try session.fuse.readOnce(1 << 16)
@@ -144,7 +149,7 @@ final class Supervisor {
 
   /// Watches over an adopted server until the filesystem is unmounted.
   func goOn() throws {
-    defer { sockets.removeOwn() }
+    defer { leave() }
     watchdog.begin()
     manager.tell("MAINPID=\(Processes.id)", servingStatus)
     try watch()
@@ -307,7 +312,7 @@ final class Supervisor {
     startAt = nil
     needsMending = false
     do {
-      mender = try Mender(session.store, options, inBackground)
+      mender = try Mender(session, options, inBackground)
       manager.tell("STATUS=The server has failed; checking the store")
     } catch {
       log.error("starting the check of the store failed", metadata: ["error": "\(error)"])

@@ -307,6 +307,30 @@ enum Processes {
     _ = unsafe Glibc.send(socket.rawValue, &byte, 1, CInt(MSG_NOSIGNAL))
   }
 
+  /// Sends a message together with descriptors.
+  static func send(
+    _ message: Message, with descriptors: [FileDescriptor], to socket: FileDescriptor
+  ) throws(Errno) {
+    let numbers = descriptors.map(\.rawValue)
+    try checked(
+      unsafe hf_send_descriptors(socket.rawValue, message.rawValue, numbers, numbers.count))
+  }
+
+  /// Waits for the next message and the descriptors that come with it; returns `nil` if the other side has
+  /// closed the socket. The descriptors are the caller's, to close.
+  static func receiveAll(
+    from socket: FileDescriptor
+  ) -> (message: Message?, descriptors: [FileDescriptor])? {
+    var byte: UInt8 = 0
+    var numbers = [CInt](repeating: -1, count: Int(HF_MOST_DESCRIPTORS))
+    let count = unsafe hf_receive_descriptors(socket.rawValue, &byte, &numbers)
+    guard count >= 0 else { return nil }
+    return (Message(rawValue: byte), numbers.prefix(Int(count)).map(FileDescriptor.init(rawValue:)))
+  }
+
+  /// Whether the process at the other end of a connection belongs to this process's user.
+  static func isOwn(_ connection: FileDescriptor) -> Bool { hf_is_own(connection.rawValue) == 1 }
+
   /// Sends a line without waiting; returns whether all of it was sent.
   static func sendAtOnce(_ line: String, to socket: FileDescriptor) -> Bool {
     let bytes = Array(line.utf8)
