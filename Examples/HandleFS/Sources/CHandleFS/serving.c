@@ -336,13 +336,21 @@ void hf_stop(void)
     pthread_mutex_unlock(&all.lock);
 }
 
-int hf_is_worker(const struct fuse_session *session, int thread)
+/* Returns the session that a thread serves; NULL if it serves none. */
+static const struct fuse_session *session_of(int thread)
 {
-    int found = 0;
+    const struct fuse_session *found = NULL;
     pthread_mutex_lock(&all.lock);
     for (struct serving *each = all.first; each; each = each->next)
-        for (int i = 0; each->session == session && i < each->count; i++)
-            found |= each->workers[i].id == thread;
+        for (int i = 0; i < each->count; i++)
+            if (each->workers[i].id == thread)
+                found = each->session;
     pthread_mutex_unlock(&all.lock);
     return found;
+}
+
+int hf_works_for(const struct fuse_session *session, int thread)
+{
+    const struct fuse_session *found = session_of(thread);
+    return found ? found == session : !tgkill(getpid(), thread, 0);
 }

@@ -84,8 +84,8 @@ int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply);
 int hf_serve(struct fuse_session *session, int threads, hf_handler handler, void *server);
 /* Has all sessions end, and those that are still to be served. */
 void hf_stop(void);
-/* Returns 1 if a thread of this process (gettid(2)) serves a session, else 0. */
-int hf_is_worker(const struct fuse_session *session, int thread);
+/* Returns 1 if a thread (gettid(2)) is one of this process and serves no other session, else 0. */
+int hf_works_for(const struct fuse_session *session, int thread);
 
 /* The request that this thread is working on, as the kernel sent it. */
 const struct fuse_in_header *hf_request(void);

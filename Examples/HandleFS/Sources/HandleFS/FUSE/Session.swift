@@ -105,11 +105,11 @@ internal import SystemPackage
   /// Whether the kernel can be asked to drop nodes.
   var canPrune: Bool { unsafe hf_prune(fuse.withLock { $0 }, [], 0) >= 0 }
 
-  /// Whether a thread serves this connection.
-  func isWorker(_ thread: Int32) -> Bool {
+  /// Whether a thread is one of this process and serves no other connection.
+  func isOwn(_ thread: Int32) -> Bool {
     let session = session.withLock { $0 }
     guard let session = unsafe OpaquePointer(bitPattern: session) else { return false }
-    return unsafe hf_is_worker(session, thread) == 1
+    return unsafe hf_works_for(session, thread) == 1
   }
 
   private func notify(of node: UInt64) -> CInt {

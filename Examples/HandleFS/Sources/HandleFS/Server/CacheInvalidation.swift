@@ -4,8 +4,8 @@ internal import SystemPackage
 
 /// Tells the kernel of each change behind the mount's back, so that it asks again.
 ///
-/// The kernel itself knows what it has changed through the mount, so the changes by the threads that serve
-/// it are skipped.
+/// The kernel itself knows what it has changed through the mount, so this process's own changes are
+/// skipped, unless a thread made them that serves another mount.
 ///
 /// Why nothing out of date stays in the kernel's caches:
 /// - A name: to forget it, the kernel waits for the lookups in the directory that are under way.
@@ -40,7 +40,7 @@ final class CacheInvalidation: Sendable {
   /// Handles events, in their order; see ``BackingChanges/Listener``.
   func handle(_ events: [FilesystemEvent]?) -> Bool {
     if events == nil { times.end() }
-    for event in events ?? [] where !notifier.isWorker(event.process) {
+    for event in events ?? [] where !notifier.isOwn(event.process) {
       if event.isLoss { handleLoss() } else { handle(event) }
     }
     if events == nil { handleLoss() }
