@@ -44,7 +44,8 @@ import Testing
 
   /// The kernel of a mount is not told of its own changes.
   @Test(.mountsHandleFS) func ownChangesAreNoNews() throws {
-    let first = try Mounted(.ext4)
+    // With passthrough the kernel closes files in the name of the program.
+    let first = try Mounted(.ext4, ["--passthrough", "off"])
     let second = try Mounted(sharing: first)
     let before = (
       first.figure("changes_behind") ?? 0, second.figure("changes_behind") ?? 0
@@ -101,7 +102,7 @@ import Testing
     let second = try Mounted(sharing: first, options)
     let loads = [
       try KillTests.Load(on: first, KillTests.loads + ["tar"], prefix: "a-"),
-      try KillTests.Load(on: second, KillTests.loads + ["sqlite3"], prefix: "b-"),
+      try KillTests.Load(on: second, KillTests.loads, prefix: "b-"),
     ]
     for round in 1...12 * soak {
       usleep(.random(in: 20_000..<300_000, using: &random))
@@ -219,6 +220,53 @@ import Testing
     #expect(eventually(seconds: 15) { second.figure("files_without_name") == 0 })
   }
 
+  /// A guest's new supervisor gets what is parked, though the host has it.
+  @Test(.mountsHandleFS) func parksInTheNextSupervisor() throws {
+    let first = try Mounted(.ext4)
+    let second = try Mounted(sharing: first, ["--passthrough", "off"])
+    let file = try second.hold("file", creating: "text")
+    try second.perform("rm file")
+    _ = try second.waitForNewSupervisor(after: second.killSupervisor())
+    usleep(1_500_000)
+    try first.killServing()
+    #expect(file.ask("read") == "has text")
+    file.kill()
+  }
+
+  /// What the host parks for a guest that has just been killed is not lost.
+  @Test(.mountsHandleFS) func parksForAGuestThatIsGone() throws {
+    let first = try Mounted(.ext4)
+    let second = try Mounted(sharing: first, ["--passthrough", "off"])
+    for round in 1...3 {
+      let file = try second.hold("file", creating: "text")
+      let host = pid_t(try #require(second.figure("pid")))
+      try stop(host)
+      try second.waitForNewServer(after: second.killServer())
+      let removal = try Child(["rm", second.mountpoint.appending("file").string])
+      usleep(100_000)
+      kill(host, SIGCONT)
+      #expect(removal.wait(seconds: 20) == 0)
+      #expect(eventually(seconds: 20) { second.figure("pid").map { $0 != Int(host) } ?? false })
+      #expect(file.ask("read") == "has text", "round \(round)")
+      file.kill()
+    }
+  }
+
+  /// The nodes of removed files are dropped, but not those that another mount's kernel knows.
+  @Test(.mountsHandleFS) func housekeepingThinksOfAll() throws {
+    let first = try Mounted(.ext4)
+    let second = try Mounted(sharing: first)
+    let file = try second.hold("file", creating: "text")
+    try first.perform("rm file; mkdir d")
+    // Housekeeping begins with 10,000 files.
+    try succeed(product("mountload"), "tree", first.source.appending("d").string, "11", "1000")
+    try first.perform("rm -r d")
+    #expect(eventually(seconds: 40) { (first.figure("nodes_dropped") ?? 0) > 10_000 })
+    #expect(file.ask("read") == "has text")
+    #expect(file.ask("stat") == "links 0, size 4")
+    file.kill()
+  }
+
   /// Each mount's clients are told of what happens to the nodes that they watch, and once.
   @Test(.mountsHandleFS) func eachTellsItsWatchers() throws {
     let first = try Mounted(.ext4)
@@ -292,6 +340,13 @@ import Testing
     let missing = try answer(first.volume.path.appending("nothing"))
     #expect(
       missing.status == 4 && missing.errors.contains("/nothing: No such file"), "\(missing.errors)")
+    // Rubbish on the socket on which the host waits.
+    let socket = try succeed("stat", "-c", "/run/handlefs/store-%d-%i.socket", first.store.string)
+      .trimmingCharacters(in: .whitespacesAndNewlines)
+    for rubbish in ["", "frob", "\u{9}", String(repeating: "x", count: 10_000)] {
+      let reply = try run([product("mountload"), "tell", socket, rubbish])
+      #expect(reply.output.contains("another version has the store open"), "\(reply)")
+    }
     #expect(first.figure("mounts") == 1)
     #expect(first.serverID.map(Int.init) == first.figure("pid"))
   }
@@ -323,6 +378,47 @@ import Testing
     #expect(first.figure("mounts") == 2)
     try succeed("umount", place.path.string)
     #expect(eventually(seconds: 20) { first.figure("mounts") == 1 })
+  }
+
+  /// A damaged store is repaired once, and all mounts go on.
+  @Test(.mountsHandleFS) func aDamagedStoreIsMendedOnce() throws {
+    let first = try Mounted(.ext4)
+    let second = try Mounted(sharing: first)
+    try second.perform("for i in $(seq 100); do echo $i >file-$i; done")
+    let held = try second.hold("held", creating: "text")
+    let data = try FileDescriptor.open(first.store.appending("data.mdb"), .readWrite)
+    let size = Int(try data.seek(offset: 0, from: .end))
+    try data.writeAll(
+      toAbsoluteOffset: 8192, Array(repeating: 0xa5, count: min(size, 4 << 20) - 8192))
+    try data.close()
+    try first.killServing()
+    for mounted in [first, second] {
+      let all = try mounted.run(["sh", "-c", #"cd "$0" && cat file-*"#, mounted.mountpoint.string])
+      #expect(all.status == 0 && all.output.split(separator: "\n").count == 100, "\(all.errors)")
+    }
+    #expect(held.ask("read") == "has text")
+    let logs = first.log + second.log
+    #expect(logs.components(separatedBy: "the store is repaired").count == 2, "\(logs)")
+    held.kill()
+  }
+
+  /// Mounts that begin at the same time, as by `mount -a`, agree on who has the store open.
+  @Test(.mountsHandleFS) func mayBeginAtTheSameTime() throws {
+    let first = try Mounted(.ext4)
+    try first.unmount()
+    let places = try (0..<4).map { _ in try TemporaryDirectory() }
+    let program = try #require(Mounted.program)
+    for _ in 1...3 * soak {
+      let commands = try places.map { place in
+        try Child([program, first.source.string, place.path.string, "--store", first.store.string])
+      }
+      for command in commands { #expect(command.wait(seconds: 30) == 0) }
+      for place in places {
+        #expect(try first.run(["touch", place.appending("file").string]).status == 0)
+      }
+      let umounts = try places.map { try Child(["umount", $0.path.string]) }
+      for umount in umounts { #expect(umount.wait(seconds: 30) == 0) }
+    }
   }
 
   /// After a crash the store is checked only while no process has it open.

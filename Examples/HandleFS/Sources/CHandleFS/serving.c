@@ -351,6 +351,8 @@ static const struct fuse_session *session_of(int thread)
 
 int hf_works_for(const struct fuse_session *session, int thread)
 {
+    if (thread <= 0) /* one that this process cannot see */
+        return 0;
     const struct fuse_session *found = session_of(thread);
     return found ? found == session : !tgkill(getpid(), thread, 0);
 }

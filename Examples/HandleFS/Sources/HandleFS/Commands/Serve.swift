@@ -15,13 +15,15 @@ struct Serve: ParsableCommand {
   func run() throws { try Log.tellingErrors(.server, of: mount, serve) }
 
   private func serve() throws {
+    var session = SessionDescriptors()
+    // The supervisor may be of a version before 0.2, which has no such file.
+    if !Processes.isOpen(session.sharing) { session.sharing = try StoreSharing.join(session.store) }
     let log = Log.start(.server, of: mount, inBackground: background)
     Processes.ignoreClosedPipes()
     Processes.ignoreHangups()
     // Reads the program's path before another program can replace it.
     _ = Processes.program
     if let cpus = mount.cpus { try Processes.use(cpus) }
-    let session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
     let supervision = try Supervision(mount, of: session, inBackground: background, log: log)
     Thread.start { supervision.listen() }

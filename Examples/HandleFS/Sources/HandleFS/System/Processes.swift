@@ -72,6 +72,10 @@ enum Processes {
     _ = fcntl(descriptor.rawValue, F_SETFD, FD_CLOEXEC)
   }
 
+  static func isOpen(_ descriptor: FileDescriptor) -> Bool {
+    fcntl(descriptor.rawValue, F_GETFD) >= 0
+  }
+
   /// Returns the value of an environment variable, or `nil` if it is not set.
   static func variable(_ name: String) -> String? {
     guard let value = unsafe getenv(name) else { return nil }
