@@ -31,7 +31,13 @@ final class Guest: Sendable {
   /// - Returns: whether this process has become the host; `false` if the filesystem is unmounted.
   func waitUntilHost() throws -> Bool {
     let end = Processes.now + Self.patience
-    while try !sharing.becomeHost() {
+    while true {
+      // Without this, a mount that ended while there was no host would need the store once more.
+      if supervision.isConnectionEnded {
+        supervision.tellUnmounted()
+        return false
+      }
+      if try sharing.becomeHost() { return true }
       guard supervision.mounted != nil || Processes.now < end else {
         throw CommandError(
           "\(options.store) is in use by another mount, which does not answer; see its log", .store)
@@ -39,7 +45,6 @@ final class Guest: Sendable {
       if let host = sharing.connect(), try visit(host) { return false }
       Processes.sleep(milliseconds: Self.pause)
     }
-    return true
   }
 
   /// Is a guest of one host until that ends. Returns whether the filesystem has been unmounted.

@@ -36,6 +36,12 @@ final class Supervision: Sendable {
   var session: SessionDescriptors { state.withLock { $0.session } }
   var mounted: Message? { state.withLock { $0.mounted } }
 
+  /// Whether the filesystem was mounted, and its connection to the kernel has ended since.
+  var isConnectionEnded: Bool {
+    let session = session
+    return MountHistory(in: session.history).mounted != 0 && Processes.isEnded(session.fuse)
+  }
+
   func tell(_ message: Message) { Processes.send(message, to: session.control) }
 
   /// Tells the supervisor that the filesystem is unmounted, so that it ends. From then on no new

@@ -292,6 +292,12 @@ enum Processes {
     return list.map { $0.revents != 0 }
   }
 
+  /// Whether the connection of a mount to the kernel (`/dev/fuse`) has ended.
+  static func isEnded(_ fuse: FileDescriptor) -> Bool {
+    var state = pollfd(fd: fuse.rawValue, events: 0, revents: 0)
+    return unsafe poll(&state, 1, 0) > 0 && state.revents & Int16(POLLERR) != 0
+  }
+
   /// The time by `CLOCK_MONOTONIC`, in milliseconds.
   static var now: Int { nowMicroseconds / 1000 }
 
