@@ -168,10 +168,13 @@ import Testing
     let second = try Mounted(sharing: first)
     let file = try second.hold("file", creating: "text")
     let (server, supervisor) = (try #require(first.serverID), try #require(first.supervisorID))
-    for id in [supervisor, server] { try stop(id) }
-    for id in [supervisor, server] { kill(id, SIGKILL) }
+    // The server first: the end of its parent would wake it, and it would start another one.
+    try stop(supervisor)
+    kill(server, SIGKILL)
+    kill(supervisor, SIGKILL)
     #expect(
-      eventually(seconds: 20) { second.figure("pid") == second.serverID.map(Int.init) })
+      eventually(seconds: 20) { second.figure("pid") == second.serverID.map(Int.init) },
+      "\(first.log)\(second.log)")
     #expect(file.ask("read") == "has text")
     try second.perform("echo >new; rm new")
     #expect(umount2(first.mountpoint.string, Int32(MNT_DETACH)) == 0)
