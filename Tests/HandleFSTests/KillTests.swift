@@ -74,29 +74,32 @@ import Testing
     """,
   ]
 
-  private static let loads = [
+  static let loads = [
     "names", "exchange", "churn", "append", "unlinked", "locks", "mapped", "listing",
   ]
 
   /// Everything that uses one mount at the same time.
-  private struct Load {
+  struct Load {
     let mounted: Mounted
     let outside: TemporaryDirectory
+    private let prefix: String
     private var children: [(name: String, child: Child)] = []
     private var stop: FilePath { outside.appending("stop") }
 
-    init(on mounted: Mounted, _ names: [String]) throws {
+    /// - Parameter prefix: begins the names of the directories, for another load on the same files.
+    init(on mounted: Mounted, _ names: [String], prefix: String = "") throws {
       self.mounted = mounted
+      self.prefix = prefix
       outside = try TemporaryDirectory()
       for name in names { try start(name) }
     }
 
     private mutating func start(_ name: String) throws {
-      for directory in [mounted.source.appending(name), outside.appending(name)] {
+      for directory in [mounted.source.appending(prefix + name), outside.appending(name)] {
         try FileManager.default.createDirectory(
           atPath: directory.string, withIntermediateDirectories: false)
       }
-      let place = mounted.mountpoint.appending(name).string
+      let place = mounted.mountpoint.appending(prefix + name).string
       let errors = outside.appending("\(name).errors").string
       let command: [String]
       if let script = KillTests.scripts[name] {

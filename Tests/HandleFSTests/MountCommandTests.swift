@@ -167,8 +167,10 @@ import Testing
       $helper "$vol/a source" "$mnt" -o "store=$store"
       refused 32 'already mounted' $helper "$vol/a source" "$mnt" -o "store=$store-2"
       mkdir "$dir/other"
-      refused 32 'is open for writing' $helper "$vol/a source" "$dir/other" -o "store=$store"
+      $helper "$vol/a source" "$dir/other" -o "store=$store,ro"
       umount "$mnt"
+      umount "$dir/other"
+      refused 32 'is open for writing' flock "$store" $helper "$vol/a source" "$mnt" -o "store=$store"
       """)
   }
 

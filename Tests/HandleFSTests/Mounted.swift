@@ -42,10 +42,10 @@ final class Mounted: @unchecked Sendable {
   private var supervisor: Child?
 
   /// The directory that is shown.
-  var source: FilePath { volume.path.appending("source") }
+  let source: FilePath
   /// Where it is shown.
   var mountpoint: FilePath { directory.appending("mounted") }
-  var store: FilePath { directory.appending("store") }
+  let store: FilePath
   /// The point at which the server kills itself or waits (a build with `-DFAULT_POINTS`).
   var fault: FilePath { directory.appending("fault") }
   /// Whether the server reaches that point soon.
@@ -61,22 +61,45 @@ final class Mounted: @unchecked Sendable {
   ///   - descriptors: how many files each process may have open.
   ///   - wrapper: environment variables (`NAME=value`), and a command that runs the program that
   ///     follows.
-  init(
+  convenience init(
     _ kind: VolumeKind, _ options: [String] = [], megabytes: Int? = nil, format: [String] = [],
     descriptors: Int? = nil, by wrapper: [String] = []
+  ) throws {
+    try self.init(
+      Volume(kind, megabytes: megabytes, format: format), options, descriptors: descriptors,
+      by: wrapper)
+  }
+
+  /// Mounts a directory of the volume of another mount, with its store, in another place.
+  ///
+  /// - Parameter source: the directory; that of the other mount, if none is given.
+  convenience init(
+    sharing other: Mounted, _ options: [String] = [], source: FilePath? = nil,
+    descriptors: Int? = nil, by wrapper: [String] = []
+  ) throws {
+    try self.init(
+      other.volume, options, source: source ?? other.source, store: other.store,
+      descriptors: descriptors, by: wrapper)
+  }
+
+  private init(
+    _ volume: Volume, _ options: [String], source: FilePath? = nil, store: FilePath? = nil,
+    descriptors: Int?, by wrapper: [String]
   ) throws {
     guard let program = Self.program else {
       throw CommandFailure(description: "the environment variable HANDLEFS is not set")
     }
     directory = try TemporaryDirectory()
-    volume = try Volume(kind, megabytes: megabytes, format: format)
+    self.volume = volume
+    self.source = source ?? volume.path.appending("source")
+    self.store = store ?? directory.appending("store")
     let limit = descriptors.map { ["prlimit", "--nofile=\($0):\($0)"] } ?? []
     command =
       ["env", "HANDLEFS_FAULT=\(directory.appending("fault"))"] + wrapper + limit
-      + [program, volume.path.appending("source").string, directory.appending("mounted").string]
-      + ["--store", directory.appending("store").string, "--foreground"]
+      + [program, self.source.string, directory.appending("mounted").string]
+      + ["--store", self.store.string, "--foreground"]
     self.options = options
-    for path in [directory.path, volume.path, source, mountpoint] {
+    for path in [directory.path, volume.path, self.source, mountpoint] {
       try FileManager.default.createDirectory(
         atPath: path.string, withIntermediateDirectories: true)
       chmod(path.string, 0o755)

@@ -10,7 +10,8 @@ public struct FilesystemEvent: Sendable {
   /// What happened: the bits `FAN_…` of `<linux/fanotify.h>`. The lowest 12 bits mean the same as in
   /// `inotify(7)` and in ``WatchMask``.
   public let mask: UInt64
-  /// The process that did it; 0 if that process has no number here, as one outside this PID namespace.
+  /// The process that did it, or its thread if the group was made with `FAN_REPORT_TID`; 0 if that has no
+  /// number here, as one outside this PID namespace.
   /// For a program in the kernel's service, such as a write through `FUSE_PASSTHROUGH`, this is the
   /// program that asked for it.
   public let process: Int32

@@ -16,7 +16,7 @@
 int hf_watch(int fd, int unlimited)
 {
     int watch = (int)result(fanotify_init(
-        FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_DFID_NAME_TARGET |
+        FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_DFID_NAME_TARGET | FAN_REPORT_TID |
             (unlimited ? FAN_UNLIMITED_QUEUE : 0),
         O_RDONLY));
     if (watch < 0)

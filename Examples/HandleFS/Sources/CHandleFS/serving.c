@@ -25,13 +25,17 @@
 
 struct worker {
     pthread_t thread;
+    struct serving *serving;
+    atomic_int id;
     /* Whether the thread is in read(2), or about to be. */
     atomic_int reading;
     atomic_int ended;
     int result;
 };
 
-static struct {
+/* The threads of one session. */
+struct serving {
+    struct serving *next;
     struct fuse_session *session;
     const struct hf_handlers *handlers;
     void *server;
@@ -50,8 +54,18 @@ static struct {
     atomic_ulong requests;
     /* Whether the clock stands still, because no request has come for a while. */
     atomic_int resting;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wanted = PTHREAD_COND_INITIALIZER,
-          .tick = PTHREAD_COND_INITIALIZER};
+};
+
+/* The pool for which this thread works. */
+static _Thread_local struct serving *pool_of_thread;
+#define pool (*pool_of_thread)
+
+/* All pools of this process, and whether serving is to end. */
+static struct {
+    pthread_mutex_t lock;
+    struct serving *first;
+    int ending;
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 enum {
     /* After so many requests in a row that left another one waiting, another thread helps. */
@@ -88,6 +102,7 @@ static void *work(void *argument);
 static int start_worker(void)
 {
     struct worker *worker = &pool.workers[pool.count];
+    worker->serving = &pool;
     int error = pthread_create(&worker->thread, NULL, work, worker);
     if (!error)
         pool.count++;
@@ -253,9 +268,21 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
     return 1;
 }
 
+/* Has the threads of a pool end. Any thread. */
+static void stop(struct serving *stopped)
+{
+    pthread_mutex_lock(&stopped->lock);
+    stopped->stopping = 1;
+    pthread_cond_broadcast(&stopped->wanted);
+    pthread_cond_signal(&stopped->tick);
+    pthread_mutex_unlock(&stopped->lock);
+}
+
 static void *work(void *argument)
 {
     struct worker *worker = argument;
+    pool_of_thread = worker->serving;
+    worker->id = gettid();
     struct fuse_buf buffer = {.mem = request_memory()};
     hf_prepare_thread();
     /* Whoever started this process may have blocked the signal by which the thread is ended. */
@@ -265,7 +292,7 @@ static void *work(void *argument)
     pthread_sigmask(SIG_UNBLOCK, &ending, NULL);
     worker->result = buffer.mem ? serve(worker, &buffer) : -ENOMEM;
     if (worker->result <= 0)
-        hf_stop();
+        stop(&pool);
     worker->ended = 1;
     return NULL;
 }
@@ -290,15 +317,28 @@ static int join_workers(void)
     return answer;
 }
 
-int hf_serve(struct fuse_session *session, int threads, const struct hf_handlers *handlers,
-             void *server)
+static void add(struct serving *added)
 {
-    if (threads < 1)
-        return -EINVAL;
-    pool.session = session;
-    pool.handlers = handlers;
-    pool.server = server;
-    pool.most = threads;
+    pthread_mutex_lock(&all.lock);
+    added->next = all.first;
+    all.first = added;
+    added->stopping = all.ending;
+    pthread_mutex_unlock(&all.lock);
+}
+
+static void drop(struct serving *dropped)
+{
+    pthread_mutex_lock(&all.lock);
+    struct serving **place = &all.first;
+    while (*place != dropped)
+        place = &(*place)->next;
+    *place = dropped->next;
+    pthread_mutex_unlock(&all.lock);
+}
+
+/* Serves with the pool of this thread. */
+static int serve_with_pool(void)
+{
     cpu_set_t processors; /* Too small for a machine with more than 1,024. */
     pool.processors = sched_getaffinity(0, sizeof processors, &processors)
                           ? (int)sysconf(_SC_NPROCESSORS_ONLN)
@@ -306,26 +346,62 @@ int hf_serve(struct fuse_session *session, int threads, const struct hf_handlers
     /* The signal interrupts a read that waits, when it is sent to the reading thread. */
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGUSR1, &action, NULL);
-    pool.workers = calloc((size_t)threads, sizeof *pool.workers);
-    if (!pool.workers)
-        return -ENOMEM;
+    add(&pool);
     pthread_mutex_lock(&pool.lock);
     int error = start_worker();
     pthread_mutex_unlock(&pool.lock);
     if (error)
-        hf_stop();
+        stop(&pool);
     run_clock();
     int answer = join_workers();
-    free(pool.workers);
-    pool.workers = NULL;
+    drop(&pool);
     return error ? -error : answer;
+}
+
+int hf_serve(struct fuse_session *session, int threads, const struct hf_handlers *handlers,
+             void *server)
+{
+    if (threads < 1)
+        return -EINVAL;
+    struct serving own = {.session = session, .handlers = handlers, .server = server,
+                       .most = threads, .lock = PTHREAD_MUTEX_INITIALIZER,
+                       .wanted = PTHREAD_COND_INITIALIZER, .tick = PTHREAD_COND_INITIALIZER};
+    own.workers = calloc((size_t)threads, sizeof *own.workers);
+    if (!own.workers)
+        return -ENOMEM;
+    pool_of_thread = &own;
+    int answer = serve_with_pool();
+    pool_of_thread = NULL;
+    free(own.workers);
+    return answer;
 }
 
 void hf_stop(void)
 {
-    pthread_mutex_lock(&pool.lock);
-    pool.stopping = 1;
-    pthread_cond_broadcast(&pool.wanted);
-    pthread_cond_signal(&pool.tick);
-    pthread_mutex_unlock(&pool.lock);
+    pthread_mutex_lock(&all.lock);
+    all.ending = 1;
+    for (struct serving *each = all.first; each; each = each->next)
+        stop(each);
+    pthread_mutex_unlock(&all.lock);
+}
+
+/* Returns the session that a thread serves; NULL if it serves none. */
+static const struct fuse_session *session_of(int thread)
+{
+    const struct fuse_session *found = NULL;
+    pthread_mutex_lock(&all.lock);
+    for (struct serving *each = all.first; each; each = each->next)
+        for (int i = 0; i < each->count; i++)
+            if (each->workers[i].id == thread)
+                found = each->session;
+    pthread_mutex_unlock(&all.lock);
+    return found;
+}
+
+int hf_works_for(const struct fuse_session *session, int thread)
+{
+    if (thread <= 0) /* one that this process cannot see */
+        return 0;
+    const struct fuse_session *found = session_of(thread);
+    return found ? found == session : !tgkill(getpid(), thread, 0);
 }

@@ -85,10 +85,13 @@ int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply);
 
 /* Serves requests in at most `threads` threads until the filesystem is gone (returns 0), hf_stop() is
  * called (returns 1), or reading or starting a thread fails. All threads have ended when it
- * returns. */
+ * returns. Several sessions may be served at a time, each from a thread of its own. */
 int hf_serve(struct fuse_session *session, int threads, const struct hf_handlers *handlers,
              void *server);
+/* Has all sessions end, and those that are still to be served. */
 void hf_stop(void);
+/* Returns 1 if a thread (gettid(2)) is one of this process and serves no other session, else 0. */
+int hf_works_for(const struct fuse_session *session, int thread);
 
 /* The request that this thread is working on, as the kernel sent it. */
 const struct fuse_in_header *hf_request(void);
@@ -181,8 +184,8 @@ int hf_remove_attribute(int fd, const char *name);
 
 /* MARK: What happens on a filesystem (fanotify) */
 
-/* Watches the whole filesystem that `fd` is on. Returns a descriptor to read events from. `unlimited`:
- * no event is lost, however many are not read. */
+/* Watches the whole filesystem that `fd` is on. Returns a descriptor to read events from; an event names
+ * the thread that caused it. `unlimited`: no event is lost, however many are not read. */
 int hf_watch(int fd, int unlimited);
 /* Returns 1 if a descriptor is one to read events from, else 0. */
 int hf_is_watch(int fd);
@@ -224,6 +227,22 @@ int hf_spawn(const char *path, char *const arguments[], const int *descriptors, 
 int hf_listen(const char *path);
 int hf_accept(int listener);
 int hf_connect(const char *path);
+/* Returns 1 if the process at the other end of a connection belongs to this user, else 0. */
+int hf_is_own(int connection);
+/* Sends one byte, and descriptors with it, at most HF_MOST_DESCRIPTORS. */
+int hf_send_descriptors(int socket, uint8_t byte, const int *descriptors, size_t count);
+/* Receives one byte, and at most HF_MOST_DESCRIPTORS descriptors that came with it. Returns the number of
+ * descriptors, or -EPIPE if the other side is closed. */
+int hf_receive_descriptors(int socket, uint8_t *byte, int *descriptors);
+/* Locks a byte of a file for all who share this open file description. Returns 1, or 0 if another one has
+ * locked it. */
+int hf_lock_byte(int file, long byte);
+/* Returns 1 if another open file description has locked a byte, else 0. */
+int hf_is_locked(int file, long byte);
+/* Waits until nobody else is between the calls with 1 and 0 for a file. */
+int hf_gate(int file, int enter);
+/* Returns 1 if two descriptors are of one file, else 0. */
+int hf_is_same_file(int one, int other);
 /* Sends a message to the socket of a service manager; a path that begins with @ is abstract.
  * Waits for a second at most. */
 int hf_notify(const char *path, const char *text);

@@ -17,7 +17,10 @@ struct Mend: ParsableCommand {
     let log = Log.start(
       .mender, of: mountpoint, as: logFormat, inBackground: background)
     let path: FilePath = "/proc/self/fd/3"
+    let (store, locks) = (FileDescriptor(rawValue: 3), FileDescriptor(rawValue: 4))
     do {
+      // If another mount has the store open, that one looks after it.
+      guard try StoreSharing(store, locks).becomeHost() else { return }
       guard let damage = try Store.check(at: path, findings: 1).findings.first else { return }
       log.critical(
         "the store is damaged; repairing it and keeping the original in its directory set-aside",

@@ -49,7 +49,8 @@ internal import SystemPackage
     return try checked(result) == 0 ? .unmounted : .stopped
   }
 
-  /// Ends serving after the requests under way are answered. Any thread.
+  /// Ends the serving of all sessions of this process, after the requests under way are answered. Any
+  /// thread.
   static func stop() { hf_stop() }
 }
 
@@ -110,6 +111,13 @@ internal import SystemPackage
 
   /// Whether the kernel can be asked to drop nodes.
   var canPrune: Bool { unsafe hf_prune(fuse.withLock { $0 }, [], 0) >= 0 }
+
+  /// Whether a thread is one of this process and serves no other connection.
+  func isOwn(_ thread: Int32) -> Bool {
+    let session = session.withLock { $0 }
+    guard let session = unsafe OpaquePointer(bitPattern: session) else { return false }
+    return unsafe hf_works_for(session, thread) == 1
+  }
 
   private func notify(of node: UInt64) -> CInt {
     let session = session.withLock { $0 }

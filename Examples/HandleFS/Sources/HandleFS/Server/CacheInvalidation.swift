@@ -5,7 +5,7 @@ internal import SystemPackage
 /// Tells the kernel of each change behind the mount's back, so that it asks again.
 ///
 /// The kernel itself knows what it has changed through the mount, so this process's own changes are
-/// skipped.
+/// skipped, unless a thread made them that serves another mount.
 ///
 /// Why nothing out of date stays in the kernel's caches:
 /// - A name: to forget it, the kernel waits for the lookups in the directory that are under way.
@@ -28,7 +28,6 @@ final class CacheInvalidation: Sendable {
   private let notifier: Notifier
   private let times: CacheTimes
   private let statistics: ServerStatistics
-  private let ownProcess = Processes.id
   /// The nodes of which the kernel is to be told again, and until when.
   private let unknown = Mutex<[NodeID: Int]>([:])
 
@@ -44,7 +43,7 @@ final class CacheInvalidation: Sendable {
   /// Handles events, in their order; see ``BackingChanges/Listener``.
   func handle(_ events: [FilesystemEvent]?) -> Bool {
     if events == nil { times.end() }
-    for event in events ?? [] where event.process != ownProcess {
+    for event in events ?? [] where !notifier.isOwn(event.process) {
       if event.isLoss { handleLoss() } else { handle(event) }
     }
     if events == nil { handleLoss() }

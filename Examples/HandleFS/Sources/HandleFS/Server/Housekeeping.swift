@@ -13,6 +13,7 @@ final class Housekeeping: Sendable {
   private static let hour = 3600
 
   private let store: Store
+  private let neighbours: Neighbours
   private let log: Logger
   private let state = Mutex(State())
 
@@ -23,9 +24,8 @@ final class Housekeeping: Sendable {
     var gone: [NodeID] = []
   }
 
-  init(_ store: Store, log: Logger) {
-    self.store = store
-    self.log = log
+  init(_ store: Store, among neighbours: Neighbours, log: Logger) {
+    (self.store, self.neighbours, self.log) = (store, neighbours, log)
   }
 
   /// Takes note that a node's file has lost its last name. The node can go when the kernel forgets
@@ -54,7 +54,8 @@ final class Housekeeping: Sendable {
       Processes.sleep(milliseconds: 10_000)
       seconds += 10
       let count = state.withLock { $0.gone.count }
-      guard count >= Self.many || (count > 0 && seconds >= Self.hour) else { continue }
+      guard count >= Self.many || (count > 0 && seconds >= Self.hour), neighbours.areComplete
+      else { continue }
       seconds = 0
       drop()
     }
@@ -66,7 +67,8 @@ final class Housekeeping: Sendable {
       return state.gone
     }
     do {
-      for node in nodes { _ = try? store.retire(node) }
+      // Another mount may still have such a file open.
+      for node in nodes where !neighbours.isKnown(node) { _ = try? store.retire(node) }
       let dropped = try store.evict(stale: .seconds(0))
       log.info(
         "dropped the nodes of files that are gone", metadata: ["count": .stringConvertible(dropped)]

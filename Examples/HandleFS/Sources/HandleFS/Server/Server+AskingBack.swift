@@ -82,6 +82,7 @@ extension Server {
   }
 
   private func evict() {
+    guard neighbours.areComplete else { return }
     do {
       try store.evict()
     } catch {

@@ -41,7 +41,7 @@ extension Server {
   /// Handles files that were removed behind the mount's back, as soon as the server hears of it.
   func letGoOfRemoved(_ events: [FilesystemEvent]) {
     for event in events
-    where WatchMask(event).contains(.delete) && event.process != Processes.id {
+    where WatchMask(event).contains(.delete) && !notifier.isOwn(event.process) {
       guard let handle = event.file,
         let node = try? store.node(of: handle, on: filesystems.main)?.id
       else { continue }

@@ -36,8 +36,8 @@ extension Server {
       guard options.crossesMounts, Errno(any: error) == .improperLink else { throw error }
     }
     let file = try withDescriptors { try directory.path(of: name, crossesMounts: true) }
-    // The name leads to this server's own mount: the server would wait for itself.
-    guard try file.device != device else { throw Errno.improperLink }
+    // The name leads to a mount that this process serves: it would wait for itself.
+    guard try !neighbours.contains(device: file.device) else { throw Errno.improperLink }
     return file
   }
 

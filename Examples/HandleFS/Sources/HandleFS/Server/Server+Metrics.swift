@@ -21,6 +21,8 @@ extension Server {
     metrics.gauge(
       "handlefs_start_time_seconds", "When the server started, since 1970.",
       Double(started) / 1000)
+    metrics.gauge(
+      "handlefs_mounts", "Mounts that the server serves, all with one store.", neighbours.count)
     metrics.counter(
       "handlefs_restarts", "Servers that were replaced, since the filesystem was mounted.",
       MountHistory.Reason.allCases.map { (["reason": $0.rawValue], history.restarts($0)) })

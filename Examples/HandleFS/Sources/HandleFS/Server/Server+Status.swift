@@ -21,7 +21,7 @@ extension Server {
         ("files_kept_by_kernel", UInt64(openFiles.keptCount)),
         ("files_without_name", UInt64(orphans.count)),
         ("files_kept_open", UInt64(kept?.count ?? 0)),
-        ("requests_noted", UInt64(journal.count)),
+        ("requests_noted", UInt64(journal.count)), ("mounts", UInt64(neighbours.count)),
         ("max_background", UInt64(options.maxBackground)),
         ("congestion_threshold", UInt64(options.congestion)),
         ("nodes_in_kernel", UInt64(lookups.nodeCount)),

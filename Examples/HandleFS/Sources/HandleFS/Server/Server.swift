@@ -12,6 +12,7 @@ internal import SystemPackage
 final class Server: RequestHandler {
   let store: Store
   let source: Source
+  let neighbours: Neighbours
   /// The node of the directory that is shown.
   let root: NodeID
   /// The files that are kept open, if they cannot be opened by their handles.
@@ -48,9 +49,10 @@ final class Server: RequestHandler {
   let started = Clock.sinceEpoch
 
   init(
-    _ source: Source, session: SessionDescriptors, options: ServerOptions, log: Logger
+    _ source: Source, session: SessionDescriptors, options: ServerOptions,
+    among neighbours: Neighbours, log: Logger
   ) throws {
-    self.source = source
+    (self.source, self.neighbours) = (source, neighbours)
     (store, root, kept) = (source.store, source.root, source.kept)
     filesystems = try Filesystems(
       source, root: BackingFile(store.open(root)), crossesMounts: options.crossesMounts)
@@ -64,9 +66,9 @@ final class Server: RequestHandler {
       in: store, parked: session.parked, socket: session.parking, areParked: source.kept == nil)
     bound = try NodeBound(nodes: options.nodes, idle: options.idleForget)
     files = FileCache(capacity: options.files)
-    housekeeping = Housekeeping(store, log: log)
+    housekeeping = Housekeeping(store, among: neighbours, log: log)
     changes = BackingChanges(log: log)
-    watchers = Watchers(source, files: files, changes: changes, log: log)
+    watchers = Watchers(source, among: neighbours, files: files, changes: changes, log: log)
     notifier = Notifier(notices: session.noticesOut)
     roomBell = try Bell()
     times = CacheTimes(given: options.cacheTimeout)

@@ -31,11 +31,28 @@ struct Source {
       (way, filesystem, root) = (.keptOpen(kept), kept.filesystem, kept.root)
       return
     }
-    filesystem = try store.attach(source)
+    (filesystem, root, way) = try Self.export(options, source, in: store)
+  }
+
+  /// The source of a guest's mount, in the store that this process has open.
+  init(_ options: MountOptions, _ session: SessionDescriptors, guestOf host: Source) throws {
+    guard host.kept == nil, try !Self.keepsOpen(options, session.source) else {
+      throw CommandError(
+        "\(options.store) is in use by another mount; only mounts whose files are opened by their "
+          + "handles can share a store: use another one, or a bind mount", .store)
+    }
+    (store, parking) = (host.store, Parking(socket: session.parking))
+    (filesystem, root, way) = try Self.export(options, session.source, in: store)
+  }
+
+  private static func export(
+    _ options: MountOptions, _ source: FileDescriptor, in store: Store
+  ) throws -> (FilesystemID, NodeID, Way) {
+    let filesystem = try store.attach(source)
     // An earlier server may have registered files of the filesystems that are mounted below.
-    if options.crossMounts { try Self.attachMounts(below: options.source, to: store) }
-    let export = try Self.export(of: source, on: filesystem, options, in: store)
-    (way, root) = (.byHandle(export), export.root)
+    if options.crossMounts { try attachMounts(below: options.source, to: store) }
+    let export = try export(of: source, on: filesystem, options, in: store)
+    return (filesystem, export.root, .byHandle(export))
   }
 
   /// The files that are kept open; `nil` if files are opened by their handles.
@@ -110,7 +127,8 @@ struct Source {
   private static func export(
     of root: FileDescriptor, on filesystem: FilesystemID, _ options: MountOptions, in store: Store
   ) throws -> Export {
-    let name = "handlefs \(options.source)"
+    // Two mounts of one source may differ in this.
+    let name = "handlefs \(options.source)\(options.readOnly ? " (read-only)" : "")"
     let handle = try KernelFileHandle(of: root)
     if let known = try store.exports().first(where: { $0.name == name }) {
       // A repair may have given the filesystem another number.

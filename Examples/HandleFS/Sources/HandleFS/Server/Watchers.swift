@@ -16,12 +16,17 @@ final class Watchers: Sendable {
   private let store: Store
   private let filesystem: FilesystemID
   private let root: NodeID
+  private let neighbours: Neighbours
   private let files: FileCache
   private let changes: BackingChanges
   private let log: Logger
   private let state = Mutex(State())
 
-  init(_ source: Source, files: FileCache, changes: BackingChanges, log: Logger) {
+  init(
+    _ source: Source, among neighbours: Neighbours, files: FileCache, changes: BackingChanges,
+    log: Logger
+  ) {
+    self.neighbours = neighbours
     (store, filesystem, root) = (source.store, source.filesystem, source.root)
     self.files = files
     self.changes = changes
@@ -64,13 +69,14 @@ final class Watchers: Sendable {
   /// Ends the watches of watchers that an earlier server served and that have not reconnected since
   /// this one began.
   func endAbsent() {
+    while !neighbours.areComplete { Processes.sleep(milliseconds: 1000) }
     do {
       var start: NodeID? = .root
       while let first = start {
         let page = try store.watchedNodes(from: first)
         for node in page.nodes {
           for watch in try store.watches(of: node.id)
-          where state.withLock({ $0.nodes[watch.watcher] == nil }) {
+          where !neighbours.watchers.contains(where: { $0.serves(watch.watcher) }) {
             try store.unwatch(node.id, by: watch.watcher)
           }
         }
@@ -79,6 +85,10 @@ final class Watchers: Sendable {
     } catch {
       log.error("ending the watches of absent watchers failed", metadata: ["error": "\(error)"])
     }
+  }
+
+  private func serves(_ watcher: WatcherID) -> Bool {
+    state.withLock { $0.nodes[watcher] != nil }
   }
 
   /// Ends all watches: the filesystem is gone.
@@ -174,7 +184,12 @@ final class Watchers: Sendable {
     while let deletions = try? store.deletions(), !deletions.isEmpty { tell(deletions) }
   }
 
+  /// Tells the watchers of all mounts: the store reports each deletion once.
   private func tell(_ deletions: Deletions) {
+    for watchers in neighbours.watchers { watchers.tellOwn(deletions) }
+  }
+
+  private func tellOwn(_ deletions: Deletions) {
     for node in deletions.nodes {
       for watch in (try? store.watches(of: node)) ?? []
       where state.withLock({ $0.sockets[watch.watcher] != nil }) && unwatch(node, watch.watcher) {

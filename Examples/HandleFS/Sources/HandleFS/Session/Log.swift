@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Formatting
 internal import Glibc
 internal import Logging
+internal import Synchronization
 internal import SystemPackage
 
 enum LogFormat: String, CaseIterable, ExpressibleByArgument {
@@ -19,21 +20,36 @@ enum Log {
     case mender
   }
 
+  /// Begins the log of this process.
   static func start(
     _ role: Role, of mountpoint: String, as format: LogFormat, inBackground: Bool
   ) -> Logger {
-    LoggingSystem.bootstrap { label -> any LogHandler in
-      if format == .json {
-        return JSONLogHandler(line: LogLine(role, of: mountpoint), inBackground: inBackground)
-      }
-      return inBackground ? SystemLogHandler() : StreamLogHandler.standardError(label: label)
-    }
+    background.store(inBackground, ordering: .relaxed)
+    LoggingSystem.bootstrap { handler($0, role, of: mountpoint, as: format) }
     let log = Logger(label: "handlefs")
     if format == .json {
       StandardError.omitBacktraces()
       try? StandardError.pass { log.error("\($0)") }
     }
     return log
+  }
+
+  /// Whether the process has no terminal.
+  private static let background = Atomic(false)
+
+  /// The log of another mount that this process serves.
+  static func ofGuest(_ mount: MountOptions) -> Logger {
+    Logger(label: "handlefs") { handler($0, .server, of: mount.mountpoint, as: mount.logFormat) }
+  }
+
+  private static func handler(
+    _ label: String, _ role: Role, of mountpoint: String, as format: LogFormat
+  ) -> any LogHandler {
+    let inBackground = background.load(ordering: .relaxed)
+    if format == .json {
+      return JSONLogHandler(line: LogLine(role, of: mountpoint), inBackground: inBackground)
+    }
+    return inBackground ? SystemLogHandler() : StreamLogHandler.standardError(label: label)
   }
 
   static func start(_ role: Role, of mount: MountOptions, inBackground: Bool) -> Logger {

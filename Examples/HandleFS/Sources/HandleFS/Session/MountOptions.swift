@@ -32,6 +32,7 @@ struct MountOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The store's directory, outside SOURCE. It is created if it does not exist.",
+      discussion: "Several mounts may have the same one.",
       valueName: "dir"))
   var store = ""
 

@@ -42,7 +42,16 @@ struct SessionDescriptors {
   var noticesOut = FileDescriptor(rawValue: 18)
   var noticesIn = FileDescriptor(rawValue: 19)
 
+  /// The file by which the mounts of one store find each other: see ``StoreSharing``.
+  var sharing = FileDescriptor(rawValue: 20)
+
   init() {}
+
+  /// The descriptors of another process, in the order of ``all``; `nil` if that has not as many.
+  init?(_ descriptors: [FileDescriptor]) {
+    guard descriptors.count == Self.places.count else { return nil }
+    for (place, descriptor) in zip(Self.places, descriptors) { self[keyPath: place] = descriptor }
+  }
 
   /// Creates the descriptors of a new filesystem.
   ///
@@ -53,6 +62,7 @@ struct SessionDescriptors {
   ) throws {
     (self.fuse, self.source, self.store) = (fuse, source, store)
     (self.questions, self.orders) = (questions, orders)
+    sharing = try StoreSharing.join(store)
     start = try Processes.memoryFile("handlefs start")
     journal = try Processes.memoryFile("handlefs journal")
     opens = try Processes.memoryFile("handlefs opens")
@@ -94,10 +104,13 @@ struct SessionDescriptors {
   }
 
   /// All descriptors, in the order of their numbers in the server.
-  var all: [FileDescriptor] {
+  var all: [FileDescriptor] { Self.places.map { self[keyPath: $0] } }
+
+  private static var places: [WritableKeyPath<SessionDescriptors, FileDescriptor>] {
     [
-      fuse, control, parking, start, journal, opens, lookups, questions, orders, parked, source,
-      store, history, events, unhandled, noticesOut, noticesIn,
+      \.fuse, \.control, \.parking, \.start, \.journal, \.opens, \.lookups, \.questions, \.orders,
+      \.parked, \.source, \.store, \.history, \.events, \.unhandled, \.noticesOut, \.noticesIn,
+      \.sharing,
     ]
   }
 }

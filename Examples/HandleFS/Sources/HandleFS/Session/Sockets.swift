@@ -10,7 +10,7 @@ struct Sockets {
     case server
   }
 
-  private static let directory = "/run/handlefs"
+  static let directory = "/run/handlefs"
   private var path: String
   private let inode: UInt64
 

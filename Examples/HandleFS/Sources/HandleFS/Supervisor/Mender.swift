@@ -7,13 +7,14 @@ struct Mender {
   /// A descriptor that becomes readable when the process ends; `nil` after ``reap()``.
   private(set) var process: FileDescriptor?
 
-  /// - Parameter store: the directory of the store, which the process inherits as descriptor 3.
-  init(_ store: FileDescriptor, _ options: MountOptions, _ inBackground: Bool) throws {
+  /// - Parameter session: the process inherits the directory of the store as descriptor 3, and the file
+  ///   that the mounts of the store lock as descriptor 4.
+  init(_ session: SessionDescriptors, _ options: MountOptions, _ inBackground: Bool) throws {
     let flags =
       ["--mountpoint=\(options.mountpoint)", "--log-format", options.logFormat.rawValue]
       + (inBackground ? ["--background"] : [])
     id = try Processes.spawn(
-      Processes.program, arguments: ["mend"] + flags, descriptors: [store])
+      Processes.program, arguments: ["mend"] + flags, descriptors: [session.store, session.sharing])
     process = try Processes.descriptor(of: id)
   }
 

@@ -99,6 +99,12 @@ struct RunningServer {
     parking = nil
   }
 
+  /// Returns the socket for parked files, which is then the caller's, to close.
+  mutating func takeParking() -> FileDescriptor? {
+    defer { parking = nil }
+    return parking
+  }
+
   mutating func reap() -> Processes.End {
     try? process?.close()
     process = nil

@@ -33,6 +33,9 @@ final class Supervisor {
   private var program: FilePath
   private var server: RunningServer
   private let parked = ParkedFiles()
+  /// Sockets through which former servers parked files. If a server was a guest, its host goes on for a
+  /// moment.
+  private var formerParking: [FileDescriptor] = []
   private var backoff = Backoff()
   private var watchdog: Watchdog
   private var manager: ServiceManager
@@ -106,7 +109,7 @@ final class Supervisor {
   ///
   /// - Parameter isServed: called once the filesystem is served.
   func run(_ isServed: () -> Void) throws {
-    defer { sockets.removeOwn() }
+    defer { leave() }
     try server.waitUntilPrepared(parked)
     do throws(Errno) {
       try Processes.mount(
@@ -132,6 +135,11 @@ final class Supervisor {
     }
   }
 
+  private func leave() {
+    sockets.removeOwn()
+    try? StoreSharing(session).leave()
+  }
+
   private func answerStart() throws {
     _ = Processes.wait(for: [session.fuse])
     let request = try session.fuse.readOnce(1 << 16)
@@ -144,7 +152,7 @@ final class Supervisor {
 
   /// Watches over an adopted server until the filesystem is unmounted.
   func goOn() throws {
-    defer { sockets.removeOwn() }
+    defer { leave() }
     watchdog.begin()
     manager.tell("MAINPID=\(Processes.id)", servingStatus)
     try watch()
@@ -159,10 +167,10 @@ final class Supervisor {
       let ready = Processes.wait(
         for: [
           signals, server.process, server.parking, server.control, session.orders, mender?.process,
-        ],
+        ] + formerParking,
         milliseconds: timeout)
       if ready[0] { try handle(signal: Processes.nextSignal(signals)) }
-      if ready[2] { try takeParked() }
+      if ready[2] { try takeParked() } else { try takeFormerParked() }
       if ready[3] { hear() }
       if ready[1] { ended() }
       if ready[4] { takeOrder() }
@@ -249,8 +257,22 @@ final class Supervisor {
   }
 
   private func takeParked() throws {
+    try takeFormerParked()
     guard let socket = server.parking else { return }
     if try !parked.receive(from: socket) { server.closeParking() }
+  }
+
+  /// Takes what former servers have sent. It does not wait for the ends of the streams, because another
+  /// process may still hold the sockets open.
+  private func takeFormerParked() throws {
+    for socket in formerParking {
+      while Processes.wait(for: [socket], milliseconds: 0)[0] {
+        guard try !parked.receive(from: socket) else { continue }
+        formerParking.removeAll { $0 == socket }
+        try socket.close()
+        break
+      }
+    }
   }
 
   private func hear() {
@@ -307,7 +329,7 @@ final class Supervisor {
     startAt = nil
     needsMending = false
     do {
-      mender = try Mender(session.store, options, inBackground)
+      mender = try Mender(session, options, inBackground)
       manager.tell("STATUS=The server has failed; checking the store")
     } catch {
       log.error("starting the check of the store failed", metadata: ["error": "\(error)"])
@@ -322,12 +344,8 @@ final class Supervisor {
 
   private func startNext() throws {
     startAt = nil
-    // Takes what the last server had sent before it ended. It does not read up to the end of the
-    // stream, because a process that the server started may still hold the socket open.
-    while let socket = server.parking, Processes.wait(for: [socket], milliseconds: 0)[0] {
-      try takeParked()
-    }
-    server.closeParking()
+    if let socket = server.takeParking() { formerParking.append(socket) }
+    try takeFormerParked()
     if replacement?.deadline != nil {
       program = replacement?.former ?? program
       answerAsker("the new server ended before it served; one from the former binary takes over")

@@ -66,11 +66,13 @@ final class BackingFile: Sendable {
   /// The number of the device that the file is on, `major:minor`. If the file is on a FUSE
   /// filesystem, this does not ask its server.
   var device: String {
-    get throws(Errno) {
-      var (major, minor): (UInt32, UInt32) = (0, 0)
-      try checked(unsafe hf_device(number, &major, &minor))
-      return "\(major):\(minor)"
-    }
+    get throws(Errno) { try Self.device(of: descriptor) }
+  }
+
+  static func device(of file: FileDescriptor) throws(Errno) -> String {
+    var (major, minor): (UInt32, UInt32) = (0, 0)
+    try checked(unsafe hf_device(file.rawValue, &major, &minor))
+    return "\(major):\(minor)"
   }
 
   var status: stat {

@@ -21,4 +21,13 @@ enum Message: UInt8 {
   case stop
   /// Report that you run.
   case isRunning
+
+  // Between a guest and its host; see ``Guest``.
+
+  /// Serve my mount; comes with the descriptors of the session and the options.
+  case join
+  /// Park files here from now on; comes with a socket.
+  case parkHere
+  /// The mount cannot be served; the exit code and the reason follow.
+  case refused
 }

@@ -72,6 +72,10 @@ enum Processes {
     _ = fcntl(descriptor.rawValue, F_SETFD, FD_CLOEXEC)
   }
 
+  static func isOpen(_ descriptor: FileDescriptor) -> Bool {
+    fcntl(descriptor.rawValue, F_GETFD) >= 0
+  }
+
   /// Returns the value of an environment variable, or `nil` if it is not set.
   static func variable(_ name: String) -> String? {
     guard let value = unsafe getenv(name) else { return nil }
@@ -288,6 +292,12 @@ enum Processes {
     return list.map { $0.revents != 0 }
   }
 
+  /// Whether the connection of a mount to the kernel (`/dev/fuse`) has ended.
+  static func isEnded(_ fuse: FileDescriptor) -> Bool {
+    var state = pollfd(fd: fuse.rawValue, events: 0, revents: 0)
+    return unsafe poll(&state, 1, 0) > 0 && state.revents & Int16(POLLERR) != 0
+  }
+
   /// The time by `CLOCK_MONOTONIC`, in milliseconds.
   static var now: Int { nowMicroseconds / 1000 }
 
@@ -306,6 +316,30 @@ enum Processes {
     var byte = message.rawValue
     _ = unsafe Glibc.send(socket.rawValue, &byte, 1, CInt(MSG_NOSIGNAL))
   }
+
+  /// Sends a message together with descriptors.
+  static func send(
+    _ message: Message, with descriptors: [FileDescriptor], to socket: FileDescriptor
+  ) throws(Errno) {
+    let numbers = descriptors.map(\.rawValue)
+    try checked(
+      unsafe hf_send_descriptors(socket.rawValue, message.rawValue, numbers, numbers.count))
+  }
+
+  /// Waits for the next message and the descriptors that come with it; returns `nil` if the other side has
+  /// closed the socket. The descriptors are the caller's, to close.
+  static func receiveAll(
+    from socket: FileDescriptor
+  ) -> (message: Message?, descriptors: [FileDescriptor])? {
+    var byte: UInt8 = 0
+    var numbers = [CInt](repeating: -1, count: Int(HF_MOST_DESCRIPTORS))
+    let count = unsafe hf_receive_descriptors(socket.rawValue, &byte, &numbers)
+    guard count >= 0 else { return nil }
+    return (Message(rawValue: byte), numbers.prefix(Int(count)).map(FileDescriptor.init(rawValue:)))
+  }
+
+  /// Whether the process at the other end of a connection belongs to this process's user.
+  static func isOwn(_ connection: FileDescriptor) -> Bool { hf_is_own(connection.rawValue) == 1 }
 
   /// Sends a line without waiting; returns whether all of it was sent.
   static func sendAtOnce(_ line: String, to socket: FileDescriptor) -> Bool {
