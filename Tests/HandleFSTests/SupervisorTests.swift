@@ -61,7 +61,8 @@ import Testing
       usleep(1_800_000)
       #expect(mounted.serverID == server)
       try stop(server)
-      #expect(try mounted.run(["ls", mounted.mountpoint.string], seconds: 10).output == "file\n")
+      // On a busy machine the next server may seem to be stopped, too.
+      #expect(try mounted.run(["ls", mounted.mountpoint.string], seconds: 30).output == "file\n")
       #expect(mounted.serverID != server)
       #expect(file.ask("read") == "has text")
     }
@@ -71,7 +72,7 @@ import Testing
     usleep(1_800_000)
     #expect(mounted.serverID == server)
     try stop(server)
-    #expect(try mounted.run(["ls", mounted.mountpoint.string], seconds: 10).output == "file\n")
+    #expect(try mounted.run(["ls", mounted.mountpoint.string], seconds: 30).output == "file\n")
     file.kill()
     try mounted.unmount()
   }
