@@ -63,14 +63,16 @@ final class CacheInvalidation: Sendable {
   private func handle(_ event: FilesystemEvent) {
     // First of all: a lookup of a file without a node may be under way.
     for file in [event.file, event.directory] { if let file { times.noteChange(file) } }
+    let file = node(event.file)
+    let isOfContents = WatchMask(event).isSubset(of: [.modify, .closeWrite])
+    if isOfContents, let file, written.kernelAsks(for: file) { return }
+    statistics.count(.changesBehind)
     let isOfName = !WatchMask(event).isDisjoint(with: Self.ofNames)
     if isOfName || event.name == ".", let directory = node(event.directory) {
       tell(directory)
       if isOfName { tellOfName(event, in: number(directory)) }
     }
-    guard let file = node(event.file) else { return }
-    let isOfContents = WatchMask(event).isSubset(of: [.modify, .closeWrite])
-    if !(isOfContents && written.kernelAsks(for: file)) { tell(file) }
+    if let file { tell(file) }
   }
 
   private static let ofNames: WatchMask = [.create, .delete, .movedFrom, .movedTo]
@@ -98,7 +100,6 @@ final class CacheInvalidation: Sendable {
 
   /// Has the kernel ask for a node's attributes again.
   private func tell(_ node: NodeID) {
-    statistics.count(.changesBehind)
     guard !notifier.isKnown(number(node)) else { return }
     unknown.withLock { $0[node] = Processes.now + Self.patience }
   }
