@@ -47,6 +47,32 @@ import Testing
     #expect(try mounted.requests(["lookup"]) == lookups)
   }
 
+  /// What a program writes through the mount is no news to the kernel. What is written behind its back
+  /// right after that is, whether the kernel was told the file's attributes in between or not.
+  @Test(.mountsHandleFS)
+  func writesThroughTheMountAreNoNews() throws {
+    let mounted = try Mounted(.ext4)
+    let before = try #require(mounted.status()["changes_behind"])
+    for i in 0..<100 { try write("text", to: mounted.mountpoint.appending("\(i)")) }
+    usleep(100_000)
+    #expect(try #require(mounted.status()["changes_behind"]) <= before + 10)
+    for i in 0..<100 {
+      let (through, behind) = (
+        mounted.mountpoint.appending("\(i)"), mounted.source.appending("\(i)")
+      )
+      try write("longer text", to: through)
+      if i % 2 == 0 { #expect(size(through) == 11) }
+      if i % 4 < 2 { usleep(10_000) }
+      try write("the longest text", to: behind)
+      #expect(eventually(seconds: 5) { size(through) == 16 }, "file \(i)")
+    }
+  }
+
+  private func size(_ file: FilePath) -> Int? {
+    var status = Glibc.stat()
+    return stat(file.string, &status) == 0 ? Int(status.st_size) : nil
+  }
+
   @Test(.mountsHandleFS)
   func timeIsAsGiven() throws {
     let mounted = try Mounted(.ext4, ["--cache-timeout", "0"])
@@ -229,6 +255,25 @@ import Testing
 
 /// The threads that answer requests.
 @Suite struct ServingTests {
+  /// The thread that serves a busy client does not sleep between its requests, but once they end, the
+  /// server takes no processor.
+  @Test(.mountsHandleFS)
+  func sleepsWhenNothingCanBeDone() throws {
+    let mounted = try Mounted(.ext4, ["--cache-timeout", "0"])
+    for _ in 0..<2000 { _ = access(mounted.mountpoint.appending("absent").string, F_OK) }
+    usleep(500_000)
+    let before = try ticks(of: mounted)
+    usleep(1_000_000)
+    #expect(try ticks(of: mounted) <= before + 10)
+  }
+
+  /// Returns how long a server has used processors, in hundredths of a second (`proc_pid_stat(5)`).
+  private func ticks(of mounted: Mounted) throws -> Int {
+    let server = try #require(mounted.serverID)
+    let words = try read(FilePath("/proc/\(server)/stat")).split(separator: " ")
+    return try #require(Int(words[13])) + #require(Int(words[14]))
+  }
+
   /// One thread does everything, on one processor: the server waits for nothing that it has to do itself.
   @Test(.mountsHandleFS) func oneThreadIsEnough() throws {
     let mounted = try Mounted(.ext4, ["--threads", "1", "--cpus", "0"])
