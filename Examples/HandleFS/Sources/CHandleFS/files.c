@@ -175,7 +175,11 @@ long hf_read_entries(int fd, void *buffer, size_t size, off_t offset)
 
 long hf_get_attribute(int fd, const char *name, void *buffer, size_t size)
 {
-    return result(getxattr(path_of(fd).text, name, buffer, size));
+    long length = fgetxattr(fd, name, buffer, size);
+    /* EBADF is what fgetxattr(2) has for O_PATH. */
+    if (length < 0 && errno == EBADF)
+        length = getxattr(path_of(fd).text, name, buffer, size);
+    return result(length);
 }
 
 long hf_list_attributes(int fd, char *buffer, size_t size)

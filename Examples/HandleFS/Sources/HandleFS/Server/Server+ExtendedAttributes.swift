@@ -29,6 +29,8 @@ extension Server {
     for request: Request
   ) throws -> Reply {
     let file = try path(number)
+    // An access list may lead to other set-group-id bits.
+    try Credentials.keepSetIDs(true)
     try once(for: request, wasDone: { try $0.wasDone(hasAttribute: file.hasAttribute(name)) }) {
       try flags & HF_ATTRIBUTE_CREATE != 0 && !file.hasAttribute(name)
         ? .createAttribute(name.path) : nil

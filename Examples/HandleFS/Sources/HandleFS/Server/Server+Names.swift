@@ -10,15 +10,24 @@ extension Server {
   func makeDirectory(
     _ name: FilePath, in parent: UInt64, mode: mode_t, for request: Request
   ) throws -> Reply {
-    try make(name, in: parent, .directory, for: request) { try $0.makeDirectory(name, mode: mode) }
+    try make(name, in: parent, .directory, for: request) {
+      try keepSetIDs(in: mode)
+      try $0.makeDirectory(name, mode: mode)
+    }
   }
 
   func makeNode(
     _ name: FilePath, in parent: UInt64, mode: mode_t, device: dev_t, for request: Request
   ) throws -> Reply {
     try make(name, in: parent, FileType(rawValue: mode & S_IFMT), for: request) {
+      try keepSetIDs(in: mode)
       try $0.makeNode(name, mode: mode, device: device)
     }
+  }
+
+  /// Has a new file keep the set-user-id and set-group-id bits that it is to have.
+  private func keepSetIDs(in mode: mode_t) throws(Errno) {
+    if mode & (S_ISUID | S_ISGID) != 0 { try Credentials.keepSetIDs(true) }
   }
 
   func makeSymbolicLink(
@@ -167,7 +176,8 @@ extension Server {
     } act: {
       do throws(Errno) {
         created = try request.asCaller { () throws(Errno) in
-          try directory.open(name, flags: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
+          try keepSetIDs(in: mode)
+          return try directory.open(name, flags: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
         }
       } catch {
         throw error == .fileExists && flags & O_EXCL == 0 ? .stale : error
@@ -187,9 +197,9 @@ extension Server {
   func createUnnamed(in parent: UInt64, mode: mode_t, for request: Request) throws -> Reply {
     if let made = try unnamedFile(of: request) { return made }
     let directory = try path(parent)
-    try Credentials.keepSetIDs(true)
     let file = try request.asCaller {
-      try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
+      try keepSetIDs(in: mode)
+      return try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
     }
     var entry = try entry(of: file, in: parent, caches: false)
     entry.statusTime = times.brief
@@ -226,7 +236,6 @@ extension Server {
     for request: Request, wasDone: (Intent) throws -> Bool, intent: () throws -> Intent?,
     act: () throws -> Void
   ) throws {
-    try Credentials.keepSetIDs(true)
     if request.isResent, let left = journal[request.number] {
       if try wasDone(left) { return statistics.count(.foundDone) }
       try journal.note(left, for: request.number)
