@@ -81,10 +81,14 @@ static void starting(int fuse)
     expect(recv(fuse, answer, sizeof answer, MSG_DONTWAIT) < 0, "something was sent back");
 }
 
-static void never(void *server, const struct fuse_in_header *request)
+static void serve_none(void *server, const struct fuse_in_header *request)
 {
     (void)server, (void)request;
 }
+
+static void do_nothing(void *server) { (void)server; }
+
+static const struct hf_handlers none = {.serve_unknown = serve_none, .idle = do_nothing};
 
 static void serving(int fuse)
 {
@@ -95,9 +99,9 @@ static void serving(int fuse)
         return;
     char bytes[8] = {0};
     expect(hf_take_init(session, bytes, sizeof bytes) == -EINVAL, "a short INIT is taken");
-    expect(hf_serve(session, 0, never, NULL) == -EINVAL, "no thread serves");
+    expect(hf_serve(session, 0, &none, NULL) == -EINVAL, "no thread serves");
     threads_left = 0;
-    expect(hf_serve(session, 4, never, NULL) == -EAGAIN, "a thread that could not be made");
+    expect(hf_serve(session, 4, &none, NULL) == -EAGAIN, "a thread that could not be made");
     expect(entries("/proc/self/task") == 3, "threads are left");
     fuse_session_destroy(session);
 }

@@ -88,6 +88,8 @@ final class Host: Sendable {
   }
 
   private func refuse(_ guest: FileDescriptor, _ error: any Error) {
+    // The error may come from that; the guest tries the next host.
+    guard !state.withLock({ $0.isEnding }) else { return }
     let (status, message) = exit(error)
     Processes.send(.refused, to: guest)
     try? guest.writeOnce(Array("\(status) \(message)".utf8))
