@@ -15,6 +15,7 @@ struct Serve: ParsableCommand {
   func run() throws { try Log.tellingErrors(.server, of: mount, serve) }
 
   private func serve() throws {
+    Processes.makeRoomForDescriptors()
     var session = SessionDescriptors()
     // The supervisor may be of a version before 0.2, which has no such file.
     if !Processes.isOpen(session.sharing) { session.sharing = try StoreSharing.join(session.store) }

@@ -179,6 +179,14 @@ enum Processes {
   /// Raises this process's limit of open descriptors to the maximum that it may set.
   static func raiseDescriptorLimit() { _ = hf_raise_limit() }
 
+  /// Has the kernel make its table of this process's descriptors as long as most servers need it. In a
+  /// process of several threads, it would wait for all processors each time that the table has to grow,
+  /// which takes some 10 ms. Call it while there is one thread.
+  static func makeRoomForDescriptors() {
+    let last = fcntl(0, F_DUPFD_CLOEXEC, CInt(min(4096, descriptorLimit) - 1))
+    if last >= 0 { close(last) }
+  }
+
   /// This process's limit of open descriptors.
   static var descriptorLimit: Int {
     var limit = rlimit()
