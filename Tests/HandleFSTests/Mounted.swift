@@ -174,7 +174,13 @@ final class Mounted: @unchecked Sendable {
 
   /// Kills the server (SIGKILL), and says which it was.
   @discardableResult func killServer() throws -> pid_t {
-    let id = try #require(serverID, "no server: \(log)")
+    // On a busy machine, one that was killed before may not have been replaced yet.
+    var found: pid_t?
+    _ = eventually(seconds: 20) {
+      found = serverID
+      return found != nil
+    }
+    let id = try #require(found, "no server: \(log)")
     #expect(kill(id, SIGKILL) == 0)
     return id
   }

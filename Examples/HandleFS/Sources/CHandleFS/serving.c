@@ -186,7 +186,7 @@ static long nanoseconds(void)
 
 /* How the requests come that a thread reads. */
 struct arrivals {
-    /* Who sent the last request, and whether that client has sent all since the last wait. */
+    /* Who sent the last request, and whether the same client sent the one before. */
     uint32_t client;
     int are_of_one;
     /* Whether the last request came soon after the reply to the one before. */
@@ -206,12 +206,9 @@ static int is_there(void)
 static int next_request(struct arrivals *arrivals, struct fuse_buf *buffer)
 {
     long start = nanoseconds();
-    if (!is_there()) {
-        pool.handlers->idle(pool.server);
-        if (arrivals->are_quick && arrivals->are_of_one && pool.processors > 1)
-            while (pool.reading == 1 && nanoseconds() - start < LOOK_NANOSECONDS && !is_there())
-                ;
-    }
+    if (arrivals->are_quick && arrivals->are_of_one && pool.processors > 1)
+        while (pool.reading == 1 && nanoseconds() - start < LOOK_NANOSECONDS && !is_there())
+            ;
     int length = fuse_session_receive_buf(pool.session, buffer);
     arrivals->are_quick = nanoseconds() - start < LOOK_NANOSECONDS;
     arrivals->busy = is_there() ? arrivals->busy + 1 : 0;
@@ -234,6 +231,9 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
     struct arrivals arrivals = {0};
     int needless = 0;
     while (!pool.stopping) {
+        /* It may take long, so the thread does not count as one that reads meanwhile. */
+        if (!is_there())
+            pool.handlers->idle(pool.server);
         worker->reading = 1;
         pool.reading++;
         int length = next_request(&arrivals, buffer);

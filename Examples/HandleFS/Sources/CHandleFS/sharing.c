@@ -43,6 +43,15 @@ int hf_send_descriptors(int socket, uint8_t byte, const int *descriptors, size_t
     return sendmsg(socket, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+static void close_all(const union rights *rights)
+{
+    const int *descriptors = (const int *)CMSG_DATA(&rights->header);
+    if (rights->header.cmsg_type != SCM_RIGHTS || rights->header.cmsg_len < CMSG_LEN(0))
+        return;
+    for (size_t i = 0; i < (rights->header.cmsg_len - CMSG_LEN(0)) / sizeof *descriptors; i++)
+        close(descriptors[i]);
+}
+
 /* Receives a byte with all its descriptors; returns the result of recvmsg(2). */
 static long receive(int socket, uint8_t *byte, union rights *rights)
 {
@@ -57,6 +66,12 @@ static long receive(int socket, uint8_t *byte, union rights *rights)
     do
         length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     while (length < 0 && errno == EINTR);
+    if (length > 0 && message.msg_flags & MSG_CTRUNC) {
+        /* This process may have no more descriptors. */
+        close_all(rights);
+        errno = EMFILE;
+        return -1;
+    }
     return length;
 }
 

@@ -108,7 +108,7 @@ final class Host: Sendable {
     try admit(session)
     let source = try Source(options, session, guestOf: self.source)
     Processes.send(.prepared, to: guest)
-    guard let mounted = Processes.receive(from: guest) else {
+    guard let (mounted, parking) = waitForMount(guest) else {
       return close(session.all + [guest])
     }
     if let cpus = options.cpus { try Processes.use(cpus) }
@@ -117,11 +117,26 @@ final class Host: Sendable {
       ServerOptions(
         options, mounted, files: DescriptorBudget.cacheOfGuest, endsOnDamage: endsOnDamage),
       among: neighbours, log: Log.ofGuest(options))
+    if let parking { park(in: parking, mount.server) }
     mount.begin()
     Thread.start { [self, server = mount.server] in hear(guest, of: server) }
     log.info("serves another mount", metadata: ["mount point": "\(options.mountpoint)"])
     Processes.send(.serving, to: guest)
     serve(mount, guest)
+  }
+
+  /// Waits until the guest's supervisor has mounted. If another supervisor takes its place meanwhile, also
+  /// returns the socket to that one.
+  private func waitForMount(_ guest: FileDescriptor) -> (Message, parking: FileDescriptor?)? {
+    var parking: FileDescriptor?
+    while let (message, descriptors) = Processes.receiveAll(from: guest) {
+      switch message {
+      case .parkHere?: parking = descriptors.first
+      case let message?: return (message, parking)
+      case nil: return nil
+      }
+    }
+    return nil
   }
 
   private func admit(_ session: SessionDescriptors) throws {

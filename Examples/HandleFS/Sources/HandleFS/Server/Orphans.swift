@@ -30,10 +30,12 @@ final class Orphans: Sendable {
   /// the supervisor dies, the next one gets the files from here.
   private func takeUp() {
     for node in parked.nodes {
-      if let file = try? store.open(node) {
-        files.withLock { $0[node] = BackingFile(file) }
-      } else {
-        release(node)
+      do throws(StoreError) {
+        let file = BackingFile(try store.open(node))
+        files.withLock { $0[node] = file }
+      } catch {
+        // Any other error may pass, as when there are no descriptors left.
+        if error.errno == .stale { release(node) }
       }
     }
   }

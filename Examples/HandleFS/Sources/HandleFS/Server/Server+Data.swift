@@ -95,7 +95,9 @@ extension Server {
       }
     } catch {
       guard Errno(any: error) == .notPermitted else { throw error }
-      return .written(try append(bytes, to: path(number), expectedAt: offset, request))
+      return try clearingPrivileges(clearsPrivileges) {
+        .written(try append(bytes, to: path(number), expectedAt: offset, request))
+      }
     }
   }
 

@@ -21,6 +21,8 @@ extension Server {
     guard kind.changes else { return .control(try file.flags(kind)) }
     guard wanted.count == kind.size else { throw Errno.invalidArgument }
     _ = try file.flags(.getExtended)
+    // XFS clears set-id bits for a caller who may not set them.
+    try Credentials.keepSetIDs(request.maySetID)
     try file.setFlags(kind, wanted)
     // The change time has moved. The kernel does not ask for it by itself.
     notifier.invalidate(number)

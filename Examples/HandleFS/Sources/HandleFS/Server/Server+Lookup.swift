@@ -51,11 +51,12 @@ extension Server {
     FaultPoint.wait(at: .statusRead)
     let node = try registered(file, handle, status, in: parent, pinnedBy: lookups).node
     if caches { files.insert(file, of: node, for: .path) }
-    // Before the changes are counted again: see CacheInvalidation.
-    _ = written.isAboutToTell(node)
+    // Only now is the node known. But the changes are counted again after this, so that a change since
+    // the status was read is noticed.
+    let wasWritten = written.isAboutToTell(node)
     let time = times.time(on: status.st_dev, handle, since: count)
     FaultPoint.wait(at: .timeChosen)
-    return try entry(node, status, for: time)
+    return try entry(node, status, for: time, wasWritten: wasWritten)
   }
 
   /// Registers a file that was found in a directory.
@@ -80,22 +81,26 @@ extension Server {
   private func ownEntry(of file: BackingFile, _ node: NodeID) throws -> Entry {
     // Also keeps the file, if it was given up meanwhile.
     if kept != nil { return try entry(of: file, in: nil) }
-    _ = written.isAboutToTell(node)
+    let wasWritten = written.isAboutToTell(node)
     let status = try file.status
     guard try store.pin(node, by: lookups) else { throw StoreError.unknownNode(node) }
-    return try entry(node, status, for: times.brief)
+    return try entry(node, status, for: times.brief, wasWritten: wasWritten)
   }
 
   /// Returns the entry of a pinned node. If this fails, it takes the pin back.
   ///
-  /// - Parameter time: for how long the kernel may believe it.
-  func entry(_ node: NodeID, _ status: stat, for time: Double) throws -> Entry {
+  /// - Parameters:
+  ///   - time: for how long the kernel may believe it.
+  ///   - wasWritten: what ``WrittenFiles/isAboutToTell(_:)`` returned.
+  func entry(
+    _ node: NodeID, _ status: stat, for time: Double, wasWritten: Bool
+  ) throws -> Entry {
     let (number, generation) = wire(node)
     bound?.note(node, among: lookups.nodeCount)
     do {
       return Entry(
         node: number, generation: generation, status: try filesystems.shown(status, node),
-        nameTime: time, statusTime: written.contains(node) ? 0 : time)
+        nameTime: time, statusTime: wasWritten || written.contains(node) ? 0 : time)
     } catch {
       if lookups.unpin(node) == 0 { files.remove(node) }
       throw error

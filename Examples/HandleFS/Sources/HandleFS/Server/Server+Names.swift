@@ -220,7 +220,8 @@ extension Server {
     statistics.count(.foundDone)
     let backing = try openFiles.open(request.number, of: node, file: nil)
     return .created(
-      try entry(node, status, for: times.brief), Opened(number: request.number, backing: backing))
+      try entry(node, status, for: times.brief, wasWritten: true),
+      Opened(number: request.number, backing: backing))
   }
 
   // MARK: Once

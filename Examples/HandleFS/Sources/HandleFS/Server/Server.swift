@@ -123,7 +123,7 @@ extension Server {
     }
     times.begin(try BackingFile(store.open(root)).status.st_dev)
     // An earlier server may have known what the kernel was to be told again.
-    Thread.startInBackground { [invalidation] in invalidation.tellOfAll() }
+    Thread.start { [invalidation] in invalidation.tellOfAll() }
   }
 
   /// For how long the kernel may believe the attributes of a node's file.

@@ -168,8 +168,10 @@ final class Supervision: Sendable {
   }
 
   private func move(to parking: FileDescriptor) throws {
-    let (server, host) = state.withLock { ($0.server, $0.host) }
-    if let host { try Processes.send(.parkHere, with: [parking], to: host) }
+    let server = try state.withLock { state in
+      if let host = state.host { try Processes.send(.parkHere, with: [parking], to: host) }
+      return state.server
+    }
     try server?.orphans.move(to: parking)
     try server?.source.move(to: parking)
   }

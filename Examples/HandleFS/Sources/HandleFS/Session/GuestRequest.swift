@@ -9,6 +9,7 @@ struct GuestRequest {
   init?(_ descriptors: [FileDescriptor]) throws {
     guard let text = descriptors.last, let session = SessionDescriptors(descriptors.dropLast())
     else { return nil }
+    defer { try? text.close() }
     let words = String(decoding: try text.contents(), as: UTF8.self)
     options = try MountOptions.parse(
       words.split(separator: "\0", omittingEmptySubsequences: false).map(String.init))

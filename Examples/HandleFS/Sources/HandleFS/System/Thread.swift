@@ -8,14 +8,6 @@ enum Thread {
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
   }
 
-  /// Starts a thread that works only while no other wants to.
-  static func startInBackground(_ run: @escaping @Sendable () -> Void) {
-    start {
-      setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)  // Of this thread (sched(7)).
-      run()
-    }
-  }
-
   static func start(_ run: @escaping @Sendable () -> Void) {
     let body = unsafe Unmanaged.passRetained(Body(run)).toOpaque()
     var thread = pthread_t()
