@@ -25,6 +25,8 @@ let package = Package(
   name: "HandleStore",
   products: [
     .library(name: "HandleStore", targets: ["HandleStore"]),
+    // The engine on PostgreSQL, a product of its own, so that only its users need libpq.
+    .library(name: "PostgresNodeIndex", targets: ["PostgresNodeIndex"]),
     .library(name: "CHandleStore", targets: ["CHandleStore"]),
     .library(name: "HandleStoreC", type: .static, targets: ["HandleStoreC"]),
     // For Examples/HandleFS, which also prints figures for monitoring systems.
@@ -40,9 +42,13 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
     .target(name: "CHandleSys", dependencies: ["CSodium"]),
     .target(
       name: "HandleStore", dependencies: ["CLMDB", "CHandleSys", system], swiftSettings: strict),
+    .target(
+      name: "PostgresNodeIndex", dependencies: ["CPostgres", "HandleStore", system],
+      swiftSettings: strict),
     // The C library: its header, which also has the version, and the functions that it declares
     // (Scripts/clibrary links them).
     .target(name: "CHandleStore"),
