@@ -87,6 +87,10 @@ let package = Package(
     .testTarget(
       name: "KernelTests", dependencies: ["HandleStore", "TestSupport", system],
       swiftSettings: testing),
+    // The wall to libpq, on a server that they start.
+    .testTarget(
+      name: "PostgresTests", dependencies: ["CTestSupport", "PostgresNodeIndex", "TestSupport"],
+      swiftSettings: testing),
     // What happens between two steps of the gate.
     .testTarget(
       name: "GateStepTests", dependencies: ["HandleStore", "TestSupport", system],

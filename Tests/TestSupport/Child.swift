@@ -33,7 +33,16 @@ public final class Child: @unchecked Sendable {
     var arguments = command.map { strdup($0) } + [nil]
     defer { arguments.forEach { free($0) } }
     var pid: pid_t = 0
-    let failure = posix_spawnp(&pid, command[0], &actions, nil, &arguments, ts_environment())
+    // A thread of the tests may block signals. A shell that cannot get SIGCHLD waits forever.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    let failure = posix_spawnp(
+      &pid, command[0], &actions, &attributes, &arguments, ts_environment())
     Glibc.close(toChild[0])
     Glibc.close(fromChild[1])
     (self.pid, input, output) = (pid, toChild[1], fromChild[0])
