@@ -183,9 +183,10 @@ uint64_t hsys_checksum(const void *bytes, size_t length, uint64_t seed);
 /* SipHash-2-4 with 128 bits of output, under a key of 128 bits. */
 void hsys_mac(const void *bytes, size_t length, const uint64_t key[2], uint64_t out[2]);
 
-/* CLOCK_MONOTONIC in nanoseconds; CLOCK_REALTIME in seconds. Not the coarse clock: since Linux 6.13 the
- * kernel may give a file a time that is ahead of that. */
+/* CLOCK_MONOTONIC and CLOCK_BOOTTIME in nanoseconds; CLOCK_REALTIME in seconds. Not the coarse clock: since
+ * Linux 6.13 the kernel may give a file a time that is ahead of that. */
 uint64_t hsys_now(void);
+uint64_t hsys_since_boot(void);
 uint32_t hsys_epoch_seconds(void);
 
 /* The calling thread's number. Threads are numbered from 0, in the order of their first calls. */

@@ -33,7 +33,7 @@ func retried<T: SignedInteger>(_ call: () -> T) throws(Errno) -> T {
 }
 
 /// The system calls that belong to no type of this module.
-enum SystemCalls {
+package enum SystemCalls {
   /// Returns a filesystem's UUID (`FS_IOC_GETFSUUID`, or the older call of ext4 or XFS): 16 bytes,
   /// zero-padded.
   static func uuid(of descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
@@ -209,14 +209,17 @@ enum SystemCalls {
   /// The time of `CLOCK_MONOTONIC`, in nanoseconds.
   static var now: UInt64 { hsys_now() }
 
+  /// The time of `CLOCK_BOOTTIME`, in nanoseconds: it also counts while the machine is suspended.
+  package static var sinceBoot: UInt64 { hsys_since_boot() }
+
   /// The time of `CLOCK_REALTIME`, in whole seconds since 1970; valid until 2106.
-  static var epochSeconds: UInt32 { hsys_epoch_seconds() }
+  package static var epochSeconds: UInt32 { hsys_epoch_seconds() }
 
   /// Lets another thread run.
   static func yield() { sched_yield() }
 
   /// Lets time pass: `usleep(3)`, which a signal may end early.
-  static func sleep(microseconds: UInt32) { usleep(microseconds) }
+  package static func sleep(microseconds: UInt32) { usleep(microseconds) }
 
   /// A small number that differs between threads that run at the same time.
   static var threadNumber: Int { Int(hsys_thread_number()) }

@@ -1,5 +1,3 @@
-internal import SystemPackage
-
 /// A row of the table `filesystems`: a word with the checksum, then what is known of the filesystem
 /// as lines of text (Docs/Format.md).
 enum FilesystemRecord {
@@ -7,21 +5,7 @@ enum FilesystemRecord {
   private static let seed: UInt64 = 0x4653_0000_0000_0000
 
   static func encode(_ known: KnownFilesystem, _ id: FilesystemID) -> PackedBytes {
-    let identity = known.identity
-    let root = identity.root.map { "\($0.type.rawValue) \($0.hexadecimal)" } ?? ""
-    let text = """
-      magic \(String(identity.magic.rawValue, radix: 16))
-      uuid \(identity.hexadecimal)
-      root \(root)
-      birth \(identity.birth)
-      seed \(identity.seed)
-      growth \(known.growth)
-      newest \(known.newest)
-      era \(known.era)
-      superseded \(known.isSuperseded ? 1 : 0)
-      volume \(String(identity.volume.map { $0.isNewline ? " " : $0 }))
-      """
-    let body = Array(text.utf8.prefix(maximumSize - 8))
+    let body = Array(known.text.utf8.prefix(maximumSize - 8))
     return PackedBytes(header: checksum(body, id), body: body)
   }
 
@@ -34,32 +18,7 @@ enum FilesystemRecord {
     guard packed.size > 8 && packed.size <= maximumSize else { return nil }
     let body = packed.body
     guard packed.words[0] == checksum(body, id) else { return nil }
-    var fields: [Substring: Substring] = [:]
-    for line in String(decoding: body, as: UTF8.self).split(separator: "\n") {
-      let parts = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-      fields[parts[0]] = parts.count > 1 ? parts[1] : ""
-    }
-    guard
-      let magic = fields["magic"].flatMap({ UInt32($0, radix: 16) }),
-      let uuid = fields["uuid"].flatMap({ Hexadecimal.bytes($0) }), let root = fields["root"],
-      let volume = fields["volume"], let birth = fields["birth"], let seed = fields["seed"],
-      let growth = fields["growth"].flatMap({ UInt64($0) }),
-      let newest = fields["newest"].flatMap({ UInt32($0) }), let era = fields["era"],
-      let superseded = fields["superseded"]
-    else { return nil }
-    let identity = FilesystemIdentity(
-      magic: FilesystemMagic(rawValue: magic), uuid: uuid, root: handle(root),
-      volume: String(volume), birth: String(birth), seed: String(seed))
-    return KnownFilesystem(
-      identity: identity, growth: growth, newest: newest, era: String(era),
-      isSuperseded: superseded == "1")
-  }
-
-  private static func handle(_ text: Substring) -> KernelFileHandle? {
-    let parts = text.split(separator: " ")
-    guard parts.count == 2, let type = Int32(parts[0]), let bytes = Hexadecimal.bytes(parts[1])
-    else { return nil }
-    return KernelFileHandle(type: HandleType(rawValue: type), bytes: bytes)
+    return KnownFilesystem(text: String(decoding: body, as: UTF8.self))
   }
 }
 

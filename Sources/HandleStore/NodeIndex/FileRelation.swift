@@ -1,8 +1,8 @@
-internal import SystemPackage
+package import SystemPackage
 
 /// Which of two files exists that compete for one key in the index: the candidate, or the other
 /// file, which is that of the node or alias that has the key. This is the kernel's answer.
-enum Survivor: Sendable {
+package enum Survivor: Sendable {
   case candidate
   case other
   case both
@@ -14,7 +14,7 @@ enum Survivor: Sendable {
 
 /// What the kernel said about files that compete. A file that is gone never comes back, so an
 /// answer is still right when a change is applied again.
-struct Survivors: Sendable {
+package struct Survivors: Sendable {
   private struct Pair: Hashable {
     let candidate: KernelFileHandle
     let other: KernelFileHandle
@@ -22,8 +22,10 @@ struct Survivors: Sendable {
 
   private var answers: [Pair: Survivor] = [:]
 
+  package init() {}
+
   /// The answer for a candidate's handle and another one; `nil` if the kernel has not been asked.
-  subscript(candidate: KernelFileHandle, other: KernelFileHandle) -> Survivor? {
+  package subscript(candidate: KernelFileHandle, other: KernelFileHandle) -> Survivor? {
     get { answers.isEmpty ? nil : answers[Pair(candidate: candidate, other: other)] }
     set { answers[Pair(candidate: candidate, other: other)] = newValue }
   }
@@ -31,7 +33,7 @@ struct Survivors: Sendable {
 
 /// How a candidate is related to the other file: that of the node or alias that has the candidate's
 /// key in the index. All engines decide by this, and by nothing else.
-enum FileRelation {
+package enum FileRelation {
   /// Both are the same file: inode, generation and file type are equal. If the handles are opaque,
   /// all their bytes must be equal instead of inode and generation.
   case same
@@ -46,11 +48,11 @@ enum FileRelation {
   case separate
 
   /// One of the two files in question.
-  struct File: Sendable {
-    let handle: KernelFileHandle
+  package struct File: Sendable {
+    package let handle: KernelFileHandle
     /// What the handle names; `nil` if it is opaque.
-    let key: FileKey?
-    let type: FileType
+    package let key: FileKey?
+    package let type: FileType
 
     /// Whether a handle names this file.
     @inline(__always)

@@ -1,18 +1,20 @@
 internal import Synchronization
 
 /// What a store knows of a filesystem.
-struct KnownFilesystem: Sendable {
-  var identity: FilesystemIdentity
+package struct KnownFilesystem: Sendable {
+  package var identity: FilesystemIdentity
   /// The ``FilesystemGrowth`` that has certainly reached the disk.
-  var growth: UInt64 = 0
+  package var growth: UInt64 = 0
   /// On btrfs, the newest generation of any file that was registered. Handles contain it: it is the
   /// number of the transaction that made the file.
-  var newest: UInt32 = 0
+  package var newest: UInt32 = 0
   /// The boot and mount during which ``growth`` was noted.
-  var era = ""
+  package var era = ""
   /// Whether the filesystem was put back to an earlier state. Then it is gone, and a filesystem
   /// that has its identity is another one.
-  var isSuperseded = false
+  package var isSuperseded = false
+
+  package init(identity: FilesystemIdentity) { self.identity = identity }
 
   /// Whether a filesystem with the same identity that has grown this far is an earlier state of
   /// this one.
@@ -23,7 +25,7 @@ struct KnownFilesystem: Sendable {
   /// Takes note of a registered file, and returns whether that changed anything. On btrfs the
   /// generation of a file is the number of the transaction that made it, and shows later whether
   /// that transaction is still part of the filesystem.
-  mutating func note(_ key: FileKey?) -> Bool {
+  package mutating func note(_ key: FileKey?) -> Bool {
     guard identity.magic == .btrfs, let key, key.generation > newest else { return false }
     newest = key.generation
     return true
@@ -31,7 +33,7 @@ struct KnownFilesystem: Sendable {
 }
 
 /// The filesystems that an index has on record. Any thread may use it.
-final class KnownFilesystems: Sendable {
+package final class KnownFilesystems: Sendable {
   private struct State {
     var known: [FilesystemID: KnownFilesystem] = [:]
     /// The kind of each filesystem, indexed by its number. Every registration needs it.
@@ -40,8 +42,10 @@ final class KnownFilesystems: Sendable {
 
   private let state = Mutex(State())
 
+  package init() {}
+
   /// The filesystem with an id, or `nil` if there is none.
-  subscript(id: FilesystemID) -> KnownFilesystem? {
+  package subscript(id: FilesystemID) -> KnownFilesystem? {
     get { state.withLock { $0.known[id] } }
     set {
       state.withLock { state in
@@ -55,15 +59,15 @@ final class KnownFilesystems: Sendable {
 
   /// Whether a filesystem was put back to an earlier state, so that no node's file can be opened there
   /// any more.
-  func isSuperseded(_ id: FilesystemID) -> Bool { self[id]?.isSuperseded ?? false }
+  package func isSuperseded(_ id: FilesystemID) -> Bool { self[id]?.isSuperseded ?? false }
 
   /// All of them, by id.
-  var all: [FilesystemID: KnownFilesystem] { state.withLock { $0.known } }
+  package var all: [FilesystemID: KnownFilesystem] { state.withLock { $0.known } }
 
   /// Returns the kind of a filesystem.
   ///
   /// - Throws: ``StoreError/unknownFilesystem(_:)``.
-  func magic(_ id: FilesystemID) throws -> FilesystemMagic {
+  package func magic(_ id: FilesystemID) throws -> FilesystemMagic {
     let magic = state.withLock { state in
       state.magics.indices.contains(Int(id.rawValue)) ? state.magics[Int(id.rawValue)] : nil
     }

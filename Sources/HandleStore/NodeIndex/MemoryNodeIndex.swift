@@ -84,12 +84,8 @@ final class MemoryNodeIndex: NodeIndex {
   private func file(
     _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> MemoryNodes.File {
-    let magic = try filesystems.magic(filesystem)
-    let file = candidate.handle.fileKey(on: magic)
-    return MemoryNodes.File(
-      candidate: candidate, filesystem: filesystem,
-      key: MemoryNodes.Key(candidate.handle, on: filesystem, magic), file: file,
-      magic: magic, filesystems: filesystems, survivors: survivors, incarnation: incarnation)
+    try MemoryNodes.File(
+      candidate, on: filesystem, of: filesystems, survivors, incarnation: incarnation)
   }
 
   /// Takes note of a file that was registered (``KnownFilesystem/note(_:)``). The caller holds the
@@ -97,9 +93,7 @@ final class MemoryNodeIndex: NodeIndex {
   private func noted(
     _ file: MemoryNodes.File, _ attempt: RegistrationAttempt
   ) -> RegistrationAttempt {
-    if file.magic == .btrfs, case .done(let done) = attempt, done.outcome != .stale,
-      var known = filesystems[file.filesystem], known.note(file.file)
-    {
+    if let known = file.note(attempt, in: filesystems[file.filesystem]) {
       filesystems[file.filesystem] = known
     }
     return attempt

@@ -1,15 +1,16 @@
 internal import SystemPackage
 
 /// The nodes of a ``MemoryNodeIndex``, and how they are found.
-struct MemoryNodes {
+package struct MemoryNodes {
   /// What the index finds a node by.
-  enum Key: Hashable {
+  package enum Key: Hashable {
     case inode(FilesystemID, Inode)
     case opaque(FilesystemID, KernelFileHandle)
     /// The `st_ino` of a file with an opaque handle.
     case hint(FilesystemID, UInt64)
 
-    init(_ handle: KernelFileHandle, on filesystem: FilesystemID, _ magic: FilesystemMagic) {
+    package init(_ handle: KernelFileHandle, on filesystem: FilesystemID, _ magic: FilesystemMagic)
+    {
       self =
         handle.fileKey(on: magic).map { .inode(filesystem, Inode(key: $0)) }
         ?? .opaque(filesystem, handle)
@@ -17,21 +18,24 @@ struct MemoryNodes {
   }
 
   /// An inode, whatever its generation: keys that differ only in the generation are equal.
-  struct Inode: Hashable {
+  package struct Inode: Hashable {
     let key: FileKey
 
-    static func == (a: Inode, b: Inode) -> Bool { a.key.isOfSameInode(as: b.key) }
+    /// What names the inode within its filesystem.
+    package var words: [UInt64] { (0..<key.count).map { key.words[$0] } }
 
-    func hash(into hasher: inout Hasher) {
+    package static func == (a: Inode, b: Inode) -> Bool { a.key.isOfSameInode(as: b.key) }
+
+    package func hash(into hasher: inout Hasher) {
       for i in 0..<key.count { hasher.combine(key.words[i]) }
     }
   }
 
   /// A file to register.
-  struct File: Sendable {
-    let candidate: FoundFile
-    let filesystem: FilesystemID
-    let key: Key
+  package struct File: Sendable {
+    package let candidate: FoundFile
+    package let filesystem: FilesystemID
+    package let key: Key
     /// What its handle names; `nil` if it is opaque.
     let file: FileKey?
     let magic: FilesystemMagic
@@ -39,8 +43,31 @@ struct MemoryNodes {
     let survivors: Survivors
     let incarnation: UInt32
 
+    /// - Throws: ``StoreError/unknownFilesystem(_:)``.
+    package init(
+      _ candidate: FoundFile, on filesystem: FilesystemID, of filesystems: KnownFilesystems,
+      _ survivors: Survivors, incarnation: UInt32
+    ) throws {
+      magic = try filesystems.magic(filesystem)
+      (self.candidate, self.filesystem, self.filesystems) = (candidate, filesystem, filesystems)
+      (self.survivors, self.incarnation) = (survivors, incarnation)
+      file = candidate.handle.fileKey(on: magic)
+      key = Key(candidate.handle, on: filesystem, magic)
+    }
+
+    /// What it says of its filesystem, given what was known before (``KnownFilesystem/note(_:)``);
+    /// `nil` if that is nothing new.
+    package func note(
+      _ attempt: RegistrationAttempt, in known: KnownFilesystem?
+    ) -> KnownFilesystem? {
+      guard magic == .btrfs, case .done(let done) = attempt, done.outcome != .stale,
+        var known, known.note(file)
+      else { return nil }
+      return known
+    }
+
     /// The hint for an opaque handle.
-    var hint: Key? { file == nil ? .hint(filesystem, candidate.status.inode) : nil }
+    package var hint: Key? { file == nil ? .hint(filesystem, candidate.status.inode) : nil }
 
     func registration(_ node: NodeID, _ outcome: Registration.Outcome) -> RegistrationAttempt {
       .done(Registration(node: node, generation: incarnation, outcome: outcome))
@@ -50,13 +77,18 @@ struct MemoryNodes {
     var staleResult: RegistrationAttempt { .done(.stale(generation: incarnation)) }
   }
 
-  private struct Entry {
-    var record: Record
-    var handle: KernelFileHandle
+  /// A node.
+  package struct Entry: Sendable {
+    package var record: Record
+    package var handle: KernelFileHandle
     /// The keys that the node has, or had.
-    var keys: [Key]
-    var aliasKeys: [Key] = []
-    var furtherParents: Set<NodeID> = []
+    package var keys: [Key]
+    package var aliasKeys: [Key] = []
+    package var furtherParents: Set<NodeID> = []
+
+    package init(record: Record, handle: KernelFileHandle, keys: [Key]) {
+      (self.record, self.handle, self.keys) = (record, handle, keys)
+    }
   }
 
   /// The node or alias that has a key.
@@ -69,16 +101,25 @@ struct MemoryNodes {
     var liveNode: NodeID? { isAlias ? nil : node }
   }
 
-  var watches: MemoryWatches
-  private var entries: [NodeID: Entry] = [:]
+  package var watches: MemoryWatches
+  package var entries: [NodeID: Entry] = [:]
   /// The ids in ascending order. Ids of dropped nodes are removed later.
   private var ids: [NodeID] = []
-  private var index: [Key: NodeID] = [:]
+  package var index: [Key: NodeID] = [:]
   /// The aliases by their keys. No key is both here and in ``index``.
-  private var aliases: [Key: Alias] = [:]
+  package var aliases: [Key: Alias] = [:]
   private var nextID = NodeID.first
 
   init(limboLimit: Int) { watches = MemoryWatches(limboLimit: limboLimit) }
+
+  /// Makes room for a part of the nodes of an engine that keeps them elsewhere, to decide a change of
+  /// this part. It has no watches.
+  ///
+  /// - Parameter next: the id that the next node gets.
+  package init(next: NodeID) {
+    watches = MemoryWatches(limboLimit: 0)
+    nextID = next
+  }
 
   var count: Int { entries.count }
 }
@@ -92,7 +133,7 @@ extension MemoryNodes {
     Node(id, entry.record) ?? Node(id, entry.record, spilled: entry.handle)
   }
 
-  func node(of handle: KernelFileHandle, on magic: FilesystemMagic, _ key: Key) -> Node? {
+  package func node(of handle: KernelFileHandle, on magic: FilesystemMagic, _ key: Key) -> Node? {
     guard let holder = holder(of: key, on: magic),
       holder.file.isNamed(by: handle, handle.fileKey(on: magic))
     else { return nil }
@@ -161,7 +202,7 @@ extension [NodeID] {
 // MARK: Registering
 
 extension MemoryNodes {
-  mutating func register(_ file: File) -> RegistrationAttempt {
+  package mutating func register(_ file: File) -> RegistrationAttempt {
     let named = holder(of: file.key, on: file.magic)
     let hinted = file.hint.flatMap { holder(of: $0, on: file.magic) }
     var gone: [Holder] = []
@@ -219,13 +260,13 @@ extension MemoryNodes {
   }
 
   /// Removes an alias, if its node has it.
-  mutating func remove(_ alias: Alias, _ key: Key) -> Bool {
+  package mutating func remove(_ alias: Alias, _ key: Key) -> Bool {
     guard aliases[key] == alias else { return false }
     removeAlias(key)
     return true
   }
 
-  mutating func recordParent(of id: NodeID, _ candidate: FoundFile) -> Bool {
+  package mutating func recordParent(of id: NodeID, _ candidate: FoundFile) -> Bool {
     guard var entry = entries[id], entry.record.state == .live else { return false }
     if candidate.moves(entry.record) {
       entry.record.parent = candidate.parent
@@ -249,7 +290,7 @@ extension MemoryNodes {
     return id
   }
 
-  mutating func move(_ id: NodeID, to file: File) throws -> RegistrationAttempt {
+  package mutating func move(_ id: NodeID, to file: File) throws -> RegistrationAttempt {
     guard let entry = entries[id] else { throw StoreError.unknownNode(id) }
     guard entry.record.state == .live else { throw StoreError.stale(id) }
     guard entry.record.type == file.candidate.status.type else {
@@ -313,7 +354,7 @@ extension MemoryNodes {
 // MARK: Removing
 
 extension MemoryNodes {
-  mutating func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool {
+  package mutating func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool {
     guard let entry = entries[id] else { throw StoreError.unknownNode(id) }
     let record = entry.record
     guard record.state == .live,
@@ -334,7 +375,7 @@ extension MemoryNodes {
     for key in entries[id]?.keys ?? [] where index[key] == id { index[key] = nil }
   }
 
-  mutating func drop(_ dropping: Dropping) -> Int {
+  package mutating func drop(_ dropping: Dropping) -> Int {
     let excess = count - dropping.leaving
     let now = Self.now
     var dropped = 0

@@ -1,5 +1,5 @@
 /// The watches of a ``MemoryNodeIndex``, and the nodes in limbo.
-struct MemoryWatches {
+package struct MemoryWatches {
   private let limboLimit: Int
   private var masks: [NodeID: [WatcherID: WatchMask]] = [:]
   private var reported: Set<NodeID> = []
@@ -10,7 +10,9 @@ struct MemoryWatches {
 
   func isWatched(_ id: NodeID) -> Bool { masks[id] != nil }
 
-  mutating func put(_ watch: Watch) { masks[watch.node, default: [:]][watch.watcher] = watch.mask }
+  package mutating func put(_ watch: Watch) {
+    masks[watch.node, default: [:]][watch.watcher] = watch.mask
+  }
 
   mutating func remove(_ id: NodeID, by watcher: WatcherID) -> Bool {
     guard masks[id]?.removeValue(forKey: watcher) != nil else { return false }

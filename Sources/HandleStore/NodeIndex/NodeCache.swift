@@ -7,9 +7,9 @@ internal import Synchronization
 ///
 /// A record read from a snapshot is inserted only if no record of its shard has changed since
 /// before the snapshot. Otherwise a slow reader could overwrite a new record with an old one.
-final class NodeCache: Sendable {
+package final class NodeCache: Sendable {
   /// What a reader must show to insert a record that it has read.
-  struct Ticket { fileprivate let changes: UInt64 }
+  package struct Ticket { fileprivate let changes: UInt64 }
 
   private struct Shard {
     /// Ordered by set, then by place.
@@ -43,11 +43,12 @@ final class NodeCache: Sendable {
   /// For the hash of an index key, the node that last had such a key: the upper bits of the hash,
   /// and the id if it fits into the lower ones.
   private let hints: AtomicWords
+  private let end = Atomic<UInt64>(.max)
   private static let hintBits: UInt64 = 48
   private static let hintMask: UInt64 = 1 << hintBits - 1
 
   /// Makes room for `size` nodes, rounded up, but at most 2²⁴; `nil` if `size` is 0 or less.
-  init?(size: Int) {
+  package init?(size: Int) {
     guard size > 0 else { return nil }
     var sets = 1
     while sets < Self.mostSets && sets * Self.ways * Self.shardCount < size { sets *= 2 }
@@ -74,7 +75,8 @@ final class NodeCache: Sendable {
   }
 
   /// Returns a node's record, or `nil` if it is not cached.
-  func find(_ id: NodeID) -> Record? {
+  package func find(_ id: NodeID) -> Record? {
+    guard isValid else { return nil }
     let set = set(id)
     return shard(id).contents.withLock { shard in
       guard let way = way(id, in: set, &shard) else { return nil }
@@ -85,12 +87,12 @@ final class NodeCache: Sendable {
 
   /// Returns the ticket for inserting a node's record. Take it before the snapshot from which the
   /// record is read.
-  func ticket(for id: NodeID) -> Ticket {
+  package func ticket(for id: NodeID) -> Ticket {
     shard(id).contents.withLock { Ticket(changes: $0.changes) }
   }
 
   /// Inserts a record read from a snapshot that began after ``ticket(for:)`` returned the ticket.
-  func insert(_ id: NodeID, _ record: Record, ticket: Ticket) {
+  package func insert(_ id: NodeID, _ record: Record, ticket: Ticket) {
     let set = set(id)
     shard(id).contents.withLock { shard in
       guard shard.changes == ticket.changes else { return }
@@ -99,7 +101,7 @@ final class NodeCache: Sendable {
   }
 
   /// Inserts the records of nodes that no earlier snapshot contains.
-  func insert(_ added: [(NodeID, Record)]) {
+  package func insert(_ added: [(NodeID, Record)]) {
     var next = 0
     while next < added.count {
       let shard = shard(added[next].0)
@@ -114,7 +116,7 @@ final class NodeCache: Sendable {
   }
 
   /// Updates the cached record of a node, or removes it if the node has none any more.
-  func replace(_ id: NodeID, _ record: Record?) {
+  package func replace(_ id: NodeID, _ record: Record?) {
     let set = set(id)
     shard(id).contents.withLock { shard in
       shard.changes += 1
@@ -153,6 +155,31 @@ final class NodeCache: Sendable {
     Int(truncatingIfNeeded: hash) & (hints.count - 1)
   }
 
+  /// Forgets all records.
+  package func removeAll() {
+    for shard in shards {
+      shard.contents.withLock { shard in
+        shard.changes += 1
+        for place in shard.ids.indices { shard.ids[place] = 0 }
+      }
+    }
+  }
+
+  // MARK: Validity
+
+  /// Whether the records may be used now.
+  private var isValid: Bool {
+    let end = end.load(ordering: .acquiring)
+    return end == .max || SystemCalls.sinceBoot < end
+  }
+
+  /// Until when the records may be used, in nanoseconds of `CLOCK_BOOTTIME`, which also counts while
+  /// the machine is suspended. `UInt64.max`, as at the beginning, if nobody else changes the nodes.
+  package var validUntil: UInt64 {
+    get { end.load(ordering: .acquiring) }
+    set { end.store(newValue, ordering: .releasing) }
+  }
+
   /// How many times the cache had a node.
-  var hits: UInt64 { shards.reduce(0) { $0 + $1.contents.withLock { $0.hits } } }
+  package var hits: UInt64 { shards.reduce(0) { $0 + $1.contents.withLock { $0.hits } } }
 }

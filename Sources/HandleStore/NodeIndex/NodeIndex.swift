@@ -1,6 +1,6 @@
 /// The core of a store: which file has which node. An engine implements it: on LMDB
-/// (``LMDBNodeIndex``) or in memory (``MemoryNodeIndex``). An engine on a server for several hosts
-/// would be possible too.
+/// (``LMDBNodeIndex``), in memory (``MemoryNodeIndex``), or on a PostgreSQL server for several hosts
+/// (`PostgresNodeIndex`, a library of its own).
 ///
 /// What follows is the contract; an engine can be written from it alone.
 ///
@@ -36,7 +36,7 @@
 /// ``StoreError/diskFull(path:)``; ``StoreError/unknownFilesystem(_:)`` for a filesystem that was
 /// never recorded. A call may instead throw an error of the engine's own, such as ``LMDBError``;
 /// ``describe(_:)`` turns it into one of these.
-protocol NodeIndex: AnyObject, Sendable {
+package protocol NodeIndex: AnyObject, Sendable {
   /// The generation that goes on the wire with each node id: a random number, chosen when the index
   /// was made.
   var incarnation: UInt32 { get }
@@ -189,13 +189,13 @@ protocol NodeIndex: AnyObject, Sendable {
 
 extension StoreError {
   /// The error for a node that is to get a file of another type.
-  static func otherType(than id: NodeID) -> StoreError {
+  package static func otherType(than id: NodeID) -> StoreError {
     .badValue("the copy has another type than the file of node \(id); give a copy of that file")
   }
 }
 
 /// The result of registering a file.
-enum RegistrationAttempt: Sendable {
+package enum RegistrationAttempt: Sendable {
   case done(Registration)
   /// Nothing was changed: this other file has the candidate's key or hint, and the kernel must say
   /// which of the two exists.
@@ -203,19 +203,19 @@ enum RegistrationAttempt: Sendable {
 }
 
 /// Which nodes to drop.
-struct Dropping: Sendable {
+package struct Dropping: Sendable {
   /// The nodes to consider, in the order in which to drop them.
-  let ids: [NodeID]
+  package let ids: [NodeID]
   /// Returns whether something holds a node. The engine calls it within the change.
-  let isHeld: @Sendable (NodeID) -> Bool
+  package let isHeld: @Sendable (NodeID) -> Bool
   /// Whether live nodes stay.
-  var onlyStale = false
+  package var onlyStale = false
   /// Nodes that entered their state less than this many seconds ago stay.
-  var age: UInt32 = 0
+  package var age: UInt32 = 0
   /// How many nodes, in all states, must stay in the index.
-  var leaving = 0
+  package var leaving = 0
   /// How many nodes to drop at most.
-  var limit = Int.max
+  package var limit = Int.max
 
   /// Whether a node may be dropped: it is old enough, not held, not watched, and not live with
   /// aliases. Only the aliases lead from a file to its copy; without them, an old handle would open

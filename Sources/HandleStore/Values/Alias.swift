@@ -13,12 +13,21 @@ public struct Alias: Hashable, Sendable {
   public let type: FileType
   /// When the file was copied up, in seconds since 1970.
   public let since: UInt32
+
+  package init(
+    node: NodeID, filesystem: FilesystemID, handle: KernelFileHandle, type: FileType, since: UInt32
+  ) {
+    (self.node, self.filesystem, self.handle) = (node, filesystem, handle)
+    (self.type, self.since) = (type, since)
+  }
 }
 
 /// The aliases of some nodes, in the order of the nodes' ids.
-struct AliasPage: Sendable {
+package struct AliasPage: Sendable {
   /// All aliases of these nodes.
-  let aliases: [Alias]
+  package let aliases: [Alias]
   /// The id at which to continue; `nil` at the end.
-  let next: NodeID?
+  package let next: NodeID?
+
+  package init(aliases: [Alias], next: NodeID?) { (self.aliases, self.next) = (aliases, next) }
 }

@@ -15,7 +15,7 @@ public struct Node: Sendable {
   }
 
   /// Makes a node whose handle is in its record; `nil` if the handle is spilled.
-  init?(_ id: NodeID, _ record: Record) {
+  package init?(_ id: NodeID, _ record: Record) {
     guard !record.isSpilled else { return nil }
     self.id = id
     self.record = record
@@ -23,7 +23,7 @@ public struct Node: Sendable {
   }
 
   /// Makes a node whose handle is spilled.
-  init(_ id: NodeID, _ record: Record, spilled: KernelFileHandle) {
+  package init(_ id: NodeID, _ record: Record, spilled: KernelFileHandle) {
     self.id = id
     self.record = record
     self.spilled = Boxed(spilled)
@@ -53,4 +53,6 @@ public struct NodePage: Sendable {
   public let nodes: [Node]
   /// The id at which to continue; `nil` at the end.
   public let next: NodeID?
+
+  package init(nodes: [Node], next: NodeID?) { (self.nodes, self.next) = (nodes, next) }
 }

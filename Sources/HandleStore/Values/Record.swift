@@ -23,9 +23,9 @@ package struct Record {
 
   package var words = InlineArray<6, UInt64>(repeating: 0)
 
-  init() {}
+  package init() {}
 
-  init(
+  package init(
     handle: KernelFileHandle, filesystem: FilesystemID, type: FileType, parent: NodeID?,
     since: UInt32
   ) {
@@ -57,11 +57,11 @@ package struct Record {
 
   /// Whether the node entered its state at least `age` seconds before `now`. Every node is older
   /// than 0 seconds, even if the clock was set back.
-  func isOlder(than age: UInt32, at now: UInt32) -> Bool {
+  package func isOlder(than age: UInt32, at now: UInt32) -> Bool {
     age == 0 || now >= since && now - since >= age
   }
 
-  mutating func enter(_ state: NodeState, at since: UInt32) {
+  package mutating func enter(_ state: NodeState, at since: UInt32) {
     words[2] =
       words[2] & 0xff0f_ffff | UInt64(state.rawValue) << 20 | UInt64(since) << 32
   }

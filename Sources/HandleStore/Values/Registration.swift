@@ -22,8 +22,12 @@ public struct Registration: Hashable, Sendable {
   /// How the file got its node.
   public let outcome: Outcome
 
+  package init(node: NodeID, generation: UInt32, outcome: Outcome) {
+    (self.node, self.generation, self.outcome) = (node, generation, outcome)
+  }
+
   /// The result for a file that is gone.
-  static func stale(generation: UInt32) -> Registration {
+  package static func stale(generation: UInt32) -> Registration {
     Registration(node: .none, generation: generation, outcome: .stale)
   }
 }

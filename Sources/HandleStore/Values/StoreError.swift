@@ -268,7 +268,7 @@ extension StoreError {
 
 extension StoreError {
   /// Turns an error of this floor or of the kernel's into the one that a user gets.
-  init(any error: any Error, path: FilePath) {
+  package init(any error: any Error, path: FilePath) {
     switch error {
     case let error as StoreError: self = error
     case let error as GateRefusal: self = .refused(error)

@@ -56,6 +56,10 @@ public struct Watch: Hashable, Sendable {
   public let watcher: WatcherID
   /// The events that it watches for.
   public let mask: WatchMask
+
+  package init(node: NodeID, watcher: WatcherID, mask: WatchMask) {
+    (self.node, self.watcher, self.mask) = (node, watcher, mask)
+  }
 }
 
 /// A watched node.
@@ -64,6 +68,8 @@ public struct WatchedNode: Hashable, Sendable {
   public let id: NodeID
   /// The union of its watchers' masks.
   public let mask: WatchMask
+
+  package init(id: NodeID, mask: WatchMask) { (self.id, self.mask) = (id, mask) }
 }
 
 /// Some of the watched nodes, in the order of their ids.
@@ -72,6 +78,8 @@ public struct WatchedNodePage: Hashable, Sendable {
   public let nodes: [WatchedNode]
   /// The id at which to continue; `nil` at the end.
   public let next: NodeID?
+
+  package init(nodes: [WatchedNode], next: NodeID?) { (self.nodes, self.next) = (nodes, next) }
 }
 
 /// Watched nodes whose files are deleted, to be reported to their watchers.
@@ -81,6 +89,10 @@ public struct Deletions: Hashable, Sendable {
   /// Whether limbo held more nodes than ``StoreOptions/limboLimit``, so that the first of them lost
   /// their watches. Watchers may have missed deletions and must look for themselves.
   public let overflowed: Bool
+
+  package init(nodes: [NodeID], overflowed: Bool) {
+    (self.nodes, self.overflowed) = (nodes, overflowed)
+  }
 
   /// Whether there is nothing to report.
   public var isEmpty: Bool { nodes.isEmpty && !overflowed }
@@ -92,4 +104,6 @@ public struct LimboNode: Hashable, Sendable {
   public let id: NodeID
   /// Whether ``Store/deletions(atMost:)`` has returned it.
   public let isReported: Bool
+
+  package init(id: NodeID, isReported: Bool) { (self.id, self.isReported) = (id, isReported) }
 }
