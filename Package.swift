@@ -77,7 +77,8 @@ let package = Package(
       name: "TestSupport", dependencies: ["CTestSupport", "HandleStore", system],
       path: "Tests/TestSupport", swiftSettings: testing),
     .executableTarget(
-      name: "storeworker", dependencies: ["CTestSupport", "HandleStore", "TestSupport", system],
+      name: "storeworker",
+      dependencies: ["CTestSupport", "HandleStore", "PostgresNodeIndex", "TestSupport", system],
       path: "Tests/StoreWorker", swiftSettings: testing),
     .testTarget(
       name: "HandleStoreTests",
@@ -95,9 +96,15 @@ let package = Package(
     .testTarget(
       name: "GateStepTests", dependencies: ["HandleStore", "TestSupport", system],
       swiftSettings: testing),
+    // Several gateways of one store.
+    .testTarget(
+      name: "GatewayTests",
+      dependencies: ["HandleStore", "PostgresNodeIndex", "TestSupport", "storeworker", system],
+      swiftSettings: testing),
     // The contract of NodeIndex, on each engine.
     .testTarget(
-      name: "NodeIndexTests", dependencies: ["HandleStore", "TestSupport", system],
+      name: "NodeIndexTests",
+      dependencies: ["HandleStore", "PostgresNodeIndex", "TestSupport", system],
       swiftSettings: testing),
     .testTarget(
       name: "InspectionTests", dependencies: ["HandleStore", "TestSupport", system],
@@ -133,6 +140,11 @@ if Context.environment["HANDLESTORE_THREADS"] != nil {
     "CLMDB", "CSodium", "CHandleSys", "HandleStore", "CTestSupport", "TestSupport", "storeworker",
   ]
   package.targets.removeAll { !needed.contains($0.name) && sources[$0.name] == nil }
-  for target in package.targets { target.sources = sources[target.name] ?? target.sources }
+  for target in package.targets {
+    target.sources = sources[target.name] ?? target.sources
+    target.dependencies.removeAll { dependency in
+      if case .byNameItem(let name, _) = dependency { !needed.contains(name) } else { false }
+    }
+  }
   package.products = [.library(name: "HandleStore", targets: ["HandleStore"])]
 }

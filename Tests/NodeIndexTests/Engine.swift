@@ -4,15 +4,25 @@ import Testing
 
 @testable import HandleStore
 
+#if !THREAD_SANITIZER
+  @testable import PostgresNodeIndex
+#endif
+
 /// The engines that keep the contract of `NodeIndex`.
 enum Engine: CaseIterable, CustomTestStringConvertible {
   case lmdb
   case memory
+  #if !THREAD_SANITIZER
+    case postgres
+  #endif
 
   var testDescription: String {
     switch self {
     case .lmdb: "LMDB"
     case .memory: "in memory"
+    #if !THREAD_SANITIZER
+      case .postgres: "PostgreSQL"
+    #endif
     }
   }
 }
@@ -26,21 +36,28 @@ final class TestIndex {
   static let btrfs = FilesystemID(rawValue: 4)
 
   private(set) var index: any NodeIndex
-  private let directory: TemporaryDirectory?
-
-  private let limboLimit: Int
+  /// Opens the index again; `nil` if it is only in memory.
+  private let open: (() throws -> any NodeIndex)?
 
   init(_ engine: Engine, limboLimit: Int = 16_384) throws {
-    self.limboLimit = limboLimit
+    let options = StoreOptions(limboLimit: limboLimit)
     switch engine {
-    case .memory:
-      directory = nil
-      index = MemoryNodeIndex(limboLimit: limboLimit)
+    case .memory: open = nil
     case .lmdb:
       let directory = try TemporaryDirectory()
-      self.directory = directory
-      index = try Self.open(directory, limboLimit)
+      open = {
+        try LMDBNodeIndex(at: directory.path.appending("index"), options, StatisticsCounters())
+      }
+    #if !THREAD_SANITIZER
+      case .postgres:
+        let database = try DatabaseServer.database()
+        open = {
+          try PostgresNodeIndex(
+            database, gateway: "test", options, lease: .seconds(10), patience: .seconds(30))
+        }
+    #endif
     }
+    index = try open?() ?? MemoryNodeIndex(limboLimit: limboLimit)
     for (id, magic) in [
       (Self.tmpfs, FilesystemMagic.tmpfs), (Self.other, .tmpfs), (Self.btrfs, .btrfs),
       (Self.unknown, FilesystemMagic(rawValue: 0x1234)),
@@ -51,19 +68,11 @@ final class TestIndex {
     }
   }
 
-  private static func open(
-    _ directory: TemporaryDirectory, _ limboLimit: Int
-  ) throws -> any NodeIndex {
-    try LMDBNodeIndex(
-      at: directory.path.appending("index"), StoreOptions(limboLimit: limboLimit),
-      StatisticsCounters())
-  }
-
-  /// Closes the index and opens it again. Only an index on a disk can be opened again.
+  /// Closes the index and opens it again, unless it is only in memory.
   func reopen() throws {
-    guard let directory else { return }
+    guard let open else { return }
     try index.close()
-    index = try Self.open(directory, limboLimit)
+    index = try open()
   }
 
   deinit { try? index.close() }

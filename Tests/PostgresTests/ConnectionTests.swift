@@ -50,7 +50,7 @@ import Testing
   /// Waits until a statement sleeps on the server.
   private func waitForSleep(_ connection: Connection) throws {
     let sleeping =
-      "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'" as StaticString
+      "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
     while try connection.integer(sleeping) == 0 {}
   }
 

@@ -22,7 +22,7 @@ extension Connection {
   }
 
   /// The only value of a query.
-  func integer(_ sql: StaticString, _ parameters: [Parameter] = []) throws -> Int64? {
+  func integer(_ sql: String, _ parameters: [Parameter] = []) throws -> Int64? {
     let rows = try run(Statement(sql, parameters))
     try #require(rows.count == 1 && rows[0].count == 1)
     return rows[0].integer(0, 0)

@@ -16,7 +16,7 @@ import Testing
     Statement("INSERT INTO t VALUES ($1)", [.integer(value)])
   }
 
-  private let count = "SELECT count(*) FROM t" as StaticString
+  private let count = "SELECT count(*) FROM t"
 
   @Test func allOrNothing() throws {
     let connection = try makeTable()
@@ -80,7 +80,7 @@ import Testing
 
   @Test func aStatementIsPreparedOnce() throws {
     let connection = try makeTable()
-    let prepared = "SELECT count(*) FROM pg_prepared_statements" as StaticString
+    let prepared = "SELECT count(*) FROM pg_prepared_statements"
     _ = try connection.run(insert(1), insert(2), insert(3))
     let before = try connection.integer(prepared)
     for i in 4..<10 as Range<Int64> { _ = try connection.run(insert(i), insert(i + 10)) }

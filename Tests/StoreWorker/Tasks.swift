@@ -6,7 +6,13 @@ import TestSupport
 /// What the worker can be told to do.
 enum Tasks {
   static let all: [String: @Sendable ([String]) throws -> Void] = [
-    "write": { try WriteTask($0).writeUntilKilled() },
+    "write": { arguments in
+      let task = try WriteTask(arguments) {
+        try Store(at: FilePath($0), options: StoreOptions(durability: durability($1)))
+      }
+      try task.writeUntilKilled()
+    },
+    "gateway": gateway,
     "verify": verify,
     "fill": {
       var task = try FillTask($0)

@@ -3,8 +3,8 @@ import HandleStore
 import SystemPackage
 import TestSupport
 
-/// `write STORE DURABILITY LOG RUN`: changes a store from several threads until it is killed, and
-/// logs what was acknowledged.
+/// `write STORE DURABILITY LOG RUN`, `gateway DATABASE NAME LOG RUN`: changes a store from several threads
+/// until it is killed, and logs what was acknowledged.
 struct WriteTask {
   private static let threads = 4
   private let store: Store
@@ -12,13 +12,11 @@ struct WriteTask {
   private let log: AcknowledgementLog
   private let run: UInt64
 
-  init(_ arguments: [String]) throws {
+  init(_ arguments: [String], _ open: (String, String) throws -> Store) throws {
     guard arguments.count == 4, let run = UInt64(arguments[3]) else {
       throw Tasks.Usage("write \(arguments)")
     }
-    store = try Store(
-      at: FilePath(arguments[0]),
-      options: StoreOptions(durability: Tasks.durability(arguments[1])))
+    store = try open(arguments[0], arguments[1])
     filesystem = try Synthetic.attach(to: store)
     log = try AcknowledgementLog(FilePath(arguments[2]))
     self.run = run
@@ -30,7 +28,13 @@ struct WriteTask {
       var thread = WritingThread(
         store: store, filesystem: filesystem, log: log,
         firstKey: run << 32 | UInt64(number) << 28)
-      while true { try thread.step() }
+      while true {
+        do {
+          try thread.step()
+        } catch StoreError.system(.timedOut, _) {
+          // The database was away for too long.
+        }
+      }
     }
   }
 }
@@ -54,7 +58,8 @@ private struct WritingThread {
   }
 
   mutating func step() throws {
-    switch Int.random(in: 0..<10, using: &random) {
+    switch Int.random(in: 0..<12, using: &random) {
+    case 10, 11: try registerCommon()
     case 0: try retire()
     case 1: try reuse()
     case 2, 3: try register(count: .random(in: 2...30, using: &random))
@@ -67,6 +72,14 @@ private struct WritingThread {
     nextKey += UInt64(count)
     let found = try log.registering(keys, in: store, on: filesystem)
     for (key, result) in zip(keys, found) { files.append((key, 1, result.node)) }
+  }
+
+  /// Registers a file that other threads and processes register too.
+  private mutating func registerCommon() throws {
+    let key = AcknowledgementLog.firstCommonKey + .random(in: 0..<2000, using: &random)
+    let found = try store.register(Synthetic.file(key), on: filesystem)
+    log.append([.registered(key: key, generation: 1, node: found.node.rawValue)])
+    if found.outcome == .created { log.append([.created(key: key)]) }
   }
 
   private mutating func retire() throws {

@@ -13,12 +13,17 @@ public final class AcknowledgementLog: Sendable {
       path, .writeOnly, options: [.create, .append, .closeOnExec], permissions: .ownerReadWrite)
   }
 
+  /// Keys from here on do not belong to one thread.
+  public static let firstCommonKey: UInt64 = 1 << 60
+
   /// A line of the log. A key is an inode number that one thread has to itself.
   public enum Line: Sendable {
     /// The key's node is about to be made stale.
     case intent(key: UInt64)
     /// The key has a node under a generation.
     case registered(key: UInt64, generation: UInt32, node: UInt64)
+    /// A registration of the key was told that it made the node.
+    case created(key: UInt64)
     /// The node was retired, or replaced.
     case stale(key: UInt64, node: UInt64)
   }
@@ -37,6 +42,7 @@ extension AcknowledgementLog.Line {
     switch self {
     case .intent(let key): "i \(key) ;\n"
     case .registered(let key, let generation, let node): "r \(key) \(generation) \(node) ;\n"
+    case .created(let key): "c \(key) ;\n"
     case .stale(let key, let node): "s \(key) \(node) ;\n"
     }
   }
@@ -50,6 +56,7 @@ extension AcknowledgementLog.Line {
     case ("r", 3):
       self = .registered(
         key: numbers[0], generation: UInt32(truncatingIfNeeded: numbers[1]), node: numbers[2])
+    case ("c", 1): self = .created(key: numbers[0])
     case ("s", 2): self = .stale(key: numbers[0], node: numbers[1])
     default: return nil
     }

@@ -12,6 +12,7 @@ public struct Witness: Sendable {
 
   private var keys: [UInt64: Key] = [:]
   private var stale: Set<UInt64> = []
+  private var created: Set<UInt64> = []
   /// Which file each id was given to: never two.
   private var files: [UInt64: String] = [:]
   /// What is wrong.
@@ -32,11 +33,16 @@ public struct Witness: Sendable {
   private mutating func read(_ line: AcknowledgementLog.Line) {
     switch line {
     case .intent(let key): keys[key]?.isLive = nil
+    case .created(let key):
+      if !created.insert(key).inserted { findings.append("\(key) was created twice") }
     case .registered(let key, let generation, let node):
       registrations += 1
       let file = "\(key) \(generation)"
       if let other = files.updateValue(file, forKey: node), other != file {
         findings.append("node \(node) was given to \(other) and to \(file)")
+      }
+      if let known = keys[key], known.generation == generation, known.node != node {
+        findings.append("\(file) has the nodes \(known.node) and \(node)")
       }
       keys[key] = Key(generation: generation, node: node, isLive: true)
     case .stale(let key, let node):

@@ -50,6 +50,8 @@ final class LMDBNodeIndex: NodeIndex {
   }
 
   var isReadOnly: Bool { writer == nil }
+  /// Those that read it keep nothing in memory.
+  var isShared: Bool { false }
 
   /// Whether ids were reserved since the index was opened. If not, the next change that needs an id
   /// waits for the disk.
@@ -181,6 +183,9 @@ extension LMDBNodeIndex {
   ) throws {
     try perform { try $0.record(filesystem, in: $1, change) }
   }
+
+  /// No other process writes.
+  func introducing<R>(_ body: () throws -> R) throws -> R { try body() }
 
   func reloadFilesystems() throws {
     let transaction = try read()

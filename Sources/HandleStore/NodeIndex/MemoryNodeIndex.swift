@@ -6,6 +6,7 @@ final class MemoryNodeIndex: NodeIndex {
   let incarnation = UInt32.random(in: 1...UInt32.max)
   let filesystems = KnownFilesystems()
   var cache: NodeCache? { nil }
+  var isShared: Bool { false }
 
   private struct State {
     var nodes: MemoryNodes
@@ -116,6 +117,8 @@ final class MemoryNodeIndex: NodeIndex {
   // MARK: Filesystems
 
   func reloadFilesystems() {}
+
+  func introducing<R>(_ body: () throws -> R) throws -> R { try body() }
 
   func record(
     _ filesystem: FilesystemID, _ change: @escaping @Sendable (KnownFilesystem?) -> KnownFilesystem?

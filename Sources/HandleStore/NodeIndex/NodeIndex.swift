@@ -6,8 +6,9 @@
 ///
 /// **Nodes.** A node is minted once, has an id, and is live or stale. An id is never used again,
 /// neither after a crash nor on another host that uses the same index. Ids grow: a node that a call
-/// mints has a higher id than every node that existed before the call began. (An engine may reserve
-/// ids in ranges; after a crash it skips the rest of the range.) A stale node stays stale.
+/// mints has a higher id than every node that this process knew before the call began. (An engine may
+/// reserve ids in ranges; after a crash it skips the rest of the range. If several processes use an
+/// index, each has ranges of its own.) A stale node stays stale.
 ///
 /// **Aliases.** If a node's file is copied up, the node keeps its former handle as an alias. The
 /// alias still leads to the node, whether the node is live or stale. An alias is removed when its
@@ -40,6 +41,8 @@ package protocol NodeIndex: AnyObject, Sendable {
   /// The generation that goes on the wire with each node id: a random number, chosen when the index
   /// was made.
   var incarnation: UInt32 { get }
+  /// Whether other processes change the nodes too.
+  var isShared: Bool { get }
   /// The filesystems on record, as this process knows them.
   var filesystems: KnownFilesystems { get }
   /// The cache of records; `nil` if the engine has none. The engine replaces a record here before
@@ -143,6 +146,10 @@ package protocol NodeIndex: AnyObject, Sendable {
 
   /// Reads the filesystems on record again, if another process may have added some.
   func reloadFilesystems() throws
+
+  /// Runs a body that looks for a filesystem on record and records a new one if there is none. Until it
+  /// ends, no other process records one that the body has not seen.
+  func introducing<R>(_ body: () throws -> R) throws -> R
 
   /// Records what is known of a filesystem.
   ///

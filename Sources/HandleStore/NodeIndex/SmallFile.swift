@@ -1,9 +1,9 @@
 internal import Synchronization
-internal import SystemPackage
+package import SystemPackage
 
-/// Where a store keeps its small files, each with a name: in its directory, or in memory. Any thread
-/// may use it.
-protocol SmallFiles: AnyObject, Sendable {
+/// Where a store keeps its small files, each with a name: in its directory, in memory, or in the
+/// database of a shared store. Any thread may use it.
+package protocol SmallFiles: AnyObject, Sendable {
   /// The path of the directory, for messages; empty in memory.
   var path: FilePath { get }
   /// Returns the path of a file, for messages.
@@ -23,10 +23,12 @@ protocol SmallFiles: AnyObject, Sendable {
 }
 
 /// The text of a small file.
-struct SmallText {
+package struct SmallText: Sendable {
   let text: String
   /// Whether nobody but its owner can read the file.
   let isPrivate: Bool
+
+  package init(text: String, isPrivate: Bool) { (self.text, self.isPrivate) = (text, isPrivate) }
 }
 
 extension OpenDirectory: SmallFiles {

@@ -92,6 +92,11 @@ extension Store {
 
   /// Returns the number of a filesystem whose files are kept; introduces it if it is new.
   func attachKept(_ file: FileDescriptor) throws -> FilesystemID {
+    guard !index.isShared else {
+      throw StoreError.badValue(
+        "files that are kept open are of no use to the other gateways of a shared store; use a "
+          + "filesystem with file handles")
+    }
     let identity: FilesystemIdentity
     do throws(Errno) {
       identity = try .ofKept(file)

@@ -34,12 +34,12 @@ extension Store {
 
   /// The index in the store's directory.
   ///
-  /// - Throws: ``StoreError/badValue(_:)`` for a store in memory.
+  /// - Throws: ``StoreError/badValue(_:)`` for a store that is not in a directory.
   var lmdb: LMDBNodeIndex {
     get throws {
       guard let index = index as? LMDBNodeIndex else {
         throw StoreError.badValue(
-          "a store in memory has no files; open one in a directory for this")
+          "this store has no files, because it is not in a directory; open one that is for this")
       }
       return index
     }

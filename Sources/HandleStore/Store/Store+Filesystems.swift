@@ -42,8 +42,10 @@ extension Store {
       let mount = OwnedDescriptor(try reopen(descriptor))
       let (identity, superblock) = try FilesystemIdentity.identify(mount.descriptor)
       return try attach(mount, identity, superblock) { growth in
-        try supersede(filesystems.putBack(identity, growth))
-        return try filesystems.find(identity, superblock: superblock) ?? introduce(identity)
+        try index.introducing {
+          try supersede(filesystems.putBack(identity, growth))
+          return try filesystems.find(identity, superblock: superblock) ?? introduce(identity)
+        }
       }
     }
   }

@@ -150,6 +150,11 @@ extension Store {
     try withStoreErrors {
       guard !change.ids.isEmpty else { return 0 }
       try requireWriting()
+      guard !index.isShared else {
+        throw StoreError.badValue(
+          "nodes of a shared store are not dropped, because the clients of other gateways may have "
+            + "them; use a retention of forever")
+      }
       let eviction = holds.beginEviction(of: change.ids)
       defer { holds.end(eviction) }
       let dropped = try index.drop(change)

@@ -93,7 +93,7 @@ public final class Store: Sendable {
       number: .random(in: 1...UInt64.max), options: options, counters: counters)
   }
 
-  private init(
+  package init(
     _ index: any NodeIndex, files: any SmallFiles, number: UInt64, options: StoreOptions,
     counters: StatisticsCounters
   ) {

@@ -68,7 +68,9 @@ public struct Statistics: Sendable, Hashable {
 }
 
 /// The counters behind ``Statistics``.
-final class StatisticsCounters: Sendable {
+package final class StatisticsCounters: Sendable {
+  package init() {}
+
   enum Counter: Int, CaseIterable {
     case created, existing, replaced, retired, dropped, gets, opened, compared, admitted
   }

@@ -5,11 +5,11 @@
 internal import CPostgres
 internal import Glibc
 
-/// A connection to a server (`PGconn`). One thread uses it at a time; a `Mutex` may hold it.
+/// A connection to a server (`PGconn`). One thread uses it at a time: its users keep it behind a lock.
 ///
 /// It prepares each statement once and keeps it prepared, so a pooler between it and the server must
 /// not give it another server process (PgBouncer's pool mode `session`).
-@safe final class Connection {
+@safe final class Connection: @unchecked Sendable {
   private let raw: OpaquePointer
   /// Whether the connection is of no use any more. It stays so: make a new one.
   private(set) var isBroken = false

@@ -31,6 +31,11 @@ struct Deadline {
     poll(socket, events, milliseconds: 0)
   }
 
+  /// Waits for an event of a descriptor, and returns whether there is one.
+  static func hasEvent(_ descriptor: CInt, within time: Duration) -> Bool {
+    poll(descriptor, POLLIN, milliseconds: CInt((time / .milliseconds(1)).rounded(.up)))
+  }
+
   private static func poll(_ socket: CInt, _ events: CInt, milliseconds: CInt) -> Bool {
     var waiting = pollfd(fd: socket, events: Int16(events), revents: 0)
     return unsafe Glibc.poll(&waiting, 1, milliseconds) > 0

@@ -7,8 +7,8 @@ struct Statement {
   /// - Parameters:
   ///   - sql: one statement, without `BEGIN` or `COMMIT`: ``Connection/run(_:patience:)`` sends those.
   ///   - parameters: at most 65,535.
-  init(_ sql: StaticString, _ parameters: [Parameter] = []) {
-    text = sql.description
+  init(_ sql: String, _ parameters: [Parameter] = []) {
+    text = sql
     self.parameters = parameters
   }
 }

@@ -1,0 +1,259 @@
+package import HandleStore
+internal import SystemPackage
+
+/// A ``NodeIndex`` in a PostgreSQL database, which several processes, on several hosts, use and change
+/// at the same time: the gateways (Docs/Gateways.md).
+package final class PostgresNodeIndex: NodeIndex {
+  package let incarnation: UInt32
+  package let cache: NodeCache?
+  package var isShared: Bool { true }
+  package var filesystems: KnownFilesystems { gateway.filesystems }
+  /// A random number that the store was given when it was made.
+  let number: UInt64
+  let database: Database
+  let gateway: Gateway
+  let limboLimit: Int
+
+  /// Joins the gateways of the store in a database, which is made if there is none.
+  package init(
+    _ conninfo: String, gateway name: String, _ options: StoreOptions, lease: Duration,
+    patience: Duration
+  ) throws(StoreError) {
+    database = Database(conninfo, patience: patience)
+    cache = NodeCache(size: options.cacheSize)
+    limboLimit = options.limboLimit
+    do {
+      gateway = try Gateway(name, of: database, cache: cache, lease: lease)
+    } catch {
+      throw StoreError(ofPostgres: error)
+    }
+    (incarnation, number) = (gateway.incarnation, gateway.number)
+  }
+
+  package func close() throws {
+    gateway.close()
+    database.close()
+  }
+
+  package func describe(_ error: any Error) -> StoreError { StoreError(ofPostgres: error) }
+}
+
+// MARK: Reading
+
+extension PostgresNodeIndex {
+  package func node(_ id: NodeID) throws -> Node? {
+    let ticket = cache?.ticket(for: id)
+    guard let found = try entries(ids: [id])[id] else { return nil }
+    if let ticket { cache?.insert(id, found.record, ticket: ticket) }
+    return found.node(id)
+  }
+
+  /// Returns the nodes with these ids.
+  private func entries(ids: [NodeID]) throws -> [NodeID: MemoryNodes.Entry] {
+    try set(keys: [], ids: ids).nodes.entries
+  }
+
+  private func set(keys: [MemoryNodes.Key], ids: [NodeID]) throws -> WorkingSet {
+    try requireOpen()
+    return try knowingFilesystems {
+      let found = try database.read(WorkingSet.statements(keys: keys, ids: ids))
+      return try WorkingSet(next: .root, keys: keys, found, on: filesystems)
+    }
+  }
+
+  func requireOpen() throws {
+    if let end = gateway.end { throw end }
+  }
+
+  /// Runs a body that reads nodes; if it meets a filesystem that another gateway has added, once more.
+  private func knowingFilesystems<R>(_ body: () throws -> R) throws -> R {
+    do {
+      return try body()
+    } catch StoreError.unknownFilesystem {
+      try gateway.refresh()
+      return try body()
+    }
+  }
+
+  package func node(of handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node? {
+    let magic = try filesystems.magic(filesystem)
+    let key = MemoryNodes.Key(handle, on: filesystem, magic)
+    return try set(keys: [key], ids: []).nodes.node(of: handle, on: magic, key)
+  }
+
+  package func nodes(
+    from start: NodeID, limit: Int, on filesystem: FilesystemID?, in state: NodeState?
+  ) throws -> NodePage {
+    try requireOpen()
+    guard start.signed >= 0 else { return NodePage(nodes: [], next: nil) }
+    let most = min(limit, Self.longestPage / 16) * 16
+    return try knowingFilesystems {
+      let rows = try database.read(WorkingSet.page(from: start, limit: most + 1))
+      var found: [Node] = []
+      for row in 0..<rows.count {
+        let (id, entry) = try rows.entry(row, on: filesystems)
+        if found.count == limit || row == most { return NodePage(nodes: found, next: id) }
+        if filesystem ?? entry.record.filesystem == entry.record.filesystem
+          && state ?? entry.record.state == entry.record.state
+        {
+          found.append(entry.node(id))
+        }
+      }
+      return NodePage(nodes: found, next: nil)
+    }
+  }
+
+  /// How many rows a page looks at, at most.
+  private static let longestPage = 16_384
+
+  package func aliases(from start: NodeID, nodes limit: Int) throws -> AliasPage {
+    try requireOpen()
+    guard start.signed >= 0 else { return AliasPage(aliases: [], next: nil) }
+    let rows = try database.read(
+      Statement(
+        "SELECT DISTINCT node FROM handlestore_alias WHERE node >= $1 ORDER BY node LIMIT $2",
+        [.integer(start.signed), .integer(Int64(min(limit, Int.max - 1)) + 1)]))
+    let ids = (0..<rows.count).compactMap { rows.node($0, 0) }
+    let nodes = try set(keys: [], ids: Array(ids.prefix(limit))).nodes
+    let aliases = ids.prefix(limit).flatMap { id in
+      (nodes.entries[id]?.aliasKeys ?? []).compactMap { nodes.aliases[$0] }
+    }
+    return AliasPage(aliases: aliases, next: ids.count > limit ? ids[limit] : nil)
+  }
+
+  package func count() throws -> Int {
+    try requireOpen()
+    let rows = try database.read(
+      Statement("SELECT coalesce(sum(nodes), 0)::bigint FROM handlestore_gateway"))
+    return Int(rows.integer(0, 0) ?? 0)
+  }
+
+  package func furtherParents(of id: NodeID) throws -> [NodeID] {
+    try entries(ids: [id])[id].map { $0.furtherParents.sorted() } ?? []
+  }
+}
+
+// MARK: Registering
+
+extension PostgresNodeIndex {
+  package func register(
+    _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> RegistrationAttempt {
+    try register(batch: [candidate], on: filesystem, survivors)[0]
+  }
+
+  package func register(
+    batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> [RegistrationAttempt] {
+    let files = try candidates.map { try file($0, on: filesystem, survivors) }
+    let (attempts, known) = try gateway.change(
+      keys: files.flatMap(\.keys), minting: files.count, limboLimit: limboLimit
+    ) { nodes, _ in
+      let attempts = files.map { nodes.register($0) }
+      let news = note(files, attempts)
+      return ((attempts, news?.known), news.map { [$0.statement] } ?? [])
+    }
+    if let known { filesystems[filesystem] = known }
+    return attempts
+  }
+
+  private func file(
+    _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> MemoryNodes.File {
+    try MemoryNodes.File(
+      candidate, on: filesystem, of: filesystems, survivors, incarnation: incarnation)
+  }
+
+  /// What files say of their filesystem, if that is new.
+  private func note(
+    _ files: [MemoryNodes.File], _ attempts: [RegistrationAttempt]
+  ) -> (known: KnownFilesystem, statement: Statement)? {
+    guard let filesystem = files.first?.filesystem, let before = filesystems[filesystem] else {
+      return nil
+    }
+    var known = before
+    for (file, attempt) in zip(files, attempts) { known = file.note(attempt, in: known) ?? known }
+    guard known.newest > before.newest else { return nil }
+    return (known, replacing(before, by: known, filesystem))
+  }
+
+  private func replacing(
+    _ before: KnownFilesystem, by known: KnownFilesystem, _ id: FilesystemID
+  ) -> Statement {
+    Statement(
+      RowChanges.requiring(
+        1, "UPDATE handlestore_filesystem SET known = $3 WHERE id = $1 AND known = $2"),
+      [.integer(Int64(id.rawValue)), .text(before.text), .text(known.text)])
+  }
+
+  package func recordParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool {
+    try gateway.change(ids: [id], limboLimit: limboLimit) { nodes, _ in
+      (nodes.recordParent(of: id, candidate), [])
+    }
+  }
+
+  package func move(
+    _ id: NodeID, to candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
+  ) throws -> RegistrationAttempt {
+    let file = try file(candidate, on: filesystem, survivors)
+    let (attempt, known) = try gateway.change(
+      keys: file.keys, ids: [id], limboLimit: limboLimit
+    ) { nodes, _ in
+      let attempt = try nodes.move(id, to: file)
+      let news = note([file], [attempt])
+      return ((attempt, news?.known), news.map { [$0.statement] } ?? [])
+    }
+    if let known { filesystems[filesystem] = known }
+    return attempt
+  }
+}
+
+// MARK: Removing
+
+extension PostgresNodeIndex {
+  package func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool {
+    try gateway.change(ids: [id], limboLimit: limboLimit) { nodes, _ in
+      (try nodes.retire(id, ifItIs: file), [])
+    }
+  }
+
+  package func remove(_ alias: Alias) throws -> Bool {
+    let magic = try filesystems.magic(alias.filesystem)
+    let key = MemoryNodes.Key(alias.handle, on: alias.filesystem, magic)
+    return try gateway.change(keys: [key], limboLimit: limboLimit) { nodes, _ in
+      (nodes.remove(alias, key), [])
+    }
+  }
+
+  package func drop(_ dropping: Dropping) throws -> Int {
+    let asked = [
+      Statement("SELECT coalesce(sum(nodes), 0)::bigint FROM handlestore_gateway"),
+      Statement(
+        "SELECT DISTINCT node FROM handlestore_watch WHERE node = ANY ($1)",
+        [.integers(dropping.ids.map(\.signed))]),
+    ]
+    return try gateway.change(ids: dropping.ids, also: asked, limboLimit: limboLimit) {
+      nodes, found in
+      for row in 0..<found[1].count {
+        guard let id = found[1].node(row, 0) else { continue }
+        nodes.watches.put(Watch(node: id, watcher: WatcherID(rawValue: 0), mask: []))
+      }
+      // How many nodes more than these the index has.
+      let others = Int(found[0].integer(0, 0) ?? 0) - nodes.entries.count
+      var change = dropping
+      change.leaving -= others
+      return (nodes.drop(change), [])
+    }
+  }
+}
+
+extension MemoryNodes.File {
+  /// The keys under which the file is looked for.
+  fileprivate var keys: [MemoryNodes.Key] { [key] + (hint.map { [$0] } ?? []) }
+}
+
+extension MemoryNodes.Entry {
+  fileprivate func node(_ id: NodeID) -> Node {
+    Node(id, record) ?? Node(id, record, spilled: handle)
+  }
+}

@@ -1,0 +1,19 @@
+internal import HandleStore
+internal import SystemPackage
+
+extension StoreError {
+  /// Turns an error of the engine into the one that a user gets.
+  init(ofPostgres error: any Error) {
+    guard let error = error as? PostgresError else {
+      self.init(any: error, path: "")
+      return
+    }
+    self =
+      switch error {
+      // The server's disk is full.
+      case .failed("53100", _): .diskFull(path: "the database")
+      case .failed: .system(.ioError, "using the database: \(error)")
+      case .unreachable, .lost: .system(.timedOut, "using the database: \(error)")
+      }
+  }
+}

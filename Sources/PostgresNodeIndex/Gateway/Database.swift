@@ -1,0 +1,106 @@
+internal import HandleStore
+internal import Synchronization
+internal import SystemPackage
+
+/// A database that has a store, and the connections for reading from it. Any thread may use it.
+final class Database: Sendable {
+  private let conninfo: String
+  /// How long a call waits for the database, in all, before it fails.
+  let patience: Duration
+  private let idle = Mutex<[Connection]>([])
+
+  init(_ conninfo: String, patience: Duration) {
+    (self.conninfo, self.patience) = (conninfo, patience)
+  }
+
+  func connect() throws -> Connection { try Connection(conninfo, patience: patience) }
+
+  func close() { idle.withLock { $0 = [] } }
+
+  /// Runs statements that only read.
+  func read(_ statements: [Statement]) throws -> [Rows] {
+    try retrying {
+      let connection = try idle.withLock { $0.popLast() } ?? connect()
+      let rows = try connection.run(statements, patience: patience)
+      idle.withLock { $0.append(connection) }
+      return rows
+    }
+  }
+
+  /// Runs a body, and again if a connection fails meanwhile, until ``patience`` is over.
+  func retrying<R>(_ body: () throws -> R) throws -> R {
+    let end = ContinuousClock.now + patience
+    while true {
+      do {
+        return try body()
+      } catch let error as PostgresError where error.isOfConnection {
+        guard ContinuousClock.now < end else { throw error }
+        SystemCalls.sleep(microseconds: 20_000)
+      }
+    }
+  }
+
+  func read(_ statement: Statement) throws -> Rows { try read([statement])[0] }
+
+  /// Makes the tables, unless they are there.
+  func createTables(on connection: Connection) throws {
+    let present = try connection.run(
+      [Statement("SELECT to_regclass('handlestore_lock')::text")], patience: patience)
+    guard present[0].text(0, 0) == nil else { return }
+    let first = Statement(
+      """
+      INSERT INTO handlestore_store (only_row, format, number, incarnation, next_id, lineage,
+        dropped_nodes, limbo_overflowed)
+      SELECT true, $1, $2, $3, $4, \(Schema.lineage), 0, false
+      ON CONFLICT DO NOTHING
+      """,
+      [
+        .integer(Schema.format), .integer(.random(in: .min ... .max)),
+        .integer(Int64(UInt32.random(in: 1...UInt32.max))), .integer(NodeID.firstSigned),
+      ])
+    // Each by itself: a statement can be prepared only when the tables that it names are there. The lock
+    // is that of a transaction, so it is taken with each.
+    let lock = Statement(Schema.create[0])
+    for statement in Schema.create.dropFirst().map({ Statement($0) }) + [first] {
+      _ = try connection.run([lock, statement], patience: patience)
+    }
+  }
+
+  /// Runs a body while this process, and no other one that uses the store, has a lock. If the process is
+  /// stopped meanwhile, the lock ends after ``patience``, and the call throws.
+  func withLock<R>(_ name: String, _ body: () throws -> R) throws -> R {
+    let connection = try connect()
+    func run(_ text: String, _ parameters: [Parameter] = []) throws {
+      _ = try connection.run([Statement(text, parameters)], patience: patience)
+    }
+    try run("BEGIN")
+    try run(
+      "SELECT set_config('idle_in_transaction_session_timeout', $1, true)",
+      [.text("\(patience.milliseconds)")])
+    try run("SELECT name FROM handlestore_lock WHERE name = $1 FOR UPDATE", [.text(name)])
+    let result = try body()
+    try run("COMMIT")
+    return result
+  }
+}
+
+extension NodeID {
+  fileprivate static let firstSigned: Int64 = 2
+}
+
+extension PostgresError {
+  /// Whether the statements may succeed if they are decided again: somebody else was faster, or a check
+  /// that is written as a division failed.
+  var isContention: Bool {
+    guard case .failed(let state, _) = self else { return false }
+    return ["22012", "23505", "40001", "40P01"].contains(state)
+  }
+
+  /// Whether the connection failed, or the server ends or does not take writes: another one may.
+  var isOfConnection: Bool {
+    switch self {
+    case .unreachable, .lost: true
+    case .failed(let state, _): ["25006", "57P01", "57P02", "57P03"].contains(state)
+    }
+  }
+}

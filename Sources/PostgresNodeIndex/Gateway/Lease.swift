@@ -1,0 +1,30 @@
+internal import HandleStore
+internal import Synchronization
+
+/// For how long a gateway may answer from memory: the end, in nanoseconds of `CLOCK_BOOTTIME`, 0 if it may
+/// not. Any thread may read it. Wall clocks that are set have no effect, and a suspended or stopped process
+/// finds the lease over.
+final class Lease: Sendable {
+  private let end = Atomic<UInt64>(0)
+  private let cache: NodeCache?
+
+  init(cache: NodeCache?) {
+    self.cache = cache
+    cache?.validUntil = 0
+  }
+
+  var isOver: Bool { SystemCalls.sinceBoot >= end.load(ordering: .acquiring) }
+
+  /// Renews the lease: all changes that the database had at `moment` are in the cache.
+  func renew(from moment: UInt64, for length: UInt64) {
+    end.store(moment + length, ordering: .releasing)
+    cache?.validUntil = moment + length
+  }
+
+  /// Ends it now, and forgets what is in memory.
+  func revoke() {
+    end.store(0, ordering: .releasing)
+    cache?.validUntil = 0
+    cache?.removeAll()
+  }
+}

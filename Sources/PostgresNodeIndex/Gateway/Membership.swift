@@ -1,0 +1,175 @@
+internal import HandleStore
+
+/// What a gateway knows of its own row in `handlestore_gateway`, and of the others.
+///
+/// **The epoch** fences: each write names it and fails if the row has another one by now. It changes when
+/// a process joins under the name, and when the gateway reconnects; so a write of an earlier connection,
+/// which the server may still have in hand, can no longer take effect.
+///
+/// **The number of writes** tells what became of a write whose confirmation was lost.
+struct Membership {
+  let id: Int64
+  var epoch: Int64
+  /// How many writes took effect.
+  var writes: Int64
+  /// The number of the last change that this gateway has told to the others.
+  var changes: Int64
+  /// The numbers of the last changes of the other gateways that are in the cache.
+  var seen: [Int64: Int64]
+  /// The store's numbers.
+  let store: StoreNumbers
+
+  struct StoreNumbers: Equatable {
+    let number: UInt64
+    let incarnation: UInt32
+    /// See ``Schema/lineage``.
+    let lineage: String
+  }
+}
+
+// MARK: Joining
+
+extension Membership {
+  /// The statements with which a gateway joins, under a name, with a lease of some milliseconds.
+  ///
+  /// - Parameters:
+  ///   - session: a random number of this process.
+  ///   - isFirst: whether it joins for the first time, and takes the name from whoever has it. Otherwise
+  ///     it must still have the name.
+  static func joining(
+    _ name: String, session: Int64, isFirst: Bool, lease: Int64
+  ) -> [Statement] {
+    [
+      Statement(
+        """
+        INSERT INTO handlestore_gateway (id, name, session, epoch, lease_until, writes, changes, nodes)
+        SELECT coalesce(max(id), 0) + 1, $1, 0, 0, clock_timestamp(), 0, 0, 0
+        FROM handlestore_gateway
+        ON CONFLICT (name) DO NOTHING
+        """, [.text(name)]),
+      // Waits for a write of the former connection that the server has in hand.
+      Statement(
+        """
+        UPDATE handlestore_gateway SET epoch = epoch + 1, session = $3,
+          lease_until = clock_timestamp() + $2 * interval '1 millisecond'
+        WHERE name = $1 AND ($4 OR session = $3)
+        RETURNING id::bigint, epoch, writes, changes
+        """, [.text(name), .integer(lease), .integer(session), .boolean(isFirst)]),
+      Statement("SELECT id::bigint, changes FROM handlestore_gateway"),
+      Statement(
+        "SELECT number, incarnation, format::bigint, \(Schema.lineage) FROM handlestore_store"),
+    ]
+  }
+
+  /// Takes up what the statements returned; `nil` if another process has joined under the name.
+  ///
+  /// - Throws: ``StoreError/unsupportedVersion(found:supported:)``.
+  init?(_ found: [Rows]) throws {
+    guard found[1].count == 1, let id = found[1].integer(0, 0), let epoch = found[1].integer(0, 1),
+      let writes = found[1].integer(0, 2), let changes = found[1].integer(0, 3)
+    else { return nil }
+    guard found[3].count == 1, let number = found[3].integer(0, 0),
+      let incarnation = found[3].integer(0, 1), let format = found[3].integer(0, 2),
+      let lineage = found[3].text(0, 3)
+    else { throw StoreError.damaged("handlestore_store has no row") }
+    guard format == Schema.format else {
+      throw StoreError.unsupportedVersion(found: Int(format), supported: Int(Schema.format))
+    }
+    (self.id, self.epoch, self.writes, self.changes) = (id, epoch, writes, changes)
+    store = StoreNumbers(
+      number: UInt64(bitPattern: number), incarnation: UInt32(truncatingIfNeeded: incarnation),
+      lineage: lineage)
+    seen = [:]
+    for row in 0..<found[2].count {
+      guard let other = found[2].integer(row, 0), let last = found[2].integer(row, 1), other != id
+      else { continue }
+      seen[other] = last
+    }
+  }
+}
+
+// MARK: Writing and renewing
+
+extension Membership {
+  /// The first statement of each write. It fails if the gateway was fenced or its lease is over.
+  ///
+  /// - Parameters:
+  ///   - nodes: how many nodes the write adds.
+  ///   - changed: how many nodes it changes.
+  func fence(nodes: Int, changed: Int) -> Statement {
+    Statement(
+      RowChanges.requiring(
+        1,
+        """
+        UPDATE handlestore_gateway SET writes = $3, nodes = nodes + $4, changes = $5
+        WHERE id = $1 AND epoch = $2 AND lease_until > clock_timestamp()
+        """),
+      [
+        .integer(id), .integer(epoch), .integer(writes + 1), .integer(Int64(nodes)),
+        .integer(changes + Int64(changed)),
+      ])
+  }
+
+  /// Gives the lease back.
+  var leaving: Statement {
+    Statement(
+      "UPDATE handlestore_gateway SET lease_until = clock_timestamp() WHERE id = $1 AND epoch = $2",
+      [.integer(id), .integer(epoch)])
+  }
+
+  /// Tells the other gateways that nodes have changed.
+  func telling(of nodes: [NodeID]) -> Statement {
+    Statement(
+      """
+      INSERT INTO handlestore_change (gateway, number, node)
+      SELECT $1, $2 + u.place, u.node FROM unnest($3) WITH ORDINALITY AS u (node, place)
+      """, [.integer(id), .integer(changes), .integers(nodes.map(\.signed))])
+  }
+
+  /// The statements that renew the lease, and find what the others have changed since and which
+  /// filesystems there are.
+  ///
+  /// - Parameter told: changes of this gateway up to this number are known to all, or their leases are
+  ///   over.
+  func renewing(lease: Int64, told: Int64) -> [Statement] {
+    let others = seen.sorted { $0.key < $1.key }
+    return [
+      Statement(
+        RowChanges.requiring(
+          1,
+          """
+          UPDATE handlestore_gateway
+          SET lease_until = clock_timestamp() + $3 * interval '1 millisecond'
+          WHERE id = $1 AND epoch = $2 AND lease_until > clock_timestamp()
+          """), [.integer(id), .integer(epoch), .integer(lease)]),
+      Statement(
+        """
+        SELECT c.gateway::bigint, c.number, c.node
+        FROM unnest($1, $2) AS s (gateway, number)
+          JOIN handlestore_change c ON c.gateway = s.gateway AND c.number > s.number
+        """, [.integers(others.map(\.key)), .integers(others.map(\.value))]),
+      Statement("SELECT id::bigint FROM handlestore_gateway"),
+      Statement("SELECT id::bigint, known FROM handlestore_filesystem"),
+      Statement(
+        "DELETE FROM handlestore_change WHERE gateway = $1 AND number <= $2",
+        [.integer(id), .integer(told)]),
+    ]
+  }
+
+  /// Takes up the changes of the others, and returns the nodes that changed. Returns `nil` if a gateway is
+  /// new: then ask again.
+  mutating func take(_ changes: Rows, of gateways: Rows) -> [NodeID]? {
+    var nodes: [NodeID] = []
+    for row in 0..<changes.count {
+      guard let gateway = changes.integer(row, 0), let number = changes.integer(row, 1),
+        let node = changes.node(row, 2)
+      else { continue }
+      seen[gateway] = max(seen[gateway] ?? 0, number)
+      nodes.append(node)
+    }
+    let new = (0..<gateways.count).compactMap { gateways.integer($0, 0) }
+      .filter { $0 != id && seen[$0] == nil }
+    for gateway in new { seen[gateway] = 0 }
+    return new.isEmpty ? nodes : nil
+  }
+}

@@ -1,0 +1,113 @@
+/// The tables of a shared store, in the first schema of the connection's `search_path`
+/// (Docs/Gateways.md). Plain SQL: no triggers, no sequences, no functions.
+enum Schema {
+  /// The version that this library reads and writes.
+  static let format: Int64 = 1
+
+  /// Creates what is missing. The caller adds the statement that fills in the store's numbers.
+  static let create = [
+    // Two gateways that begin at the same time would get in each other's way.
+    "SELECT pg_advisory_xact_lock(7523094288207667)::text",
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_store (
+      only_row boolean PRIMARY KEY CHECK (only_row),
+      format integer NOT NULL,
+      number bigint NOT NULL,
+      incarnation bigint NOT NULL,
+      next_id bigint NOT NULL,
+      lineage text NOT NULL,
+      dropped_nodes bigint NOT NULL,
+      limbo_overflowed boolean NOT NULL)
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_gateway (
+      id integer PRIMARY KEY,
+      name text NOT NULL UNIQUE,
+      session bigint NOT NULL,
+      epoch bigint NOT NULL,
+      lease_until timestamptz NOT NULL,
+      writes bigint NOT NULL,
+      changes bigint NOT NULL,
+      nodes bigint NOT NULL)
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_filesystem (
+      id integer PRIMARY KEY,
+      known text NOT NULL)
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_node (
+      id bigint PRIMARY KEY,
+      parent bigint,
+      hint bigint,
+      since bigint NOT NULL,
+      version integer NOT NULL,
+      handle_type integer NOT NULL,
+      type integer NOT NULL,
+      filesystem smallint NOT NULL,
+      state smallint NOT NULL,
+      handle bytea NOT NULL)
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_key (
+      key bytea PRIMARY KEY,
+      node bigint NOT NULL,
+      is_alias boolean NOT NULL)
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_alias (
+      node bigint NOT NULL,
+      key bytea NOT NULL,
+      since bigint NOT NULL,
+      handle_type integer NOT NULL,
+      type integer NOT NULL,
+      filesystem smallint NOT NULL,
+      handle bytea NOT NULL,
+      PRIMARY KEY (node, key))
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_place (
+      node bigint NOT NULL,
+      directory bigint NOT NULL,
+      PRIMARY KEY (node, directory))
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_watch (
+      node bigint NOT NULL,
+      watcher bigint NOT NULL,
+      mask bigint NOT NULL,
+      PRIMARY KEY (node, watcher))
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_limbo (
+      node bigint PRIMARY KEY,
+      is_reported boolean NOT NULL)
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_change (
+      gateway integer NOT NULL,
+      number bigint NOT NULL,
+      node bigint NOT NULL,
+      PRIMARY KEY (gateway, number))
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_file (
+      name text PRIMARY KEY,
+      contents text NOT NULL)
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS handlestore_lock (
+      name text PRIMARY KEY)
+    """,
+    """
+    INSERT INTO handlestore_lock (name) VALUES ('files'), ('filesystems') ON CONFLICT DO NOTHING
+    """,
+  ]
+
+  /// Names the history of the database: the cluster, and how often a standby was promoted or a backup
+  /// put back. Two databases that went different ways from one state have different names.
+  static let lineage = """
+    (SELECT system_identifier || ' ' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+     FROM pg_control_system())
+    """
+}

@@ -1,0 +1,184 @@
+internal import HandleStore
+internal import SystemPackage
+
+/// A part of the nodes, as the database had it: those on which one change is decided.
+///
+/// The engine in memory decides the change on a copy of it (``MemoryNodes``), and ``RowChanges`` says
+/// what the change did to the rows.
+struct WorkingSet {
+  var nodes: MemoryNodes
+  /// The version of each node's row.
+  private(set) var versions: [NodeID: Int64] = [:]
+  /// The keys that were looked for: whether somebody has them, and who, is known. Of all other keys
+  /// it is assumed that a live node has its own.
+  private(set) var soughtKeys: Set<MemoryNodes.Key> = []
+
+  /// - Parameter next: the id that the next new node gets.
+  init(next: NodeID) { nodes = MemoryNodes(next: next) }
+
+  // MARK: Looking for nodes
+
+  private static let nodeColumns = """
+    n.id, n.version::bigint, n.parent, n.hint, n.since, n.handle_type::bigint, n.type::bigint, \
+    n.filesystem::bigint, n.state::bigint, n.handle
+    """
+
+  private static let aliasColumns = """
+    a.since, a.handle_type::bigint, a.type::bigint, a.filesystem::bigint, a.handle
+    """
+
+  /// What finds the nodes that have some keys, and the nodes with some ids.
+  static func statements(keys: [MemoryNodes.Key], ids: [NodeID]) -> [Statement] {
+    let ofKeys: [Statement] = [
+      Statement(
+        """
+        SELECT \(nodeColumns), k.key, \(aliasColumns)
+        FROM handlestore_key k JOIN handlestore_node n ON n.id = k.node
+          LEFT JOIN handlestore_alias a ON k.is_alias AND a.node = k.node AND a.key = k.key
+        WHERE k.key = ANY ($1)
+        """, [.byteStrings(keys.map(\.bytes))]),
+      Statement(
+        """
+        SELECT p.node, p.directory
+        FROM handlestore_key k JOIN handlestore_place p ON p.node = k.node
+        WHERE k.key = ANY ($1)
+        """, [.byteStrings(keys.map(\.bytes))]),
+    ]
+    guard !ids.isEmpty else { return ofKeys }
+    let numbers = Parameter.integers(ids.map(\.signed))
+    return ofKeys + [
+      Statement("SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id = ANY ($1)", [numbers]),
+      Statement(
+        "SELECT a.node, \(aliasColumns) FROM handlestore_alias a WHERE a.node = ANY ($1)", [numbers]
+      ),
+      Statement(
+        "SELECT p.node, p.directory FROM handlestore_place p WHERE p.node = ANY ($1)", [numbers]),
+    ]
+  }
+
+  /// What finds a page of nodes, in the order of their ids.
+  static func page(from start: NodeID, limit: Int) -> Statement {
+    Statement(
+      "SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id >= $1 ORDER BY n.id LIMIT $2",
+      [.integer(start.signed), .integer(Int64(limit))])
+  }
+
+  /// Takes up what the statements found.
+  ///
+  /// - Throws: ``StoreError/unknownFilesystem(_:)`` if a node's filesystem is not among `known`.
+  init(
+    next: NodeID, keys: [MemoryNodes.Key], _ found: [Rows], on known: KnownFilesystems
+  ) throws {
+    self.init(next: next)
+    soughtKeys = Set(keys)
+    let byBytes = Dictionary(keys.map { ($0.bytes, $0) }) { first, _ in first }
+    for row in 0..<found[0].count {
+      let id = try addNode(found[0], row, on: known)
+      guard let key = found[0].bytes(row, 10).flatMap({ byBytes[$0] }) else { continue }
+      if let alias = Alias(of: id, found[0], row, from: 11) {
+        add(alias, under: key)
+      } else {
+        nodes.index[key] = id
+      }
+    }
+    addPlaces(found[1])
+    if found.count > 2 {
+      for row in 0..<found[2].count { _ = try addNode(found[2], row, on: known) }
+      for row in 0..<found[3].count {
+        guard let id = found[3].node(row, 0), let alias = Alias(of: id, found[3], row, from: 1)
+        else { continue }
+        let magic = try known.magic(alias.filesystem)
+        add(alias, under: MemoryNodes.Key(alias.handle, on: alias.filesystem, magic))
+      }
+      addPlaces(found[4])
+    }
+    assumeOwnKeys()
+  }
+
+  private mutating func addNode(
+    _ rows: Rows, _ row: Int, on known: KnownFilesystems
+  ) throws -> NodeID {
+    let (id, entry) = try rows.entry(row, on: known)
+    guard nodes.entries[id] == nil else { return id }
+    nodes.entries[id] = entry
+    versions[id] = rows.integer(row, 1)
+    return id
+  }
+
+  private mutating func add(_ alias: Alias, under key: MemoryNodes.Key) {
+    guard nodes.aliases.updateValue(alias, forKey: key) == nil else { return }
+    nodes.entries[alias.node]?.aliasKeys.append(key)
+  }
+
+  private mutating func addPlaces(_ rows: Rows) {
+    for row in 0..<rows.count {
+      guard let id = rows.node(row, 0), let directory = rows.node(row, 1) else { continue }
+      nodes.entries[id]?.furtherParents.insert(directory)
+    }
+  }
+
+  private mutating func assumeOwnKeys() {
+    for (id, entry) in nodes.entries where entry.record.state == .live {
+      for key in entry.keys where !soughtKeys.contains(key) && nodes.aliases[key] == nil {
+        nodes.index[key] = id
+      }
+    }
+  }
+}
+
+// MARK: Rows
+
+extension NodeID {
+  /// The number as the database has it: it knows only signed numbers.
+  var signed: Int64 { Int64(bitPattern: rawValue) }
+
+  init(signed: Int64) { self.init(rawValue: UInt64(bitPattern: signed)) }
+}
+
+extension Rows {
+  func node(_ row: Int, _ column: Int) -> NodeID? {
+    integer(row, column).map { NodeID(signed: $0) }
+  }
+
+  /// Returns the node in a row that begins with the columns of a node.
+  func entry(
+    _ row: Int, on known: KnownFilesystems
+  ) throws -> (NodeID, MemoryNodes.Entry) {
+    guard let id = node(row, 0), let since = integer(row, 4), let type = integer(row, 6),
+      let filesystem = integer(row, 7).flatMap({ UInt16(exactly: $0) }),
+      let state = integer(row, 8).flatMap({ UInt8(exactly: $0) }).flatMap({
+        NodeState(rawValue: $0)
+      }),
+      let handle = handle(row, type: 5, bytes: 9)
+    else { throw StoreError.damaged("a row of handlestore_node makes no sense") }
+    let on = FilesystemID(rawValue: filesystem)
+    var record = Record(
+      handle: handle, filesystem: on, type: FileType(rawValue: UInt32(truncatingIfNeeded: type)),
+      parent: node(row, 2), since: UInt32(truncatingIfNeeded: since))
+    record.enter(state, at: record.since)
+    var keys = [MemoryNodes.Key(handle, on: on, try known.magic(on))]
+    if let hint = integer(row, 3) { keys.append(.hint(on, UInt64(bitPattern: hint))) }
+    return (id, MemoryNodes.Entry(record: record, handle: handle, keys: keys))
+  }
+
+  fileprivate func handle(_ row: Int, type: Int, bytes: Int) -> KernelFileHandle? {
+    guard let type = integer(row, type), let bytes = self.bytes(row, bytes) else { return nil }
+    return KernelFileHandle(
+      type: HandleType(rawValue: Int32(truncatingIfNeeded: type)), bytes: bytes)
+  }
+}
+
+extension Alias {
+  /// The alias of a node in a row that has the columns of an alias from `column` on; `nil` if they are
+  /// empty.
+  fileprivate init?(of node: NodeID, _ rows: Rows, _ row: Int, from column: Int) {
+    guard let since = rows.integer(row, column), let type = rows.integer(row, column + 2),
+      let filesystem = rows.integer(row, column + 3),
+      let handle = rows.handle(row, type: column + 1, bytes: column + 4)
+    else { return nil }
+    self.init(
+      node: node, filesystem: FilesystemID(rawValue: UInt16(truncatingIfNeeded: filesystem)),
+      handle: handle, type: FileType(rawValue: UInt32(truncatingIfNeeded: type)),
+      since: UInt32(truncatingIfNeeded: since))
+  }
+}

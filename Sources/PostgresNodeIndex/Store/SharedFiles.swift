@@ -1,0 +1,50 @@
+internal import HandleStore
+internal import SystemPackage
+
+/// The small files of a shared store: rows of `handlestore_file`.
+final class SharedFiles: SmallFiles {
+  private let database: Database
+
+  init(_ database: Database) { self.database = database }
+
+  var path: FilePath { "the database" }
+
+  func path(of name: FilePath.Component) -> FilePath { path.appending(name) }
+
+  func text(of name: FilePath.Component) throws(Errno) -> SmallText {
+    let found: Rows
+    do {
+      found = try database.read(
+        Statement("SELECT contents FROM handlestore_file WHERE name = $1", [.text(name.string)]))
+    } catch let error as PostgresError where error.isOfConnection {
+      throw .timedOut
+    } catch {
+      throw .ioError
+    }
+    guard found.count > 0, let text = found.text(0, 0) else { throw .noSuchFileOrDirectory }
+    // Who may read the table may read the keys; that is up to the database.
+    return SmallText(text: text, isPrivate: true)
+  }
+
+  func put(_ text: String, in name: FilePath.Component) throws(StoreError) {
+    do {
+      _ = try database.read(
+        Statement(
+          """
+          INSERT INTO handlestore_file (name, contents) VALUES ($1, $2)
+          ON CONFLICT (name) DO UPDATE SET contents = excluded.contents
+          """, [.text(name.string), .text(text)]))
+    } catch {
+      throw StoreError(ofPostgres: error)
+    }
+  }
+
+  /// One process at a time, on all hosts.
+  func exclusively<R: Sendable>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+    do {
+      return try database.withLock("files", body)
+    } catch {
+      throw StoreError(ofPostgres: error)
+    }
+  }
+}

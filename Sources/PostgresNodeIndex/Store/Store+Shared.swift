@@ -1,0 +1,66 @@
+public import HandleStore
+
+/// How a gateway uses a shared store.
+public struct GatewayOptions: Sendable {
+  /// For how long the gateway answers from memory after it last heard from the database. What another
+  /// gateway changes is known here after this time at the latest, usually after a fifth of it. From 1
+  /// second to 1 hour.
+  public var lease: Duration
+  /// How long a call waits for a database that cannot be reached, before it fails. From 1 second to 1
+  /// hour.
+  public var patience: Duration
+
+  /// Makes options with the usual values.
+  public init(lease: Duration = .seconds(10), patience: Duration = .seconds(30)) {
+    (self.lease, self.patience) = (lease, patience)
+  }
+
+  func check() throws(StoreError) {
+    let allowed = Duration.seconds(1)...Duration.seconds(3600)
+    guard allowed.contains(lease), allowed.contains(patience) else {
+      throw .badValue("the lease and the patience must be 1 second to 1 hour each")
+    }
+  }
+}
+
+extension Store {
+  /// Opens a store that several processes, on several hosts, share: a PostgreSQL database has its nodes,
+  /// exports and keys, and each process is one of its gateways (Docs/Gateways.md). Makes the store if the
+  /// database has none.
+  ///
+  /// All gateways give a file the same node, and a node id that one of them has handed out is good at each
+  /// of them. Every gateway must see the same filesystem, and its handles must be the same everywhere.
+  ///
+  /// - Parameters:
+  ///   - connection: a connection string or URI of libpq, such as `host=db1,db2 dbname=nodes
+  ///     target_session_attrs=read-write`. Leave passwords to a service file or `PGPASSFILE`.
+  ///   - gateway: the gateway's name, 1 to 64 bytes, such as the host's. A process that joins under a name
+  ///     takes it over: the process that had it can no longer use the store, and its calls throw
+  ///     ``StoreError/inUse(path:pid:)``.
+  ///   - options: the size of the cache and the limit of limbo; the retention must be
+  ///     ``Retention/forever``. What an acknowledged change survives is up to the database
+  ///     (`synchronous_commit`), so ``StoreOptions/durability`` has no meaning here.
+  ///   - gatewayOptions: how the gateway uses the store.
+  /// - Throws: ``StoreError/badValue(_:)``, ``StoreError/unsupportedVersion(found:supported:)``,
+  ///   ``StoreError/system(_:_:)`` with `ETIMEDOUT` if the database cannot be reached, and with `EIO` if
+  ///   it refuses. Each later call that needs the database may throw these two as well.
+  /// - Complexity: some round trips to the database.
+  public convenience init(
+    shared connection: String, gateway: String, options: StoreOptions = StoreOptions(),
+    gatewayOptions: GatewayOptions = GatewayOptions()
+  ) throws(StoreError) {
+    try gatewayOptions.check()
+    guard (1...64).contains(gateway.utf8.count), !gateway.utf8.contains(0) else {
+      throw .badValue("the name of a gateway must have 1 to 64 bytes, none of them 0")
+    }
+    guard options.retention == .forever, !options.readOnly else {
+      throw .badValue("a shared store is opened for writing, with a retention of forever")
+    }
+    let index = try PostgresNodeIndex(
+      connection, gateway: gateway, options, lease: gatewayOptions.lease,
+      patience: gatewayOptions.patience)
+    self.init(
+      index, files: SharedFiles(index.database), number: index.number, options: options,
+      counters: StatisticsCounters())
+  }
+}
