@@ -89,4 +89,73 @@ import Testing
     #expect(witness.findings.isEmpty, "seed \(seed)")
     #expect(witness.registrations > 1000)
   }
+
+  /// The server commits, and is killed before it can say so.
+  @Test func aLostConfirmation() throws {
+    let server = try DatabaseServer()
+    let gateways = try Gateways(on: server)
+    let store = try gateways.open("a", lease: .seconds(60))
+    let filesystem = try Synthetic.attach(to: store)
+    let old = try store.register(Synthetic.file(1), on: filesystem).node
+    let watched = try store.register(Synthetic.file(2), on: filesystem).node
+    try store.watch(watched, mask: .deleteSelf, by: WatcherID(rawValue: 1))
+    /// Makes a change whose confirmation is lost.
+    func losing<R: Sendable>(_ change: @escaping @Sendable () throws -> R) throws -> R {
+      // A commit waits for a standby that is not there, when it is already on the disk.
+      try DatabaseServer.run(
+        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", in: gateways.database)
+      try DatabaseServer.run("SELECT pg_reload_conf()", in: gateways.database)
+      usleep(100_000)
+      return try inThreads(2) { thread -> R? in
+        if thread == 0 { return try change() }
+        usleep(300_000)
+        server.kill()
+        try server.resetSettings()
+        try server.start()
+        return nil
+      }.compactMap { $0 }[0]
+    }
+    let created = try losing { try store.register(Synthetic.file(3), on: filesystem) }
+    #expect(created.outcome == .created)
+    #expect(try store.register(Synthetic.file(3), on: filesystem).node == created.node)
+    let replaced = try losing {
+      try store.register(Synthetic.file(1, generation: 2), on: filesystem)
+    }
+    #expect(replaced.outcome == .replaced(old))
+    #expect(try losing { try store.retire(watched) })
+    // Nobody can say which of them were taken, so the watchers must look for themselves.
+    #expect(try losing { try store.deletions() }.overflowed)
+    #expect(try store.nodes(in: .live).nodes.count == 2)
+    try store.close()
+  }
+
+  /// A backup of the database knows nothing of the ids that were handed out after it was made.
+  @Test func aBackupThatWasPutBack() throws {
+    let server = try DatabaseServer()
+    let gateways = try Gateways(on: server)
+    let store = try gateways.open("a", lease: .seconds(2))
+    let filesystem = try Synthetic.attach(to: store)
+    let kept = try store.register(Synthetic.file(0), on: filesystem).node
+    server.kill()
+    try server.saveData()
+    var all: [NodeID] = []
+    for round in 1...3 as ClosedRange<UInt64> {
+      try server.start()
+      // This one goes on all the time, the other one is new each time.
+      let other = try gateways.open("b", lease: .seconds(2))
+      for key in round * 100..<round * 100 + 20 {
+        all.append(try store.register(Synthetic.file(key), on: filesystem).node)
+        all.append(try other.register(Synthetic.file(key + 50), on: filesystem).node)
+      }
+      #expect(try other.node(kept)?.handle == Synthetic.handle(0))
+      try other.close()
+      server.kill()
+      try server.putBackData()
+    }
+    #expect(Set(all).count == all.count)
+    // What the backup does not know is not answered from memory either.
+    try server.start()
+    #expect(try becomes { try store.node(all[0]) == nil })
+    try store.close()
+  }
 }

@@ -106,6 +106,27 @@ public final class DatabaseServer: Sendable {
     return any + "test\(number)"
   }
 
+  /// Runs statements in a database that ``database()`` made.
+  public static func run(_ sql: String, in database: String) throws {
+    try succeed("\(programs)/psql", "-X", "-q", "-d", database, "-c", sql)
+  }
+
+  /// Ends `ALTER SYSTEM`, after ``kill()``.
+  public func resetSettings() throws {
+    try TestSupport.write("", to: directory.appending("data/postgresql.auto.conf"))
+  }
+
+  /// Keeps a copy of all data, after ``kill()``.
+  public func saveData() throws { try copyData("data", to: "saved") }
+
+  /// Puts the copy back, after ``kill()``.
+  public func putBackData() throws { try copyData("saved", to: "data") }
+
+  private func copyData(_ from: String, to: String) throws {
+    try succeed("rm", "-rf", "\(directory.path)/\(to)")
+    try succeed("cp", "-a", "\(directory.path)/\(from)", "\(directory.path)/\(to)")
+  }
+
   /// Sends SIGKILL to all processes of the server, and waits for their end.
   public func kill() {
     let all = stopped()

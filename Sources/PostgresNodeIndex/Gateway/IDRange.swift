@@ -13,9 +13,9 @@ struct IDRange {
 
   mutating func consume(_ count: Int) { next += Int64(count) }
 
-  /// How far a database that has gone another way than before jumps ahead. What it lost may have been ids:
-  /// those of a standby that was promoted before it had all, or of a backup that was put back.
-  private static let jump: Int64 = 1 << 40
+  /// How far to jump ahead in another run of the database, which may not know which ids were handed out. A
+  /// random number, because a backup may be put back twice. There is room for four million jumps.
+  private static var jump: Int64 { .random(in: 1 << 40..<1 << 41) }
 
   /// Reserves ids. One statement, so it is in effect when it is confirmed.
   static func reserving(_ count: Int64) -> Statement {

@@ -104,10 +104,11 @@ enum Schema {
     """,
   ]
 
-  /// Names the history of the database: the cluster, and how often a standby was promoted or a backup
-  /// put back. Two databases that went different ways from one state have different names.
+  /// Names the run of the database: the cluster, and when its server began. If it is another one than
+  /// before, the database may have taken another way meanwhile: it may be a standby that was promoted
+  /// before it had all, or a backup that was put back, perhaps twice.
   static let lineage = """
-    (SELECT system_identifier || ' ' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+    (SELECT system_identifier || ' ' || extract(epoch FROM pg_postmaster_start_time())
      FROM pg_control_system())
     """
 }
