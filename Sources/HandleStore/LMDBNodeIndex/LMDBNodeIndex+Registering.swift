@@ -90,12 +90,9 @@ extension LMDBNodeIndex {
   private func cached(
     _ candidate: FoundFile, under key: IndexKey, _ registrar: Registrar
   ) -> NodeID? {
-    guard !key.isOpaque, let cache, let id = cache.hint(key.hash),
-      let record = cache.find(id), record.filesystem == registrar.filesystem,
-      record.isLive(candidate, isAlias: false), !candidate.hasFurtherParent(record),
-      record.inlineHandle?.fileKey(on: registrar.magic) == key.file
-    else { return nil }
-    return id
+    guard let file = key.file else { return nil }
+    return cache?.node(
+      of: candidate, file, under: key.hash, on: registrar.filesystem, registrar.magic)
   }
 
   /// Returns the file's node from LMDB.
@@ -116,14 +113,6 @@ extension LMDBNodeIndex {
       return id
     }
     return try tables.has(Place(id, in: parent), in: transaction) ? id : nil
-  }
-}
-
-extension Record {
-  /// Whether this is a live node of the candidate's type, and the candidate does not change its
-  /// parent. A candidate that is found by an alias changes no parent.
-  fileprivate func isLive(_ candidate: FoundFile, isAlias: Bool) -> Bool {
-    state == .live && type == candidate.status.type && (isAlias || !candidate.moves(self))
   }
 }
 

@@ -10,23 +10,6 @@ final class Writer: Sendable {
     var closed = false
   }
 
-  private struct Queue {
-    /// Whether a thread leads: it commits for all.
-    var led = false
-    var waiting: [any PendingChange] = []
-    /// Set when the waiting changes are done, or their threads have to try again.
-    var next = Event()
-
-    /// Takes all waiting changes.
-    mutating func take() -> (group: [any PendingChange], next: Event) {
-      defer { (waiting, next) = ([], Event()) }
-      return (waiting, next)
-    }
-  }
-
-  /// How many transactions a thread commits for others before it returns to its own work.
-  private static let service = 64
-
   /// Before a transaction that adds more nodes than this, the map grows, so that the transaction need
   /// not run twice.
   private static let heavy = 64
@@ -34,7 +17,7 @@ final class Writer: Sendable {
   let environment: Environment
   private let cache: NodeCache?
   private let statistics: StatisticsCounters
-  private let queue = Mutex(Queue())
+  private let queue = CommitQueue<any PendingChange>()
   private let state: Mutex<State>
   private let ids: IDAllocator
   private let filesystems: KnownFilesystems
@@ -59,42 +42,19 @@ final class Writer: Sendable {
   ///
   /// - Parameter weight: about how many nodes the change adds.
   func perform<R: Sendable>(weight: Int, _ change: @escaping Change<R>) throws -> R {
+    var pending: Pending<R>?
     while true {
-      let waits = queue.withLock { queue -> (Pending<R>, Event)? in
-        guard queue.led else {
-          queue.led = true
-          return nil
-        }
-        let pending = Pending(weight: weight, change)
-        queue.waiting.append(pending)
-        return (pending, queue.next)
+      let hasWaited = queue.wait {
+        let change = Pending(weight: weight, change)
+        pending = change
+        return change
       }
-      guard let (pending, done) = waits else {
-        defer { serve() }
+      guard hasWaited else {
+        defer { queue.serve(commitTogether) }
         return try commit(count: 1, weight: weight, change)
       }
-      done.wait()
-      // If there is no result, no thread leads any more, and this one tries to lead.
-      if let result = pending.result { return try result.get() }
+      if let result = pending?.result { return try result.get() }
     }
-  }
-
-  /// Commits the waiting changes, all in one transaction, and repeats that until none waits. After
-  /// ``service`` transactions it stops, and one of the waiting threads leads.
-  private func serve() {
-    for _ in 0..<Self.service {
-      let next = queue.withLock { queue -> ([any PendingChange], Event)? in
-        queue.led = !queue.waiting.isEmpty
-        return queue.led ? queue.take() : nil
-      }
-      guard let (group, done) = next else { return }
-      commitTogether(group)
-      done.set()
-    }
-    queue.withLock { queue in
-      queue.led = false
-      return queue.take().next
-    }.set()
   }
 
   private func commitTogether(_ group: [any PendingChange]) {

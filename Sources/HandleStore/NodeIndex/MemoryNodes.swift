@@ -37,8 +37,8 @@ package struct MemoryNodes {
     package let filesystem: FilesystemID
     package let key: Key
     /// What its handle names; `nil` if it is opaque.
-    let file: FileKey?
-    let magic: FilesystemMagic
+    package let file: FileKey?
+    package let magic: FilesystemMagic
     let filesystems: KnownFilesystems
     let survivors: Survivors
     let incarnation: UInt32

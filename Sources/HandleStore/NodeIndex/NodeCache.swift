@@ -146,7 +146,7 @@ package final class NodeCache: Sendable {
   }
 
   /// Remembers that a node has an index key with this hash.
-  func setHint(_ hash: UInt64, _ id: NodeID) {
+  package func setHint(_ hash: UInt64, _ id: NodeID) {
     guard id.rawValue <= Self.hintMask else { return }
     hints[place(hash)] = hash & ~Self.hintMask | id.rawValue
   }
@@ -182,4 +182,33 @@ package final class NodeCache: Sendable {
 
   /// How many times the cache had a node.
   package var hits: UInt64 { shards.reduce(0) { $0 + $1.contents.withLock { $0.hits } } }
+}
+
+// MARK: Known files
+
+extension NodeCache {
+  /// Returns the live node of a file, if it is here and registering the file would change nothing.
+  ///
+  /// - Parameters:
+  ///   - key: what the candidate's handle names.
+  ///   - hash: the hash of its index key, under which ``setHint(_:_:)`` was called.
+  @inline(__always)
+  package func node(
+    of candidate: FoundFile, _ key: FileKey, under hash: UInt64, on filesystem: FilesystemID,
+    _ magic: FilesystemMagic
+  ) -> NodeID? {
+    guard let id = hint(hash), let record = find(id), record.filesystem == filesystem,
+      record.isLive(candidate, isAlias: false), !candidate.hasFurtherParent(record),
+      record.inlineHandle?.fileKey(on: magic) == key
+    else { return nil }
+    return id
+  }
+}
+
+extension Record {
+  /// Whether this is a live node of the candidate's type, and the candidate does not change its
+  /// parent. A candidate that is found by an alias changes no parent.
+  func isLive(_ candidate: FoundFile, isAlias: Bool) -> Bool {
+    state == .live && type == candidate.status.type && (isAlias || !candidate.moves(self))
+  }
 }

@@ -25,17 +25,7 @@ extension PostgresNodeIndex {
         return known
       }
       guard let known = change(before) else { return (nil, []) }
-      if let text {
-        return (
-          known,
-          [
-            Statement(
-              RowChanges.requiring(
-                1, "UPDATE handlestore_filesystem SET known = $3 WHERE id = $1 AND known = $2"),
-              [id, .text(text), .text(known.text)])
-          ]
-        )
-      }
+      if let text { return (known, [replacing(text, by: known, filesystem)]) }
       return (
         known,
         [
@@ -46,5 +36,13 @@ extension PostgresNodeIndex {
       )
     }
     if let known { filesystems[filesystem] = known }
+  }
+
+  /// Replaces what is known of a filesystem, unless somebody else has.
+  func replacing(_ text: String, by known: KnownFilesystem, _ id: FilesystemID) -> Statement {
+    Statement(
+      RowChanges.requiring(
+        1, "UPDATE handlestore_filesystem SET known = $3 WHERE id = $1 AND known = $2"),
+      [.integer(Int64(id.rawValue)), .text(text), .text(known.text)])
   }
 }

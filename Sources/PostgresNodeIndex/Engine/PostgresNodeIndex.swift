@@ -13,6 +13,7 @@ package final class PostgresNodeIndex: NodeIndex {
   let database: Database
   let gateway: Gateway
   let limboLimit: Int
+  let registrations = CommitQueue<PendingFiles>()
 
   /// Joins the gateways of the store in a database, which is made if there is none.
   package init(
@@ -133,81 +134,6 @@ extension PostgresNodeIndex {
   }
 }
 
-// MARK: Registering
-
-extension PostgresNodeIndex {
-  package func register(
-    _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
-  ) throws -> RegistrationAttempt {
-    try register(batch: [candidate], on: filesystem, survivors)[0]
-  }
-
-  package func register(
-    batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
-  ) throws -> [RegistrationAttempt] {
-    let files = try candidates.map { try file($0, on: filesystem, survivors) }
-    let (attempts, known) = try gateway.change(
-      keys: files.flatMap(\.keys), minting: files.count, limboLimit: limboLimit
-    ) { nodes, _ in
-      let attempts = files.map { nodes.register($0) }
-      let news = note(files, attempts)
-      return ((attempts, news?.known), news.map { [$0.statement] } ?? [])
-    }
-    if let known { filesystems[filesystem] = known }
-    return attempts
-  }
-
-  private func file(
-    _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
-  ) throws -> MemoryNodes.File {
-    try MemoryNodes.File(
-      candidate, on: filesystem, of: filesystems, survivors, incarnation: incarnation)
-  }
-
-  /// What files say of their filesystem, if that is new.
-  private func note(
-    _ files: [MemoryNodes.File], _ attempts: [RegistrationAttempt]
-  ) -> (known: KnownFilesystem, statement: Statement)? {
-    guard let filesystem = files.first?.filesystem, let before = filesystems[filesystem] else {
-      return nil
-    }
-    var known = before
-    for (file, attempt) in zip(files, attempts) { known = file.note(attempt, in: known) ?? known }
-    guard known.newest > before.newest else { return nil }
-    return (known, replacing(before, by: known, filesystem))
-  }
-
-  private func replacing(
-    _ before: KnownFilesystem, by known: KnownFilesystem, _ id: FilesystemID
-  ) -> Statement {
-    Statement(
-      RowChanges.requiring(
-        1, "UPDATE handlestore_filesystem SET known = $3 WHERE id = $1 AND known = $2"),
-      [.integer(Int64(id.rawValue)), .text(before.text), .text(known.text)])
-  }
-
-  package func recordParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool {
-    try gateway.change(ids: [id], limboLimit: limboLimit) { nodes, _ in
-      (nodes.recordParent(of: id, candidate), [])
-    }
-  }
-
-  package func move(
-    _ id: NodeID, to candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
-  ) throws -> RegistrationAttempt {
-    let file = try file(candidate, on: filesystem, survivors)
-    let (attempt, known) = try gateway.change(
-      keys: file.keys, ids: [id], limboLimit: limboLimit
-    ) { nodes, _ in
-      let attempt = try nodes.move(id, to: file)
-      let news = note([file], [attempt])
-      return ((attempt, news?.known), news.map { [$0.statement] } ?? [])
-    }
-    if let known { filesystems[filesystem] = known }
-    return attempt
-  }
-}
-
 // MARK: Removing
 
 extension PostgresNodeIndex {
@@ -245,11 +171,6 @@ extension PostgresNodeIndex {
       return (nodes.drop(change), [])
     }
   }
-}
-
-extension MemoryNodes.File {
-  /// The keys under which the file is looked for.
-  fileprivate var keys: [MemoryNodes.Key] { [key] + (hint.map { [$0] } ?? []) }
 }
 
 extension MemoryNodes.Entry {

@@ -12,6 +12,8 @@ extension StoreError {
       switch error {
       // The server's disk is full.
       case .failed("53100", _): .diskFull(path: "the database")
+      case .failed where error.isContention:
+        .system(.timedOut, "changing what other gateways change all the time")
       case .failed: .system(.ioError, "using the database: \(error)")
       case .unreachable, .lost: .system(.timedOut, "using the database: \(error)")
       }

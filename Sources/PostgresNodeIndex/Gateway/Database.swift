@@ -96,6 +96,9 @@ extension PostgresError {
     return ["22012", "23505", "40001", "40P01"].contains(state)
   }
 
+  /// Whether the gateway may be fenced: a check that is written as a division failed.
+  var mayBeFence: Bool { if case .failed("22012", _) = self { true } else { false } }
+
   /// Whether the connection failed, or the server ends or does not take writes: another one may.
   var isOfConnection: Bool {
     switch self {

@@ -14,15 +14,15 @@ final class Gateway: Sendable {
   let incarnation: UInt32
   let number: UInt64
   let filesystems = KnownFilesystems()
-  private let database: Database
-  private let cache: NodeCache?
-  private let length: Duration
+  let database: Database
+  let cache: NodeCache?
+  let length: Duration
   private let session = Int64.random(in: .min ... .max)
-  private let state: Mutex<State>
+  let state: Mutex<State>
   private let heartbeat = Mutex<Heartbeat?>(nil)
   private let ending = Mutex<StoreError?>(nil)
 
-  fileprivate struct State {
+  struct State {
     var connection: Connection?
     var membership: Membership
     var ids = IDRange()
@@ -105,7 +105,7 @@ final class Gateway: Sendable {
 
   /// Renews the lease. If it is over, or the connection is, joins again first, as often as it takes: the
   /// process may be stopped at any moment.
-  private func renewOrRejoin(_ state: inout State) throws {
+  func renewOrRejoin(_ state: inout State) throws {
     while true {
       do {
         return try renew(&state)
@@ -133,7 +133,7 @@ final class Gateway: Sendable {
   /// Joins again, under a new epoch: after the lease was over, or the connection was lost.
   ///
   /// - Returns: how many writes of this gateway took effect.
-  private func rejoin(_ state: inout State) throws -> Int64 {
+  func rejoin(_ state: inout State) throws -> Int64 {
     do {
       if state.connection?.isBroken ?? true { state.connection = try database.connect() }
       guard let connection = state.connection else {
@@ -171,144 +171,17 @@ final class Gateway: Sendable {
     }
   }
 
-  /// Reads the filesystems on record, and the changes of the others, now.
-  func refresh() throws { try whileReachable { try renewOrRejoin(&$0) } }
-
-  // MARK: Writing
-
-  private func run(_ statements: [Statement], _ state: inout State) throws -> [Rows] {
+  /// Runs statements over the gateway's connection.
+  func run(_ statements: [Statement], _ state: inout State) throws -> [Rows] {
     guard let connection = state.connection, !connection.isBroken else {
       throw PostgresError.unreachable("the connection has ended")
     }
     return try connection.run(statements, patience: database.patience)
   }
-
-  /// Runs a body with the gateway's connection. If the database cannot be reached, reconnects and
-  /// tries again until ``Database/patience`` is over.
-  private func whileReachable<R>(_ body: (inout State) throws -> R) throws -> R {
-    try state.withLock { state in
-      let end = ContinuousClock.now + database.patience
-      while true {
-        if let reason = self.end { throw reason }
-        do {
-          return try body(&state)
-        } catch let error as PostgresError where error.isOfConnection {
-          guard ContinuousClock.now < end else { throw error }
-          if (try? rejoin(&state)) == nil { SystemCalls.sleep(microseconds: 20_000) }
-        }
-      }
-    }
-  }
-
-  /// Decides a change of some nodes, and writes what it does to them. Decides again if another gateway
-  /// changed meanwhile what the change depends on.
-  ///
-  /// - Parameters:
-  ///   - keys: the keys whose owners the change may look at.
-  ///   - ids: the nodes that it may look at.
-  ///   - minting: how many nodes it mints at most.
-  ///   - also: what else to read, in the same round trip.
-  ///   - decide: makes the change in memory, given what `also` returned. It runs again if need be.
-  func change<R>(
-    keys: [MemoryNodes.Key] = [], ids: [NodeID] = [], minting: Int = 0, also: [Statement] = [],
-    limboLimit: Int, _ decide: (inout MemoryNodes, [Rows]) throws -> (R, [Statement])
-  ) throws -> R {
-    try whileReachable { state in
-      while true {
-        try reserve(minting, &state)
-        let before = try load(keys, ids, also, &state)
-        var after = before.set.nodes
-        let (result, further) = try decide(&after, before.also)
-        let changes = RowChanges(from: before.set, to: after)
-        if changes.isEmpty && further.isEmpty { return result }
-        let statements = changes.statements(limboLimit: limboLimit) + further
-        if try write(statements, changes, &state) { return result }
-      }
-    }
-  }
-
-  /// Runs statements that change something, in one transaction of this gateway. They must have the same
-  /// effect if they run again after they failed.
-  func write(_ statements: [Statement]) throws -> [Rows] {
-    try whileReachable { state in
-      while true {
-        if let rows = try commit(statements, minted: 0, changed: [], &state) { return rows }
-      }
-    }
-  }
-
-  private func reserve(_ count: Int, _ state: inout State) throws {
-    guard state.ids.count < count else { return }
-    let wanted = max(Int64(count), IDRange.length)
-    let rows = try run([IDRange.reserving(wanted)], &state)
-    try state.ids.take(rows[0], wanted)
-  }
-
-  private func load(
-    _ keys: [MemoryNodes.Key], _ ids: [NodeID], _ also: [Statement], _ state: inout State
-  ) throws -> (set: WorkingSet, also: [Rows]) {
-    let statements = WorkingSet.statements(keys: keys, ids: ids)
-    while true {
-      let found = try run(statements + also, &state)
-      do {
-        let set = try WorkingSet(
-          next: state.ids.first, keys: keys, Array(found.prefix(statements.count)),
-          on: filesystems)
-        // What another gateway has changed may be known here before it is told.
-        for (id, entry) in set.nodes.entries { cache?.replace(id, entry.record) }
-        return (set, Array(found.dropFirst(statements.count)))
-      } catch StoreError.unknownFilesystem(let id) {
-        // Another gateway has added it.
-        try renewOrRejoin(&state)
-        guard filesystems[id] != nil else { throw StoreError.unknownFilesystem(id) }
-      }
-    }
-  }
-
-  /// Writes a change; returns `false` if it depends on something that has changed.
-  private func write(
-    _ statements: [Statement], _ changes: RowChanges, _ state: inout State
-  ) throws -> Bool {
-    let done = try commit(
-      statements, minted: changes.minted.count - changes.dropped.count, changed: changes.changed,
-      &state)
-    guard done != nil else { return false }
-    state.ids.consume(changes.minted.count)
-    cache?.insert(changes.mintedRecords)
-    for (id, record) in changes.records { cache?.replace(id, record) }
-    return true
-  }
-
-  /// Commits statements, if the gateway has its lease. If the confirmation is lost, finds out whether
-  /// they took effect.
-  ///
-  /// - Returns: what the statements returned, nothing if that was lost; `nil` if they did not take
-  ///   effect.
-  private func commit(
-    _ statements: [Statement], minted: Int, changed: [NodeID], _ state: inout State
-  ) throws -> [Rows]? {
-    var all = [state.membership.fence(nodes: minted, changed: changed.count)]
-    if !changed.isEmpty { all.append(state.membership.telling(of: changed)) }
-    let known = all.count
-    all += statements
-    do {
-      let rows = try run(all, &state)
-      state.committed(changed.count)
-      return Array(rows.dropFirst(known))
-    } catch let error as PostgresError where error.isContention {
-      if lease.isOver { _ = try rejoin(&state) }
-      try renewOrRejoin(&state)
-      return nil
-    } catch PostgresError.lost {
-      let expected = state.membership.writes + 1
-      let writes = try database.retrying { try rejoin(&state) }
-      return writes == expected ? [] : nil
-    }
-  }
 }
 
 extension Gateway.State {
-  fileprivate mutating func committed(_ changed: Int) {
+  mutating func committed(_ changed: Int) {
     membership.writes += 1
     guard changed > 0 else { return }
     membership.changes += Int64(changed)
@@ -316,7 +189,7 @@ extension Gateway.State {
   }
 
   /// Returns the number of the last change that was told at least `age` before a moment.
-  fileprivate mutating func forgetTold(before moment: UInt64, _ age: UInt64) -> Int64 {
+  mutating func forgetTold(before moment: UInt64, _ age: UInt64) -> Int64 {
     guard let last = told.lastIndex(where: { $0.moment + age < moment }) else { return 0 }
     defer { told.removeFirst(last + 1) }
     return told[last].number
