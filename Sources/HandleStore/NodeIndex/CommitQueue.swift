@@ -2,15 +2,15 @@ internal import Synchronization
 
 /// Lets threads that change something at the same time share a commit. One thread leads: it commits its
 /// own change, and then those that arrived meanwhile, all together, until none waits.
-package final class CommitQueue<Change: Sendable>: Sendable {
+package final class CommitQueue<Work: Sendable>: Sendable {
   private struct State {
     var isLed = false
-    var waiting: [Change] = []
+    var waiting: [Work] = []
     /// Set when the waiting changes are done, or their threads have to try again.
     var next = Event()
 
     /// Takes all waiting changes.
-    mutating func take() -> (group: [Change], next: Event) {
+    mutating func take() -> (group: [Work], next: Event) {
       defer { (waiting, next) = ([], Event()) }
       return (waiting, next)
     }
@@ -29,7 +29,7 @@ package final class CommitQueue<Change: Sendable>: Sendable {
   /// - Parameter change: makes what the leading thread gets.
   /// - Returns: `false` if no thread led. Then the calling thread leads: it commits its change, and calls
   ///   ``serve(_:)`` in any case.
-  package func wait(_ change: () -> Change) -> Bool {
+  package func wait(_ change: () -> Work) -> Bool {
     let done = state.withLock { state -> Event? in
       guard state.isLed else {
         state.isLed = true
@@ -44,9 +44,9 @@ package final class CommitQueue<Change: Sendable>: Sendable {
 
   /// Commits the waiting changes, all together, and repeats that until none waits or the thread has
   /// done enough for others. Then one of the waiting threads leads.
-  package func serve(_ commitTogether: ([Change]) -> Void) {
+  package func serve(_ commitTogether: ([Work]) -> Void) {
     for _ in 0..<Self.service {
-      let next = state.withLock { state -> ([Change], Event)? in
+      let next = state.withLock { state -> ([Work], Event)? in
         state.isLed = !state.waiting.isEmpty
         return state.isLed ? state.take() : nil
       }
