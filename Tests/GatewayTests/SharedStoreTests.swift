@@ -97,6 +97,47 @@ import Testing
     for store in [a, b, c] { try store.close() }
   }
 
+  /// One gateway retires a node while another one finds its file in another directory.
+  @Test func aStaleNodeStaysStale() throws {
+    let gateways = try Gateways()
+    // Nothing is found in memory.
+    let stores = try ["a", "b"].map { try gateways.open($0, StoreOptions(cacheSize: 0)) }
+    let filesystem = try Synthetic.attach(to: stores[0])
+    _ = try Synthetic.attach(to: stores[1])
+    for key in 0..<150 as Range<UInt64> {
+      let node = try stores[0].register(Synthetic.file(key), on: filesystem).node
+      _ = try inThreads(2) { thread in
+        if thread == 0 {
+          usleep(UInt32(key % 10) * 50)
+          try stores[0].retire(node)
+        } else {
+          for parent in 1...3 as ClosedRange<UInt64> {
+            let file = Synthetic.file(key, parent: NodeID(rawValue: parent))
+            _ = try stores[1].register(file, on: filesystem)
+          }
+        }
+      }
+      #expect(try stores[1].node(node)?.state == .stale)
+      let found = try stores[0].node(of: Synthetic.handle(key), on: filesystem)
+      #expect(found == nil || found?.id != node)
+    }
+    for store in stores { try store.close() }
+  }
+
+  /// A change is told for as long as the longest lease of any gateway needs.
+  @Test func leasesOfSeveralLengths() throws {
+    let gateways = try Gateways()
+    let quick = try gateways.open("quick", lease: .seconds(1))
+    let slow = try gateways.open("slow", lease: .seconds(30))
+    let filesystem = try Synthetic.attach(to: quick)
+    let node = try quick.register(Synthetic.file(1), on: filesystem).node
+    #expect(try slow.node(node)?.state == .live)
+    try quick.retire(node)
+    // The one renews its lease every six seconds, the other one five times a second.
+    #expect(try becomes { try slow.node(node)?.state == .stale })
+    for store in [quick, slow] { try store.close() }
+  }
+
   @Test func deletionsAreToldOnce() throws {
     let gateways = try Gateways()
     let stores = try ["a", "b"].map { try gateways.open($0) }

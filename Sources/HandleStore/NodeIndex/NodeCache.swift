@@ -40,10 +40,12 @@ package final class NodeCache: Sendable {
   private let shards: [LockedShard]
   /// How many sets each shard has; a power of two.
   private let sets: Int
-  /// For the hash of an index key, the node that last had such a key: the upper bits of the hash,
-  /// and the id if it fits into the lower ones.
+  /// For the hash of an index key, the node that last had such a key: the upper bits of the hash, and
+  /// the lower ones of the id.
   private let hints: AtomicWords
   private let end = Atomic<UInt64>(.max)
+  /// The upper bits of the id of the last hint. All ids that are minted for years have the same.
+  private let upperID = Atomic<UInt64>(0)
   private static let hintBits: UInt64 = 48
   private static let hintMask: UInt64 = 1 << hintBits - 1
 
@@ -142,13 +144,14 @@ package final class NodeCache: Sendable {
     guard hint >> Self.hintBits == hash >> Self.hintBits, hint & Self.hintMask != 0 else {
       return nil
     }
-    return NodeID(rawValue: hint & Self.hintMask)
+    return NodeID(rawValue: upperID.load(ordering: .relaxed) | hint & Self.hintMask)
   }
 
   /// Remembers that a node has an index key with this hash.
   package func setHint(_ hash: UInt64, _ id: NodeID) {
-    guard id.rawValue <= Self.hintMask else { return }
-    hints[place(hash)] = hash & ~Self.hintMask | id.rawValue
+    let upper = id.rawValue & ~Self.hintMask
+    if upperID.load(ordering: .relaxed) != upper { upperID.store(upper, ordering: .relaxed) }
+    hints[place(hash)] = hash & ~Self.hintMask | id.rawValue & Self.hintMask
   }
 
   private func place(_ hash: UInt64) -> Int {

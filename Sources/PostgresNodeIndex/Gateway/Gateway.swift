@@ -119,7 +119,7 @@ final class Gateway: Sendable {
   private func renew(_ state: inout State) throws {
     while true {
       let moment = SystemCalls.sinceBoot
-      let told = state.forgetTold(before: moment, 2 * length.nanoseconds)
+      let told = state.forgetTold(before: moment)
       let found = try run(
         state.membership.renewing(lease: length.milliseconds, told: told), &state)
       try takeFilesystems(found[3])
@@ -188,8 +188,11 @@ extension Gateway.State {
     told.append((membership.changes, SystemCalls.sinceBoot))
   }
 
-  /// Returns the number of the last change that was told at least `age` before a moment.
-  mutating func forgetTold(before moment: UInt64, _ age: UInt64) -> Int64 {
+  /// Returns the number of the last change that was told for long enough at a moment.
+  mutating func forgetTold(before moment: UInt64) -> Int64 {
+    // Before the first renewal, the leases of the others are not known.
+    guard membership.longestLease > 0 else { return 0 }
+    let age = UInt64(2 * membership.longestLease) * 1_000_000
     guard let last = told.lastIndex(where: { $0.moment + age < moment }) else { return 0 }
     defer { told.removeFirst(last + 1) }
     return told[last].number

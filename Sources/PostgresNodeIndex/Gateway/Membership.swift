@@ -16,6 +16,9 @@ struct Membership {
   var changes: Int64
   /// The numbers of the last changes of the other gateways that are in the cache.
   var seen: [Int64: Int64]
+  /// The longest lease that any gateway has or had, in milliseconds. A change is told for twice as long:
+  /// by then a gateway has heard of it, or its lease is over.
+  private(set) var longestLease: Int64 = 0
   /// The store's numbers.
   let store: StoreNumbers
 
@@ -42,8 +45,9 @@ extension Membership {
     [
       Statement(
         """
-        INSERT INTO handlestore_gateway (id, name, session, epoch, lease_until, writes, changes, nodes)
-        SELECT coalesce(max(id), 0) + 1, $1, 0, 0, clock_timestamp(), 0, 0, 0
+        INSERT INTO handlestore_gateway (id, name, session, epoch, lease_until, lease_milliseconds,
+          writes, changes, nodes)
+        SELECT coalesce(max(id), 0) + 1, $1, 0, 0, clock_timestamp(), 0, 0, 0, 0
         FROM handlestore_gateway
         ON CONFLICT (name) DO NOTHING
         """, [.text(name)]),
@@ -51,7 +55,7 @@ extension Membership {
       Statement(
         """
         UPDATE handlestore_gateway SET epoch = epoch + 1, session = $3,
-          lease_until = clock_timestamp() + $2 * interval '1 millisecond'
+          lease_until = clock_timestamp() + $2 * interval '1 millisecond', lease_milliseconds = $2
         WHERE name = $1 AND ($4 OR session = $3)
         RETURNING id::bigint, epoch, writes, changes
         """, [.text(name), .integer(lease), .integer(session), .boolean(isFirst)]),
@@ -148,7 +152,7 @@ extension Membership {
         FROM unnest($1, $2) AS s (gateway, number)
           JOIN handlestore_change c ON c.gateway = s.gateway AND c.number > s.number
         """, [.integers(others.map(\.key)), .integers(others.map(\.value))]),
-      Statement("SELECT id::bigint FROM handlestore_gateway"),
+      Statement("SELECT id::bigint, lease_milliseconds FROM handlestore_gateway"),
       Statement("SELECT id::bigint, known FROM handlestore_filesystem"),
       Statement(
         "DELETE FROM handlestore_change WHERE gateway = $1 AND number <= $2",
@@ -157,7 +161,7 @@ extension Membership {
   }
 
   /// Takes up the changes of the others, and returns the nodes that changed. Returns `nil` if a gateway is
-  /// new: then ask again.
+  /// new: then ask again. `gateways` has all of them, each with the length of its lease.
   mutating func take(_ changes: Rows, of gateways: Rows) -> [NodeID]? {
     var nodes: [NodeID] = []
     for row in 0..<changes.count {
@@ -170,6 +174,8 @@ extension Membership {
     let new = (0..<gateways.count).compactMap { gateways.integer($0, 0) }
       .filter { $0 != id && seen[$0] == nil }
     for gateway in new { seen[gateway] = 0 }
+    longestLease =
+      (0..<gateways.count).compactMap { gateways.integer($0, 1) }.max() ?? longestLease
     return new.isEmpty ? nodes : nil
   }
 }

@@ -26,6 +26,7 @@ enum Schema {
       session bigint NOT NULL,
       epoch bigint NOT NULL,
       lease_until timestamptz NOT NULL,
+      lease_milliseconds bigint NOT NULL,
       writes bigint NOT NULL,
       changes bigint NOT NULL,
       nodes bigint NOT NULL)
