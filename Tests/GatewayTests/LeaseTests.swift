@@ -1,5 +1,6 @@
 import Glibc
 import HandleStore
+import PostgresNodeIndex
 import SystemPackage
 import TestSupport
 import Testing
@@ -81,6 +82,35 @@ import Testing
       #expect(try a.node(of: Synthetic.handle(key, generation: 1), on: filesystem) == nil)
     }
     try a.close()
+  }
+
+  /// A gateway that is cut off for so long that the others no longer tell what they have changed.
+  @Test func aGatewayThatWasCutOff() throws {
+    let server = try DatabaseServer()
+    let gateways = try Gateways(on: server)
+    let directory = try TemporaryDirectory()
+    let a = try gateways.open("a", lease: .seconds(1))
+    // Its way to the server is a link, which can be taken away.
+    let link = directory.appending("server")
+    let way = try server.link(at: link, to: gateways.database)
+    let b = try Store(
+      shared: way, gateway: "b",
+      gatewayOptions: GatewayOptions(lease: .seconds(1), patience: .seconds(1)))
+    let filesystem = try Synthetic.attach(to: a)
+    let node = try a.register(Synthetic.file(1), on: filesystem).node
+    #expect(try b.node(node)?.state == .live)
+    try unlink(link)
+    try DatabaseServer.run(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()",
+      in: gateways.database)
+    try a.retire(node)
+    usleep(3_500_000)
+    #expect(timesOut { try b.node(node) })
+    _ = try server.link(at: link, to: gateways.database)
+    #expect(becomes { (try? b.node(node)) != nil })
+    usleep(500_000)
+    #expect(try b.node(node)?.state == .stale)
+    for store in [a, b] { try store.close() }
   }
 
   private func timesOut(_ body: () throws -> some Any) -> Bool {

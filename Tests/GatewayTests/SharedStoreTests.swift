@@ -140,19 +140,19 @@ import Testing
 
   @Test func deletionsAreToldOnce() throws {
     let gateways = try Gateways()
-    let stores = try ["a", "b"].map { try gateways.open($0) }
+    let stores = try ["a", "b", "c", "d"].map { try gateways.open($0) }
     let filesystem = try Synthetic.attach(to: stores[0])
-    let nodes = try (0..<200).map {
+    let nodes = try (0..<400).map {
       try stores[0].register(Synthetic.file($0), on: filesystem).node
     }
     for (i, node) in nodes.enumerated() {
-      try stores[i % 2].watch(node, mask: .deleteSelf, by: WatcherID(rawValue: .max))
+      try stores[i % 4].watch(node, mask: .deleteSelf, by: WatcherID(rawValue: .max))
     }
-    for (i, node) in nodes.enumerated() { try stores[(i + 1) % 2].retire(node) }
+    for (i, node) in nodes.enumerated() { try stores[(i + 1) % 4].retire(node) }
     let told = try inThreads(4) { thread in
       var told: [NodeID] = []
       while true {
-        let some = try stores[thread % 2].deletions(atMost: 7)
+        let some = try stores[thread].deletions(atMost: 3)
         #expect(!some.overflowed)
         if some.isEmpty { return told }
         told += some.nodes

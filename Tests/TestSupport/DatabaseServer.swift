@@ -116,6 +116,13 @@ public final class DatabaseServer: Sendable {
     try TestSupport.write("", to: directory.appending("data/postgresql.auto.conf"))
   }
 
+  /// Makes a symbolic link that leads to the server, and returns the connection string of a database by
+  /// way of it.
+  public func link(at link: FilePath, to database: String) throws -> String {
+    try succeed("ln", "-s", directory.path.string, link.string)
+    return database.replacing("host=\(directory.path)", with: "host=\(link)")
+  }
+
   /// Keeps a copy of all data, after ``kill()``.
   public func saveData() throws { try copyData("data", to: "saved") }
 
