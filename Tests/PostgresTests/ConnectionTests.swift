@@ -35,6 +35,16 @@ import Testing
     #expect(readOnly.isUnreachable && readOnly.description.contains("read-only"))
   }
 
+  /// As if it were behind a cable that is cut.
+  @Test func aHostThatDoesNotAnswerTakesItsPartOfThePatience() throws {
+    let silent = try SilentListener()
+    let both = try DatabaseServer.database()
+      .replacing("host=", with: "port=\(silent.port),5432 host=127.0.0.1,")
+    let connection = try Connection(both, patience: .seconds(6))
+    #expect(try connection.integer("SELECT 1::int8") == 1)
+    #expect(try connectionError(both, .milliseconds(50)).isUnreachable)
+  }
+
   @Test func whatTheServerKnowsOfTheConnection() throws {
     let name = Statement(
       "SELECT current_setting('application_name'), current_setting('client_encoding')")
@@ -225,6 +235,41 @@ private final class Waiting: Sendable {
       usleep(1000)
     }
   }
+}
+
+/// A port of the loopback at which the kernel drops requests to connect, because too many wait already.
+private final class SilentListener {
+  let port: UInt16
+  private var sockets: [CInt] = []
+
+  init() throws {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(INADDR_LOOPBACK).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    sockets.append(listener)
+    let isOpen = withUnsafeMutablePointer(to: &address) { address in
+      address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(listener, $0, length) == 0 && listen(listener, 0) == 0
+          && getsockname(listener, $0, &length) == 0
+      }
+    }
+    port = UInt16(bigEndian: address.sin_port)
+    guard isOpen else { throw CommandFailure(description: "no port of the loopback is free") }
+    let kind = SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue
+    for _ in 0..<8 {
+      let waiting = socket(AF_INET, CInt(kind), 0)
+      sockets.append(waiting)
+      withUnsafePointer(to: &address) { address in
+        address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          _ = connect(waiting, $0, length)
+        }
+      }
+    }
+  }
+
+  deinit { for socket in sockets { Glibc.close(socket) } }
 }
 
 /// The server of the tests themselves.

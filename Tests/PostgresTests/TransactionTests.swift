@@ -64,16 +64,12 @@ import Testing
     }
   }
 
-  @Test func aFailureKeepsNoLock() throws {
-    let server = try DatabaseServer.database()
-    let connection = try Connection(server, patience: patience)
-    let other = try Connection(server, patience: patience)
-    _ = try connection.run(Statement("CREATE TABLE t (i int8 PRIMARY KEY)"), insert(1))
-    let lock = Statement("SELECT i FROM t FOR UPDATE NOWAIT")
-    _ = try error { () throws(PostgresError) in
-      try connection.run(lock, Statement("SELECT 1 / 0"))
-    }
-    #expect(try other.run(lock)[0].count == 1)
+  /// Not only what the server makes of the statements of a pipeline by itself, in which there are no such
+  /// locks.
+  @Test func itIsATransactionBlock() throws {
+    let connection = try makeTable()
+    _ = try connection.run(Statement("LOCK TABLE t"), insert(1))
+    #expect(try connection.integer(count) == 1)
   }
 
   // MARK: Prepared statements

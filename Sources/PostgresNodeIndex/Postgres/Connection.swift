@@ -106,8 +106,8 @@ internal import Glibc
     throw failure
   }
 
-  /// Ends a transaction that failed, so that its locks are freed now. If that fails, the connection is
-  /// broken, and the server rolls back when it sees its end.
+  /// Ends a transaction that failed: the server refuses all other statements until then. If that fails,
+  /// the connection is broken.
   private func rollBack(_ deadline: Deadline) {
     do throws(PostgresError) {
       _ = try exchange([Statement("ROLLBACK")], deadline)
