@@ -42,7 +42,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
-    .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .target(name: "CPostgres"),
     .target(name: "CHandleSys", dependencies: ["CSodium"]),
     .target(
       name: "HandleStore", dependencies: ["CLMDB", "CHandleSys", system], swiftSettings: strict),

@@ -27,6 +27,9 @@ internal import Glibc
   /// - Throws: ``PostgresError/unreachable(_:)``.
   init(_ conninfo: String, patience: Duration) throws(PostgresError) {
     let deadline = Deadline(after: patience)
+    if let problem = unsafe cpostgres_load() {
+      throw .unreachable("\(unsafe String(cString: problem)); install libpq5")
+    }
     let hosts = try ConnectionString.hosts(of: conninfo)
     guard
       let connection = unsafe Self.start(

@@ -45,6 +45,8 @@ enum ConnectionString {
     // Time for one host more, because a name may have two addresses.
     let milliseconds = Int(patience / .milliseconds(1)) / (hosts + 1)
     return [
+      // Of several hosts, the one that takes writes: a standby may not know the newest yet.
+      ("target_session_attrs", "read-write"),
       ("tcp_user_timeout", String(max(1, milliseconds))),
       ("fallback_application_name", "handlestore"),
       ("dbname", conninfo),

@@ -32,8 +32,8 @@ extension Store {
   /// of them. Every gateway must see the same filesystem, and its handles must be the same everywhere.
   ///
   /// - Parameters:
-  ///   - connection: a connection string or URI of libpq, such as `host=db1,db2 dbname=nodes
-  ///     target_session_attrs=read-write`. Leave passwords to a service file or `PGPASSFILE`.
+  ///   - connection: a connection string or URI of libpq, such as `host=db1,db2 dbname=nodes`.
+  ///     Leave passwords to a service file or `PGPASSFILE`.
   ///   - gateway: the gateway's name, 1 to 64 bytes, such as the host's. A process that joins under a name
   ///     takes it over: the process that had it can no longer use the store, and its calls throw
   ///     ``StoreError/inUse(path:pid:)``.
