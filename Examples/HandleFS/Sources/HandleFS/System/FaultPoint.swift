@@ -23,6 +23,8 @@ enum FaultPoint {
     case statusRead = "status read"
     /// It is decided for how long the kernel may believe that status.
     case timeChosen = "time chosen"
+    /// A guest has mounted, and the host is about to serve it.
+    case guestMounted = "guest mounted"
   }
 
   #if FAULT_POINTS
