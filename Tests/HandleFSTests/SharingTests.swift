@@ -375,6 +375,19 @@ import Testing
     #expect(onItself.status == 2 && onItself.errors.contains("another mount of the same store"))
     let kept = try answer(first.source, "--handles", "never")
     #expect(kept.status == 3 && kept.errors.contains("only mounts whose files are opened by"))
+    // Its files would be opened through this mount, though it is reached through another, which may be
+    // read-only.
+    let bound = try TemporaryDirectory()
+    try succeed("mount", "--bind", first.source.string, bound.path.string)
+    defer { _ = umount2(bound.path.string, Int32(MNT_DETACH)) }
+    try succeed("mount", "-o", "remount,bind,ro", bound.path.string)
+    let elsewhere = try answer(bound.path)
+    #expect(elsewhere.status == 2 && elsewhere.errors.contains("through another mount"))
+    try first.perform("echo >file; rm file")
+    let apart = try run(
+      "unshare", "--mount", program, first.source.string, place.path.string, "--store",
+      first.store.string)
+    #expect(apart.status == 2 && apart.errors.contains("does not see"), "\(apart.errors)")
     let missing = try answer(first.volume.path.appending("nothing"))
     #expect(
       missing.status == 4 && missing.errors.contains("/nothing: No such file"), "\(missing.errors)")
@@ -463,6 +476,50 @@ import Testing
     }
     #expect(first.serverID.map(Int.init) == mounts[3].figure("pid"))
     #expect(!first.log.contains("error"), "\(first.log)")
+  }
+
+  /// A directory that was renamed, one that takes its place, and one with two names.
+  @Test(.mountsHandleFS) func sourcesAreNotMistaken() throws {
+    let first = try Mounted(.ext4)
+    try first.perform("echo first >file")
+    try rename(first.source, to: FilePath("\(first.source)-moved"))
+    let second = try Mounted(sharing: first)
+    try second.perform("echo second >file")
+    let third = try Mounted(sharing: first, source: FilePath("\(first.source)-moved"))
+    let mounts = [(first, "first"), (second, "second"), (third, "first")]
+    let handles = try mounts.map { try $0.0.handles(["file"]) }
+    for _ in 1...3 {
+      for (mounted, text) in mounts {
+        for (handle, other) in zip(handles, mounts) {
+          #expect(
+            try mounted.load("open-handle", mounted.mountpoint.string, handle)
+              == (text == other.1 ? "has \(text)" : "ESTALE"))
+        }
+      }
+      try first.killServing()
+      #expect(eventually(seconds: 20) { first.figure("mounts") == 3 })
+    }
+  }
+
+  /// Any path can be SOURCE, and several mounts may begin with a new one at the same time.
+  @Test(.mountsHandleFS) func sourcesMayHaveAnyName() throws {
+    let first = try Mounted(.ext4)
+    let program = try #require(Mounted.program)
+    let places = try (0..<4).map { _ in try TemporaryDirectory() }
+    let long = String(repeating: "/" + String(repeating: "ä", count: 120), count: 3)
+    for name in ["a line\nand another", long] + (1...6).map({ "new-\($0)" }) {
+      let source = first.volume.path.pushing(FilePath(name))
+      try FileManager.default.createDirectory(
+        atPath: source.string, withIntermediateDirectories: true)
+      let commands = try places.map { place in
+        try Child([program, source.string, place.path.string, "--store", first.store.string])
+      }
+      for command in commands { #expect(command.wait(seconds: 30) == 0, "\(name)") }
+      for place in places where try run("mountpoint", place.path.string).status == 0 {
+        #expect(try first.run(["touch", place.appending("file").string]).status == 0)
+        try succeed("umount", place.path.string)
+      }
+    }
   }
 
   /// A store is its directory: one that takes its place is another one.
