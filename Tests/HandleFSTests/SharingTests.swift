@@ -522,6 +522,21 @@ import Testing
     }
   }
 
+  /// The last mount removes what the mounts share, and does not take it away from one that begins.
+  @Test(.mountsHandleFS) func oneEndsWhileAnotherBegins() throws {
+    let first = try Mounted(.ext4)
+    try write("store left", to: first.fault)
+    kill(try #require(first.supervisorID), SIGTERM)
+    #expect(first.isFaultReached)
+    let release = try Child(["sh", "-c", #"sleep 0.5; : >"$0""#, first.fault.string])
+    let second = try Mounted(sharing: first)
+    #expect(release.wait(seconds: 5) == 0)
+    #expect(eventually(seconds: 10) { first.supervisorID == nil })
+    let third = try Mounted(sharing: first)
+    #expect(third.figure("mounts") == 2)
+    #expect(third.figure("pid") == second.serverID.map(Int.init))
+  }
+
   /// A store is its directory: one that takes its place is another one.
   @Test(.mountsHandleFS) func storesAreNotMistaken() throws {
     let first = try Mounted(.ext4)

@@ -25,6 +25,8 @@ enum FaultPoint {
     case timeChosen = "time chosen"
     /// A guest has mounted, and the host is about to serve it.
     case guestMounted = "guest mounted"
+    /// The last mount of a store has ended, and what the mounts shared is about to be removed.
+    case storeLeft = "store left"
   }
 
   #if FAULT_POINTS
