@@ -478,6 +478,20 @@ import Testing
     #expect(!first.log.contains("error"), "\(first.log)")
   }
 
+  /// What a host logs for a guest is in its own log, and says for which.
+  @Test(.mountsHandleFS) func theLogSaysOfWhichMount() throws {
+    let first = try Mounted(.ext4)
+    let second = try Mounted(sharing: first)
+    try first.perform("echo >file")
+    let host = try #require(first.serverID)
+    try succeed("prlimit", "--pid", "\(host)", "--nofile=20:")
+    #expect(try second.run(["cat", second.mountpoint.appending("file").string]).status != 0)
+    try succeed("prlimit", "--pid", "\(host)", "--nofile=1000:")
+    let lines = first.log.split(separator: "\n").filter { $0.contains("a request failed") }
+    #expect(!lines.isEmpty)
+    #expect(lines.allSatisfy { $0.contains("mount point=\(second.mountpoint)") }, "\(lines)")
+  }
+
   /// A directory that was renamed, one that takes its place, and one with two names.
   @Test(.mountsHandleFS) func sourcesAreNotMistaken() throws {
     let first = try Mounted(.ext4)
