@@ -62,6 +62,34 @@ import Testing
       #expect(result.status == 0, "\(directory): \(result.errors)")
     }
   }
+
+  /// Nor is a file for which there is no room in the cache, however busy the server is.
+  @Test(.mountsHandleFS) func executesWhatIsOpenNoMore() throws {
+    let mounted = try Mounted(
+      .ext4, ["--passthrough", "off", "--cache-timeout", "0"], descriptors: 116)
+    let script = #"""
+      cd "$0"
+      stop=$1/../stop
+      for client in 1 2 3 4 5 6 7 8; do
+        (while [ ! -e "$stop" ]; do for i in 1 2 3 4 5 6 7 8; do [ -e none-$i ]; done; done) &
+      done
+      for i in $(seq 20); do echo >other-$i; done
+      for round in $(seq 400); do
+        cp /bin/true program
+        exec 9<>program
+        printf '\177' >&9
+        for i in $(seq 20); do printf x >other-$i; done
+        "$1/program" || echo "round $round"
+        exec 9>&-
+        rm program
+      done
+      : >"$stop"
+      wait
+      """#
+    let result = try mounted.run(
+      ["sh", "-c", script, mounted.mountpoint.string, mounted.source.string], seconds: 120)
+    #expect(result.status == 0 && result.output == "", "\(result.output)\(result.errors)")
+  }
 }
 
 extension Mounted {

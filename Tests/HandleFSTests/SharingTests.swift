@@ -183,6 +183,23 @@ import Testing
     file.kill()
   }
 
+  /// If a guest is replaced while the host begins to serve its mount, only one of the two begins.
+  @Test(.mountsHandleFS) func nothingIsServedTwice() throws {
+    let first = try Mounted(.ext4)
+    let second = try Mounted(sharing: first)
+    let file = try second.hold("file", creating: "text")
+    try write("guest mounted", to: first.fault)
+    try first.waitForNewServer(after: first.killServer())
+    #expect(first.isFaultReached)
+    try second.waitForNewServer(after: second.killServer())
+    usleep(300_000)
+    #expect(!(first.figure("mounts").map { $0 > 1 } ?? true), "a second thread serves the mount")
+    try write("", to: first.fault)
+    #expect(eventually(seconds: 20) { first.figure("mounts") == 2 })
+    #expect(file.ask("read") == "has text")
+    file.kill()
+  }
+
   /// A mount is replaced by its own command, and the other goes on.
   @Test(.mountsHandleFS) func eitherMayBeRestarted() throws {
     let first = try Mounted(.ext4)
@@ -234,6 +251,23 @@ import Testing
     try first.killServing()
     #expect(file.ask("read") == "has text")
     file.kill()
+  }
+
+  /// The host keeps nothing of the supervisors that a guest has had.
+  @Test(.mountsHandleFS) func forgetsFormerSupervisors() throws {
+    let first = try Mounted(.ext4)
+    let second = try Mounted(sharing: first)
+    try second.perform("ls")
+    _ = try second.waitForNewSupervisor(after: second.killSupervisor())
+    #expect(eventually(seconds: 10) { second.log.contains("took over") })
+    usleep(300_000)
+    let before = first.descriptorsOfServer
+    for _ in 1...2 {
+      usleep(1_000_000)  // A server starts one supervisor a second.
+      _ = try second.waitForNewSupervisor(after: second.killSupervisor())
+    }
+    usleep(300_000)
+    #expect(first.descriptorsOfServer == before)
   }
 
   /// What the host parks for a guest that has just been killed is not lost.
@@ -341,6 +375,19 @@ import Testing
     #expect(onItself.status == 2 && onItself.errors.contains("another mount of the same store"))
     let kept = try answer(first.source, "--handles", "never")
     #expect(kept.status == 3 && kept.errors.contains("only mounts whose files are opened by"))
+    // Its files would be opened through this mount, though it is reached through another, which may be
+    // read-only.
+    let bound = try TemporaryDirectory()
+    try succeed("mount", "--bind", first.source.string, bound.path.string)
+    defer { _ = umount2(bound.path.string, Int32(MNT_DETACH)) }
+    try succeed("mount", "-o", "remount,bind,ro", bound.path.string)
+    let elsewhere = try answer(bound.path)
+    #expect(elsewhere.status == 2 && elsewhere.errors.contains("through another mount"))
+    try first.perform("echo >file; rm file")
+    let apart = try run(
+      "unshare", "--mount", program, first.source.string, place.path.string, "--store",
+      first.store.string)
+    #expect(apart.status == 2 && apart.errors.contains("does not see"), "\(apart.errors)")
     let missing = try answer(first.volume.path.appending("nothing"))
     #expect(
       missing.status == 4 && missing.errors.contains("/nothing: No such file"), "\(missing.errors)")
@@ -353,6 +400,155 @@ import Testing
     }
     #expect(first.figure("mounts") == 1)
     #expect(first.serverID.map(Int.init) == first.figure("pid"))
+  }
+
+  /// A host that has too few descriptors for a guest refuses it, and keeps nothing of it, however far it
+  /// has come. Nothing takes away the events that the next one must hear of.
+  @Test(.mountsHandleFS) func nothingIsLeftOfARefusedGuest() throws {
+    let first = try Mounted(.ext4)
+    let host = try #require(first.serverID)
+    try first.perform("ls")
+    let place = try TemporaryDirectory()
+    let program = try #require(Mounted.program)
+    let before = first.descriptorsOfServer
+    // The connection, and what comes with it, need so many.
+    let least = before + 22
+    var limit = least
+    while true {
+      try succeed("prlimit", "--pid", "\(host)", "--nofile=\(limit):")
+      let answer = try first.run([
+        program, first.source.string, place.path.string, "--store", first.store.string,
+      ])
+      if answer.status == 0 { break }
+      #expect(answer.errors.contains("no file descriptors are left"), "\(limit): \(answer.errors)")
+      #expect(
+        // The cache may have fewer files than before.
+        eventually(seconds: 2) { first.descriptorsOfServer <= before },
+        "\(limit): \(first.descriptorsOfServer) of \(before)")
+      limit += 1
+      try #require(limit < least + 60)
+    }
+    #expect(limit > least + 5)
+    try succeed("umount", place.path.string)
+    let second = try Mounted(sharing: first)
+    try first.expectSoon("ls", "")
+    for round in 1...20 {
+      try second.perform("echo >new-\(round)")
+      try first.expectSoon("ls new-\(round)", "new-\(round)\n", within: 0.1)
+    }
+  }
+
+  /// A guest that cannot be mounted does not keep its filesystem busy.
+  @Test(.mountsHandleFS) func aFailedGuestKeepsNothingBusy() throws {
+    let first = try Mounted(.ext4)
+    let other = try TemporaryDirectory()
+    let image = other.appending("image")
+    try succeed("truncate", "-s", "64M", image.string)
+    try succeed("mkfs.ext4", "-q", image.string)
+    let place = other.appending("place")
+    try FileManager.default.createDirectory(
+      atPath: place.string, withIntermediateDirectories: true)
+    try succeed("mount", "-o", "loop", image.string, place.string)
+    // It is no directory, which the kernel says when the host has opened all.
+    let answer = try first.run([
+      try #require(Mounted.program), place.string, image.string, "--store", first.store.string,
+    ])
+    #expect(answer.status == 4 && answer.errors.contains("mounting on"), "\(answer.errors)")
+    let isFree = try eventually(seconds: 5) { try run("umount", place.string).status == 0 }
+    #expect(isFree)
+    if !isFree { _ = umount2(place.string, Int32(MNT_DETACH)) }
+    try first.perform("echo >file; rm file")
+  }
+
+  /// Mounts with full caches make room for others, and for what those do.
+  @Test(.mountsHandleFS) func descriptorsSufficeForAll() throws {
+    let limit = 200
+    let first = try Mounted(.ext4, descriptors: limit)
+    try first.perform("for i in $(seq 200); do echo $i >file-$i; done")
+    var mounts = [first]
+    for _ in 1...3 {
+      try mounts.append(Mounted(sharing: first))
+      for mounted in mounts {
+        try mounted.perform("test $(cat file-* | wc -l) = 200")
+        try mounted.perform("test $(stat -c %i file-* | sort -u | wc -l) = 200")
+      }
+      #expect(1...limit ~= first.descriptorsOfServer)
+    }
+    #expect(first.serverID.map(Int.init) == mounts[3].figure("pid"))
+    #expect(!first.log.contains("error"), "\(first.log)")
+  }
+
+  /// What a host logs for a guest is in its own log, and says for which.
+  @Test(.mountsHandleFS) func theLogSaysOfWhichMount() throws {
+    let first = try Mounted(.ext4)
+    let second = try Mounted(sharing: first)
+    try first.perform("echo >file")
+    let host = try #require(first.serverID)
+    try succeed("prlimit", "--pid", "\(host)", "--nofile=20:")
+    #expect(try second.run(["cat", second.mountpoint.appending("file").string]).status != 0)
+    try succeed("prlimit", "--pid", "\(host)", "--nofile=1000:")
+    let lines = first.log.split(separator: "\n").filter { $0.contains("a request failed") }
+    #expect(!lines.isEmpty)
+    #expect(lines.allSatisfy { $0.contains("mount point=\(second.mountpoint)") }, "\(lines)")
+  }
+
+  /// A directory that was renamed, one that takes its place, and one with two names.
+  @Test(.mountsHandleFS) func sourcesAreNotMistaken() throws {
+    let first = try Mounted(.ext4)
+    try first.perform("echo first >file")
+    try rename(first.source, to: FilePath("\(first.source)-moved"))
+    let second = try Mounted(sharing: first)
+    try second.perform("echo second >file")
+    let third = try Mounted(sharing: first, source: FilePath("\(first.source)-moved"))
+    let mounts = [(first, "first"), (second, "second"), (third, "first")]
+    let handles = try mounts.map { try $0.0.handles(["file"]) }
+    for _ in 1...3 {
+      for (mounted, text) in mounts {
+        for (handle, other) in zip(handles, mounts) {
+          #expect(
+            try mounted.load("open-handle", mounted.mountpoint.string, handle)
+              == (text == other.1 ? "has \(text)" : "ESTALE"))
+        }
+      }
+      try first.killServing()
+      #expect(eventually(seconds: 20) { first.figure("mounts") == 3 })
+    }
+  }
+
+  /// Any path can be SOURCE, and several mounts may begin with a new one at the same time.
+  @Test(.mountsHandleFS) func sourcesMayHaveAnyName() throws {
+    let first = try Mounted(.ext4)
+    let program = try #require(Mounted.program)
+    let places = try (0..<4).map { _ in try TemporaryDirectory() }
+    let long = String(repeating: "/" + String(repeating: "ä", count: 120), count: 3)
+    for name in ["a line\nand another", long] + (1...6).map({ "new-\($0)" }) {
+      let source = first.volume.path.pushing(FilePath(name))
+      try FileManager.default.createDirectory(
+        atPath: source.string, withIntermediateDirectories: true)
+      let commands = try places.map { place in
+        try Child([program, source.string, place.path.string, "--store", first.store.string])
+      }
+      for command in commands { #expect(command.wait(seconds: 30) == 0, "\(name)") }
+      for place in places where try run("mountpoint", place.path.string).status == 0 {
+        #expect(try first.run(["touch", place.appending("file").string]).status == 0)
+        try succeed("umount", place.path.string)
+      }
+    }
+  }
+
+  /// The last mount removes what the mounts share, and does not take it away from one that begins.
+  @Test(.mountsHandleFS) func oneEndsWhileAnotherBegins() throws {
+    let first = try Mounted(.ext4)
+    try write("store left", to: first.fault)
+    kill(try #require(first.supervisorID), SIGTERM)
+    #expect(first.isFaultReached)
+    let release = try Child(["sh", "-c", #"sleep 0.5; : >"$0""#, first.fault.string])
+    let second = try Mounted(sharing: first)
+    #expect(release.wait(seconds: 5) == 0)
+    #expect(eventually(seconds: 10) { first.supervisorID == nil })
+    let third = try Mounted(sharing: first)
+    #expect(third.figure("mounts") == 2)
+    #expect(third.figure("pid") == second.serverID.map(Int.init))
   }
 
   /// A store is its directory: one that takes its place is another one.

@@ -59,6 +59,19 @@ int hf_device(int fd, uint32_t *major, uint32_t *minor)
     return 0;
 }
 
+/* Since Linux 6.8. */
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000u
+#endif
+
+long hf_mount_number(int fd)
+{
+    struct statx status;
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID_UNIQUE, &status))
+        return -errno;
+    return (long)status.stx_mnt_id;
+}
+
 int hf_statvfs(int fd, struct statvfs *status) { return (int)result(fstatvfs(fd, status)); }
 
 int hf_make_directory(int directory, const char *name, mode_t mode)

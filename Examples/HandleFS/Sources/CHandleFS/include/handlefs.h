@@ -144,6 +144,8 @@ int hf_close(int fd);
 int hf_status(int fd, struct stat *status);
 /* Returns the device that a file is on. A FUSE filesystem's server is not asked. */
 int hf_device(int fd, uint32_t *major, uint32_t *minor);
+/* Returns the number of the mount through which a file was reached. No other mount of this boot has it. */
+long hf_mount_number(int fd);
 int hf_statvfs(int fd, struct statvfs *status);
 int hf_make_directory(int directory, const char *name, mode_t mode);
 int hf_make_node(int directory, const char *name, mode_t mode, dev_t device);

@@ -9,6 +9,8 @@ final class Bell: Sendable {
 
   init() throws { ends = try Parking.makeSockets() }
 
+  deinit { for end in [ends.mine, ends.its] { try? end.close() } }
+
   /// Wakes the thread, also if it waits only later.
   func ring() {
     guard !isRung.exchange(true, ordering: .sequentiallyConsistent) else { return }

@@ -56,15 +56,22 @@ final class FileCache: Sendable {
     }
   }
 
-  /// Adds a file, unless the node already has one for this access. This may evict another file.
+  /// Adds a file, unless the node already has one for this access. This may evict another file. It is
+  /// closed at once if it is open for writing: until then nobody could execute it.
   func insert(_ file: BackingFile, of node: NodeID, for access: Access) {
     let set = set(of: node)
-    state.withLock { state in
-      guard !set.contains(where: { state.places[$0].has(node, access) }) else { return }
-      let place = set.first { state.places[$0].file == nil } ?? state.evict(from: set)
+    let closed: BackingFile? = state.withLock { state in
+      guard !set.contains(where: { state.places[$0].has(node, access) }) else { return nil }
+      let place = set.first { state.places[$0].file == nil } ?? state.place(toEvictFrom: set)
+      let isWritten = state.places[place].access == .writing
+      let evicted = state.remove(place)
       state.places[place] = Place(node: node, access: access, file: file)
       state.count += 1
+      guard let evicted, !isWritten else { return evicted }
+      state.evicted.append(evicted)
+      return nil
     }
+    withExtendedLifetime(closed) {}
   }
 
   /// Closes the files that were evicted, if there are so many. It takes time, above all if a file has
@@ -133,17 +140,14 @@ extension FileCache.Place {
 }
 
 extension FileCache.State {
-  /// Evicts the first file of a full set after the hand that was not used since the hand last passed it.
-  fileprivate mutating func evict(from set: Range<Int>) -> Int {
+  /// Returns the place of the first file of a full set after the hand that was not used since the hand last
+  /// passed it.
+  fileprivate mutating func place(toEvictFrom set: Range<Int>) -> Int {
     while true {
       hand = (hand + 1) % set.count
       let place = set.lowerBound + hand
-      if places[place].isUsed {
-        places[place].isUsed = false
-      } else {
-        if let file = remove(place) { evicted.append(file) }
-        return place
-      }
+      guard places[place].isUsed else { return place }
+      places[place].isUsed = false
     }
   }
 

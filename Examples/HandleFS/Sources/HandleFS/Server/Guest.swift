@@ -18,12 +18,15 @@ final class Guest: Sendable {
   private let sharing: StoreSharing
   private let inBackground: Bool
   private let log: Logger
+  /// Whether the mount has been served, by this process or an earlier one. If not, its command waits.
+  private let isServed: Atomic<Bool>
 
   init(_ options: MountOptions, _ supervision: Supervision, inBackground: Bool, log: Logger) throws
   {
     (self.options, self.supervision) = (options, supervision)
     (self.inBackground, self.log) = (inBackground, log)
     sharing = try StoreSharing(supervision.session)
+    isServed = Atomic(MountHistory(in: supervision.session.history).mounted != 0)
   }
 
   /// Is a guest as long as another process is the host.
@@ -38,7 +41,7 @@ final class Guest: Sendable {
         return false
       }
       if try sharing.becomeHost() { return true }
-      guard supervision.mounted != nil || Processes.now < end else {
+      guard isServed.load(ordering: .relaxed) || Processes.now < end else {
         throw CommandError(
           "\(options.store) is in use by another mount, which does not answer; see its log", .store)
       }
@@ -58,6 +61,7 @@ final class Guest: Sendable {
       switch message {
       case .prepared: supervision.passPrepared()
       case .serving:
+        isServed.store(true, ordering: .relaxed)
         if inBackground { Processes.silence() }
         supervision.tell(.serving)
       case .unmounted:
@@ -74,7 +78,7 @@ final class Guest: Sendable {
     let answer = String(decoding: (try? host.readOnce(1 << 16)) ?? [], as: UTF8.self)
       .split(separator: " ", maxSplits: 1)
     guard answer.count == 2, let status = Int32(answer[0]) else { return }
-    guard supervision.mounted == nil else {
+    guard !isServed.load(ordering: .relaxed) else {
       log.error("the host of the store refuses to serve", metadata: ["reason": "\(answer[1])"])
       return Processes.sleep(milliseconds: 1000)
     }

@@ -50,7 +50,8 @@ final class Host: Sendable {
 
   private func listen(on listener: FileDescriptor) {
     while true {
-      guard let connection = try? Processes.accept(listener) else {
+      guard let connection = try? neighbours.withDescriptors({ try Processes.accept(listener) })
+      else {
         // The limit of descriptors is reached; try again later.
         Processes.sleep(milliseconds: 1000)
         continue
@@ -74,13 +75,15 @@ final class Host: Sendable {
 
   private func serve(_ guest: FileDescriptor) {
     guard let (message, descriptors) = Processes.receiveAll(from: guest) else {
+      // There may be too few descriptors for what the guest has sent. It tries again.
+      neighbours.shrinkCaches()
       return close([guest])
     }
     do {
       guard message == .join, let request = try GuestRequest(descriptors) else {
         throw CommandError("another version has the store open; restart that mount first", .store)
       }
-      try serve(request, guest)
+      serve(request, guest)
     } catch {
       refuse(guest, error)
       close(descriptors + [guest])
@@ -99,44 +102,74 @@ final class Host: Sendable {
     for descriptor in descriptors { try? descriptor.close() }
   }
 
-  private func serve(_ request: GuestRequest, _ guest: FileDescriptor) throws {
-    let (options, session) = (request.options, request.session)
-    // The former guest of this mount has ended, so this process is about to end too.
-    guard try !neighbours.contains(device: session.device) else {
-      return close(session.all + [guest])
+  private func serve(_ request: GuestRequest, _ guest: FileDescriptor) {
+    var session = request.session
+    do {
+      if let mount = try join(request.options, &session, guest) { return serve(mount, guest) }
+    } catch {
+      refuse(guest, error)
     }
-    try admit(session)
-    let source = try Source(options, session, guestOf: self.source)
-    Processes.send(.prepared, to: guest)
-    guard let (mounted, parking) = waitForMount(guest) else {
-      return close(session.all + [guest])
-    }
-    if let cpus = options.cpus { try Processes.use(cpus) }
-    let mount = try ServedMount(
-      options, session, source,
-      ServerOptions(
-        options, mounted, files: DescriptorBudget.cacheOfGuest, endsOnDamage: endsOnDamage),
-      among: neighbours, log: Log.ofGuest(options))
-    if let parking { park(in: parking, mount.server) }
-    mount.begin()
-    Thread.start { [self, server = mount.server] in hear(guest, of: server) }
-    log.info("serves another mount", metadata: ["mount point": "\(options.mountpoint)"])
-    Processes.send(.serving, to: guest)
-    serve(mount, guest)
+    close(session.all + [guest])
   }
 
-  /// Waits until the guest's supervisor has mounted. If another supervisor takes its place meanwhile, also
-  /// returns the socket to that one.
-  private func waitForMount(_ guest: FileDescriptor) -> (Message, parking: FileDescriptor?)? {
-    var parking: FileDescriptor?
-    while let (message, descriptors) = Processes.receiveAll(from: guest) {
-      switch message {
-      case .parkHere?: parking = descriptors.first
-      case let message?: return (message, parking)
-      case nil: return nil
+  /// Begins to serve a guest's mount. Returns `nil` if the guest has ended meanwhile.
+  private func join(
+    _ options: MountOptions, _ session: inout SessionDescriptors, _ guest: FileDescriptor
+  ) throws -> ServedMount? {
+    try admit(session)
+    let source = try neighbours.withDescriptors {
+      try Source(options, session, guestOf: self.source)
+    }
+    Processes.send(.prepared, to: guest)
+    let parking = session.parking
+    guard let mounted = waitForMount(guest, &session) else {
+      // The store has attached its filesystem, which would stay busy.
+      Session.stop()
+      return nil
+    }
+    if let cpus = options.cpus { try Processes.use(cpus) }
+    // If the mount is here already, its former guest has ended, so this process is about to end too.
+    let mount = try neighbours.join(session.device) { [session] in
+      FaultPoint.wait(at: .guestMounted)
+      let settings = ServerOptions(
+        options, mounted, files: DescriptorBudget.cacheOfGuest, endsOnDamage: endsOnDamage)
+      return try neighbours.withDescriptors {
+        try ServedMount(
+          options, session, source, settings, among: neighbours, log: Log.ofGuest(options))
       }
     }
+    guard let mount else { return nil }
+    if session.parking != parking { park(in: session.parking, mount.server) }
+    mount.begin()
+    Thread.start { [self, server = mount.server, parking = session.parking] in
+      hear(guest, of: server, parkingIn: parking)
+    }
+    log.info("serves another mount", metadata: ["mount point": "\(options.mountpoint)"])
+    Processes.send(.serving, to: guest)
+    return mount
+  }
+
+  /// Waits until the guest's supervisor has mounted. If another supervisor takes its place meanwhile,
+  /// replaces the socket to it.
+  private func waitForMount(
+    _ guest: FileDescriptor, _ session: inout SessionDescriptors
+  ) -> Message? {
+    while let (message, socket) = next(from: guest) {
+      if message == .mounted || message == .mountedWithPassthrough { return message }
+      guard let socket else { continue }
+      close([session.parking])
+      session.parking = socket
+    }
     return nil
+  }
+
+  /// Waits for a message, and the socket that comes with ``Message/parkHere``; returns `nil` if the guest
+  /// has ended.
+  private func next(from guest: FileDescriptor) -> (Message?, parking: FileDescriptor?)? {
+    guard let (message, descriptors) = Processes.receiveAll(from: guest) else { return nil }
+    if message == .parkHere, descriptors.count == 1 { return (message, descriptors[0]) }
+    close(descriptors)
+    return (message, nil)
   }
 
   private func admit(_ session: SessionDescriptors) throws {
@@ -165,9 +198,13 @@ final class Host: Sendable {
   }
 
   /// Handles the messages of a guest until it ends.
-  private func hear(_ guest: FileDescriptor, of server: Server) {
-    while let (message, descriptors) = Processes.receiveAll(from: guest) {
-      if message == .parkHere, let socket = descriptors.first { park(in: socket, server) }
+  private func hear(_ guest: FileDescriptor, of server: Server, parkingIn first: FileDescriptor) {
+    var parking = first
+    while let (_, socket) = next(from: guest) {
+      guard let socket else { continue }
+      park(in: socket, server)
+      close([parking])
+      parking = socket
     }
     Session.stop()
   }

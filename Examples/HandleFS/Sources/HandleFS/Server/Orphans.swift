@@ -16,12 +16,10 @@ final class Orphans: Sendable {
   /// Held while a file is parked or released, so that the messages keep their order.
   private let order = Mutex(())
 
-  init(
-    in store: Store, parked: FileDescriptor, socket: FileDescriptor, areParked: Bool
-  ) throws {
+  init(in store: Store, parked: Pins, socket: FileDescriptor, areParked: Bool) {
     self.store = store
     self.areParked = areParked
-    self.parked = try store.pins(in: parked)
+    self.parked = parked
     parking = Parking(socket: socket)
     takeUp()
   }

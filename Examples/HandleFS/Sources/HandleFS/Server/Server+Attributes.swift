@@ -39,13 +39,13 @@ extension Server {
     if change.has(FUSE_SET_ATTR_MODE) { try file.setMode(change.status.st_mode) }
     if change.has(FUSE_SET_ATTR_SIZE) {
       let data = try data(number, .writing)
+      // A file that is open for writing cannot be executed.
+      defer { if !openFiles.isOpen(node(number)) { files.remove(node(number), [.writing]) } }
       try request.asCaller {
         try clearingPrivileges(change.clearsPrivileges) {
           try data.truncate(to: change.status.st_size)
         }
       }
-      // Close the file: a file that is open for writing cannot be executed.
-      if !openFiles.isOpen(node(number)) { files.remove(node(number), [.writing]) }
     }
     if change.has(FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME) {
       try file.setTimes(access: change.accessTime, modification: change.modificationTime)

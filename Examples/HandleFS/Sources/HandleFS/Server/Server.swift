@@ -28,9 +28,7 @@ final class Server: RequestHandler {
   let statistics = ServerStatistics()
   let options: ServerOptions
   let log: Logger
-  /// The kernel's lookup count of each node: its lookups less what it has forgotten. It is an upper
-  /// bound.
-  let lookups: Pins
+  private let pins: MountPins
   let orphans: Orphans
   /// What bounds the nodes that the kernel knows; `nil` if nothing does.
   let bound: NodeBound?
@@ -61,9 +59,9 @@ final class Server: RequestHandler {
     journal = try IntentJournal(in: session.journal)
     openFiles = try OpenFiles(in: session.opens, fuse: session.fuse)
     written = WrittenFiles(of: openFiles)
-    lookups = try store.pins(in: session.lookups)
-    orphans = try Orphans(
-      in: store, parked: session.parked, socket: session.parking, areParked: source.kept == nil)
+    pins = try MountPins(session, in: store)
+    orphans = Orphans(
+      in: store, parked: pins.parked, socket: session.parking, areParked: source.kept == nil)
     bound = try NodeBound(nodes: options.nodes, idle: options.idleForget)
     files = FileCache(capacity: options.files)
     housekeeping = Housekeeping(store, among: neighbours, log: log)
@@ -73,12 +71,31 @@ final class Server: RequestHandler {
     roomBell = try Bell()
     times = CacheTimes(given: options.cacheTimeout)
     invalidation = CacheInvalidation(
-      source, lookups: lookups, written: written, notifier: notifier, times: times,
+      source, lookups: pins.lookups, written: written, notifier: notifier, times: times,
       statistics: statistics)
     fuse = session.fuse
     device = try session.device
     history = MountHistory(in: session.history)
   }
+}
+
+/// What holds nodes for a mount. If the mount cannot be served, it holds nothing any more.
+final class MountPins: Sendable {
+  let lookups, parked: Pins
+  private let store: Store
+
+  init(_ session: SessionDescriptors, in store: Store) throws {
+    self.store = store
+    lookups = try store.pins(in: session.lookups)
+    do {
+      parked = try store.pins(in: session.parked)
+    } catch {
+      store.remove(lookups)
+      throw error
+    }
+  }
+
+  deinit { for pins in [lookups, parked] { store.remove(pins) } }
 }
 
 /// The options of a server.
@@ -115,13 +132,15 @@ extension Server {
   /// mount's back. Call it when the notifier is connected, before the server answers a request.
   func beginCaching(_ session: SessionDescriptors) throws {
     guard BackingEvents.isWatch(session.events) else { return }
+    // Nothing may fail once a thread reads the events: they would be lost for the next server.
+    let device = try BackingFile(store.open(root)).status.st_dev
     try changes.tell({ [self] events in
       letGoOfRemoved(events ?? [])
       return invalidation.handle(events)
     }) {
       try BackingEvents(in: session.events, unhandled: session.unhandled)
     }
-    times.begin(try BackingFile(store.open(root)).status.st_dev)
+    times.begin(device)
     // An earlier server may have known what the kernel was to be told again.
     Thread.start { [invalidation] in invalidation.tellOfAll() }
   }
@@ -137,6 +156,10 @@ extension Server {
 // MARK: Nodes
 
 extension Server {
+  /// The kernel's lookup count of each node: its lookups less what it has forgotten. It is an upper
+  /// bound.
+  var lookups: Pins { pins.lookups }
+
   /// The kernel's number of an export's root.
   static let rootNode: UInt64 = 1
 
@@ -198,16 +221,9 @@ extension Server {
     return file
   }
 
-  /// Calls `body`; if no descriptor is left, shrinks the cache and tries again.
+  /// Calls `body`; if no descriptor is left, makes room and tries again.
   func withDescriptors<R>(_ body: () throws -> R) throws -> R {
-    for _ in 0..<8 {
-      do {
-        return try body()
-      } catch  where Errno(any: error) == .tooManyOpenFiles {
-        files.shrink()
-      }
-    }
-    return try body()
+    try neighbours.withDescriptors(body)
   }
 }
 

@@ -1,5 +1,6 @@
 internal import HandleStore
 internal import Logging
+internal import Synchronization
 internal import SystemPackage
 
 /// The directory that is shown, and the store that knows its files.
@@ -21,34 +22,41 @@ struct Source {
   init(_ options: MountOptions, _ session: SessionDescriptors, keptFiles: Int) throws {
     let source = session.source
     parking = Parking(socket: session.parking)
-    let keepsOpen = try Self.keepsOpen(options, source)
+    let probe = try Self.probeIfOpenedByHandle(options, source)
     store = try Self.openStore(
       FilePath("/proc/self/fd/\(session.store.rawValue)"),
       StoreOptions(
         retention: options.nodes > 0 ? .nodes(NodeBound.most(of: options.nodes)) : .forever))
-    if keepsOpen {
+    guard let probe else {
       let kept = try store.keepFiles(below: source, limit: keptFiles, parking: parking)
       (way, filesystem, root) = (.keptOpen(kept), kept.filesystem, kept.root)
       return
     }
-    (filesystem, root, way) = try Self.export(options, source, in: store)
+    (filesystem, root, way) = try Self.export(options, source, probe, in: store)
   }
 
   /// The source of a guest's mount, in the store that this process has open.
   init(_ options: MountOptions, _ session: SessionDescriptors, guestOf host: Source) throws {
-    guard host.kept == nil, try !Self.keepsOpen(options, session.source) else {
+    guard host.kept == nil,
+      let probe = try Self.probeIfOpenedByHandle(options, session.source)
+    else {
       throw CommandError(
         "\(options.store) is in use by another mount; only mounts whose files are opened by their "
           + "handles can share a store: use another one, or a bind mount", .store)
     }
+    guard !probe.mountPoint.isEmpty else {
+      throw CommandError(
+        "\(options.source) is on a mount that the process with the store open does not see, as in "
+          + "another mount namespace; use a store of its own", .usage)
+    }
     (store, parking) = (host.store, Parking(socket: session.parking))
-    (filesystem, root, way) = try Self.export(options, session.source, in: store)
+    (filesystem, root, way) = try Self.export(options, session.source, probe, in: store)
   }
 
   private static func export(
-    _ options: MountOptions, _ source: FileDescriptor, in store: Store
+    _ options: MountOptions, _ source: FileDescriptor, _ probe: FilesystemProbe, in store: Store
   ) throws -> (FilesystemID, NodeID, Way) {
-    let filesystem = try store.attach(source)
+    let filesystem = try attach(source, probe, of: options, to: store)
     // An earlier server may have registered files of the filesystems that are mounted below.
     if options.crossMounts { try attachMounts(below: options.source, to: store) }
     let export = try export(of: source, on: filesystem, options, in: store)
@@ -87,13 +95,39 @@ struct Source {
     }
   }
 
-  /// Whether the files of the directory have to be kept open.
-  private static func keepsOpen(_ options: MountOptions, _ source: FileDescriptor) throws -> Bool {
-    guard options.handles != .never else { return true }
+  /// Returns what the directory's filesystem offers, or `nil` if the files have to be kept open.
+  private static func probeIfOpenedByHandle(
+    _ options: MountOptions, _ source: FileDescriptor
+  ) throws -> FilesystemProbe? {
+    guard options.handles != .never else { return nil }
     let probe = try FilesystemProbe(of: source)
-    guard options.handles == .require else { return !probe.opensForSure }
+    guard options.handles == .require else { return probe.opensForSure ? probe : nil }
     guard probe.opening == .same else { throw probe.refusal(of: options.source) }
-    return false
+    return probe
+  }
+
+  /// For each filesystem with a source, the number of the mount through which that is reached.
+  private static let mounts = Mutex<[String: Int]>([:])
+
+  /// Attaches the filesystem of a source. The store opens all files of a filesystem through one of its
+  /// mounts. So no two sources may be reached through different ones: one may be read-only, or have other
+  /// filesystems mounted inside.
+  private static func attach(
+    _ source: FileDescriptor, _ probe: FilesystemProbe, of options: MountOptions, to store: Store
+  ) throws -> FilesystemID {
+    let mount = try BackingFile.mount(of: source)
+    let name = probe.identity.map { "\($0.magic) \($0.hexadecimal) \($0.volume)" } ?? ""
+    return try mounts.withLock { mounts in
+      guard mounts[name, default: mount] == mount else {
+        throw CommandError(
+          "\(options.source) is reached through another mount of its filesystem than SOURCE of a "
+            + "mount that uses \(options.store); name it by the same one, or use a store of its own",
+          .usage)
+      }
+      let filesystem = try store.attach(source)
+      mounts[name] = mount
+      return filesystem
+    }
   }
 
   /// Opens the store. It tries several times, because the server of a filesystem that was just
@@ -124,22 +158,35 @@ struct Source {
     }
   }
 
+  /// Held while an export is found or made: mounts that begin at the same time may want the same one.
+  private static let finding = Mutex(())
+
   private static func export(
     of root: FileDescriptor, on filesystem: FilesystemID, _ options: MountOptions, in store: Store
   ) throws -> Export {
-    // Two mounts of one source may differ in this.
-    let name = "handlefs \(options.source)\(options.readOnly ? " (read-only)" : "")"
+    let name = exportName(options)
     let handle = try KernelFileHandle(of: root)
-    if let known = try store.exports().first(where: { $0.name == name }) {
-      // A repair may have given the filesystem another number.
-      if known.isReadOnly == options.readOnly, known.layers.map(\.root) == [handle],
-        known.layers.map(\.filesystem) == [filesystem]
-      {
-        return try store.openExport(name)
+    return try finding.withLock { _ in
+      if let known = try store.exports().first(where: { $0.name == name }) {
+        // A repair may have given the filesystem another number. Or the name is another directory's: its
+        // path was the same, or ends alike. If that is mounted, its export works on without the name.
+        if known.isReadOnly == options.readOnly, known.layers.map(\.root) == [handle],
+          known.layers.map(\.filesystem) == [filesystem]
+        {
+          return try store.openExport(name)
+        }
+        try store.removeExport(name)
       }
-      try store.removeExport(name)
+      return try store.addExport(name, roots: [root], isReadOnly: options.readOnly)
     }
-    return try store.addExport(name, roots: [root], isReadOnly: options.readOnly)
+  }
+
+  /// The name of a mount's export: one line of at most 255 bytes, whatever the path.
+  private static func exportName(_ options: MountOptions) -> String {
+    // Two mounts of one source may differ in this.
+    let suffix = options.readOnly ? " (read-only)" : ""
+    let line = options.source.utf8.map { $0 < 0x20 ? UInt8(ascii: "?") : $0 }
+    return "handlefs \(String(decoding: line.suffix(200), as: UTF8.self))\(suffix)"
   }
 }
 

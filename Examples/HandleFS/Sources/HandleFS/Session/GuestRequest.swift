@@ -5,15 +5,16 @@ struct GuestRequest {
   let options: MountOptions
   let session: SessionDescriptors
 
-  /// Takes apart the descriptors that a guest has sent; `nil` if it is of another version.
+  /// Takes over the descriptors that a guest has sent. If this throws, or returns `nil` because the guest
+  /// is of another version, they stay the caller's, to close.
   init?(_ descriptors: [FileDescriptor]) throws {
     guard let text = descriptors.last, let session = SessionDescriptors(descriptors.dropLast())
     else { return nil }
-    defer { try? text.close() }
     let words = String(decoding: try text.contents(), as: UTF8.self)
     options = try MountOptions.parse(
       words.split(separator: "\0", omittingEmptySubsequences: false).map(String.init))
     self.session = session
+    try? text.close()
   }
 
   /// Sends a request.

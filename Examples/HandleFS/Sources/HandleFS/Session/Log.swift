@@ -37,9 +37,14 @@ enum Log {
   /// Whether the process has no terminal.
   private static let background = Atomic(false)
 
-  /// The log of another mount that this process serves.
+  /// The log of another mount that this process serves. It goes where this process's log goes, so each
+  /// line says which mount it is about; in JSON it does that anyway.
   static func ofGuest(_ mount: MountOptions) -> Logger {
-    Logger(label: "handlefs") { handler($0, .server, of: mount.mountpoint, as: mount.logFormat) }
+    var log = Logger(label: "handlefs") {
+      handler($0, .server, of: mount.mountpoint, as: mount.logFormat)
+    }
+    if mount.logFormat == .text { log[metadataKey: "mount point"] = "\(mount.mountpoint)" }
+    return log
   }
 
   private static func handler(

@@ -66,6 +66,7 @@ struct StoreSharing {
   func leave() {
     _ = hf_gate(locks.rawValue, 1)
     if otherMounts == 0, Self.isPresent(locks, at: "\(path).locks") {
+      FaultPoint.wait(at: .storeLeft)
       for kind in ["locks", "socket"] { Processes.remove("\(path).\(kind)") }
     }
     _ = hf_gate(locks.rawValue, 0)

@@ -29,9 +29,9 @@ internal import SystemPackage
   ///   - watch: what ``watch(_:)`` returned.
   ///   - unhandled: memory that outlives the process.
   init(in watch: FileDescriptor, unhandled: FileDescriptor) throws(Errno) {
+    self.watch = BackingFile(try checked(dup(watch.rawValue)))
     guard let buffer = unsafe hf_map_events(unhandled.rawValue) else { throw .noMemory }
     unsafe self.buffer = buffer
-    self.watch = BackingFile(try checked(dup(watch.rawValue)))
     isLeft = true
   }
 

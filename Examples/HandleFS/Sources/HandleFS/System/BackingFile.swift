@@ -75,6 +75,11 @@ final class BackingFile: Sendable {
     return "\(major):\(minor)"
   }
 
+  /// The number of the mount through which a file was reached; no other mount of this boot has it.
+  static func mount(of file: FileDescriptor) throws(Errno) -> Int {
+    try checked(hf_mount_number(file.rawValue))
+  }
+
   var status: stat {
     get throws(Errno) {
       var status = stat()

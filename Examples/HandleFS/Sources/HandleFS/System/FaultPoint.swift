@@ -23,6 +23,10 @@ enum FaultPoint {
     case statusRead = "status read"
     /// It is decided for how long the kernel may believe that status.
     case timeChosen = "time chosen"
+    /// A guest has mounted, and the host is about to serve it.
+    case guestMounted = "guest mounted"
+    /// The last mount of a store has ended, and what the mounts shared is about to be removed.
+    case storeLeft = "store left"
   }
 
   #if FAULT_POINTS
