@@ -62,11 +62,12 @@ public final class DatabaseServer: Sendable {
       process=$!
       echo $process
     done
+    exec 2>/dev/null
     all="$(cat /proc/$process/task/$process/children) $process"
     kill -CONT $all
     kill -QUIT $process
     wait $process
-    segment=$(awk 'NR == 7 { print $2 }' "$0/data/postmaster.pid" 2>/dev/null) && ipcrm -m "$segment"
+    segment=$(awk 'NR == 7 { print $2 }' "$0/data/postmaster.pid") && ipcrm -m "$segment"
     rm -rf "$0"
     """
 
