@@ -23,6 +23,8 @@ enum FaultPoint {
     case statusRead = "status read"
     /// It is decided for how long the kernel may believe that status.
     case timeChosen = "time chosen"
+    /// The attributes that the kernel asked for were read.
+    case attributesRead = "attributes read"
   }
 
   #if FAULT_POINTS
