@@ -30,6 +30,8 @@ final class CacheInvalidation: Sendable {
   private let notifier: Notifier
   private let times: CacheTimes
   private let statistics: ServerStatistics
+  /// Whether the kernel was told that all may have changed before this server began.
+  private let hasToldOfAll = Atomic(false)
   /// The nodes of which the kernel is to be told again, and until when.
   private let unknown = Mutex<[NodeID: Int]>([:])
 
@@ -59,15 +61,23 @@ final class CacheInvalidation: Sendable {
     tellOfAll()
   }
 
+  /// Has the kernel ask for all attributes again: an earlier server may have known what the kernel was to
+  /// be told again. Call it once, when the server begins.
+  func begin() {
+    FaultPoint.wait(at: .aboutToTellOfAll)
+    tellOfAll()
+    hasToldOfAll.store(true, ordering: .releasing)
+  }
+
   /// Has the kernel ask for the attributes of every node again.
-  func tellOfAll() { for node in lookups.nodes { tell(node) } }
+  private func tellOfAll() { for node in lookups.nodes { tell(node) } }
 
   private func handle(_ event: FilesystemEvent) {
     // First of all: a lookup of a file without a node may be under way.
     for file in [event.file, event.directory] { if let file { times.noteChange(file) } }
     let file = node(event.file)
     let isOfContents = WatchMask(event).isSubset(of: [.modify, .closeWrite])
-    if isOfContents, let file, written.kernelAsks(for: file) { return }
+    if isOfContents, let file, kernelAsksForWritten(file) { return }
     statistics.count(.changesBehind)
     let isOfName = !WatchMask(event).isDisjoint(with: Self.ofNames)
     if isOfName || event.name == ".", let directory = node(event.directory) {
@@ -78,6 +88,14 @@ final class CacheInvalidation: Sendable {
       if WatchMask(event).contains(.attrib) { noteSetID(file) }
       tell(file)
     }
+  }
+
+  /// Whether the kernel asks for a file's attributes because the file is or was open for writing.
+  ///
+  /// A new server does not know how files are open, and all count as open for writing. Of those that are
+  /// not, the kernel believes what an earlier server has said, until it is told of all files.
+  private func kernelAsksForWritten(_ node: NodeID) -> Bool {
+    hasToldOfAll.load(ordering: .acquiring) && written.kernelAsks(for: node)
   }
 
   /// Takes note that a file may have got a set-user-id or set-group-id bit.

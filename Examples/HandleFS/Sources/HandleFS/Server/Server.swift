@@ -124,8 +124,7 @@ extension Server {
       try BackingEvents(in: session.events, unhandled: session.unhandled)
     }
     times.begin(try BackingFile(store.open(root)).status.st_dev)
-    // An earlier server may have known what the kernel was to be told again.
-    Thread.start { [invalidation] in invalidation.tellOfAll() }
+    Thread.start { [invalidation] in invalidation.begin() }
   }
 
   /// For how long the kernel may believe the attributes of a node's file in a reply that does not make the

@@ -25,6 +25,8 @@ enum FaultPoint {
     case timeChosen = "time chosen"
     /// The attributes that the kernel asked for were read.
     case attributesRead = "attributes read"
+    /// The kernel has not been told yet that all files may have changed before this server began.
+    case aboutToTellOfAll = "about to tell of all"
   }
 
   #if FAULT_POINTS
