@@ -205,6 +205,29 @@ import Testing
     #expect(try eventually(seconds: 5) { try mounted.run(look).status == 0 })
   }
 
+  /// After a kill all open files count as open for writing, and the kernel is not told that such a file was
+  /// written. But of one that is open for reading only it believes what the killed server has said.
+  @Test(.mountsHandleFS)
+  func changesOfOpenFilesRightAfterAKillAreSeen() throws {
+    let mounted = try Mounted(.ext4)
+    let file = mounted.source.appending("file")
+    try write("old", to: file)
+    let through = mounted.mountpoint.appending("file").string
+    let user = try Child(["sh", "-c", #"exec 3<"$0"; echo open; read line"#, through])
+    #expect(user.line(seconds: 20) == "open")
+    let look = ["stat", "-c", "%s", through]
+    #expect(try mounted.run(look).output == "3\n")
+    let server = try #require(mounted.serverID)
+    try write("about to tell of all", to: mounted.fault)
+    try mounted.killServer()
+    try mounted.waitForNewServer(after: server)
+    #expect(mounted.isFaultReached, "the new server tells the kernel nothing")
+    try write("longer", to: file)
+    #expect(try eventually(seconds: 5) { try mounted.run(look).output == "6\n" })
+    try write("", to: mounted.fault)
+    user.kill()
+  }
+
   /// Nothing tells what changes in a file through a mapping, so the kernel asks for the attributes of
   /// open files.
   @Test(.mountsHandleFS)

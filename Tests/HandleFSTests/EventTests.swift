@@ -68,6 +68,37 @@ import Testing
     #expect(try eventually(seconds: 20) { try watches() == 0 })
   }
 
+  /// A client that reconnects is told that it has missed something before it is told what, also if another
+  /// client has made the server notice the deletion.
+  @Test(.mountsHandleFS) func overflowComesFirst() throws {
+    let mounted = try Mounted(.ext4)
+    let file = mounted.source.appending("file")
+    try write("text", to: file)
+    let command = [
+      try #require(Mounted.program), "events", mounted.mountpoint.string,
+      mounted.mountpoint.appending("file").string,
+    ]
+    let (late, other) = (try Child(command), try Child(command))
+    for client in [late, other] {
+      #expect(client.line(seconds: 10) == #"{"watching":1}"#)
+    }
+    try stop(late.pid)
+    try mounted.waitForNewServer(after: mounted.killServer())
+    for line in [#"{"watching":1}"#, #"{"overflow":true}"#] {
+      #expect(other.line(seconds: 10) == line)
+    }
+    try unlink(file)
+    var line = other.line(seconds: 10)
+    while let next = line, !next.contains("deleteSelf") { line = other.line(seconds: 10) }
+    #expect(line != nil)
+    #expect(kill(late.pid, SIGCONT) == 0)
+    for part in [#"{"watching":0}"#, #"{"overflow":true}"#, "deleteSelf"] {
+      let line = late.line(seconds: 10)
+      #expect(line?.contains(part) == true, "\(line ?? "nothing") instead of \(part)")
+    }
+    for client in [late, other] { client.kill() }
+  }
+
   @Test(.mountsHandleFS, arguments: shown)
   func tellsWhatHappens(_ kind: VolumeKind) throws {
     let mounted = try Mounted(kind)

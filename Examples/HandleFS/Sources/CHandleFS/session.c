@@ -135,6 +135,19 @@ void hf_pass_notices(int socket, int fuse)
     }
 }
 
+int hf_is_known(int fuse, uint64_t node)
+{
+    /* To store no bytes changes nothing, but fails if the kernel does not know the node. */
+    struct {
+        struct fuse_out_header header;
+        struct fuse_notify_store_out body;
+    } notice = {
+        .header = {.len = sizeof notice, .error = FUSE_NOTIFY_STORE},
+        .body = {.nodeid = node},
+    };
+    return write(fuse, &notice, sizeof notice) >= 0 || errno != ENOENT;
+}
+
 int hf_expire_names(int fuse)
 {
     struct fuse_out_header notice = {.len = sizeof notice, .error = 8 /* FUSE_NOTIFY_INC_EPOCH */};

@@ -52,6 +52,9 @@ int hf_send_forget(int socket, uint64_t directory, const char *name, int expires
 /* Passes notices from a socket on to the kernel, until the socket fails. */
 void hf_pass_notices(int socket, int fuse);
 
+/* Returns 1 if the kernel knows a node, else 0. */
+int hf_is_known(int fuse, uint64_t node);
+
 /* Has the kernel look up each name again before it uses it (FUSE_NOTIFY_INC_EPOCH of Linux 6.16).
  * Returns -EINVAL if the kernel cannot. */
 int hf_expire_names(int fuse);

@@ -17,8 +17,10 @@ struct Serve: ParsableCommand {
   private func serve() throws {
     Processes.makeRoomForDescriptors()
     var session = SessionDescriptors()
-    // The supervisor may be of a version before 0.2, which has no such file.
-    if !Processes.isOpen(session.sharing) { session.sharing = try StoreSharing.join(session.store) }
+    // The supervisor may be of a version before 0.2, which has no such files.
+    let (isSharing, hasSetID) = (Processes.isOpen(session.sharing), Processes.isOpen(session.setID))
+    if !isSharing { session.sharing = try StoreSharing.join(session.store) }
+    if !hasSetID { session.setID = try SessionDescriptors.memoryOfSetIDFiles() }
     let log = Log.start(.server, of: mount, inBackground: background)
     Processes.ignoreClosedPipes()
     Processes.ignoreHangups()

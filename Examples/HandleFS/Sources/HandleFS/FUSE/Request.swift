@@ -159,11 +159,9 @@ extension Request {
     case .created(let entry, let opened):
       var reply = (entry.reply, opened.reply)
       unsafe withUnsafeBytes(of: &reply) { unsafe send($0, on: fuse) }
-    case .extendedStatus(let file, let inode, let seconds):
-      var reply = hf_statx_reply()
-      let mode = unsafe hf_fill_statx(file.number, inode, &reply)
-      guard mode >= 0 else { return sendRaw(.error(Errno(rawValue: -mode)), on: fuse) }
-      (reply.seconds, reply.nanoseconds) = parts(of: trust(in: mode_t(mode), seconds))
+    case .extendedStatus(let status, let seconds):
+      var reply = status.reply
+      (reply.seconds, reply.nanoseconds) = parts(of: trust(in: status.mode, seconds))
       unsafe withUnsafeBytes(of: &reply) { unsafe send($0, on: fuse) }
     default: sendRaw(.error(.noFunction), on: fuse)
     }
@@ -180,8 +178,11 @@ extension Request {
 /// A write clears that bit without the kernel noticing. A process that executes the file must get
 /// the file's present contents with the file's present rights, so the kernel has to ask each time,
 /// the last time after the file can no longer be written.
-private func trust(in mode: mode_t, _ seconds: Double) -> Double {
-  mode & S_IFMT == S_IFREG && mode & (S_ISUID | S_ISGID) != 0 ? 0 : seconds
+private func trust(in mode: mode_t, _ seconds: Double) -> Double { hasSetID(mode) ? 0 : seconds }
+
+/// Whether a mode is that of a regular file with a set-user-id or set-group-id bit.
+func hasSetID(_ mode: mode_t) -> Bool {
+  mode & S_IFMT == S_IFREG && mode & (S_ISUID | S_ISGID) != 0
 }
 
 /// Splits seconds into whole seconds and nanoseconds.
@@ -199,7 +200,7 @@ enum Reply {
   case entry(Entry)
   case status(stat, seconds: Double)
   /// A file's status with its birth time.
-  case extendedStatus(BackingFile, inode: UInt64, seconds: Double)
+  case extendedStatus(ExtendedStatus, seconds: Double)
   case opened(Opened)
   case created(Entry, Opened)
   case written(Int)
@@ -222,6 +223,19 @@ struct Entry {
   var nameTime: Double
   /// For how long the kernel may believe the status, in seconds.
   var statusTime: Double
+}
+
+/// A file's status with its birth time (`statx(2)`), for a reply.
+struct ExtendedStatus {
+  let mode: mode_t
+  fileprivate let reply: hf_statx_reply
+
+  /// - Parameter inode: the inode number that the kernel is told.
+  init(of file: BackingFile, inode: UInt64) throws(Errno) {
+    var reply = hf_statx_reply()
+    mode = mode_t(try checked(unsafe hf_fill_statx(file.number, inode, &reply)))
+    self.reply = reply
+  }
 }
 
 /// An open of a file.

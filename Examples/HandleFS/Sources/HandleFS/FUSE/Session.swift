@@ -68,8 +68,18 @@ internal import SystemPackage
     self.fuse.withLock { $0 = fuse.rawValue }
   }
 
-  /// Invalidates what the kernel has cached of a node's attributes.
-  func invalidate(_ node: UInt64) { _ = notify(of: node) }
+  /// Has the kernel ask for a node's attributes before it uses them again. It ignores those in replies to
+  /// requests that it has sent before. If it is dropping the node at the moment, the call waits until that
+  /// is done.
+  ///
+  /// - Returns: whether the kernel knows the node.
+  func invalidate(_ node: UInt64) -> Bool {
+    let session = session.withLock { $0 }
+    guard let session = unsafe OpaquePointer(bitPattern: session) else { return true }
+    // Offset -1 invalidates the attributes only. The cached pages stay: they belong to the old
+    // file.
+    return unsafe fuse_lowlevel_notify_inval_inode(session, node, -1, 0) != -ENOENT
+  }
 
   /// Has the kernel forget a name in a directory.
   ///
@@ -91,9 +101,9 @@ internal import SystemPackage
   /// Has the kernel look up each name again before it uses it (Linux 6.16).
   func expireNames() { _ = hf_expire_names(fuse.withLock { $0 }) }
 
-  /// Whether the kernel knows a node. The check makes the kernel forget the node's attributes. If
-  /// the kernel is dropping the node at the moment, the call waits until that is done.
-  func isKnown(_ node: UInt64) -> Bool { notify(of: node) != -ENOENT }
+  /// Whether the kernel knows a node. If the kernel is dropping the node at the moment, the call waits
+  /// until that is done.
+  func isKnown(_ node: UInt64) -> Bool { hf_is_known(fuse.withLock { $0 }, node) == 1 }
 
   /// Asks the kernel to drop nodes that nothing uses (FUSE_NOTIFY_PRUNE of Linux 6.18; earlier
   /// kernels do it in their own time).
@@ -117,13 +127,5 @@ internal import SystemPackage
     let session = session.withLock { $0 }
     guard let session = unsafe OpaquePointer(bitPattern: session) else { return false }
     return unsafe hf_works_for(session, thread) == 1
-  }
-
-  private func notify(of node: UInt64) -> CInt {
-    let session = session.withLock { $0 }
-    guard let session = unsafe OpaquePointer(bitPattern: session) else { return 0 }
-    // Offset -1 invalidates the attributes only. The cached pages stay: they belong to the old
-    // file.
-    return unsafe fuse_lowlevel_notify_inval_inode(session, node, -1, 0)
   }
 }

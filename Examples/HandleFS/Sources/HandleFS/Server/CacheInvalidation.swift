@@ -16,6 +16,7 @@ internal import SystemPackage
 ///   it is told again.
 /// - The kernel is not told that a file was written while it asks for the attributes anyway
 ///   (``WrittenFiles``). What programs write through the mount would otherwise be such news each time.
+/// - For files with a set-user-id bit the kernel always asks, and it must not be told: ``SetIDFiles``.
 final class CacheInvalidation: Sendable {
   /// For how long the kernel is told again, in milliseconds.
   private static let patience = 10_000
@@ -25,18 +26,21 @@ final class CacheInvalidation: Sendable {
   private let root: NodeID
   private let lookups: Pins
   private let written: WrittenFiles
+  private let setID: SetIDFiles
   private let notifier: Notifier
   private let times: CacheTimes
   private let statistics: ServerStatistics
+  /// Whether the kernel was told that all may have changed before this server began.
+  private let hasToldOfAll = Atomic(false)
   /// The nodes of which the kernel is to be told again, and until when.
   private let unknown = Mutex<[NodeID: Int]>([:])
 
   init(
-    _ source: Source, lookups: Pins, written: WrittenFiles, notifier: Notifier, times: CacheTimes,
-    statistics: ServerStatistics
+    _ source: Source, lookups: Pins, written: WrittenFiles, setID: SetIDFiles, notifier: Notifier,
+    times: CacheTimes, statistics: ServerStatistics
   ) {
     (store, filesystem, root) = (source.store, source.filesystem, source.root)
-    (self.lookups, self.written, self.notifier) = (lookups, written, notifier)
+    (self.lookups, self.written, self.setID, self.notifier) = (lookups, written, setID, notifier)
     (self.times, self.statistics) = (times, statistics)
   }
 
@@ -57,22 +61,48 @@ final class CacheInvalidation: Sendable {
     tellOfAll()
   }
 
+  /// Has the kernel ask for all attributes again: an earlier server may have known what the kernel was to
+  /// be told again. Call it once, when the server begins.
+  func begin() {
+    FaultPoint.wait(at: .aboutToTellOfAll)
+    tellOfAll()
+    hasToldOfAll.store(true, ordering: .releasing)
+  }
+
   /// Has the kernel ask for the attributes of every node again.
-  func tellOfAll() { for node in lookups.nodes { tell(node) } }
+  private func tellOfAll() { for node in lookups.nodes { tell(node) } }
 
   private func handle(_ event: FilesystemEvent) {
     // First of all: a lookup of a file without a node may be under way.
     for file in [event.file, event.directory] { if let file { times.noteChange(file) } }
     let file = node(event.file)
     let isOfContents = WatchMask(event).isSubset(of: [.modify, .closeWrite])
-    if isOfContents, let file, written.kernelAsks(for: file) { return }
+    if isOfContents, let file, kernelAsksForWritten(file) { return }
     statistics.count(.changesBehind)
     let isOfName = !WatchMask(event).isDisjoint(with: Self.ofNames)
     if isOfName || event.name == ".", let directory = node(event.directory) {
       tell(directory)
       if isOfName { tellOfName(event, in: number(directory)) }
     }
-    if let file { tell(file) }
+    if let file {
+      if WatchMask(event).contains(.attrib) { noteSetID(file) }
+      tell(file)
+    }
+  }
+
+  /// Whether the kernel asks for a file's attributes because the file is or was open for writing.
+  ///
+  /// A new server does not know how files are open, and all count as open for writing. Of those that are
+  /// not, the kernel believes what an earlier server has said, until it is told of all files.
+  private func kernelAsksForWritten(_ node: NodeID) -> Bool {
+    hasToldOfAll.load(ordering: .acquiring) && written.kernelAsks(for: node)
+  }
+
+  /// Takes note that a file may have got a set-user-id or set-group-id bit.
+  private func noteSetID(_ node: NodeID) {
+    guard let file = try? store.open(node) else { return }
+    defer { try? file.close() }
+    if let mode = try? FileStatus(of: file).mode, hasSetID(mode) { try? setID.add(node) }
   }
 
   private static let ofNames: WatchMask = [.create, .delete, .movedFrom, .movedTo]
@@ -100,7 +130,7 @@ final class CacheInvalidation: Sendable {
 
   /// Has the kernel ask for a node's attributes again.
   private func tell(_ node: NodeID) {
-    guard !notifier.isKnown(number(node)) else { return }
+    guard !invalidate(node) else { return }
     unknown.withLock { $0[node] = Processes.now + Self.patience }
   }
 
@@ -110,10 +140,18 @@ final class CacheInvalidation: Sendable {
     let nodes = unknown.withLock { $0 }
     guard !nodes.isEmpty else { return false }
     let left = nodes.filter { node, end in
-      now <= end && lookups.count(of: node) > 0 && !notifier.isKnown(number(node))
+      now <= end && lookups.count(of: node) > 0 && !invalidate(node)
     }
     unknown.withLock { $0 = left }
     return !left.isEmpty
+  }
+
+  /// Has the kernel ask for a node's attributes before it uses them again.
+  ///
+  /// - Returns: `false` if the kernel does not know the node.
+  @discardableResult
+  func invalidate(_ node: NodeID) -> Bool {
+    setID.kernelAsks(for: node) || notifier.invalidate(number(node))
   }
 
   private func number(_ node: NodeID) -> UInt64 { node == root ? Server.rootNode : node.rawValue }

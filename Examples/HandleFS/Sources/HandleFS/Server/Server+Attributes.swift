@@ -11,19 +11,22 @@ extension Server {
     let node = node(number)
     let wasWritten = written.isAboutToTell(node)
     let status = try pathAndStatus(number).status
+    FaultPoint.wait(at: .attributesRead)
     return .status(
       try filesystems.shown(status, node),
-      seconds: timeOfAttributes(node, status, wasWritten: wasWritten))
+      seconds: try timeOfAttributes(node, status, wasWritten: wasWritten))
   }
 
   /// Returns the attributes with the birth time (STATX).
   func extendedAttributes(_ number: UInt64) throws -> Reply {
     let node = node(number)
     let wasWritten = written.isAboutToTell(node)
-    let (file, status) = try pathAndStatus(number)
-    let inode = UInt64(try filesystems.shown(status, node).st_ino)
+    var (file, status) = try pathAndStatus(number)
+    let extended = try ExtendedStatus(
+      of: file, inode: UInt64(filesystems.shown(status, node).st_ino))
+    status.st_mode = extended.mode
     return .extendedStatus(
-      file, inode: inode, seconds: timeOfAttributes(node, status, wasWritten: wasWritten))
+      extended, seconds: try timeOfAttributes(node, status, wasWritten: wasWritten))
   }
 
   func setAttributes(
@@ -56,7 +59,7 @@ extension Server {
     let status = try file.status
     return .status(
       try filesystems.shown(status, node),
-      seconds: min(timeOfAttributes(node, status, wasWritten: wasWritten), times.brief))
+      seconds: try min(timeOfAttributes(node, status, wasWritten: wasWritten), times.brief))
   }
 
   /// Calls `body`, which changes a file. If `clears` is set, the change clears the set-user-id and

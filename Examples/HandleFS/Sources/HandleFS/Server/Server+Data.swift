@@ -15,7 +15,7 @@ extension Server {
     let opened = try opened(
       file, of: node(number), status: status, flags: flags, for: request)
     // What the kernel believes of the file is from before.
-    if written.contains(node(number)) { notifier.invalidate(number) }
+    if written.contains(node(number)) { invalidation.invalidate(node(number)) }
     return .opened(opened)
   }
 
@@ -28,7 +28,7 @@ extension Server {
   func opened(
     _ file: BackingFile, of node: NodeID, status: stat, flags: CInt, for request: Request
   ) throws -> Opened {
-    let isKept = options.passthrough && status.st_mode & (S_ISUID | S_ISGID) == 0
+    let isKept = options.passthrough && !hasSetID(status.st_mode)
     let backing =
       isKept
       ? try clearingPrivileges(true) {
@@ -147,7 +147,7 @@ extension Server {
     let (source, file) = (try data(from, .reading), try data(to, .writing))
     let clears = clears(file, request)
     // The source was read, and the kernel does not ask for its new access time by itself.
-    defer { notifier.invalidate(from) }
+    defer { invalidation.invalidate(node(from)) }
     return try request.asCaller {
       try clearingPrivileges(clears) {
         .written(

@@ -25,7 +25,7 @@ extension Server {
     try Credentials.keepSetIDs(request.maySetID)
     try file.setFlags(kind, wanted)
     // The change time has moved. The kernel does not ask for it by itself.
-    notifier.invalidate(number)
+    invalidation.invalidate(node(number))
     return .control([])
   }
 }

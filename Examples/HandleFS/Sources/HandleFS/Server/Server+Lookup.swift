@@ -49,6 +49,8 @@ extension Server {
     let count = times.count(handle)
     let status = try file.status
     FaultPoint.wait(at: .statusRead)
+    // Before the node is pinned: then it is certain that the kernel does not believe anything of it.
+    if hasSetID(status.st_mode) { try setID.add(registered(file, handle, status, in: parent).node) }
     let node = try registered(file, handle, status, in: parent, pinnedBy: lookups).node
     if caches { files.insert(file, of: node, for: .path) }
     // Only now is the node known. But the changes are counted again after this, so that a change since
@@ -83,6 +85,7 @@ extension Server {
     if kept != nil { return try entry(of: file, in: nil) }
     let wasWritten = written.isAboutToTell(node)
     let status = try file.status
+    if hasSetID(status.st_mode) { try setID.add(node) }
     guard try store.pin(node, by: lookups) else { throw StoreError.unknownNode(node) }
     return try entry(node, status, for: times.brief, wasWritten: wasWritten)
   }
@@ -100,9 +103,9 @@ extension Server {
     do {
       return Entry(
         node: number, generation: generation, status: try filesystems.shown(status, node),
-        nameTime: time, statusTime: wasWritten || written.contains(node) ? 0 : time)
+        nameTime: time, statusTime: mayBelieve(node, wasWritten: wasWritten) ? time : 0)
     } catch {
-      if lookups.unpin(node) == 0 { files.remove(node) }
+      takeBack(node)
       throw error
     }
   }
@@ -122,9 +125,16 @@ extension Server {
       try source.open(parent).close()
       return entry
     } catch {
-      if lookups.unpin(parent) == 0 { files.remove(parent) }
+      takeBack(parent)
       throw error
     }
+  }
+
+  /// Takes back a lookup of which the kernel does not hear.
+  private func takeBack(_ node: NodeID) {
+    guard lookups.unpin(node) == 0 else { return }
+    files.remove(node)
+    setID.remove(node)
   }
 
   /// Makes the server and the kernel forget a node whose inode now belongs to another file. This
@@ -132,7 +142,7 @@ extension Server {
   /// the new file's.
   private func forgetReplaced(_ old: NodeID) {
     files.remove(old)
-    notifier.invalidate(wire(old).number)
+    invalidation.invalidate(old)
   }
 
   /// Takes back lookups that the kernel has forgotten.
@@ -144,6 +154,7 @@ extension Server {
   /// Lets go of a node that the kernel has forgotten.
   func letGo(of node: NodeID) {
     files.evict(node)
+    setID.remove(node)
     if let file = orphans.release(node) { files.closeLater(file) }
     housekeeping.noteForgotten(node)
     _ = try? kept?.giveUp(node)

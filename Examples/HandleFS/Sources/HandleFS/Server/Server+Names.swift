@@ -185,8 +185,7 @@ extension Server {
     }
     let file = try created ?? directory.path(of: name)
     var entry = try newEntry(of: file, name, in: parent, directory, caches: created == nil)
-    // A program cannot have mapped any of it yet.
-    entry.statusTime = times.brief
+    entry.statusTime = min(entry.statusTime, times.brief)
     let opened = try opened(
       file, of: node(entry.node), status: entry.status, flags: flags, for: request)
     if let created { files.insert(created, of: node(entry.node), for: .writing) }
@@ -202,7 +201,7 @@ extension Server {
       return try directory.open(".", flags: O_RDWR | HF_O_TMPFILE, mode: mode)
     }
     var entry = try entry(of: file, in: parent, caches: false)
-    entry.statusTime = times.brief
+    entry.statusTime = min(entry.statusTime, times.brief)
     let node = node(entry.node)
     let opened = try opened(file, of: node, status: entry.status, flags: O_RDWR, for: request)
     housekeeping.losesName(node)

@@ -29,13 +29,14 @@ final class Server: RequestHandler {
   let options: ServerOptions
   let log: Logger
   private let pins: MountPins
+  let setID: SetIDFiles
   let orphans: Orphans
   /// What bounds the nodes that the kernel knows; `nil` if nothing does.
   let bound: NodeBound?
   let watchers: Watchers
   let changes: BackingChanges
   let times: CacheTimes
-  private let invalidation: CacheInvalidation
+  let invalidation: CacheInvalidation
   let housekeeping: Housekeeping
   let notifier: Notifier
   /// The connection to the kernel (`/dev/fuse`).
@@ -70,8 +71,10 @@ final class Server: RequestHandler {
     notifier = Notifier(notices: session.noticesOut)
     roomBell = try Bell()
     times = CacheTimes(given: options.cacheTimeout)
+    setID = try SetIDFiles(in: session.setID, of: store, lookups: pins.lookups, notifier: notifier)
     invalidation = CacheInvalidation(
-      source, lookups: pins.lookups, written: written, notifier: notifier, times: times,
+      source, lookups: pins.lookups, written: written, setID: setID, notifier: notifier,
+      times: times,
       statistics: statistics)
     fuse = session.fuse
     device = try session.device
@@ -141,15 +144,21 @@ extension Server {
       try BackingEvents(in: session.events, unhandled: session.unhandled)
     }
     times.begin(device)
-    // An earlier server may have known what the kernel was to be told again.
-    Thread.start { [invalidation] in invalidation.tellOfAll() }
+    Thread.start { [invalidation] in invalidation.begin() }
   }
 
-  /// For how long the kernel may believe the attributes of a node's file.
+  /// For how long the kernel may believe the attributes of a node's file in a reply that does not make the
+  /// node known.
   ///
   /// - Parameter wasWritten: what ``WrittenFiles/isAboutToTell(_:)`` returned before the status was read.
-  func timeOfAttributes(_ node: NodeID, _ status: stat, wasWritten: Bool) -> Double {
-    wasWritten || written.contains(node) ? 0 : times.time(on: status.st_dev)
+  func timeOfAttributes(_ node: NodeID, _ status: stat, wasWritten: Bool) throws -> Double {
+    if hasSetID(status.st_mode) { try setID.add(node) }
+    return mayBelieve(node, wasWritten: wasWritten) ? times.time(on: status.st_dev) : 0
+  }
+
+  /// Whether the kernel may believe the attributes of a node's file for any time.
+  func mayBelieve(_ node: NodeID, wasWritten: Bool) -> Bool {
+    !wasWritten && !written.contains(node) && !setID.contains(node)
   }
 }
 

@@ -51,8 +51,12 @@ final class Watchers: Sendable {
     defer { end(watcher) }
     var gone: [NodeID] = []
     for node in nodes where try !watch(node, watcher, comesAgain: comesAgain) { gone.append(node) }
-    state.withLock { $0.sockets[watcher] = socket }
-    send(.watching(nodes.count - gone.count), to: watcher)
+    // The first lines come before any that another thread sends.
+    state.withLock { state in
+      state.sockets[watcher] = socket
+      send(.watching(nodes.count - gone.count), to: watcher, in: state)
+      if comesAgain { send(.overflow, to: watcher, in: state) }
+    }
     for node in gone {
       _ = unwatch(node, watcher)
       tellDeletion(of: node, to: watcher)
@@ -61,7 +65,7 @@ final class Watchers: Sendable {
     for node in nodes where (try? store.node(node))?.state != .live && unwatch(node, watcher) {
       tellDeletion(of: node, to: watcher)
     }
-    if comesAgain { sweep(tell: watcher) }
+    if comesAgain { sweep() }
     // The watcher sends nothing more, so this read returns when it disconnects.
     _ = try? socket.readOnce(1)
   }
@@ -144,19 +148,25 @@ final class Watchers: Sendable {
   // MARK: Telling
 
   private func tell(_ event: FilesystemEvent) {
-    if event.isLoss { return sweep(tell: nil) }
+    if event.isLoss {
+      tellOverflow()
+      return sweep()
+    }
     let (name, mask) = (event.name, WatchMask(event))
     let isOwn = name == "."
     if !isOwn, let directory = node(event.directory) { tell(directory, mask, name: name) }
-    guard let file = node(isOwn ? event.directory : event.file) else { return }
+    if let file = node(isOwn ? event.directory : event.file) { tellOwn(file, mask) }
+    // Another call may have found that the file is gone, so that it has no node any more.
+    if mask.contains(.deleteSelf) { tellDeletions() }
+  }
+
+  /// Tells what happened to a file itself.
+  private func tellOwn(_ file: NodeID, _ mask: WatchMask) {
     // A file that stays open here would not be gone when its last name is.
     if mask.contains(.delete) { files.remove(file) }
     let own = mask.subtracting([.create, .delete, .movedFrom, .movedTo, .deleteSelf])
     if !own.isEmpty { tell(file, own, name: "") }
-    if mask.contains(.deleteSelf) {
-      _ = try? store.retire(file)
-      tellDeletions()
-    }
+    if mask.contains(.deleteSelf) { _ = try? store.retire(file) }
   }
 
   private func node(_ handle: KernelFileHandle?) -> NodeID? {
@@ -196,12 +206,11 @@ final class Watchers: Sendable {
         tellDeletion(of: node, to: watch.watcher)
       }
     }
-    if deletions.overflowed { tellOverflow(nil) }
+    if deletions.overflowed { tellOverflow() }
   }
 
   /// Checks every watched node, because events may have been missed.
-  private func sweep(tell watcher: WatcherID?) {
-    tellOverflow(watcher)
+  private func sweep() {
     do {
       var start: NodeID? = .root
       while let first = start {
@@ -214,19 +223,22 @@ final class Watchers: Sendable {
     }
   }
 
-  private func tellOverflow(_ watcher: WatcherID?) {
-    let all = state.withLock { Array($0.sockets.keys) }
-    for one in watcher.map({ [$0] }) ?? all { send(.overflow, to: one) }
+  private func tellOverflow() {
+    state.withLock { state in
+      for watcher in state.sockets.keys { send(.overflow, to: watcher, in: state) }
+    }
   }
 
   private func send(_ line: EventLine, to watcher: WatcherID) {
-    guard let text = try? line.text() else { return }  // An event can always be encoded.
-    state.withLock { state in
-      guard let socket = state.sockets[watcher] else { return }
-      // A watcher that does not read must not hold up the others. It loses what it has not read,
-      // and gets an overflow when it reconnects.
-      if !Processes.sendAtOnce("\(text)\n", to: socket) { Processes.shutDown(socket) }
-    }
+    state.withLock { send(line, to: watcher, in: $0) }
+  }
+
+  private func send(_ line: EventLine, to watcher: WatcherID, in state: State) {
+    guard let socket = state.sockets[watcher], let text = try? line.text()
+    else { return }  // An event can always be encoded.
+    // A watcher that does not read must not hold up the others. It loses what it has not read, and
+    // gets an overflow when it reconnects.
+    if !Processes.sendAtOnce("\(text)\n", to: socket) { Processes.shutDown(socket) }
   }
 
   private func line(of node: NodeID, _ mask: WatchMask, name: FilePath = "") -> EventLine {

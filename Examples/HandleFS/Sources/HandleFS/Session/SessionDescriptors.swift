@@ -44,6 +44,8 @@ struct SessionDescriptors {
 
   /// The file by which the mounts of one store find each other: see ``StoreSharing``.
   var sharing = FileDescriptor(rawValue: 20)
+  /// Memory that outlives a server: see ``SetIDFiles``.
+  var setID = FileDescriptor(rawValue: 21)
 
   init() {}
 
@@ -70,10 +72,15 @@ struct SessionDescriptors {
     parked = try Processes.memoryFile("handlefs parked")
     history = try Processes.memoryFile("handlefs history")
     unhandled = try Processes.memoryFile("handlefs events")
+    setID = try Self.memoryOfSetIDFiles()
     (noticesOut, noticesIn) = try Processes.socketPair()
     let watch = hearsOfChanges ? BackingEvents.watch(source) : nil
     events =
       try watch ?? FileDescriptor.open(FilePath("/dev/null"), .readOnly, options: .closeOnExec)
+  }
+
+  static func memoryOfSetIDFiles() throws(Errno) -> FileDescriptor {
+    try Processes.memoryFile("handlefs set-id")
   }
 
   static func openFUSE() throws -> FileDescriptor {
@@ -110,7 +117,7 @@ struct SessionDescriptors {
     [
       \.fuse, \.control, \.parking, \.start, \.journal, \.opens, \.lookups, \.questions, \.orders,
       \.parked, \.source, \.store, \.history, \.events, \.unhandled, \.noticesOut, \.noticesIn,
-      \.sharing,
+      \.sharing, \.setID,
     ]
   }
 }

@@ -27,6 +27,10 @@ enum FaultPoint {
     case guestMounted = "guest mounted"
     /// The last mount of a store has ended, and what the mounts shared is about to be removed.
     case storeLeft = "store left"
+    /// The attributes that the kernel asked for were read.
+    case attributesRead = "attributes read"
+    /// The kernel has not been told yet that all files may have changed before this server began.
+    case aboutToTellOfAll = "about to tell of all"
   }
 
   #if FAULT_POINTS
