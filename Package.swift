@@ -62,13 +62,13 @@ let package = Package(
       dependencies: ["CHandleStore", "Formatting", "HandleStore", arguments, system],
       swiftSettings: strict),
     .target(
-      name: "CYardstick", dependencies: ["CLMDB", "CSodium", "CHandleStore"],
+      name: "CYardstick", dependencies: ["CLMDB", "CSodium", "CHandleStore", "CPostgres"],
       path: "Sources/HandleBench/Yardstick"),
     .executableTarget(
       name: "HandleBench",
       dependencies: [
-        "CHandleStore", "Formatting", "HandleStore", "HandleStoreC", "CYardstick", arguments,
-        system,
+        "CHandleStore", "Formatting", "HandleStore", "HandleStoreC", "PostgresNodeIndex",
+        "CYardstick", arguments, system,
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ],
       exclude: ["Yardstick"], swiftSettings: strict),

@@ -11,9 +11,9 @@ struct HandleBench: ParsableCommand {
       Each workload is run several times, in turn by the library and by a loop in C that does the \
       same with LMDB or the kernel directly (the yardstick). The ratio is what counts: the \
       machine's speed may change from one minute to the next, but it is the same for both. `fs` \
-      compares HandleFS with other passthrough servers in the same way. `forge` measures nothing: it \
-      sends forged tokens to an export.
+      compares HandleFS with other passthrough servers in the same way, and `shared` a store that \
+      several processes share with libpq. `forge` measures nothing: it sends forged tokens to an export.
       """,
     version: "handlebench \(HS_VERSION)",
-    subcommands: [Run.self, FileSystems.self, Forge.self])
+    subcommands: [Run.self, FileSystems.self, SharedStores.self, Forge.self])
 }

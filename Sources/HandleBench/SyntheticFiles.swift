@@ -8,9 +8,9 @@ struct SyntheticFiles {
   private let make: (UInt64) -> [UInt8]
   private let type: HandleType
 
-  /// Creates files on the filesystem of a store's directory.
-  init(_ store: Store) throws {
-    let directory = try FileDescriptor.open(store.path, .readOnly)
+  /// Creates files on the filesystem of a directory: that of the store unless it says otherwise.
+  init(_ store: Store, on path: FilePath? = nil) throws {
+    let directory = try FileDescriptor.open(path ?? store.path, .readOnly)
     defer { try? directory.close() }
     let id = try store.attach(directory)
     filesystem = id

@@ -89,9 +89,11 @@ public final class DatabaseServer: Sendable {
     }
   }
 
+  /// What the server has logged since it was made.
+  public var log: String { (try? read(directory.appending("log"))) ?? "" }
+
   private func failure(_ reason: String) -> CommandFailure {
-    let log = (try? read(directory.appending("log"))) ?? ""
-    return CommandFailure(description: "PostgreSQL: \(reason)\n\(log)")
+    CommandFailure(description: "PostgreSQL: \(reason)\n\(log)")
   }
 
   /// Makes an empty database. Returns its connection string, whose user may do everything.

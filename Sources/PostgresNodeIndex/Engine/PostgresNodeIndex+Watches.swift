@@ -85,11 +85,10 @@ extension PostgresNodeIndex {
     let rows = try gateway.write([
       Statement(
         """
-        WITH taken AS (
-          SELECT node FROM handlestore_limbo WHERE NOT is_reported ORDER BY node LIMIT $1 FOR UPDATE
-        )
-        UPDATE handlestore_limbo l SET is_reported = true FROM taken WHERE l.node = taken.node
-        RETURNING l.node
+        UPDATE handlestore_limbo SET is_reported = true
+        WHERE node = ANY (ARRAY(
+          SELECT node FROM handlestore_limbo WHERE NOT is_reported ORDER BY node LIMIT $1 FOR UPDATE))
+        RETURNING node
         """, [.integer(Int64(limit))]),
       Statement(
         """

@@ -43,10 +43,15 @@ package final class PostgresNodeIndex: NodeIndex {
 
 extension PostgresNodeIndex {
   package func node(_ id: NodeID) throws -> Node? {
+    try requireOpen()
     let ticket = cache?.ticket(for: id)
-    guard let found = try entries(ids: [id])[id] else { return nil }
-    if let ticket { cache?.insert(id, found.record, ticket: ticket) }
-    return found.node(id)
+    return try knowingFilesystems {
+      let rows = try database.read(WorkingSet.node(id))
+      guard rows.count > 0 else { return nil }
+      let found = try rows.entry(0, on: filesystems).1
+      if let ticket { cache?.insert(id, found.record, ticket: ticket) }
+      return found.node(id)
+    }
   }
 
   /// Returns the nodes with these ids.

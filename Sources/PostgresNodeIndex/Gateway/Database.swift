@@ -13,7 +13,21 @@ final class Database: Sendable {
     (self.conninfo, self.patience) = (conninfo, patience)
   }
 
-  func connect() throws -> Connection { try Connection(conninfo, patience: patience) }
+  func connect() throws -> Connection {
+    let connection = try Connection(conninfo, patience: patience)
+    _ = try connection.run([Self.planning], patience: patience)
+    return connection
+  }
+
+  /// Lets the server plan each statement once for a connection, so that none is planned again for values
+  /// that it takes for special, and use indexes only. A table may have no rows when the plan is made, and
+  /// a million when it is used.
+  private static let planning = Statement(
+    "SELECT set_config('plan_cache_mode', 'force_generic_plan', false), "
+      + ["seqscan", "bitmapscan"]
+      .map { "set_config('enable_\($0)', 'off', false)" }.joined(separator: ", ")
+      // A plan that cannot do without what is off counts as so expensive that it would be compiled.
+      + ", set_config('jit', 'off', false)")
 
   func close() { idle.withLock { $0 = [] } }
 

@@ -150,7 +150,9 @@ extension Membership {
         """
         SELECT c.gateway::bigint, c.number, c.node
         FROM unnest($1, $2) AS s (gateway, number)
-          JOIN handlestore_change c ON c.gateway = s.gateway AND c.number > s.number
+          CROSS JOIN LATERAL (
+            SELECT * FROM handlestore_change WHERE gateway = s.gateway AND number > s.number OFFSET 0
+          ) c
         """, [.integers(others.map(\.key)), .integers(others.map(\.value))]),
       Statement("SELECT id::bigint, lease_milliseconds FROM handlestore_gateway"),
       Statement("SELECT id::bigint, known FROM handlestore_filesystem"),

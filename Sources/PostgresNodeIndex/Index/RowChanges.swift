@@ -91,6 +91,8 @@ struct RowChanges {
       + "SELECT 1 / (CASE WHEN count(*) = $\(place) THEN 1 ELSE 0 END) FROM done"
   }
 
+  /// Here and below, `= ANY` makes the server look up each row by its key, whatever it thinks of the
+  /// order of the join.
   private var nodeStatements: [Statement] {
     var statements: [Statement] = []
     if !minted.isEmpty {
@@ -117,7 +119,7 @@ struct RowChanges {
               version = n.version + 1
             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
               AS u (id, parent, hint, since, handle_type, type, filesystem, state, handle, version)
-            WHERE n.id = u.id AND n.version = u.version
+            WHERE n.id = u.id AND n.version = u.version AND n.id = ANY ($1)
             """),
           columns(of: updated) + [versions(of: updated), .integer(Int64(updated.count))]))
     }
@@ -157,7 +159,7 @@ struct RowChanges {
       guard !removed.isEmpty else { continue }
       let delete = """
         DELETE FROM handlestore_key k USING unnest($1, $2, $3) AS u (key, node, is_alias)
-        WHERE k.key = u.key AND k.node = u.node AND k.is_alias = u.is_alias
+        WHERE k.key = u.key AND k.node = u.node AND k.is_alias = u.is_alias AND k.key = ANY ($1)
         """
       let parameters = [keyBytes(removed), owners(removed, \.before), kinds(removed, \.before)]
       statements.append(
@@ -175,6 +177,7 @@ struct RowChanges {
             UPDATE handlestore_key k SET node = u.node, is_alias = u.is_alias
             FROM unnest($1, $2, $3, $4, $5) AS u (key, old_node, was_alias, node, is_alias)
             WHERE k.key = u.key AND k.node = u.old_node AND k.is_alias = u.was_alias
+              AND k.key = ANY ($1)
             """),
           [
             keyBytes(moved), owners(moved, \.before), kinds(moved, \.before),
@@ -214,7 +217,7 @@ struct RowChanges {
         Statement(
           """
           DELETE FROM handlestore_alias a USING unnest($1, $2) AS u (node, key)
-          WHERE a.node = u.node AND a.key = u.key
+          WHERE a.node = u.node AND a.key = u.key AND a.node = ANY ($1)
           """,
           [
             .integers(removed.map(\.value.node.signed)), .byteStrings(removed.map(\.key.bytes)),
@@ -280,18 +283,20 @@ struct RowChanges {
         SELECT DISTINCT node, false FROM handlestore_watch WHERE node = ANY ($1)
         ON CONFLICT DO NOTHING
         """, [.integers(retired.map(\.signed))]),
+      // Counts the nodes in limbo, but only if one of these is among them.
       Statement(
         """
         WITH gone AS (
-          DELETE FROM handlestore_limbo WHERE node IN (
+          DELETE FROM handlestore_limbo WHERE node = ANY (ARRAY(
             SELECT node FROM handlestore_limbo ORDER BY is_reported DESC, node
-            LIMIT greatest((SELECT count(*) FROM handlestore_limbo) - $1, 0))
+            LIMIT CASE WHEN EXISTS (SELECT FROM handlestore_limbo WHERE node = ANY ($2))
+              THEN greatest((SELECT count(*) FROM handlestore_limbo) - $1, 0) ELSE 0 END))
           RETURNING node
         ), unwatched AS (
-          DELETE FROM handlestore_watch w USING gone WHERE w.node = gone.node
+          DELETE FROM handlestore_watch WHERE node = ANY (ARRAY(SELECT node FROM gone))
         )
         UPDATE handlestore_store SET limbo_overflowed = true WHERE EXISTS (SELECT FROM gone)
-        """, [.integer(Int64(max(limit, 0)))]),
+        """, [.integer(Int64(max(limit, 0))), .integers(retired.map(\.signed))]),
     ]
   }
 
@@ -303,7 +308,7 @@ struct RowChanges {
           parameter: 3,
           """
           DELETE FROM handlestore_node n USING unnest($1, $2) AS u (id, version)
-          WHERE n.id = u.id AND n.version = u.version
+          WHERE n.id = u.id AND n.version = u.version AND n.id = ANY ($1)
           """),
         [
           .integers(dropped.map(\.signed)), versions(of: dropped), .integer(Int64(dropped.count)),

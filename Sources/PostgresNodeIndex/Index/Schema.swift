@@ -85,6 +85,10 @@ enum Schema {
       is_reported boolean NOT NULL)
     """,
     """
+    CREATE INDEX IF NOT EXISTS handlestore_limbo_news ON handlestore_limbo (node)
+    WHERE NOT is_reported
+    """,
+    """
     CREATE TABLE IF NOT EXISTS handlestore_change (
       gateway integer NOT NULL,
       number bigint NOT NULL,

@@ -23,37 +23,50 @@ struct WorkingSet {
     n.filesystem::bigint, n.state::bigint, n.handle
     """
 
+  /// The further parents, too. Only a file with several names has any.
+  private static let placeColumn = """
+    ARRAY(SELECT p.directory FROM handlestore_place p WHERE p.node = n.id)
+    """
+
   private static let aliasColumns = """
     a.since, a.handle_type::bigint, a.type::bigint, a.filesystem::bigint, a.handle
     """
 
   /// What finds the nodes that have some keys, and the nodes with some ids.
   static func statements(keys: [MemoryNodes.Key], ids: [NodeID]) -> [Statement] {
-    let ofKeys: [Statement] = [
-      Statement(
-        """
-        SELECT \(nodeColumns), k.key, \(aliasColumns)
-        FROM handlestore_key k JOIN handlestore_node n ON n.id = k.node
-          LEFT JOIN handlestore_alias a ON k.is_alias AND a.node = k.node AND a.key = k.key
-        WHERE k.key = ANY ($1)
-        """, [.byteStrings(keys.map(\.bytes))]),
-      Statement(
-        """
-        SELECT p.node, p.directory
-        FROM handlestore_key k JOIN handlestore_place p ON p.node = k.node
-        WHERE k.key = ANY ($1)
-        """, [.byteStrings(keys.map(\.bytes))]),
-    ]
-    guard !ids.isEmpty else { return ofKeys }
+    (keys.isEmpty ? [] : [owners(of: keys)]) + (ids.isEmpty ? [] : nodes(ids))
+  }
+
+  /// `OFFSET 0` keeps the order of the joins: each node and alias is looked up by its key.
+  private static func owners(of keys: [MemoryNodes.Key]) -> Statement {
+    Statement(
+      """
+      SELECT \(nodeColumns), \(placeColumn), k.key, \(aliasColumns)
+      FROM handlestore_key k
+        CROSS JOIN LATERAL (SELECT * FROM handlestore_node WHERE id = k.node OFFSET 0) n
+        LEFT JOIN LATERAL (
+          SELECT * FROM handlestore_alias WHERE k.is_alias AND node = k.node AND key = k.key OFFSET 0
+        ) a ON true
+      WHERE k.key = ANY ($1)
+      """, [.byteStrings(keys.map(\.bytes))])
+  }
+
+  private static func nodes(_ ids: [NodeID]) -> [Statement] {
     let numbers = Parameter.integers(ids.map(\.signed))
-    return ofKeys + [
-      Statement("SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id = ANY ($1)", [numbers]),
+    return [
+      Statement(
+        "SELECT \(nodeColumns), \(placeColumn) FROM handlestore_node n WHERE n.id = ANY ($1)",
+        [numbers]),
       Statement(
         "SELECT a.node, \(aliasColumns) FROM handlestore_alias a WHERE a.node = ANY ($1)", [numbers]
       ),
-      Statement(
-        "SELECT p.node, p.directory FROM handlestore_place p WHERE p.node = ANY ($1)", [numbers]),
     ]
+  }
+
+  /// What finds a node by itself, without its aliases and further parents.
+  static func node(_ id: NodeID) -> Statement {
+    Statement(
+      "SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id = $1", [.integer(id.signed)])
   }
 
   /// What finds a page of nodes, in the order of their ids.
@@ -71,35 +84,47 @@ struct WorkingSet {
   ) throws {
     self.init(next: next)
     soughtKeys = Set(keys)
+    var found = found[...]
+    if !keys.isEmpty { try addOwners(of: keys, found.removeFirst(), on: known) }
+    if let nodes = found.popFirst(), let aliases = found.popFirst() {
+      for row in 0..<nodes.count { _ = try addNode(nodes, row, on: known) }
+      try addAliases(aliases, on: known)
+    }
+    assumeOwnKeys()
+  }
+
+  private mutating func addOwners(
+    of keys: [MemoryNodes.Key], _ rows: Rows, on known: KnownFilesystems
+  ) throws {
     let byBytes = Dictionary(keys.map { ($0.bytes, $0) }) { first, _ in first }
-    for row in 0..<found[0].count {
-      let id = try addNode(found[0], row, on: known)
-      guard let key = found[0].bytes(row, 10).flatMap({ byBytes[$0] }) else { continue }
-      if let alias = Alias(of: id, found[0], row, from: 11) {
+    for row in 0..<rows.count {
+      let id = try addNode(rows, row, on: known)
+      guard let key = rows.bytes(row, 11).flatMap({ byBytes[$0] }) else { continue }
+      if let alias = Alias(of: id, rows, row, from: 12) {
         add(alias, under: key)
       } else {
         nodes.index[key] = id
       }
     }
-    addPlaces(found[1])
-    if found.count > 2 {
-      for row in 0..<found[2].count { _ = try addNode(found[2], row, on: known) }
-      for row in 0..<found[3].count {
-        guard let id = found[3].node(row, 0), let alias = Alias(of: id, found[3], row, from: 1)
-        else { continue }
-        let magic = try known.magic(alias.filesystem)
-        add(alias, under: MemoryNodes.Key(alias.handle, on: alias.filesystem, magic))
-      }
-      addPlaces(found[4])
+  }
+
+  private mutating func addAliases(_ rows: Rows, on known: KnownFilesystems) throws {
+    for row in 0..<rows.count {
+      guard let id = rows.node(row, 0), let alias = Alias(of: id, rows, row, from: 1)
+      else { continue }
+      let magic = try known.magic(alias.filesystem)
+      add(alias, under: MemoryNodes.Key(alias.handle, on: alias.filesystem, magic))
     }
-    assumeOwnKeys()
   }
 
   private mutating func addNode(
     _ rows: Rows, _ row: Int, on known: KnownFilesystems
   ) throws -> NodeID {
-    let (id, entry) = try rows.entry(row, on: known)
+    var (id, entry) = try rows.entry(row, on: known)
     guard nodes.entries[id] == nil else { return id }
+    for directory in rows.integers(row, 10) ?? [] {
+      entry.furtherParents.insert(NodeID(signed: directory))
+    }
     nodes.entries[id] = entry
     versions[id] = rows.integer(row, 1)
     return id
@@ -108,13 +133,6 @@ struct WorkingSet {
   private mutating func add(_ alias: Alias, under key: MemoryNodes.Key) {
     guard nodes.aliases.updateValue(alias, forKey: key) == nil else { return }
     nodes.entries[alias.node]?.aliasKeys.append(key)
-  }
-
-  private mutating func addPlaces(_ rows: Rows) {
-    for row in 0..<rows.count {
-      guard let id = rows.node(row, 0), let directory = rows.node(row, 1) else { continue }
-      nodes.entries[id]?.furtherParents.insert(directory)
-    }
   }
 
   private mutating func assumeOwnKeys() {

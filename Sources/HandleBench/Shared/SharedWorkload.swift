@@ -1,0 +1,60 @@
+/// One kind of work in a store: a row of the results.
+struct SharedWorkload {
+  enum Work {
+    /// Registers new files, so many in a call.
+    case register(batch: UInt64, threads: Int, gateways: Int)
+    /// Registers files that another gateway has registered, for the first time at this one.
+    case find(batch: UInt64)
+    /// Registers files once more.
+    case findAgain
+    /// Gets nodes by their ids.
+    case get(isCached: Bool)
+    case retire
+  }
+
+  enum Goal {
+    /// At least so many operations a second.
+    case rate(Double)
+    /// At most so many nanoseconds an operation.
+    case time(Double)
+
+    func isMet(_ nanoseconds: Double) -> Bool {
+      switch self {
+      case .rate(let goal): 1e9 / nanoseconds >= goal
+      case .time(let goal): nanoseconds <= goal
+      }
+    }
+  }
+
+  let name: String
+  let work: Work
+  /// How many operations a run has.
+  let count: UInt64
+  var goal: Goal?
+
+  /// The threads are those of `SHAREDLOAD_THREADS`.
+  static let all = [
+    Self(
+      name: "register, 1 thread", work: .register(batch: 1, threads: 1, gateways: 1), count: 1000),
+    Self(
+      name: "register, 16 threads", work: .register(batch: 1, threads: 16, gateways: 1),
+      count: 8000),
+    Self(
+      name: "register, 16 threads, 2 gateways", work: .register(batch: 1, threads: 16, gateways: 2),
+      count: 8000),
+    Self(
+      name: "register, 16 threads, 3 gateways", work: .register(batch: 1, threads: 16, gateways: 3),
+      count: 8000, goal: .rate(10_000)),
+    Self(
+      name: "register, batches of 100", work: .register(batch: 100, threads: 1, gateways: 1),
+      count: 10_000),
+    Self(
+      name: "find another gateway's", work: .find(batch: 1), count: 2000, goal: .time(200_000)),
+    Self(name: "cold walk, batches of 100", work: .find(batch: 100), count: 20_000),
+    Self(name: "find again", work: .findAgain, count: 10_000),
+    Self(
+      name: "get, from the cache", work: .get(isCached: true), count: 1_000_000, goal: .time(100)),
+    Self(name: "get, not cached", work: .get(isCached: false), count: 2000),
+    Self(name: "retire", work: .retire, count: 1000),
+  ]
+}
