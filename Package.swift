@@ -59,7 +59,9 @@ let package = Package(
     .target(name: "Formatting", swiftSettings: strict),
     .executableTarget(
       name: "HandleTool",
-      dependencies: ["CHandleStore", "Formatting", "HandleStore", arguments, system],
+      dependencies: [
+        "CHandleStore", "Formatting", "HandleStore", "PostgresNodeIndex", arguments, system,
+      ],
       swiftSettings: strict),
     .target(
       name: "CYardstick", dependencies: ["CLMDB", "CSodium", "CHandleStore", "CPostgres"],
@@ -112,8 +114,8 @@ let package = Package(
     .testTarget(
       name: "HandleToolTests",
       dependencies: [
-        "CHandleStore", "Formatting", "HandleStore", "TestSupport", "HandleTool", "HandleBench",
-        system,
+        "CHandleStore", "Formatting", "HandleStore", "PostgresNodeIndex", "TestSupport",
+        "HandleTool", "HandleBench", system,
       ],
       swiftSettings: testing),
     // Of Examples/HandleFS: they run the program that the environment variable HANDLEFS names.

@@ -23,6 +23,9 @@ struct Backup: ParsableCommand {
   @OptionGroup var output: JSONOption
 
   func run() throws {
+    _ = try argument.requireDirectory(
+      instead: "back the database up with its own tools, such as pg_basebackup, or copy the store "
+        + "into a directory with handlestore shared export")
     try argument.readingAll { try $0.backup(to: dest) }
     var report = Report()
     report.add("copied to", .path(dest))

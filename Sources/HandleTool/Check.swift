@@ -28,7 +28,9 @@ struct Check: ParsableCommand {
   }
 
   func run() throws {
-    let checked = try Store.check(at: argument.store, findings: findings)
+    let path = try argument.requireDirectory(
+      instead: "the database's own tools check it, such as pg_amcheck")
+    let checked = try Store.check(at: path, findings: findings)
     var output = Output()
     for finding in checked.findings {
       if json.json {

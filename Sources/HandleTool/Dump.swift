@@ -67,14 +67,14 @@ struct Dump: ParsableCommand {
         message: "node \(id) is \(node.state) and on filesystem \(node.filesystem), "
           + "so the options exclude it")
     }
-    try rows.append(node, of: store, to: &output)
+    try rows.append([node], of: store, to: &output)
   }
 
   private func all(of store: Store, as rows: NodeRows, to output: inout Output) throws {
     var next: NodeID? = .root
     while let start = next {
       let page = try store.nodes(from: start, on: filesystem, in: nodeState)
-      for node in page.nodes { try rows.append(node, of: store, to: &output) }
+      try rows.append(page.nodes, of: store, to: &output)
       next = page.next
     }
   }

@@ -68,10 +68,11 @@ struct ExportAdd: ParsableCommand {
   }
 
   private func requireStore(outside root: FileDescriptor, _ dir: FilePath) throws {
+    guard let path = argument.directory else { return }
     // The store's directory, or the parent in which it will be made.
-    let above = argument.store.removingLastComponent()
+    let above = path.removingLastComponent()
     guard
-      let start = (try? openDirectory(argument.store))
+      let start = (try? openDirectory(path))
         ?? (try? openDirectory(above.isEmpty ? "." : above))
     else { return }
     guard try start.closeAfter({ try !isDirectory(start, in: root) }) else {

@@ -25,6 +25,12 @@ struct HandleStoreCommand: ParsableCommand {
 
       Opening files by their handles needs root (CAP_DAC_READ_SEARCH).
 
+      STORE is a directory, or shared:CONNECTION for a store in a PostgreSQL database, which several \
+      hosts use at the same time. CONNECTION is a connection string of libpq. Other users can see it \
+      in the list of processes: leave passwords to PGPASSFILE or a service file.
+
+        handlestore dump shared:service=nodes | head
+
       \(ToolExit.table)
 
       Completion for your shell (bash, zsh or fish):
@@ -43,6 +49,7 @@ struct HandleStoreCommand: ParsableCommand {
       CommandGroup(
         name: "Exports",
         subcommands: [ExportCommand.self, TokenCommand.self, Decode.self, KeyCommand.self]),
+      CommandGroup(name: "Several hosts", subcommands: [SharedCommand.self]),
       CommandGroup(name: "Filesystem", subcommands: [Probe.self]),
     ])
 

@@ -42,7 +42,8 @@ struct Index: ParsableCommand {
       let found = try foundDirectory(root, at: dir)
       try requireOther(than: root)
       return try argument.making(StoreOptions(durability: durability)) { store in
-        var indexer = try TreeIndexer(into: store, root: root, found: found)
+        var indexer = try TreeIndexer(
+          into: store, at: argument.directory, root: root, found: found)
         try indexer.run()
         return indexer.counts
       }
@@ -52,7 +53,7 @@ struct Index: ParsableCommand {
   }
 
   private func requireOther(than root: FileDescriptor) throws {
-    guard let store = try? openDirectory(argument.store) else { return }
+    guard let path = argument.directory, let store = try? openDirectory(path) else { return }
     let (own, walked) = try store.closeAfter {
       try (FileStatus(of: store), FileStatus(of: root))
     }

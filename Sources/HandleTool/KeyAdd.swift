@@ -23,6 +23,6 @@ struct KeyAdd: ParsableCommand {
   @OptionGroup var json: JSONOption
 
   func run() throws {
-    try KeyFigures(Keyring.add(ofStoreAt: argument.store)).print(asJSON: json.json)
+    try KeyFigures(argument.withKeys { try Keyring.add(in: $0) }).print(asJSON: json.json)
   }
 }

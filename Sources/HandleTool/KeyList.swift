@@ -22,7 +22,7 @@ struct KeyList: ParsableCommand {
   @OptionGroup var json: JSONOption
 
   func run() throws {
-    let ring = try argument.reading { try Keyring(ofStoreAt: $0.path) }
+    let ring = try argument.reading { try Keyring(in: $0.keyPlace) }
     try KeyFigures(ring).print(asJSON: json.json)
   }
 }

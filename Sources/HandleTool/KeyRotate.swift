@@ -34,7 +34,7 @@ struct KeyRotate: ParsableCommand {
   }
 
   func run() throws {
-    let ring = try Keyring.rotate(ofStoreAt: argument.store, keeping: keep)
+    let ring = try argument.withKeys { try Keyring.rotate(in: $0, keeping: keep) }
     try KeyFigures(ring).print(asJSON: json.json)
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import HandleStore
+import PostgresNodeIndex
 import SystemPackage
 
 struct KeyShare: ParsableCommand {
@@ -24,13 +25,31 @@ struct KeyShare: ParsableCommand {
       """)
 
   @Argument(
-    help: "The directory of the store whose keys to share, or a file 'keys'.", completion: .file())
-  var from: FilePath
+    help: """
+      The store whose keys to share: its directory, shared:CONNECTION for a store in a database, or \
+      a file 'keys'.
+      """, completion: .file())
+  var from: StoreLocation
   @OptionGroup var argument: StoreArgument
   @OptionGroup var json: JSONOption
 
   func run() throws {
-    let ring = try Keyring.share(from: from, withStoreAt: argument.store)
+    let theirs = try theirs()
+    let ring = try argument.withKeys { try theirs.share(with: $0) }
     try KeyFigures(ring).print(asJSON: json.json)
+  }
+
+  private func theirs() throws -> Keyring {
+    let (ring, path): (Keyring?, FilePath)
+    switch from {
+    case .directory(let directory):
+      (ring, path) = (try Keyring(ofStoreOrFileAt: directory), directory)
+    case .shared(let connection):
+      let store = try Store(shared: connection.text)
+      (ring, path) = (try Keyring(in: store.keyPlace), store.path)
+      try store.close()
+    }
+    guard let ring else { throw StoreError.noKeys(path: path) }
+    return ring
   }
 }

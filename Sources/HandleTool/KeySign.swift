@@ -20,6 +20,7 @@ struct KeySign: ParsableCommand {
   @OptionGroup var json: JSONOption
 
   func run() throws {
-    try KeyFigures(Keyring.sign(under: key, ofStoreAt: argument.store)).print(asJSON: json.json)
+    let ring = try argument.withKeys { try Keyring.sign(under: key, in: $0) }
+    try KeyFigures(ring).print(asJSON: json.json)
   }
 }

@@ -58,12 +58,19 @@ struct NodeFacts {
   /// Each as `FILESYSTEM:TYPE:BYTES`, with a space between them.
   let formerHandles: String
 
-  init(_ node: Node, _ store: Store) throws {
-    inode = store.fileKey(of: node)
-    watchMask = try store.watchMask(of: node.id)
-    formerHandles = try store.aliases(of: node.id).map { alias in
-      "\(alias.filesystem):\(alias.handle.type.rawValue):\(alias.handle.hexadecimal)"
-    }.joined(separator: " ")
+  /// Looks up what is known of some nodes, in the order of their ids. It asks for all at once: in a
+  /// database, each question is a round trip.
+  static func all(of nodes: [Node], in store: Store) throws -> [NodeFacts] {
+    guard let first = nodes.first?.id, let last = nodes.last?.id else { return [] }
+    let masks = try store.watchMasks(from: first, to: last)
+    let aliases = try store.aliases(from: first, to: last)
+    return nodes.map { node in
+      NodeFacts(
+        inode: store.fileKey(of: node), watchMask: masks[node.id] ?? [],
+        formerHandles: (aliases[node.id] ?? []).map { alias in
+          "\(alias.filesystem):\(alias.handle.type.rawValue):\(alias.handle.hexadecimal)"
+        }.joined(separator: " "))
+    }
   }
 }
 

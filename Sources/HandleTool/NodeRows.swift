@@ -35,13 +35,15 @@ struct NodeRows {
     }
   }
 
-  func append(_ node: Node, of store: Store, to output: inout Output) throws {
-    let facts = try NodeFacts(node, store)
-    try output.line { bytes in
-      switch format {
-      case .json: json(node, facts, of: store, to: &bytes)
-      case .csv: csv(node, facts, of: store, to: &bytes)
-      case .text: text(node, facts, of: store, to: &bytes)
+  /// Writes some nodes, in the order of their ids.
+  func append(_ nodes: [Node], of store: Store, to output: inout Output) throws {
+    for (node, facts) in zip(nodes, try NodeFacts.all(of: nodes, in: store)) {
+      try output.line { bytes in
+        switch format {
+        case .json: json(node, facts, of: store, to: &bytes)
+        case .csv: csv(node, facts, of: store, to: &bytes)
+        case .text: text(node, facts, of: store, to: &bytes)
+        }
       }
     }
   }

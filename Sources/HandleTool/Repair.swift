@@ -26,7 +26,9 @@ struct Repair: ParsableCommand {
   @OptionGroup var output: JSONOption
 
   func run() throws {
-    let repaired = try Store.repair(at: argument.store)
+    let path = try argument.requireDirectory(
+      instead: "restore a backup of the database, or use a standby")
+    let repaired = try Store.repair(at: path)
     var report = Report()
     report.add("kept", repaired.kept)
     report.add("set aside", repaired.setAside)

@@ -27,6 +27,7 @@ struct Stat: ParsableCommand {
   var format = Format.text
 
   func run() throws {
+    let path = try argument.requireDirectory(instead: "use handlestore shared status")
     try argument.readingAll { store in
       _ = try? store.attachMounted()
       let summary = try store.summary()
@@ -34,17 +35,13 @@ struct Stat: ParsableCommand {
       switch format {
       case .text: try print(summary, of: store, to: &output)
       case .json: try output.line { summary.json(store).append(to: &$0) }
-      case .openmetrics: output.append(try metrics(.openMetrics, summary, of: store))
-      case .prometheus: output.append(try metrics(.prometheus, summary, of: store))
+      case .openmetrics:
+        output.append(try summary.metrics(.openMetrics, of: store, at: path))
+      case .prometheus:
+        output.append(try summary.metrics(.prometheus, of: store, at: path))
       }
       try output.flush()
     }
-  }
-
-  private func metrics(
-    _ format: Metrics.Format, _ summary: StoreSummary, of store: Store
-  ) throws -> [UInt8] {
-    try summary.metrics(format, of: store, at: argument.store)
   }
 
   private func print(

@@ -1,23 +1,29 @@
 import ArgumentParser
 import Formatting
 import HandleStore
+import PostgresNodeIndex
 import SystemPackage
 
 /// The argument `STORE` of each command that works on a store.
 struct StoreArgument: ParsableArguments {
-  @Argument(help: "The store's directory.", completion: .directory)
-  var store: FilePath
+  @Argument(
+    help: "The store's directory, or shared:CONNECTION for a store in a database.",
+    completion: .directory)
+  var store: StoreLocation
 
   /// Opens the store for reading, runs `body`, and closes it. Another process may write to the
   /// store.
   func reading<R>(_ body: (Store) throws -> R) throws -> R {
-    try opened(StoreOptions(readOnly: true), body)
+    switch store {
+    case .directory(let path): try opened(path, StoreOptions(readOnly: true), body)
+    case .shared(let connection): try Self.closing(Store(shared: connection.text), body)
+    }
   }
 
   /// Like ``reading(_:)``, for commands that read the whole store. Checks the store first, because
   /// LMDB silently skips entries that are missing on a damaged page.
   func readingAll<R>(_ body: (Store) throws -> R) throws -> R {
-    try requireSound()
+    if case .directory(let path) = store { try Self.requireSound(path) }
     return try reading(body)
   }
 
@@ -25,45 +31,88 @@ struct StoreArgument: ParsableArguments {
   func writing<R>(_ body: (Store) throws -> R) throws -> R {
     // Opening for writing would make a store if there is none. And changes to a damaged store may
     // be lost and do more damage.
-    try requireSound()
-    return try opened(StoreOptions(), body)
+    switch store {
+    case .directory(let path):
+      try Self.requireSound(path)
+      return try opened(path, StoreOptions(), body)
+    case .shared(let connection):
+      try Store(shared: connection.text).close()
+      return try Self.closing(Store(joining: connection.text), body)
+    }
   }
 
   /// Like ``writing(_:)``, but makes the store if there is none.
   func making<R>(_ options: StoreOptions, _ body: (Store) throws -> R) throws -> R {
     do throws(StoreError) {
-      try requireSound()
+      switch store {
+      case .directory(let path): try Self.requireSound(path)
+      case .shared(let connection): try Store(shared: connection.text).close()
+      }
     } catch .noStore {
     }
-    return try opened(options, body)
+    switch store {
+    case .directory(let path): return try opened(path, options, body)
+    case .shared(let connection):
+      return try Self.closing(Store(joining: connection.text), body)
+    }
+  }
+
+  private static func closing<R>(_ store: Store, _ body: (Store) throws -> R) throws -> R {
+    let result = try body(store)
+    try store.close()
+    return result
   }
 
   /// Opens the store, runs `body`, and closes it. Throws if data cannot be flushed at the end.
-  private func opened<R>(_ options: StoreOptions, _ body: (Store) throws -> R) throws -> R {
+  private func opened<R>(
+    _ path: FilePath, _ options: StoreOptions, _ body: (Store) throws -> R
+  ) throws -> R {
     let words =
-      "handlestore: LMDB crashed while it read the store in \(Text.path(store)): a page of the "
+      "handlestore: LMDB crashed while it read the store in \(Text.path(path)): a page of the "
       + "store is damaged; run `handlestore check` and then `handlestore repair` on it"
     do {
       return try CrashGuard.during(message: words, status: ExitStatus.store.rawValue) {
-        let opened = try Store(at: store, options: options)
-        let result = try body(opened)
-        try opened.close()
-        return result
+        try Self.closing(Store(at: path, options: options), body)
       }
     } catch let error as StoreError where error.mayBeOfDamage {
       // The missing entry may be on a damaged page, on which LMDB did not find it.
-      try requireSound()
+      try Self.requireSound(path)
       throw error
     }
   }
 
   /// Throws unless the store exists and is intact.
-  private func requireSound() throws(StoreError) {
-    let report = try Store.check(at: store, findings: 1)
+  private static func requireSound(_ path: FilePath) throws(StoreError) {
+    let report = try Store.check(at: path, findings: 1)
     guard let first = report.findings.first else { return }
     let more = report.findingCount - 1
     throw .damaged(
       first.description + (more > 0 ? " (and \(Text.grouped(more)) more)" : ""))
+  }
+}
+
+extension StoreArgument {
+  /// The directory, for what only a store in a directory has; `nil` for a shared store.
+  var directory: FilePath? {
+    if case .directory(let path) = store { path } else { nil }
+  }
+
+  /// Returns the directory.
+  ///
+  /// - Parameter instead: what to do with a shared store instead, for the message.
+  func requireDirectory(instead: String) throws -> FilePath {
+    guard let directory else {
+      throw ValidationError("this store is in a database; \(instead)")
+    }
+    return directory
+  }
+
+  /// Runs `body` with the place of the store's keys. A server may have the store open.
+  func withKeys<R>(_ body: (KeyPlace) throws -> R) throws -> R {
+    switch store {
+    case .directory(let path): try body(KeyPlace(ofStoreAt: path))
+    case .shared: try reading { try body($0.keyPlace) }
+    }
   }
 }
 

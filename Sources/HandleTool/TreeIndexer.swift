@@ -21,7 +21,7 @@ struct TreeIndexer {
   private let mount: Int32?
   /// The status of the store's directory. The walk leaves it out if it is in the tree, because its
   /// files come and go with each run.
-  private let ownDirectory: FileStatus
+  private let ownDirectory: FileStatus?
   private var pending: [Pending] = []
   private var batch: [FoundFile] = []
   /// For each directory in the batch, its index there and its share.
@@ -30,12 +30,18 @@ struct TreeIndexer {
   private(set) var counts = IndexCounts()
 
   /// Starts with the top directory, which `root` has open and `found` describes.
-  init(into store: Store, root: FileDescriptor, found: FoundFile) throws {
+  ///
+  /// - Parameter path: the store's directory, if it is in one.
+  init(
+    into store: Store, at path: FilePath?, root: FileDescriptor, found: FoundFile
+  ) throws {
     self.store = store
     filesystem = try store.attach(root)
     mount = found.mount
-    let own = try openDirectory(store.path)
-    ownDirectory = try own.closeAfter { try FileStatus(of: own) }
+    ownDirectory = try path.map { path in
+      let own = try openDirectory(path)
+      return try own.closeAfter { try FileStatus(of: own) }
+    }
     directories = [(0, 1)]
     batch = [found]
   }
@@ -135,7 +141,8 @@ struct TreeIndexer {
       if isElsewhere(name, descriptor) { counts.skipped += 1 } else { counts.refused += 1 }
       return
     }
-    guard found.mount == mount, !found.status.isOfSameFile(as: ownDirectory) else {
+    guard found.mount == mount, !(ownDirectory.map { found.status.isOfSameFile(as: $0) } ?? false)
+    else {
       return counts.skipped += 1
     }
     if found.status.type == .directory { directories.append((batch.count, 0)) }

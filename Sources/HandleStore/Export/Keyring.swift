@@ -121,8 +121,11 @@ extension Keyring {
   ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``,
   ///   ``StoreError/system(_:_:)``.
   public init?(ofStoreAt path: FilePath) throws(StoreError) {
-    let (directory, store) = try Self.store(at: path)
-    guard let ring = try Self.read(in: directory, of: store) else { return nil }
+    try self.init(in: KeyPlace(ofStoreAt: path))
+  }
+
+  package init?(in place: KeyPlace) throws(StoreError) {
+    guard let ring = try Self.read(in: place.files, of: place.store) else { return nil }
     self = ring
   }
 
@@ -138,8 +141,12 @@ extension Keyring {
   public static func rotate(ofStoreAt path: FilePath, keeping keep: Int = 1) throws(StoreError)
     -> Keyring
   {
-    try change(path) { ring, store in
-      guard ring != nil else { return ring = Keyring(of: store) }
+    try rotate(in: KeyPlace(ofStoreAt: path), keeping: keep)
+  }
+
+  package static func rotate(in place: KeyPlace, keeping keep: Int) throws(StoreError) -> Keyring {
+    try change(place) { ring in
+      guard ring != nil else { return ring = Keyring(of: place.store) }
       ring?.rotate(keeping: keep)
     }
   }
@@ -151,9 +158,13 @@ extension Keyring {
   /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws.
   @discardableResult
   public static func add(ofStoreAt path: FilePath) throws(StoreError) -> Keyring {
-    try change(path) { ring, store in
+    try add(in: KeyPlace(ofStoreAt: path))
+  }
+
+  package static func add(in place: KeyPlace) throws(StoreError) -> Keyring {
+    try change(place) { ring in
       if ring == nil {
-        ring = Keyring(of: store)
+        ring = Keyring(of: place.store)
       } else if ring?.keys.count ?? 0 < maximumCount {
         ring?.add()
       }
@@ -165,10 +176,14 @@ extension Keyring {
   /// - Throws: what ``rotate(ofStoreAt:keeping:)`` throws, and ``StoreError/noKey(_:path:)``.
   @discardableResult
   public static func sign(under id: UInt8, ofStoreAt path: FilePath) throws(StoreError) -> Keyring {
-    guard let ring = try Keyring(ofStoreAt: path), ring.key(id) != nil else {
-      throw .noKey(id, path: path)
+    try sign(under: id, in: KeyPlace(ofStoreAt: path))
+  }
+
+  package static func sign(under id: UInt8, in place: KeyPlace) throws(StoreError) -> Keyring {
+    guard let ring = try Keyring(in: place), ring.key(id) != nil else {
+      throw .noKey(id, path: place.files.path)
     }
-    return try change(path) { ring, _ in if ring?.key(id) != nil { ring?.signer = id } }
+    return try change(place) { ring in if ring?.key(id) != nil { ring?.signer = id } }
   }
 
   /// Gives a store the keys of another one, so that each store accepts the tokens by value that the
@@ -184,24 +199,31 @@ extension Keyring {
   public static func share(from other: FilePath, withStoreAt path: FilePath) throws(StoreError)
     -> Keyring
   {
-    guard var theirs = try Self.theirs(other) else { throw .noKeys(path: other) }
-    let (directory, store) = try Self.store(at: path)
-    return try locked(directory) { () throws(StoreError) in
-      theirs.store = store
-      return theirs
-    }
+    guard let theirs = try Keyring(ofStoreOrFileAt: other) else { throw .noKeys(path: other) }
+    return try theirs.share(with: KeyPlace(ofStoreAt: path))
   }
 
-  /// Returns the ring of another store, or the ring in a file of keys.
-  private static func theirs(_ path: FilePath) throws(StoreError) -> Keyring? {
+  /// Makes these the keys of a store (``share(from:withStoreAt:)``).
+  package func share(with place: KeyPlace) throws(StoreError) -> Keyring {
+    var shared = self
+    shared.store = place.store
+    return try Self.locked(place.files) { [shared] () throws(StoreError) in shared }
+  }
+
+  /// Reads the ring of a store in a directory, or the ring in a file of keys.
+  package init?(ofStoreOrFileAt path: FilePath) throws(StoreError) {
+    var found: Keyring?
     if (try? OpenDirectory(path)) == nil, let name = path.lastComponent,
       let directory = try? OpenDirectory(
         path.removingLastComponent().isEmpty ? "." : path.removingLastComponent()),
       directory.has(name)
     {
-      return try read(name, in: directory)
+      found = try Self.read(name, in: directory)
+    } else {
+      found = try Keyring(ofStoreAt: path)
     }
-    return try Keyring(ofStoreAt: path)
+    guard let found else { return nil }
+    self = found
   }
 
   /// Returns the ring of a store. Makes one with a first key if the store has none.
@@ -209,31 +231,17 @@ extension Keyring {
     -> Keyring
   {
     if let ring = try read(in: files, of: store) { return ring }
-    return try change(files, of: store) { ring, store in ring = ring ?? Keyring(of: store) }
-  }
-
-  /// Returns a store's directory and number.
-  private static func store(
-    at path: FilePath
-  ) throws(StoreError) -> (OpenDirectory, UInt64) {
-    let directory = try OpenDirectory(ofStoreAt: path)
-    guard let state = try StateFile.read(in: directory) else { throw .noStore(path: path) }
-    return (directory, state.store)
+    return try change(KeyPlace(files: files, store: store)) { ring in
+      ring = ring ?? Keyring(of: store)
+    }
   }
 
   private static func change(
-    _ path: FilePath, _ body: (inout Keyring?, _ store: UInt64) -> Void
+    _ place: KeyPlace, _ body: (inout Keyring?) -> Void
   ) throws(StoreError) -> Keyring {
-    let (directory, store) = try store(at: path)
-    return try change(directory, of: store, body)
-  }
-
-  private static func change(
-    _ files: any SmallFiles, of store: UInt64, _ body: (inout Keyring?, _ store: UInt64) -> Void
-  ) throws(StoreError) -> Keyring {
-    try locked(files) { () throws(StoreError) in
-      var ring = try read(in: files, of: store)
-      body(&ring, store)
+    try locked(place.files) { () throws(StoreError) in
+      var ring = try read(in: place.files, of: place.store)
+      body(&ring)
       return ring
     }
   }
@@ -248,4 +256,24 @@ extension Keyring {
       return ring
     }
   }
+}
+
+/// Where a store has its keys. A server may have the store open.
+package struct KeyPlace: Sendable {
+  let files: any SmallFiles
+  /// The store's number.
+  let store: UInt64
+
+  init(files: any SmallFiles, store: UInt64) { (self.files, self.store) = (files, store) }
+
+  /// Finds the store in a directory.
+  package init(ofStoreAt path: FilePath) throws(StoreError) {
+    let directory = try OpenDirectory(ofStoreAt: path)
+    guard let state = try StateFile.read(in: directory) else { throw .noStore(path: path) }
+    self.init(files: directory, store: state.store)
+  }
+}
+
+extension Store {
+  package var keyPlace: KeyPlace { KeyPlace(files: files, store: number) }
 }

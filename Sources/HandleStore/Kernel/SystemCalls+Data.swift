@@ -3,6 +3,14 @@ internal import Glibc
 internal import SystemPackage
 
 extension SystemCalls {
+  /// The host's name (`/proc/sys/kernel/hostname`); empty if it cannot be read.
+  package static var hostName: String {
+    guard let file = try? OwnedDescriptor(open("/proc/sys/kernel/hostname", flags: readOnly)),
+      let bytes = try? readAll(file.descriptor)
+    else { return "" }
+    return String(String(decoding: bytes, as: UTF8.self).prefix { !$0.isNewline })
+  }
+
   /// Reads everything from the file offset to the end.
   static func readAll(_ descriptor: FileDescriptor) throws(Errno) -> [UInt8] {
     var contents: [UInt8] = []

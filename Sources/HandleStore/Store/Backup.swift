@@ -14,6 +14,11 @@ struct Backup {
   /// Makes the directory if it does not exist, and checks that it is empty.
   init(of original: OpenDirectory, to path: FilePath) throws {
     self.original = original
+    directory = try Self.emptyDirectory(at: path)
+  }
+
+  /// Makes a directory for a copy of a store, or opens an empty one.
+  static func emptyDirectory(at path: FilePath) throws(StoreError) -> OpenDirectory {
     do throws(Errno) {
       try SystemCalls.makeDirectory(path, mode: 0o700)
     } catch .fileExists {
@@ -22,11 +27,12 @@ struct Backup {
         ? StoreError.diskFull(path: path) : StoreError(error, "creating \(path)")
     }
     do throws(Errno) {
-      directory = try OpenDirectory(path)
+      let directory = try OpenDirectory(path)
       var entries = DirectoryEntries(of: directory.descriptor)
       guard try entries.read() == nil else { throw .directoryNotEmpty }
+      return directory
     } catch {
-      throw StoreError(error, "backing up to \(path)")
+      throw StoreError(error, "copying to \(path)")
     }
   }
 
@@ -44,23 +50,27 @@ struct Backup {
     state.session = .closed
     state.directory = nil
     try state.write(in: directory)
-    try copyExports(of: state.store)
+    try original.copy(of: state.store, to: directory)
     try directory.syncParent()
   }
 
-  /// Copies the exports, the keys and the namespaces. With these, the copy accepts the original's
-  /// tokens and gives out the same inode numbers.
-  private func copyExports(of store: UInt64) throws {
-    let catalog = try ExportCatalog(in: original, of: store)
-    if !catalog.exports.isEmpty { try catalog.write(in: directory) }
-    try Keyring.read(in: original, of: store)?.write(in: directory)
-    let namespaces = try NamespaceTable(in: original, of: store)
-    if !namespaces.numbers.isEmpty { try namespaces.write(in: directory) }
-  }
-
   /// Removes the files and the directory of a backup that failed.
-  func remove() {
-    for file in Self.files { try? directory.unlink(file) }
+  func remove() { Self.remove(directory) }
+
+  static func remove(_ directory: OpenDirectory) {
+    for file in files { try? directory.unlink(file) }
     try? SystemCalls.removeDirectory(directory.path)
+  }
+}
+
+extension SmallFiles {
+  /// Copies the exports, the keys and the namespaces of a store. With these, a copy of the store accepts
+  /// the original's tokens and gives out the same inode numbers.
+  package func copy(of store: UInt64, to other: any SmallFiles) throws(StoreError) {
+    let catalog = try ExportCatalog(in: self, of: store)
+    if !catalog.exports.isEmpty { try catalog.write(in: other) }
+    try Keyring.read(in: self, of: store)?.write(in: other)
+    let namespaces = try NamespaceTable(in: self, of: store)
+    if !namespaces.numbers.isEmpty { try namespaces.write(in: other) }
   }
 }

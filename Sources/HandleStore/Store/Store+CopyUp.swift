@@ -8,6 +8,24 @@ extension Store {
     try withStoreErrors { try index.aliases(from: id, nodes: 1).aliases.filter { $0.node == id } }
   }
 
+  /// Returns the aliases of the nodes with ids from `first` to `last`.
+  package func aliases(
+    from first: NodeID, to last: NodeID
+  ) throws(StoreError) -> [NodeID: [Alias]] {
+    try withStoreErrors {
+      var found: [NodeID: [Alias]] = [:]
+      var next: NodeID? = first
+      while let start = next, start <= last {
+        let page = try index.aliases(from: start, nodes: 1024)
+        for alias in page.aliases where alias.node <= last {
+          found[alias.node, default: []].append(alias)
+        }
+        next = page.next
+      }
+      return found
+    }
+  }
+
   /// Gives a node another file: the copy of its file on the upper layer of a union.
   ///
   /// In one atomic write, the node gets the new handle and keeps the old one as an alias. A token or

@@ -74,4 +74,18 @@ extension Store {
       return try index.watchedNodes(from: start, limit: limit)
     }
   }
+
+  /// Returns the events that the nodes with ids from `first` to `last` are watched for.
+  package func watchMasks(
+    from first: NodeID, to last: NodeID
+  ) throws(StoreError) -> [NodeID: WatchMask] {
+    var found: [NodeID: WatchMask] = [:]
+    var next: NodeID? = first
+    while let start = next, start <= last {
+      let page = try watchedNodes(from: start)
+      for node in page.nodes where node.id <= last { found[node.id] = node.mask }
+      next = page.next
+    }
+    return found
+  }
 }

@@ -1,10 +1,17 @@
 package import HandleStore
 
 extension PostgresNodeIndex {
-  package func reloadFilesystems() throws { try gateway.refresh() }
+  package func reloadFilesystems() throws {
+    if isReadOnly {
+      try filesystems.take(database.read(Schema.filesystems))
+    } else {
+      try writer.refresh()
+    }
+  }
 
   package func introducing<R>(_ body: () throws -> R) throws -> R {
-    try database.withLock("filesystems") {
+    let gateway = try writer
+    return try database.withLock("filesystems") {
       try gateway.refresh()
       return try body()
     }
@@ -15,7 +22,7 @@ extension PostgresNodeIndex {
   ) throws {
     let id = Parameter.integer(Int64(filesystem.rawValue))
     let read = Statement("SELECT known FROM handlestore_filesystem WHERE id = $1", [id])
-    let known = try gateway.change(also: [read], limboLimit: limboLimit) {
+    let known = try writer.change(also: [read], limboLimit: limboLimit) {
       _, found -> (KnownFilesystem?, [Statement]) in
       let text = found[0].count > 0 ? found[0].text(0, 0) : nil
       let before = try text.map { text in

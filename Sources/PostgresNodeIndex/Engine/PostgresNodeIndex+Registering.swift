@@ -80,7 +80,7 @@ extension PostgresNodeIndex {
   /// Registers the files of several threads in one change.
   private func register(_ groups: [[MemoryNodes.File]]) throws -> [[RegistrationAttempt]] {
     let all = groups.flatMap(\.self)
-    let (attempts, news) = try gateway.change(
+    let (attempts, news) = try writer.change(
       keys: all.flatMap(\.keys), minting: all.count, limboLimit: limboLimit
     ) { nodes, _ in
       let attempts = groups.map { $0.map { nodes.register($0) } }
@@ -96,7 +96,7 @@ extension PostgresNodeIndex {
   }
 
   package func recordParent(of id: NodeID, _ candidate: FoundFile) throws -> Bool {
-    try gateway.change(ids: [id], limboLimit: limboLimit) { nodes, _ in
+    try writer.change(ids: [id], limboLimit: limboLimit) { nodes, _ in
       (nodes.recordParent(of: id, candidate), [])
     }
   }
@@ -105,7 +105,7 @@ extension PostgresNodeIndex {
     _ id: NodeID, to candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
     let file = try file(candidate, on: filesystem, survivors)
-    let (attempt, news) = try gateway.change(
+    let (attempt, news) = try writer.change(
       keys: file.keys, ids: [id], limboLimit: limboLimit
     ) { nodes, _ in
       let attempt = try nodes.move(id, to: file)

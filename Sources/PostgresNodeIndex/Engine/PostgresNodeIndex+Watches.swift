@@ -16,14 +16,14 @@ extension PostgresNodeIndex {
         .integer(Int64(watch.mask.rawValue)),
       ])
     // Nothing is returned if the confirmation was lost, but then it took effect.
-    if let rows = try gateway.write([put]).first, rows.count == 0 {
+    if let rows = try writer.write([put]).first, rows.count == 0 {
       guard try node(watch.node) != nil else { throw StoreError.unknownNode(watch.node) }
       throw StoreError.stale(watch.node)
     }
   }
 
   package func unwatch(_ id: NodeID, by watcher: WatcherID) throws -> Bool {
-    let rows = try gateway.write([
+    let rows = try writer.write([
       Statement(
         "DELETE FROM handlestore_watch WHERE node = $1 AND watcher = $2 RETURNING node",
         [.integer(id.signed), .integer(Int64(bitPattern: watcher.rawValue))]),
@@ -82,7 +82,7 @@ extension PostgresNodeIndex {
           OR EXISTS (SELECT FROM handlestore_store WHERE limbo_overflowed)
         """))
     guard some.boolean(0, 0) ?? false else { return Deletions(nodes: [], overflowed: false) }
-    let rows = try gateway.write([
+    let rows = try writer.write([
       Statement(
         """
         UPDATE handlestore_limbo SET is_reported = true
@@ -105,7 +105,7 @@ extension PostgresNodeIndex {
 
 extension Rows {
   /// The watch in a row with a node, a watcher and a mask.
-  fileprivate func watch(_ row: Int) -> Watch? {
+  func watch(_ row: Int) -> Watch? {
     guard let node = node(row, 0), let watcher = integer(row, 1), let mask = integer(row, 2) else {
       return nil
     }

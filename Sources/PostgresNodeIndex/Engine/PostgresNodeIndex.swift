@@ -1,4 +1,5 @@
 package import HandleStore
+internal import Synchronization
 internal import SystemPackage
 
 /// A ``NodeIndex`` in a PostgreSQL database, which several processes, on several hosts, use and change
@@ -7,11 +8,13 @@ package final class PostgresNodeIndex: NodeIndex {
   package let incarnation: UInt32
   package let cache: NodeCache?
   package var isShared: Bool { true }
-  package var filesystems: KnownFilesystems { gateway.filesystems }
+  package let filesystems = KnownFilesystems()
   /// A random number that the store was given when it was made.
   let number: UInt64
   let database: Database
-  let gateway: Gateway
+  /// `nil` if the index is only read.
+  private let gateway: Gateway?
+  private let isClosed = Atomic(false)
   let limboLimit: Int
   let registrations = CommitQueue<PendingFiles>()
 
@@ -24,15 +27,41 @@ package final class PostgresNodeIndex: NodeIndex {
     cache = NodeCache(size: options.cacheSize)
     limboLimit = options.limboLimit
     do {
-      gateway = try Gateway(name, of: database, cache: cache, lease: lease)
+      let joined = try Gateway(name, of: database, cache: cache, filesystems, lease: lease)
+      (gateway, incarnation, number) = (joined, joined.incarnation, joined.number)
     } catch {
       throw StoreError(ofPostgres: error)
     }
-    (incarnation, number) = (gateway.incarnation, gateway.number)
+  }
+
+  /// Opens the index for reading only. The process is no gateway: it keeps no nodes in memory.
+  package init(reading conninfo: String, patience: Duration) throws(StoreError) {
+    database = Database(conninfo, patience: patience)
+    (cache, gateway, limboLimit) = (nil, nil, 0)
+    do {
+      // Without a second try: a user who mistyped something waits.
+      (number, incarnation) = try database.numbers(on: try database.connect())
+      try filesystems.take(database.read(Schema.filesystems))
+    } catch {
+      throw StoreError(ofPostgres: error)
+    }
+  }
+
+  var isReadOnly: Bool { gateway == nil }
+
+  /// The gateway, for a change.
+  ///
+  /// - Throws: ``StoreError/readOnly``.
+  var writer: Gateway {
+    get throws {
+      guard let gateway else { throw StoreError.readOnly }
+      return gateway
+    }
   }
 
   package func close() throws {
-    gateway.close()
+    isClosed.store(true, ordering: .releasing)
+    gateway?.close()
     database.close()
   }
 
@@ -68,7 +97,8 @@ extension PostgresNodeIndex {
   }
 
   func requireOpen() throws {
-    if let end = gateway.end { throw end }
+    if let end = gateway?.end { throw end }
+    if isClosed.load(ordering: .acquiring) { throw StoreError.closed }
   }
 
   /// Runs a body that reads nodes; if it meets a filesystem that another gateway has added, once more.
@@ -76,7 +106,7 @@ extension PostgresNodeIndex {
     do {
       return try body()
     } catch StoreError.unknownFilesystem {
-      try gateway.refresh()
+      try reloadFilesystems()
       return try body()
     }
   }
@@ -129,8 +159,7 @@ extension PostgresNodeIndex {
 
   package func count() throws -> Int {
     try requireOpen()
-    let rows = try database.read(
-      Statement("SELECT coalesce(sum(nodes), 0)::bigint FROM handlestore_gateway"))
+    let rows = try database.read(Statement("SELECT \(Schema.count)"))
     return Int(rows.integer(0, 0) ?? 0)
   }
 
@@ -143,7 +172,7 @@ extension PostgresNodeIndex {
 
 extension PostgresNodeIndex {
   package func retire(_ id: NodeID, ifItIs file: Node?) throws -> Bool {
-    try gateway.change(ids: [id], limboLimit: limboLimit) { nodes, _ in
+    try writer.change(ids: [id], limboLimit: limboLimit) { nodes, _ in
       (try nodes.retire(id, ifItIs: file), [])
     }
   }
@@ -151,19 +180,19 @@ extension PostgresNodeIndex {
   package func remove(_ alias: Alias) throws -> Bool {
     let magic = try filesystems.magic(alias.filesystem)
     let key = MemoryNodes.Key(alias.handle, on: alias.filesystem, magic)
-    return try gateway.change(keys: [key], limboLimit: limboLimit) { nodes, _ in
+    return try writer.change(keys: [key], limboLimit: limboLimit) { nodes, _ in
       (nodes.remove(alias, key), [])
     }
   }
 
   package func drop(_ dropping: Dropping) throws -> Int {
     let asked = [
-      Statement("SELECT coalesce(sum(nodes), 0)::bigint FROM handlestore_gateway"),
+      Statement("SELECT \(Schema.count)"),
       Statement(
         "SELECT DISTINCT node FROM handlestore_watch WHERE node = ANY ($1)",
         [.integers(dropping.ids.map(\.signed))]),
     ]
-    return try gateway.change(ids: dropping.ids, also: asked, limboLimit: limboLimit) {
+    return try writer.change(ids: dropping.ids, also: asked, limboLimit: limboLimit) {
       nodes, found in
       for row in 0..<found[1].count {
         guard let id = found[1].node(row, 0) else { continue }

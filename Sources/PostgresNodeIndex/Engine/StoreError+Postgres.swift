@@ -14,6 +14,11 @@ extension StoreError {
       case .failed("53100", _): .diskFull(path: "the database")
       case .failed where error.isContention:
         .system(.timedOut, "changing what other gateways change all the time")
+      // There is no such table.
+      case .failed("42P01", _): .noStore(path: "the database")
+      // The role has too few rights, or the server or the transaction only reads.
+      case .failed("42501", _), .failed("25006", _):
+        .system(.permissionDenied, "using the database: \(error)")
       case .failed: .system(.ioError, "using the database: \(error)")
       case .unreachable, .lost: .system(.timedOut, "using the database: \(error)")
       }

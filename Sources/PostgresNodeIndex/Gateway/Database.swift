@@ -56,28 +56,42 @@ final class Database: Sendable {
 
   func read(_ statement: Statement) throws -> Rows { try read([statement])[0] }
 
-  /// Makes the tables, unless they are there.
-  func createTables(on connection: Connection) throws {
-    let present = try connection.run(
-      [Statement("SELECT to_regclass('handlestore_lock')::text")], patience: patience)
-    guard present[0].text(0, 0) == nil else { return }
-    let first = Statement(
-      """
-      INSERT INTO handlestore_store (only_row, format, number, incarnation, next_id, lineage,
-        dropped_nodes, limbo_overflowed)
-      SELECT true, $1, $2, $3, $4, \(Schema.lineage), 0, false
-      ON CONFLICT DO NOTHING
-      """,
-      [
-        .integer(Schema.format), .integer(.random(in: .min ... .max)),
-        .integer(Int64(UInt32.random(in: 1...UInt32.max))), .integer(NodeID.firstSigned),
-      ])
-    // Each by itself: a statement can be prepared only when the tables that it names are there. The lock
-    // is that of a transaction, so it is taken with each.
-    let lock = Statement(Schema.create[0])
-    for statement in Schema.create.dropFirst().map({ Statement($0) }) + [first] {
-      _ = try connection.run([lock, statement], patience: patience)
+  /// Makes the store, unless it is there: all its tables, or none of them. Returns whether it made it.
+  @discardableResult
+  func createTables(on connection: Connection) throws -> Bool {
+    func run(_ statement: Statement) throws -> Rows {
+      try connection.run([statement], patience: patience)[0]
     }
+    let present = Statement("SELECT to_regclass('handlestore_store') IS NOT NULL")
+    guard try run(present).boolean(0, 0) == false else { return false }
+    // One by one: a statement can be prepared only when the tables that it names are there.
+    _ = try run(Statement("BEGIN"))
+    do {
+      for text in Schema.create { _ = try run(Statement(text)) }
+      let made = try run(Schema.first).affected
+      _ = try run(Statement("COMMIT"))
+      // Another process may have made it meanwhile.
+      return made > 0
+    } catch {
+      _ = try? run(Statement("ROLLBACK"))
+      throw error
+    }
+  }
+
+  /// Returns the number and the incarnation of the store.
+  ///
+  /// - Throws: ``StoreError/unsupportedVersion(found:supported:)``.
+  func numbers(on connection: Connection) throws -> (UInt64, UInt32) {
+    let rows = try connection.run(
+      [Statement("SELECT number, incarnation, format::bigint FROM handlestore_store")],
+      patience: patience)[0]
+    guard rows.count == 1, let number = rows.integer(0, 0), let incarnation = rows.integer(0, 1),
+      let format = rows.integer(0, 2)
+    else { throw StoreError.damaged("handlestore_store has no row") }
+    guard format == Schema.format else {
+      throw StoreError.unsupportedVersion(found: Int(format), supported: Int(Schema.format))
+    }
+    return (UInt64(bitPattern: number), UInt32(truncatingIfNeeded: incarnation))
   }
 
   /// Runs a body while this process, and no other one that uses the store, has a lock. If the process is
@@ -96,10 +110,6 @@ final class Database: Sendable {
     try run("COMMIT")
     return result
   }
-}
-
-extension NodeID {
-  fileprivate static let firstSigned: Int64 = 2
 }
 
 extension PostgresError {

@@ -13,7 +13,7 @@ final class Gateway: Sendable {
   let lease: Lease
   let incarnation: UInt32
   let number: UInt64
-  let filesystems = KnownFilesystems()
+  let filesystems: KnownFilesystems
   let database: Database
   let cache: NodeCache?
   let length: Duration
@@ -34,9 +34,11 @@ final class Gateway: Sendable {
   ///
   /// - Parameter length: of the lease.
   init(
-    _ name: String, of database: Database, cache: NodeCache?, lease length: Duration
+    _ name: String, of database: Database, cache: NodeCache?, _ filesystems: KnownFilesystems,
+    lease length: Duration
   ) throws {
     (self.name, self.database, self.cache, self.length) = (name, database, cache, length)
+    self.filesystems = filesystems
     lease = Lease(cache: cache)
     let session = session
     let (connection, membership) = try database.retrying {
@@ -58,7 +60,8 @@ final class Gateway: Sendable {
   /// Why the gateway is of no use any more; `nil` if it is.
   var end: StoreError? { ending.withLock { $0 } }
 
-  /// Gives the lease back, and ends all connections.
+  /// Gives the lease back, removes the gateway's row unless another gateway needs it, and ends all
+  /// connections.
   func close() {
     // Outside the lock, because the thread may wait for that of the state.
     let thread = heartbeat.withLock { heartbeat in
@@ -71,7 +74,7 @@ final class Gateway: Sendable {
       ending.withLock { $0 = .closed }
       lease.revoke()
       _ = try? state.connection?.run(
-        [state.membership.leaving], patience: min(database.patience, .seconds(1)))
+        state.membership.leaving, patience: min(database.patience, .seconds(1)))
       state.connection = nil
     }
   }
@@ -122,7 +125,7 @@ final class Gateway: Sendable {
       let told = state.forgetTold(before: moment)
       let found = try run(
         state.membership.renewing(lease: length.milliseconds, told: told), &state)
-      try takeFilesystems(found[3])
+      try filesystems.take(found[3])
       let changed = state.membership.take(found[1], of: found[2])
       for node in changed ?? [] { cache?.replace(node, nil) }
       guard changed != nil else { continue }
@@ -145,6 +148,8 @@ final class Gateway: Sendable {
       guard membership.store.number == before.store.number else {
         throw StoreError.damaged("the database has another store by now")
       }
+      // Somebody has removed the row: the numbers of changes begin again.
+      if membership.id != before.id { state.told = [] }
       // A database that has lost something may have lost nodes that the cache has.
       if lease.isOver || membership.store.lineage != before.store.lineage {
         lease.revoke()
@@ -159,15 +164,6 @@ final class Gateway: Sendable {
       ending.withLock { $0 = end }
       lease.revoke()
       throw end
-    }
-  }
-
-  private func takeFilesystems(_ rows: Rows) throws {
-    for row in 0..<rows.count {
-      guard let id = rows.integer(row, 0).flatMap({ UInt16(exactly: $0) }),
-        let known = rows.text(row, 1).flatMap({ KnownFilesystem(text: $0) })
-      else { throw StoreError.damaged("a row of handlestore_filesystem makes no sense") }
-      filesystems[FilesystemID(rawValue: id)] = known
     }
   }
 
@@ -196,6 +192,18 @@ extension Gateway.State {
     guard let last = told.lastIndex(where: { $0.moment + age < moment }) else { return 0 }
     defer { told.removeFirst(last + 1) }
     return told[last].number
+  }
+}
+
+extension KnownFilesystems {
+  /// Takes up rows with the id and the text of a filesystem.
+  func take(_ rows: Rows) throws {
+    for row in 0..<rows.count {
+      guard let id = rows.integer(row, 0).flatMap({ UInt16(exactly: $0) }),
+        let known = rows.text(row, 1).flatMap({ KnownFilesystem(text: $0) })
+      else { throw StoreError.damaged("a row of handlestore_filesystem makes no sense") }
+      self[FilesystemID(rawValue: id)] = known
+    }
   }
 }
 

@@ -33,7 +33,9 @@ struct Membership {
 // MARK: Joining
 
 extension Membership {
-  /// The statements with which a gateway joins, under a name, with a lease of some milliseconds.
+  /// The statements with which a gateway joins, under a name, with a lease of some milliseconds. They also
+  /// remove the rows that gateways have left which were killed long ago. By then every gateway has heard
+  /// of the last changes of these, and no call of theirs still waits.
   ///
   /// - Parameters:
   ///   - session: a random number of this process.
@@ -47,21 +49,33 @@ extension Membership {
         """
         INSERT INTO handlestore_gateway (id, name, session, epoch, lease_until, lease_milliseconds,
           writes, changes, nodes)
-        SELECT coalesce(max(id), 0) + 1, $1, 0, 0, clock_timestamp(), 0, 0, 0, 0
-        FROM handlestore_gateway
+        VALUES ($2, $1, $3, 0, clock_timestamp(), 0, 0, 0, 0)
         ON CONFLICT (name) DO NOTHING
-        """, [.text(name)]),
+        """,
+        // No other gateway ever had the id: the others may still know the changes of a former one.
+        [.text(name), .integer(.random(in: 1 ... .max)), .integer(session)]),
       // Waits for a write of the former connection that the server has in hand.
       Statement(
         """
         UPDATE handlestore_gateway SET epoch = epoch + 1, session = $3,
           lease_until = clock_timestamp() + $2 * interval '1 millisecond', lease_milliseconds = $2
         WHERE name = $1 AND ($4 OR session = $3)
-        RETURNING id::bigint, epoch, writes, changes
+        RETURNING id, epoch, writes, changes
         """, [.text(name), .integer(lease), .integer(session), .boolean(isFirst)]),
-      Statement("SELECT id::bigint, changes FROM handlestore_gateway"),
+      Statement("SELECT id, changes FROM handlestore_gateway"),
       Statement(
         "SELECT number, incarnation, format::bigint, \(Schema.lineage) FROM handlestore_store"),
+      Statement(
+        """
+        WITH gone AS (
+          DELETE FROM handlestore_gateway WHERE lease_until < clock_timestamp() - interval '1 day'
+          RETURNING id, nodes
+        ), told AS (
+          DELETE FROM handlestore_change c USING gone WHERE c.gateway = gone.id
+        )
+        UPDATE handlestore_store s SET nodes = s.nodes + g.nodes
+        FROM (SELECT sum(nodes)::bigint AS nodes FROM gone) g WHERE g.nodes IS NOT NULL
+        """),
     ]
   }
 
@@ -114,11 +128,23 @@ extension Membership {
       ])
   }
 
-  /// Gives the lease back.
-  var leaving: Statement {
-    Statement(
-      "UPDATE handlestore_gateway SET lease_until = clock_timestamp() WHERE id = $1 AND epoch = $2",
-      [.integer(id), .integer(epoch)])
+  /// Gives the lease back, and removes the row, unless others must still hear of changes.
+  var leaving: [Statement] {
+    let own: [Parameter] = [.integer(id), .integer(epoch)]
+    return [
+      Statement(
+        "UPDATE handlestore_gateway SET lease_until = clock_timestamp() WHERE id = $1 AND epoch = $2",
+        own),
+      Statement(
+        """
+        WITH gone AS (
+          DELETE FROM handlestore_gateway WHERE id = $1 AND epoch = $2
+            AND NOT EXISTS (SELECT FROM handlestore_change WHERE gateway = $1)
+          RETURNING nodes
+        )
+        UPDATE handlestore_store s SET nodes = s.nodes + gone.nodes FROM gone
+        """, own),
+    ]
   }
 
   /// Tells the other gateways that nodes have changed.
@@ -148,14 +174,14 @@ extension Membership {
           """), [.integer(id), .integer(epoch), .integer(lease)]),
       Statement(
         """
-        SELECT c.gateway::bigint, c.number, c.node
+        SELECT c.gateway, c.number, c.node
         FROM unnest($1, $2) AS s (gateway, number)
           CROSS JOIN LATERAL (
             SELECT * FROM handlestore_change WHERE gateway = s.gateway AND number > s.number OFFSET 0
           ) c
         """, [.integers(others.map(\.key)), .integers(others.map(\.value))]),
-      Statement("SELECT id::bigint, lease_milliseconds FROM handlestore_gateway"),
-      Statement("SELECT id::bigint, known FROM handlestore_filesystem"),
+      Statement("SELECT id, lease_milliseconds FROM handlestore_gateway"),
+      Schema.filesystems,
       Statement(
         "DELETE FROM handlestore_change WHERE gateway = $1 AND number <= $2",
         [.integer(id), .integer(told)]),
@@ -173,8 +199,9 @@ extension Membership {
       seen[gateway] = max(seen[gateway] ?? 0, number)
       nodes.append(node)
     }
-    let new = (0..<gateways.count).compactMap { gateways.integer($0, 0) }
-      .filter { $0 != id && seen[$0] == nil }
+    let all = Set((0..<gateways.count).compactMap { gateways.integer($0, 0) })
+    seen = seen.filter { all.contains($0.key) }
+    let new = all.filter { $0 != id && seen[$0] == nil }
     for gateway in new { seen[gateway] = 0 }
     longestLease =
       (0..<gateways.count).compactMap { gateways.integer($0, 1) }.max() ?? longestLease

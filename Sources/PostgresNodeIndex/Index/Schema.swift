@@ -4,7 +4,7 @@ enum Schema {
   /// The version that this library reads and writes.
   static let format: Int64 = 1
 
-  /// Creates what is missing. The caller adds the statement that fills in the store's numbers.
+  /// Creates the tables. The first statement is a lock, and ``first`` comes last.
   static let create = [
     // Two gateways that begin at the same time would get in each other's way.
     "SELECT pg_advisory_xact_lock(7523094288207667)::text",
@@ -16,12 +16,12 @@ enum Schema {
       incarnation bigint NOT NULL,
       next_id bigint NOT NULL,
       lineage text NOT NULL,
-      dropped_nodes bigint NOT NULL,
+      nodes bigint NOT NULL,
       limbo_overflowed boolean NOT NULL)
     """,
     """
     CREATE TABLE IF NOT EXISTS handlestore_gateway (
-      id integer PRIMARY KEY,
+      id bigint PRIMARY KEY,
       name text NOT NULL UNIQUE,
       session bigint NOT NULL,
       epoch bigint NOT NULL,
@@ -90,7 +90,7 @@ enum Schema {
     """,
     """
     CREATE TABLE IF NOT EXISTS handlestore_change (
-      gateway integer NOT NULL,
+      gateway bigint NOT NULL,
       number bigint NOT NULL,
       node bigint NOT NULL,
       PRIMARY KEY (gateway, number))
@@ -105,9 +105,32 @@ enum Schema {
       name text PRIMARY KEY)
     """,
     """
-    INSERT INTO handlestore_lock (name) VALUES ('files'), ('filesystems') ON CONFLICT DO NOTHING
+    INSERT INTO handlestore_lock (name) VALUES ('files'), ('filesystems')
     """,
   ]
+
+  /// Fills in the numbers of a new store.
+  static var first: Statement {
+    Statement(
+      """
+      INSERT INTO handlestore_store (only_row, format, number, incarnation, next_id, lineage, nodes,
+        limbo_overflowed)
+      SELECT true, $1, $2, $3, 2, \(lineage), 0, false ON CONFLICT DO NOTHING
+      """,
+      [
+        .integer(format), .integer(.random(in: .min ... .max)),
+        .integer(Int64(UInt32.random(in: 1...UInt32.max))),
+      ])
+  }
+
+  /// Finds the filesystems on record.
+  static let filesystems = Statement("SELECT id::bigint, known FROM handlestore_filesystem")
+
+  /// How many nodes there are: those that the gateways have added, and those of gateways that are gone.
+  static let count = """
+    (SELECT s.nodes + coalesce((SELECT sum(g.nodes) FROM handlestore_gateway g), 0)::bigint
+     FROM handlestore_store s)
+    """
 
   /// Names the run of the database: the cluster, and when its server began. If it is another one than
   /// before, the database may have taken another way meanwhile: it may be a standby that was promoted

@@ -11,13 +11,26 @@ final class SharedFiles: SmallFiles {
 
   func path(of name: FilePath.Component) -> FilePath { path.appending(name) }
 
+  static func reading(_ name: FilePath.Component) -> Statement {
+    Statement("SELECT contents FROM handlestore_file WHERE name = $1", [.text(name.string)])
+  }
+
+  static func putting(_ text: String, in name: FilePath.Component) -> Statement {
+    Statement(
+      """
+      INSERT INTO handlestore_file (name, contents) VALUES ($1, $2)
+      ON CONFLICT (name) DO UPDATE SET contents = excluded.contents
+      """, [.text(name.string), .text(text)])
+  }
+
   func text(of name: FilePath.Component) throws(Errno) -> SmallText {
     let found: Rows
     do {
-      found = try database.read(
-        Statement("SELECT contents FROM handlestore_file WHERE name = $1", [.text(name.string)]))
+      found = try database.read(Self.reading(name))
     } catch let error as PostgresError where error.isOfConnection {
       throw .timedOut
+    } catch PostgresError.failed("42501", _) {
+      throw .permissionDenied
     } catch {
       throw .ioError
     }
@@ -28,12 +41,7 @@ final class SharedFiles: SmallFiles {
 
   func put(_ text: String, in name: FilePath.Component) throws(StoreError) {
     do {
-      _ = try database.read(
-        Statement(
-          """
-          INSERT INTO handlestore_file (name, contents) VALUES ($1, $2)
-          ON CONFLICT (name) DO UPDATE SET contents = excluded.contents
-          """, [.text(name.string), .text(text)]))
+      _ = try database.read(Self.putting(text, in: name))
     } catch {
       throw StoreError(ofPostgres: error)
     }

@@ -1,3 +1,4 @@
+internal import Glibc
 public import HandleStore
 
 /// How a gateway uses a shared store.
@@ -62,5 +63,33 @@ extension Store {
     self.init(
       index, files: SharedFiles(index.database), number: index.number, options: options,
       counters: StatisticsCounters())
+  }
+
+  /// Opens a shared store for reading only. The process is no gateway: it has no name and no lease, and each
+  /// node that it reads costs a round trip. It needs the right to read the tables and no other.
+  ///
+  /// - Parameters:
+  ///   - connection: as for a gateway.
+  ///   - patience: how long a call waits for a database that cannot be reached, before it fails.
+  /// - Throws: ``StoreError/noStore(path:)`` if the database has none,
+  ///   ``StoreError/unsupportedVersion(found:supported:)``, and ``StoreError/system(_:_:)`` as for a gateway.
+  /// - Complexity: some round trips to the database.
+  public convenience init(
+    shared connection: String, patience: Duration = .seconds(30)
+  ) throws(StoreError) {
+    try GatewayOptions(patience: patience).check()
+    let index = try PostgresNodeIndex(reading: connection, patience: patience)
+    self.init(
+      index, files: SharedFiles(index.database), number: index.number,
+      options: StoreOptions(readOnly: true), counters: StatisticsCounters())
+  }
+
+  /// Joins for a short time, under a name that no other process has.
+  package convenience init(joining connection: String) throws(StoreError) {
+    let name = [
+      "handlestore", String(SystemCalls.hostName.prefix(24)), String(getpid()),
+      String(UInt32.random(in: 0...UInt32.max), radix: 36),
+    ]
+    try self.init(shared: connection, gateway: name.joined(separator: "-"))
   }
 }
