@@ -1,3 +1,4 @@
+import Glibc
 import PostgresNodeIndex
 import TestSupport
 import Testing
@@ -28,6 +29,8 @@ import Testing
         if thread == 0 {
           return try indexes[0].drop(Dropping(ids: [found.node], isHeld: { _ in false })) == 1
         }
+        // Sooner or later than the drop, which takes more round trips.
+        usleep(UInt32(key % 20) * 150)
         do {
           try indexes[1].watch(
             Watch(node: found.node, watcher: WatcherID(rawValue: 1), mask: .deleteSelf))

@@ -179,6 +179,60 @@ import Testing
     for store in [a, b] { try store.close() }
   }
 
+  @Test(.serverAndMounts) func exportsOfTwoGateways() throws {
+    let volume = try Volume(.ext4)
+    let gateways = try Gateways()
+    let stores = [try gateways.open("a"), try gateways.open("b")]
+    let folder = try FileDescriptor.open(volume.path, .readOnly, options: .directory)
+    defer { try? folder.close() }
+    // The other gateway need not have heard of the filesystem.
+    _ = try stores[0].addExport("first", roots: [folder])
+    _ = try stores[1].openExport("first")
+    let numbers = try inThreads(2) { thread in
+      try (0..<10).map {
+        try stores[thread].addExport("\(thread)-\($0)", roots: [folder]).record.id
+      }
+    }.flatMap { $0 }
+    #expect(Set(numbers).count == 20)
+    #expect(try stores[0].exports().count == 21)
+    for store in stores { try store.close() }
+  }
+
+  /// One renewal of the lease brings a change, and a gateway that is new.
+  @Test func aChangeBesideANewGateway() throws {
+    let gateways = try Gateways()
+    let (a, b) = (try gateways.open("a"), try gateways.open("b", lease: .seconds(3)))
+    let filesystem = try Synthetic.attach(to: a)
+    let nodes = try (0..<5).map { try a.register(Synthetic.file($0), on: filesystem).node }
+    for node in nodes { #expect(try b.node(node)?.state == .live) }
+    for (i, node) in nodes.enumerated() {
+      try a.retire(node)
+      let other = try gateways.open("other-\(i)")
+      usleep(1_300_000)
+      try other.close()
+    }
+    for node in nodes { #expect(try b.node(node)?.state == .stale) }
+    for store in [a, b] { try store.close() }
+  }
+
+  /// A dump is put back while the server of the database goes on.
+  @Test func aDumpThatWasPutBack() throws {
+    let gateways = try Gateways()
+    let directory = try TemporaryDirectory()
+    let dump = directory.appending("dump").string
+    let a = try gateways.open("a")
+    let filesystem = try Synthetic.attach(to: a)
+    _ = try a.register(Synthetic.file(1), on: filesystem)
+    try DatabaseServer.program("pg_dump", "-d", gateways.database, "-Fc", "-f", dump)
+    let b = try gateways.open("b")
+    let before = try b.register(Synthetic.file(2), on: filesystem).node
+    for store in [a, b] { try store.close() }
+    try DatabaseServer.program("pg_restore", "--clean", "-d", gateways.database, dump)
+    let c = try gateways.open("c")
+    #expect(try c.register(Synthetic.file(3), on: filesystem).node != before)
+    try c.close()
+  }
+
   @Test func whatIsNotAStore() throws {
     let database = try Gateways()
     #expect(throws: StoreError.self) { try database.open("") }

@@ -109,6 +109,12 @@ public final class DatabaseServer: Sendable {
     return any + "test\(number)"
   }
 
+  /// Runs one of PostgreSQL's programs.
+  public static func program(_ name: String, _ arguments: String...) throws {
+    let result = try TestSupport.run(["\(programs)/\(name)"] + arguments)
+    guard result.status == 0 else { throw CommandFailure(description: "\(name): \(result)") }
+  }
+
   /// Runs statements in a database that ``database()`` made.
   public static func run(_ sql: String, in database: String) throws {
     try succeed("\(programs)/psql", "-X", "-q", "-d", database, "-c", sql)

@@ -88,20 +88,41 @@ extension Store {
     return try withStoreErrors {
       try requireWriting()
       return try cataloguing.withLock { _ in
-        var catalog = try ExportCatalog(in: files, of: number)
-        let id = try id ?? catalog.unusedID()
-        guard !catalog.exports.contains(where: { $0.isNamed(name) || $0.id == id }) else {
-          throw StoreError.badExport("the store already has an export with this name or number")
+        while true {
+          let catalog = try ExportCatalog(in: files, of: number)
+          let record = ExportRecord(
+            name: name, id: try id ?? catalog.unusedID(), isReadOnly: isReadOnly,
+            containment: containment, layers: layers)
+          guard catalog.hasRoom(for: record) else {
+            throw StoreError.badExport("the store already has an export with this name or number")
+          }
+          let export = try open(record)
+          try requireOutside(export)
+          if try add(record) { return export }
         }
-        let record = ExportRecord(
-          name: name, id: id, isReadOnly: isReadOnly, containment: containment, layers: layers)
-        let export = try open(record)
-        try requireOutside(export)
-        catalog.exports.append(record)
-        try catalog.write(in: files)
-        return export
       }
     }
+  }
+
+  /// Adds a record, unless another process has added one meanwhile that has its name or number.
+  private func add(_ record: ExportRecord) throws -> Bool {
+    try exclusively {
+      var catalog = try ExportCatalog(in: files, of: number)
+      guard catalog.hasRoom(for: record) else { return false }
+      catalog.exports.append(record)
+      try catalog.write(in: files)
+      return true
+    }
+  }
+
+  /// Runs a body that reads and replaces small files, while no other process does. Other processes write
+  /// only to a shared store.
+  func exclusively<R: Sendable>(_ body: () throws -> R) throws -> R {
+    guard index.isShared else { return try body() }
+    let result = try files.exclusively { () throws(StoreError) in
+      Result { try body() }
+    }
+    return try result.get()
   }
 
   /// Throws if the store is in the export: clients could read its keys.
@@ -143,7 +164,7 @@ extension Store {
       let missing = record.layers.map(\.filesystem).filter { !filesystems.isAttached($0) }
       if !missing.isEmpty {
         // Another process may have added them to the store since.
-        if isReadOnly { try index.reloadFilesystems() }
+        if isReadOnly || index.isShared { try index.reloadFilesystems() }
         let ambiguity = try attachMounted(Set(missing))
         if let ambiguity, !missing.allSatisfy({ filesystems.isAttached($0) }) { throw ambiguity }
       }
@@ -161,12 +182,14 @@ extension Store {
     try withStoreErrors {
       try requireWriting()
       try cataloguing.withLock { _ in
-        var catalog = try ExportCatalog(in: files, of: number)
-        guard let index = catalog.exports.firstIndex(where: { $0.isNamed(name) }) else {
-          throw StoreError.noExport(name)
+        try exclusively {
+          var catalog = try ExportCatalog(in: files, of: number)
+          guard let index = catalog.exports.firstIndex(where: { $0.isNamed(name) }) else {
+            throw StoreError.noExport(name)
+          }
+          catalog.exports.remove(at: index)
+          try catalog.write(in: files)
         }
-        catalog.exports.remove(at: index)
-        try catalog.write(in: files)
       }
     }
   }

@@ -65,6 +65,11 @@ struct ExportCatalog {
     exports = try Self.file.read(in: files, of: store, Self.exports) ?? []
   }
 
+  /// Whether no export has the name or the number of another one.
+  func hasRoom(for record: ExportRecord) -> Bool {
+    !exports.contains { $0.isNamed(record.name) || $0.id == record.id }
+  }
+
   func write(in files: any SmallFiles) throws(StoreError) {
     try Self.file.write(exports.flatMap(Self.lines), of: store, in: files)
   }

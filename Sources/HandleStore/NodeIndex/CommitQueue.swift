@@ -16,9 +16,6 @@ package final class CommitQueue<Work: Sendable>: Sendable {
     }
   }
 
-  /// How many times a thread commits for others before it returns to its own work.
-  private static var service: Int { 64 }
-
   private let state = Mutex(State())
 
   package init() {}
@@ -44,8 +41,10 @@ package final class CommitQueue<Work: Sendable>: Sendable {
 
   /// Commits the waiting changes, all together, and repeats that until none waits or the thread has
   /// done enough for others. Then one of the waiting threads leads.
-  package func serve(_ commitTogether: ([Work]) -> Void) {
-    for _ in 0..<Self.service {
+  ///
+  /// - Parameter limit: how many times to commit for others before the thread returns to its own work.
+  package func serve(atMost limit: Int = 64, _ commitTogether: ([Work]) -> Void) {
+    for _ in 0..<limit {
       let next = state.withLock { state -> ([Work], Event)? in
         state.isLed = !state.waiting.isEmpty
         return state.isLed ? state.take() : nil

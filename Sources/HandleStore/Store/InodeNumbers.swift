@@ -124,10 +124,12 @@ extension Store {
   fileprivate func namespaceNumber(of namespace: Namespace) throws -> UInt64 {
     try requireWriting()
     return try cataloguing.withLock { _ in
-      var table = try NamespaceTable(in: files, of: number)
-      guard let (given, isNew) = table.number(of: namespace) else { return 0 }
-      if isNew { try table.write(in: files) }
-      return given
+      try exclusively {
+        var table = try NamespaceTable(in: files, of: number)
+        guard let (given, isNew) = table.number(of: namespace) else { return 0 }
+        if isNew { try table.write(in: files) }
+        return given
+      }
     }
   }
 }

@@ -79,9 +79,13 @@ extension Store {
   }
 
   func introduce(_ identity: FilesystemIdentity) throws -> FilesystemID {
-    let id = try index.filesystems.nextID()
-    try index.record(id) { _ in KnownFilesystem(identity: identity) }
-    return id
+    while true {
+      let id = try index.filesystems.nextID()
+      try index.record(id) { $0 == nil ? KnownFilesystem(identity: identity) : nil }
+      if index.filesystems[id]?.identity == identity { return id }
+      // Another process has recorded another filesystem meanwhile.
+      try index.reloadFilesystems()
+    }
   }
 
   /// Opens a file again, because `open_by_handle_at(2)` takes no `O_PATH` descriptor for the mount.
@@ -113,7 +117,7 @@ extension Store {
   public func attachMounted() throws(StoreError) -> [FilesystemID] {
     try withStoreErrors {
       // Another process may have introduced some since.
-      if isReadOnly { try index.reloadFilesystems() }
+      if isReadOnly || index.isShared { try index.reloadFilesystems() }
       try attachMounted(Set(index.filesystems.all.keys))
       return filesystems.attachments.map(\.id).sorted()
     }

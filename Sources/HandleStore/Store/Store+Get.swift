@@ -44,7 +44,8 @@ extension Store {
   /// Returns up to `limit` nodes in the order of their ids, from one snapshot.
   ///
   /// To walk a whole store, call this again from the id in `next`. Each call reads a snapshot of
-  /// its own. A node that is minted meanwhile comes later, because its id is above all others.
+  /// its own. A node that is minted meanwhile comes later, because its id is above all others; but in a
+  /// shared store another gateway may mint it below, and then it is missed.
   ///
   /// - Parameters:
   ///   - start: the lowest id to consider.

@@ -11,7 +11,7 @@ extension PostgresNodeIndex {
 
   package func introducing<R>(_ body: () throws -> R) throws -> R {
     let gateway = try writer
-    return try database.withLock("filesystems") {
+    return try database.withLock("filesystems") { _ in
       try gateway.refresh()
       return try body()
     }

@@ -60,8 +60,12 @@ extension PostgresNodeIndex {
         return files
       }
       guard hasWaited else {
-        defer { registrations.serve(registerTogether) }
-        return try register([files])[0]
+        // A thread that has waited for the database in vain does not wait for others, too.
+        var isServing = false
+        defer { registrations.serve(atMost: isServing ? 64 : 0, registerTogether) }
+        let attempts = try register([files])[0]
+        isServing = true
+        return attempts
       }
       if let result = pending?.result { return try result.get() }
     }

@@ -15,8 +15,10 @@ extension PostgresNodeIndex {
         .integer(watch.node.signed), .integer(Int64(bitPattern: watch.watcher.rawValue)),
         .integer(Int64(watch.mask.rawValue)),
       ])
-    // Nothing is returned if the confirmation was lost, but then it took effect.
-    if let rows = try writer.write([put]).first, rows.count == 0 {
+    // If the confirmation was lost, the watch tells whether there was a live node.
+    let isPut =
+      try writer.write([put]).map { $0[0].count > 0 } ?? watches(of: watch.node).contains(watch)
+    if !isPut {
       guard try node(watch.node) != nil else { throw StoreError.unknownNode(watch.node) }
       throw StoreError.stale(watch.node)
     }
@@ -24,6 +26,9 @@ extension PostgresNodeIndex {
 
   package func unwatch(_ id: NodeID, by watcher: WatcherID) throws -> Bool {
     let rows = try writer.write([
+      // So that the node does not become stale, and lose its last watch elsewhere, at the same time.
+      Statement(
+        "SELECT id FROM handlestore_node WHERE id = $1 FOR NO KEY UPDATE", [.integer(id.signed)]),
       Statement(
         "DELETE FROM handlestore_watch WHERE node = $1 AND watcher = $2 RETURNING node",
         [.integer(id.signed), .integer(Int64(bitPattern: watcher.rawValue))]),
@@ -33,7 +38,7 @@ extension PostgresNodeIndex {
           AND NOT EXISTS (SELECT FROM handlestore_watch WHERE node = $1)
         """, [.integer(id.signed)]),
     ])
-    return rows.first.map { $0.count > 0 } ?? true
+    return rows.map { $0[1].count > 0 } ?? true
   }
 
   package func watches(of id: NodeID) throws -> [Watch] {
@@ -81,7 +86,8 @@ extension PostgresNodeIndex {
         SELECT EXISTS (SELECT FROM handlestore_limbo WHERE NOT is_reported)
           OR EXISTS (SELECT FROM handlestore_store WHERE limbo_overflowed)
         """))
-    guard some.boolean(0, 0) ?? false else { return Deletions(nodes: [], overflowed: false) }
+    let hasLost = try writer.takeLostDeletions()
+    guard some.boolean(0, 0) ?? false else { return Deletions(nodes: [], overflowed: hasLost) }
     let rows = try writer.write([
       Statement(
         """
@@ -97,9 +103,9 @@ extension PostgresNodeIndex {
       ),
     ])
     // If the confirmation was lost, nodes may count as reported that nobody was told of.
-    guard rows.count == 2 else { return Deletions(nodes: [], overflowed: true) }
+    guard let rows else { return Deletions(nodes: [], overflowed: true) }
     let nodes = (0..<rows[0].count).compactMap { rows[0].node($0, 0) }
-    return Deletions(nodes: nodes.sorted(), overflowed: rows[1].count > 0)
+    return Deletions(nodes: nodes.sorted(), overflowed: hasLost || rows[1].count > 0)
   }
 }
 

@@ -15,8 +15,22 @@ final class Database: Sendable {
 
   func connect() throws -> Connection {
     let connection = try Connection(conninfo, patience: patience)
-    _ = try connection.run([Self.planning], patience: patience)
+    _ = try connection.run([Self.planning, settings], patience: patience)
     return connection
+  }
+
+  /// What the rules need of a session: a commit that is confirmed is on the server's disk; a wait for a lock
+  /// ends before its caller gives up; and the server ends a session soon whose client was cut off.
+  private var settings: Statement {
+    Statement(
+      """
+      SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+          WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, false),
+        set_config('lock_timeout', $1, false),
+        set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '5', false),
+        set_config('tcp_keepalives_count', '3', false),
+        set_config('client_connection_check_interval', '5s', false)
+      """, [.text("\(max(1, patience.milliseconds * 3 / 4))")])
   }
 
   /// Lets the server plan each statement once for a connection, so that none is planned again for values
@@ -35,11 +49,20 @@ final class Database: Sendable {
   func read(_ statements: [Statement]) throws -> [Rows] {
     try retrying {
       let connection = try idle.withLock { $0.popLast() } ?? connect()
-      let rows = try connection.run(statements, patience: patience)
-      idle.withLock { $0.append(connection) }
+      let rows: [Rows]
+      do {
+        rows = try connection.run(statements, patience: patience)
+      } catch {
+        // The others are likely to be broken, too.
+        if connection.isBroken { close() }
+        throw error
+      }
+      idle.withLock { if $0.count < Self.mostIdle { $0.append(connection) } }
       return rows
     }
   }
+
+  private static let mostIdle = 16
 
   /// Runs a body, and again if a connection fails meanwhile, until ``patience`` is over.
   func retrying<R>(_ body: () throws -> R) throws -> R {
@@ -94,9 +117,10 @@ final class Database: Sendable {
     return (UInt64(bitPattern: number), UInt32(truncatingIfNeeded: incarnation))
   }
 
-  /// Runs a body while this process, and no other one that uses the store, has a lock. If the process is
-  /// stopped meanwhile, the lock ends after ``patience``, and the call throws.
-  func withLock<R>(_ name: String, _ body: () throws -> R) throws -> R {
+  /// Runs a body in a transaction over a connection of its own, while this process, and no other one that
+  /// uses the store, has a lock. If the process is stopped meanwhile, the lock and the transaction end
+  /// after ``patience``, and the call throws.
+  func withLock<R>(_ name: String, _ body: (Connection) throws -> R) throws -> R {
     let connection = try connect()
     func run(_ text: String, _ parameters: [Parameter] = []) throws {
       _ = try connection.run([Statement(text, parameters)], patience: patience)
@@ -106,7 +130,7 @@ final class Database: Sendable {
       "SELECT set_config('idle_in_transaction_session_timeout', $1, true)",
       [.text("\(patience.milliseconds)")])
     try run("SELECT name FROM handlestore_lock WHERE name = $1 FOR UPDATE", [.text(name)])
-    let result = try body()
+    let result = try body(connection)
     try run("COMMIT")
     return result
   }
@@ -117,7 +141,7 @@ extension PostgresError {
   /// that is written as a division failed.
   var isContention: Bool {
     guard case .failed(let state, _) = self else { return false }
-    return ["22012", "23505", "40001", "40P01"].contains(state)
+    return ["22012", "23505", "40001", "40P01", "55P03"].contains(state)
   }
 
   /// Whether the gateway may be fenced: a check that is written as a division failed.

@@ -25,9 +25,11 @@ extension Gateway {
       let (result, further) = try decide(&after, found)
       let changes = RowChanges(from: before, to: after)
       if changes.isEmpty && further.isEmpty { return result }
-      _ = try commit(
+      let rows = try commit(
         changes.statements(limboLimit: limboLimit) + further,
         minted: changes.minted.count - changes.dropped.count, changed: changes.changed, &state)
+      // If the confirmation was lost, others may have changed these nodes since.
+      guard rows != nil else { return result }
       state.ids.consume(changes.minted.count)
       cache?.insert(changes.mintedRecords)
       for (id, record) in changes.records { cache?.replace(id, record) }
@@ -38,16 +40,16 @@ extension Gateway {
   /// Runs statements that change something, in one transaction of this gateway. They must have the same
   /// effect if they run again after they failed.
   ///
-  /// - Returns: what they returned; nothing if they took effect and the confirmation was lost.
-  func write(_ statements: [Statement]) throws -> [Rows] {
+  /// - Returns: what they returned; `nil` if they took effect and the confirmation was lost.
+  func write(_ statements: [Statement]) throws -> [Rows]? {
     try attempting { try commit(statements, minted: 0, changed: [], &$0) }
   }
 
   /// Runs a body that uses the gateway's connection. Runs it again if the connection failed or somebody
   /// else was faster, until ``Database/patience`` is over.
   private func attempting<R>(_ body: (inout State) throws -> R) throws -> R {
-    try state.withLock { state in
-      let end = ContinuousClock.now + database.patience
+    let end = ContinuousClock.now + database.patience
+    return try state.withLock { state in
       while true {
         if let reason = self.end { throw reason }
         do {
@@ -57,6 +59,14 @@ extension Gateway {
           recover(from: error, &state)
         }
       }
+    }
+  }
+
+  /// Whether deletions may have been taken that nobody was told of; then it is no longer so.
+  func takeLostDeletions() -> Bool {
+    state.withLock { state in
+      defer { state.mayHaveLostDeletions = false }
+      return state.mayHaveLostDeletions
     }
   }
 
@@ -100,10 +110,10 @@ extension Gateway {
   /// Commits statements, if the gateway has its lease. If the confirmation is lost, finds out whether
   /// they took effect.
   ///
-  /// - Returns: what the statements returned; nothing if that was lost.
+  /// - Returns: what the statements returned; `nil` if that was lost.
   private func commit(
     _ statements: [Statement], minted: Int, changed: [NodeID], _ state: inout State
-  ) throws -> [Rows] {
+  ) throws -> [Rows]? {
     var all = [state.membership.fence(nodes: minted, changed: changed.count)]
     if !changed.isEmpty { all.append(state.membership.telling(of: changed)) }
     let known = all.count
@@ -113,10 +123,12 @@ extension Gateway {
       state.committed(changed.count)
       return Array(rows.dropFirst(known))
     } catch PostgresError.lost(let reason) {
-      let expected = state.membership.writes + 1
-      let writes = try database.retrying { try rejoin(&state) }
-      guard writes == expected else { throw PostgresError.unreachable(reason) }
-      return []
+      state.unsettled = state.membership.writes + 1
+      guard try database.retrying({ try rejoin(&state) }) else {
+        throw PostgresError.unreachable(reason)
+      }
+      state.mayHaveLostDeletions = false
+      return nil
     }
   }
 }

@@ -26,6 +26,10 @@ final class Gateway: Sendable {
     var connection: Connection?
     var membership: Membership
     var ids = IDRange()
+    /// The number of a write whose confirmation was lost, until it is known whether it took effect.
+    var unsettled: Int64?
+    /// Whether deletions may have been taken that nobody was told of.
+    var mayHaveLostDeletions = false
     /// Numbers of told changes, each with the time at which it was written.
     var told: [(number: Int64, moment: UInt64)] = []
   }
@@ -68,10 +72,14 @@ final class Gateway: Sendable {
       defer { heartbeat = nil }
       return heartbeat
     }
+    // Calls that wait for the database give up.
+    let wasOpen = ending.withLock { ending in
+      defer { ending = ending ?? .closed }
+      return ending == nil
+    }
     thread?.stop()
     state.withLock { state in
-      guard end == nil else { return }
-      ending.withLock { $0 = .closed }
+      guard wasOpen else { return }
       lease.revoke()
       _ = try? state.connection?.run(
         state.membership.leaving, patience: min(database.patience, .seconds(1)))
@@ -90,7 +98,7 @@ final class Gateway: Sendable {
     while true {
       do {
         let found = try connection.run(statements, patience: database.patience)
-        guard let membership = try Membership(found) else { throw Superseded(name: name) }
+        guard let membership = try Membership(found) else { throw Superseded() }
         return membership
       } catch let error as PostgresError where error.isContention {
         continue
@@ -109,10 +117,12 @@ final class Gateway: Sendable {
   /// Renews the lease. If it is over, or the connection is, joins again first, as often as it takes: the
   /// process may be stopped at any moment.
   func renewOrRejoin(_ state: inout State) throws {
+    let end = ContinuousClock.now + database.patience
     while true {
       do {
         return try renew(&state)
       } catch let error as PostgresError where error.isContention || error.isOfConnection {
+        guard ContinuousClock.now < end else { throw error }
         _ = try rejoin(&state)
       }
     }
@@ -122,47 +132,49 @@ final class Gateway: Sendable {
   private func renew(_ state: inout State) throws {
     while true {
       let moment = SystemCalls.sinceBoot
+      // What the others have told meanwhile may be gone.
+      if lease.isOver { lease.revoke() }
       let told = state.forgetTold(before: moment)
       let found = try run(
         state.membership.renewing(lease: length.milliseconds, told: told), &state)
       try filesystems.take(found[3])
-      let changed = state.membership.take(found[1], of: found[2])
-      for node in changed ?? [] { cache?.replace(node, nil) }
-      guard changed != nil else { continue }
+      let changes = state.membership.take(found[1], of: found[2])
+      for node in changes.nodes { cache?.replace(node, nil) }
+      if changes.isIncomplete { continue }
       return lease.renew(from: moment, for: length.nanoseconds)
     }
   }
 
-  /// Joins again, under a new epoch: after the lease was over, or the connection was lost.
+  /// Joins again, under a new epoch: after the lease was over, or the connection was lost. What is in memory
+  /// is forgotten: it may be older than what the others still tell, and a database that has lost something
+  /// may have lost nodes.
   ///
-  /// - Returns: how many writes of this gateway took effect.
-  func rejoin(_ state: inout State) throws -> Int64 {
+  /// - Returns: whether the write took effect whose confirmation was lost.
+  @discardableResult
+  func rejoin(_ state: inout State) throws -> Bool {
+    if state.connection?.isBroken ?? true { state.connection = try database.connect() }
+    guard let connection = state.connection else {
+      throw PostgresError.unreachable("no connection")
+    }
     do {
-      if state.connection?.isBroken ?? true { state.connection = try database.connect() }
-      guard let connection = state.connection else {
-        throw PostgresError.unreachable("no connection")
-      }
-      let before = state.membership
       let membership = try Self.join(
         name, session, isFirst: false, on: connection, database, length)
-      guard membership.store.number == before.store.number else {
+      guard membership.store.number == number else {
         throw StoreError.damaged("the database has another store by now")
       }
-      // Somebody has removed the row: the numbers of changes begin again.
-      if membership.id != before.id { state.told = [] }
-      // A database that has lost something may have lost nodes that the cache has.
-      if lease.isOver || membership.store.lineage != before.store.lineage {
-        lease.revoke()
-        state.membership = membership
-      } else {
-        state.membership = membership
-        state.membership.seen = before.seen
-      }
-      return membership.writes
-    } catch let error as Superseded {
-      let end = StoreError.inUse(path: FilePath("the gateway \(error.name)"), pid: nil)
+      lease.revoke()
+      state.membership = membership
+      return state.settle()
+    } catch let error where !(error is PostgresError) {
+      // Another process has the name, or the database has another store.
+      let end =
+        error is Superseded
+        ? StoreError.inUse(path: FilePath("the gateway \(name)"), pid: nil)
+        : StoreError(ofPostgres: error)
       ending.withLock { $0 = end }
       lease.revoke()
+      state.connection = nil
+      database.close()
       throw end
     }
   }
@@ -177,6 +189,17 @@ final class Gateway: Sendable {
 }
 
 extension Gateway.State {
+  /// Finds out, after the gateway has joined again, whether a write took effect whose confirmation was lost.
+  /// Ids that it may have used are not used again.
+  mutating func settle() -> Bool {
+    guard let number = unsettled else { return false }
+    unsettled = nil
+    ids = IDRange()
+    guard membership.writes == number else { return false }
+    mayHaveLostDeletions = true
+    return true
+  }
+
   mutating func committed(_ changed: Int) {
     membership.writes += 1
     guard changed > 0 else { return }
@@ -208,9 +231,7 @@ extension KnownFilesystems {
 }
 
 /// Another process has joined under the gateway's name.
-private struct Superseded: Error {
-  let name: String
-}
+private struct Superseded: Error {}
 
 extension Duration {
   var nanoseconds: UInt64 { UInt64(milliseconds) * 1_000_000 }

@@ -188,9 +188,9 @@ extension Membership {
     ]
   }
 
-  /// Takes up the changes of the others, and returns the nodes that changed. Returns `nil` if a gateway is
-  /// new: then ask again. `gateways` has all of them, each with the length of its lease.
-  mutating func take(_ changes: Rows, of gateways: Rows) -> [NodeID]? {
+  /// Takes up the changes of the others, and returns the nodes that changed, and whether a gateway is new:
+  /// then ask again. `gateways` has all of them, each with the length of its lease.
+  mutating func take(_ changes: Rows, of gateways: Rows) -> (nodes: [NodeID], isIncomplete: Bool) {
     var nodes: [NodeID] = []
     for row in 0..<changes.count {
       guard let gateway = changes.integer(row, 0), let number = changes.integer(row, 1),
@@ -205,6 +205,6 @@ extension Membership {
     for gateway in new { seen[gateway] = 0 }
     longestLease =
       (0..<gateways.count).compactMap { gateways.integer($0, 1) }.max() ?? longestLease
-    return new.isEmpty ? nodes : nil
+    return (nodes, !new.isEmpty)
   }
 }

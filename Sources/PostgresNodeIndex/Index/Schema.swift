@@ -132,11 +132,12 @@ enum Schema {
      FROM handlestore_store s)
     """
 
-  /// Names the run of the database: the cluster, and when its server began. If it is another one than
-  /// before, the database may have taken another way meanwhile: it may be a standby that was promoted
-  /// before it had all, or a backup that was put back, perhaps twice.
+  /// Names the run of the database: the cluster, when its server began, and the file of a table. If it is
+  /// another one than before, the database may have taken another way meanwhile: it may be a standby that
+  /// was promoted before it had all, or a backup or a dump that was put back, perhaps twice.
   static let lineage = """
     (SELECT system_identifier || ' ' || extract(epoch FROM pg_postmaster_start_time())
+       || ' ' || pg_relation_filenode('handlestore_store')
      FROM pg_control_system())
     """
 }

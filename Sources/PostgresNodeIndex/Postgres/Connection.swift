@@ -80,7 +80,9 @@ internal import Glibc
     try requireConnection()
     let deadline = Deadline(after: patience)
     if statements.count < 2 { return try exchange(statements, deadline) }
-    let rows = try exchange([Statement("BEGIN")] + statements + [Statement("COMMIT")], deadline)
+    let rows = try exchange(
+      [Statement("BEGIN ISOLATION LEVEL READ COMMITTED")] + statements + [Statement("COMMIT")],
+      deadline)
     return Array(rows.dropFirst().dropLast())
   }
 

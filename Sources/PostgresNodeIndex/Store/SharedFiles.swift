@@ -1,9 +1,12 @@
 internal import HandleStore
+internal import Synchronization
 internal import SystemPackage
 
 /// The small files of a shared store: rows of `handlestore_file`.
 final class SharedFiles: SmallFiles {
   private let database: Database
+  /// The connection of the thread that has the lock.
+  private let locked = Mutex<Connection?>(nil)
 
   init(_ database: Database) { self.database = database }
 
@@ -39,18 +42,29 @@ final class SharedFiles: SmallFiles {
     return SmallText(text: text, isPrivate: true)
   }
 
+  /// Part of the transaction that ends with the lock, if this thread has it: a process that was stopped for
+  /// so long that it lost the lock puts nothing.
   func put(_ text: String, in name: FilePath.Component) throws(StoreError) {
     do {
-      _ = try database.read(Self.putting(text, in: name))
+      let statement = Self.putting(text, in: name)
+      if let connection = locked.withLock({ $0 }) {
+        _ = try connection.run([statement], patience: database.patience)
+      } else {
+        _ = try database.read(statement)
+      }
     } catch {
       throw StoreError(ofPostgres: error)
     }
   }
 
-  /// One process at a time, on all hosts.
+  /// One process at a time, on all hosts. All that is put by others waits for it.
   func exclusively<R: Sendable>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
     do {
-      return try database.withLock("files", body)
+      return try database.withLock("files") { connection in
+        locked.withLock { $0 = connection }
+        defer { locked.withLock { $0 = nil } }
+        return try body()
+      }
     } catch {
       throw StoreError(ofPostgres: error)
     }

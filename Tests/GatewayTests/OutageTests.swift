@@ -1,0 +1,72 @@
+import Glibc
+import HandleStore
+import SystemPackage
+import TestSupport
+import Testing
+
+/// A database that is away for longer than a call waits for it.
+@Suite(.server) struct OutageTests {
+  /// The server commits, is killed before it can say so, and stays away.
+  @Test func aConfirmationThatIsLostForLong() throws {
+    let server = try DatabaseServer()
+    let gateways = try Gateways(on: server)
+    let store = try gateways.open("a", lease: .seconds(60), patience: .seconds(1))
+    let filesystem = try Synthetic.attach(to: store)
+    let node = try store.register(Synthetic.file(1), on: filesystem).node
+    let watched = try store.register(Synthetic.file(2), on: filesystem).node
+    try store.watch(watched, mask: .deleteSelf, by: WatcherID(rawValue: 1))
+    for node in [node, watched] { #expect(try store.node(node)?.state == .live) }
+    /// Makes a change that takes effect, and throws.
+    func losing<R: Sendable>(_ change: @escaping @Sendable () throws -> R) throws {
+      // A commit waits for a standby that is not there, when it is already on the disk.
+      try DatabaseServer.run(
+        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", in: gateways.database)
+      try DatabaseServer.run("SELECT pg_reload_conf()", in: gateways.database)
+      usleep(100_000)
+      _ = try inThreads(2) { thread in
+        if thread == 0 {
+          let error = #expect(throws: StoreError.self) { _ = try change() }
+          #expect(error?.errno == .timedOut)
+        } else {
+          usleep(300_000)
+          server.kill()
+          usleep(4_000_000)
+          try server.resetSettings()
+          try server.start()
+        }
+      }
+    }
+    try losing { try store.register(Synthetic.file(3), on: filesystem) }
+    // The id that may have been used is not used again.
+    let new = try store.register(Synthetic.file(4), on: filesystem)
+    let lost = try store.register(Synthetic.file(3), on: filesystem)
+    #expect(new.outcome == .created && lost.outcome == .existing && new.node != lost.node)
+    try losing { try store.retire(node) }
+    #expect(try store.register(Synthetic.file(5), on: filesystem).outcome == .created)
+    #expect(try store.node(node)?.state == .stale)
+    try store.retire(watched)
+    try losing { try store.deletions() }
+    #expect(try store.register(Synthetic.file(6), on: filesystem).outcome == .created)
+    // Nobody was told of the deletion.
+    #expect(try store.deletions().overflowed)
+    try store.close()
+  }
+
+  /// Closing does not wait for calls that wait for the database, one after the other.
+  @Test func closingDoesNotWaitForAll() throws {
+    let server = try DatabaseServer()
+    let gateways = try Gateways(on: server)
+    let store = try gateways.open("a", lease: .seconds(60), patience: .seconds(1))
+    let filesystem = try Synthetic.attach(to: store)
+    let nodes = try (0..<8).map { try store.register(Synthetic.file($0), on: filesystem).node }
+    server.pause()
+    let times = try inThreads(9) { thread -> Duration in
+      if thread == 8 { usleep(500_000) }
+      let start = ContinuousClock.now
+      if thread == 8 { try? store.close() } else { _ = try? store.retire(nodes[thread]) }
+      return ContinuousClock.now - start
+    }
+    server.resume()
+    for time in times { #expect(time < .seconds(7), "\(times)") }
+  }
+}
