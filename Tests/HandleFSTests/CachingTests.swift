@@ -327,6 +327,7 @@ extension Mounted {
   fileprivate func requests(_ kinds: [String]) throws -> Int {
     let status = try run(
       [Self.program ?? "", "status", mountpoint.string, "--format", "json"], seconds: 20)
+    #expect(status.status == 0, "\(status.errors)\n\(log.suffix(2000))")
     let object = try JSONSerialization.jsonObject(with: Data(status.output.utf8))
     let operations = (object as? [String: Any])?["operations"] as? [String: [String: Double]]
     return kinds.map { Int(operations?[$0]?["requests"] ?? 0) }.reduce(0, +)
