@@ -24,11 +24,17 @@ import Testing
   @Test func aGatewayWhoseRowIsGone() throws {
     let gateways = try Gateways()
     let a = try gateways.open("a", lease: .seconds(1))
-    let b = try gateways.open("b", lease: .seconds(5))
+    let b = try gateways.open("b", lease: .seconds(3))
     let filesystem = try Synthetic.attach(to: a)
-    let nodes = try a.registerEach(1...20, on: filesystem).map(\.node)
-    for node in nodes.prefix(10) { try a.retire(node) }
+    let nodes = try a.registerEach(1...50, on: filesystem).map(\.node)
     _ = try Synthetic.attach(to: b)
+    // The first changes are told for long enough when the row is gone.
+    let start = ContinuousClock.now
+    for node in nodes.prefix(40) {
+      try a.retire(node)
+      usleep(40_000)
+    }
+    while ContinuousClock.now - start < .milliseconds(6300) { usleep(10_000) }
     for node in nodes { _ = try b.node(node) }
     try DatabaseServer.run(
       "DELETE FROM handlestore_gateway WHERE name = 'a'", in: gateways.database)

@@ -407,15 +407,15 @@ extension SharedTests {
     try local.close()
     let database = try DatabaseServer.database()
     try output(of: "shared", "init", database)
-    // It waits for another one's lock.
+    // It waits for another one's lock, after it has put the nodes.
     let other = try Child([
       "/usr/lib/postgresql/15/bin/psql", "-XqAt", "-d", database, "-c", "BEGIN", "-c",
-      "LOCK TABLE handlestore_key IN EXCLUSIVE MODE", "-c", "SELECT 'locked'", "-c",
+      "LOCK TABLE handlestore_limbo IN EXCLUSIVE MODE", "-c", "SELECT 'locked'", "-c",
       "SELECT pg_sleep(60)",
     ])
     #expect(other.line() == "locked")
     let importing = try Child("handlestore", ["shared", "import", path, database])
-    usleep(1_000_000)
+    usleep(2_500_000)
     importing.kill()
     try DatabaseServer.run(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'",
