@@ -13,7 +13,7 @@ extension Tasks {
       let options = GatewayOptions(lease: .seconds(1), patience: .seconds(5))
       while true {
         do {
-          let task = try WriteTask(arguments) {
+          let task = try WriteTask(arguments, isShared: true) {
             try Store(shared: $0, gateway: $1, gatewayOptions: options)
           }
           try task.writeUntilKilled()

@@ -11,8 +11,10 @@ struct WriteTask {
   private let filesystem: FilesystemID
   private let log: AcknowledgementLog
   private let run: UInt64
+  /// Whether threads and processes also register files of each other.
+  private let isShared: Bool
 
-  init(_ arguments: [String], _ open: (String, String) throws -> Store) throws {
+  init(_ arguments: [String], isShared: Bool = false, _ open: (String, String) throws -> Store) throws {
     guard arguments.count == 4, let run = UInt64(arguments[3]) else {
       throw Tasks.Usage("write \(arguments)")
     }
@@ -20,6 +22,7 @@ struct WriteTask {
     filesystem = try Synthetic.attach(to: store)
     log = try AcknowledgementLog(FilePath(arguments[2]))
     self.run = run
+    self.isShared = isShared
   }
 
   func writeUntilKilled() throws {
@@ -27,7 +30,7 @@ struct WriteTask {
     _ = try inThreads(Self.threads) { number -> Void in
       var thread = WritingThread(
         store: store, filesystem: filesystem, log: log,
-        firstKey: run << 32 | UInt64(number) << 28)
+        firstKey: run << 32 | UInt64(number) << 28, isShared: isShared)
       while true {
         do {
           try thread.step()
@@ -46,10 +49,15 @@ private struct WritingThread {
   let log: AcknowledgementLog
   var random: SeededGenerator
   var nextKey: UInt64
+  let isShared: Bool
   /// Its live files.
   var files: [(key: UInt64, generation: UInt32, node: NodeID)] = []
 
-  init(store: Store, filesystem: FilesystemID, log: AcknowledgementLog, firstKey: UInt64) {
+  init(
+    store: Store, filesystem: FilesystemID, log: AcknowledgementLog, firstKey: UInt64,
+    isShared: Bool
+  ) {
+    self.isShared = isShared
     self.store = store
     self.filesystem = filesystem
     self.log = log
@@ -58,7 +66,7 @@ private struct WritingThread {
   }
 
   mutating func step() throws {
-    switch Int.random(in: 0..<12, using: &random) {
+    switch Int.random(in: 0..<(isShared ? 12 : 10), using: &random) {
     case 10, 11: try registerCommon()
     case 0: try retire()
     case 1: try reuse()
