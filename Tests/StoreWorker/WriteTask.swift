@@ -14,7 +14,9 @@ struct WriteTask {
   /// Whether threads and processes also register files of each other.
   private let isShared: Bool
 
-  init(_ arguments: [String], isShared: Bool = false, _ open: (String, String) throws -> Store) throws {
+  init(_ arguments: [String], isShared: Bool = false, _ open: (String, String) throws -> Store)
+    throws
+  {
     guard arguments.count == 4, let run = UInt64(arguments[3]) else {
       throw Tasks.Usage("write \(arguments)")
     }
