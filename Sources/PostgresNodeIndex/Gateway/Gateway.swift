@@ -163,6 +163,8 @@ final class Gateway: Sendable {
         throw StoreError.damaged("the database has another store by now")
       }
       lease.revoke()
+      // Under another id, the changes have numbers from the start.
+      if membership.id != state.membership.id { state.told = [] }
       state.membership = membership
       return state.settle()
     } catch let error where !(error is PostgresError) {
