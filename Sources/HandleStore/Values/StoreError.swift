@@ -249,6 +249,7 @@ extension StoreError: CustomStringConvertible {
     case .fileTooLarge:
       "; raise the limit on file sizes (RLIMIT_FSIZE), or use a filesystem that allows longer files"
     case .noSpace, .diskQuotaExceeded: "; free some space"
+    case .timedOut: "; check that its server runs and can be reached, and try again"
     case .notSupported: "; use a filesystem that supports this"
     default: ""
     }
