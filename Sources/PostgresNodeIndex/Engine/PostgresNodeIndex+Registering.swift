@@ -52,22 +52,10 @@ extension PostgresNodeIndex {
   }
 
   private func share(_ files: [MemoryNodes.File]) throws -> [RegistrationAttempt] {
-    var pending: PendingFiles?
+    let pending = PendingFiles(files)
     while true {
-      let hasWaited = registrations.wait {
-        let files = PendingFiles(files)
-        pending = files
-        return files
-      }
-      guard hasWaited else {
-        // A thread that has waited for the database in vain does not wait for others, too.
-        var isServing = false
-        defer { registrations.serve(atMost: isServing ? 64 : 0, registerTogether) }
-        let attempts = try register([files])[0]
-        isServing = true
-        return attempts
-      }
-      if let result = pending?.result { return try result.get() }
+      if !registrations.wait({ pending }) { registrations.lead(pending, registerTogether) }
+      if let result = pending.result { return try result.get() }
     }
   }
 

@@ -16,7 +16,7 @@ package final class PostgresNodeIndex: NodeIndex {
   private let gateway: Gateway?
   private let isClosed = Atomic(false)
   let limboLimit: Int
-  let registrations = CommitQueue<PendingFiles>()
+  let registrations = CommitQueue<PendingFiles>(isSlow: true)
 
   /// Joins the gateways of the store in a database, which is made if there is none.
   package init(
