@@ -73,7 +73,7 @@ extension PostgresNodeIndex {
   private func register(_ groups: [[MemoryNodes.File]]) throws -> [[RegistrationAttempt]] {
     let all = groups.flatMap(\.self)
     let (attempts, news) = try writer.change(
-      keys: all.flatMap(\.keys), minting: all.count, limboLimit: limboLimit
+      keys: all.flatMap(\.keys), minting: all.count, mayBeNew: true, limboLimit: limboLimit
     ) { nodes, _ in
       let attempts = groups.map { $0.map { nodes.register($0) } }
       let news = findNews(all, attempts.flatMap(\.self))
