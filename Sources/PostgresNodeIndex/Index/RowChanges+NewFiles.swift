@@ -14,16 +14,19 @@ extension RowChanges {
   /// - Parameter membership: of the gateway that writes.
   func addingNewFiles(_ membership: Membership) -> Statement {
     Statement(
-      """
-      WITH fence AS (
-        \(Membership.fence(where: "NOT EXISTS (SELECT FROM handlestore_key WHERE key = ANY ($6))"))
-        RETURNING 1
-      ), nodes AS (
-        \(Self.insertingNodes(firstParameter: 9)) WHERE EXISTS (SELECT FROM fence)
-      )
-      \(Self.insertingKeys(firstParameter: 6)) WHERE EXISTS (SELECT FROM fence) ORDER BY key
-      """,
+      Self.addition,
       membership.fenceParameters(nodes: minted.count, changed: 0) + keyColumns(of: keys)
         + columns(of: minted))
   }
+
+  /// The parameters are those of ``Membership/fence(where:)``, of the keys and of the nodes.
+  private static let addition = """
+    WITH fence AS (
+      \(Membership.fence(where: "NOT EXISTS (SELECT FROM handlestore_key WHERE key = ANY ($6))"))
+      RETURNING 1
+    ), nodes AS (
+      \(insertingNodes(firstParameter: 9)) WHERE EXISTS (SELECT FROM fence)
+    )
+    \(insertingKeys(firstParameter: 6)) WHERE EXISTS (SELECT FROM fence) ORDER BY key
+    """
 }
