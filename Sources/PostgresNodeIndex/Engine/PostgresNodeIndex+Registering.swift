@@ -31,7 +31,12 @@ extension PostgresNodeIndex {
     var results = files.map { cached($0) }
     let others = results.indices.filter { results[$0] == nil }
     if !others.isEmpty {
-      for (i, attempt) in zip(others, try share(others.map { files[$0] })) { results[i] = attempt }
+      for (i, attempt) in zip(others, try share(others.map { files[$0] })) {
+        results[i] = attempt
+        if case .done(let done) = attempt, done.outcome == .existing {
+          readAhead(around: done.node)
+        }
+      }
     }
     return results.compactMap(\.self)
   }
@@ -158,5 +163,5 @@ extension MemoryNodes.File {
 
 extension MemoryNodes.Key {
   /// For this process only.
-  fileprivate var hash: UInt64 { UInt64(bitPattern: Int64(hashValue)) }
+  var hash: UInt64 { UInt64(bitPattern: Int64(hashValue)) }
 }

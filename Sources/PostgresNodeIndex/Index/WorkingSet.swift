@@ -76,6 +76,13 @@ struct WorkingSet {
       [.integer(start.signed), .integer(Int64(limit))])
   }
 
+  /// What finds the nodes with some consecutive ids.
+  static func block(from start: NodeID, _ count: Int64) -> Statement {
+    Statement(
+      "SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id >= $1 AND n.id < $2",
+      [.integer(start.signed), .integer(start.signed + count)])
+  }
+
   /// Takes up what the statements found.
   ///
   /// - Throws: ``StoreError/unknownFilesystem(_:)`` if a node's filesystem is not among `known`.
