@@ -16,8 +16,8 @@ package final class PostgresNodeIndex: NodeIndex {
   let gateway: Gateway?
   private let isClosed = Atomic(false)
   let limboLimit: Int
-  let registrations = CommitQueue<PendingFiles>()
   let readAhead = ReadAhead()
+  let registrations = CommitQueue<PendingFiles>(isSlow: true)
 
   /// Joins the gateways of the store in a database, which is made if there is none.
   ///

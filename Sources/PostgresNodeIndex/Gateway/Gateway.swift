@@ -36,6 +36,9 @@ final class Gateway: Sendable {
     var ids = IDRange()
     /// The number of a write whose confirmation was lost, until it is known whether it took effect.
     var unsettled: Int64?
+    /// Whether the store had none of the files that were registered last: then the next ones are likely
+    /// to be new, too.
+    var expectsNewFiles = false
     /// Whether deletions may have been taken that nobody was told of.
     var mayHaveLostDeletions = false
     /// Numbers of told changes, each with the time at which it was written.

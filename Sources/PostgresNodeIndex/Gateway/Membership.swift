@@ -139,16 +139,24 @@ extension Membership {
   ///   - changed: how many nodes it changes.
   func fence(nodes: Int, changed: Int) -> Statement {
     Statement(
-      RowChanges.requiring(
-        1,
-        """
-        UPDATE handlestore_gateway SET writes = $3, nodes = nodes + $4, changes = $5
-        WHERE id = $1 AND epoch = $2 AND lease_until > clock_timestamp()
-        """),
-      [
-        .integer(id), .integer(epoch), .integer(writes + 1), .integer(Int64(nodes)),
-        .integer(changes + Int64(changed)),
-      ])
+      RowChanges.requiring(1, Self.fence(where: "true")),
+      fenceParameters(nodes: nodes, changed: changed))
+  }
+
+  /// Counts a write, if the gateway may write and a condition holds. The parameters `$1` to `$5` are
+  /// ``fenceParameters(nodes:changed:)``.
+  static func fence(where condition: String) -> String {
+    """
+    UPDATE handlestore_gateway SET writes = $3, nodes = nodes + $4, changes = $5
+    WHERE id = $1 AND epoch = $2 AND lease_until > clock_timestamp() AND \(condition)
+    """
+  }
+
+  func fenceParameters(nodes: Int, changed: Int) -> [Parameter] {
+    [
+      .integer(id), .integer(epoch), .integer(writes + 1), .integer(Int64(nodes)),
+      .integer(changes + Int64(changed)),
+    ]
   }
 
   /// Gives the lease back, and removes the row, unless others must still hear of changes, or clients hold

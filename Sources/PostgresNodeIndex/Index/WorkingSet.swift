@@ -16,6 +16,12 @@ struct WorkingSet {
   /// - Parameter next: the id that the next new node gets.
   init(next: NodeID) { nodes = MemoryNodes(next: next) }
 
+  /// What is found if nobody has the keys.
+  init(next: NodeID, without keys: [MemoryNodes.Key]) {
+    self.init(next: next)
+    soughtKeys = Set(keys)
+  }
+
   // MARK: Looking for nodes
 
   private static let nodeColumns = """
