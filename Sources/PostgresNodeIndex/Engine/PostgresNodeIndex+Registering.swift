@@ -21,17 +21,27 @@ extension PostgresNodeIndex {
     try register(batch: [candidate], on: filesystem, survivors)[0]
   }
 
-  /// Known files are found in memory. Threads that register others at the same time share the round
-  /// trips to the database.
+  /// Known files are found in memory, or read together. Threads that register others at the same time
+  /// share the round trips to the database.
   package func register(
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
     try requireOpen()
     let files = try candidates.map { try file($0, on: filesystem, survivors) }
     var results = files.map { cached($0) }
-    let others = results.indices.filter { results[$0] == nil }
+    var others = results.indices.filter { results[$0] == nil }
+    if others.count > 1 {
+      try readKnown(others.map { files[$0] })
+      for i in others { results[i] = cached(files[i]) }
+      others.removeAll { results[$0] != nil }
+    }
     if !others.isEmpty {
-      for (i, attempt) in zip(others, try share(others.map { files[$0] })) { results[i] = attempt }
+      for (i, attempt) in zip(others, try share(others.map { files[$0] })) {
+        results[i] = attempt
+        if case .done(let done) = attempt, done.outcome == .existing {
+          readAhead(around: done.node)
+        }
+      }
     }
     return results.compactMap(\.self)
   }
@@ -41,6 +51,22 @@ extension PostgresNodeIndex {
   ) throws -> MemoryNodes.File {
     try MemoryNodes.File(
       candidate, on: filesystem, of: filesystems, survivors, incarnation: incarnation)
+  }
+
+  /// Reads the nodes of files that the database knows into memory. Unlike a registration it does not keep
+  /// other threads from registering, and it reads only what a registration that changes nothing needs. So
+  /// a directory that another gateway has registered costs little more than a round trip.
+  private func readKnown(_ files: [MemoryNodes.File]) throws {
+    guard let cache else { return }
+    let tickets = cache.tickets()
+    let rows = try database.read(WorkingSet.nodes(of: files.map(\.key)))
+    for row in 0..<rows.count {
+      let (id, record, _) = try rows.record(row)
+      cache.insert(id, record, ticket: tickets[id])
+      guard let place = rows.integer(row, 10).map({ Int($0) - 1 }), files.indices.contains(place)
+      else { continue }
+      cache.setHint(files[place].key.hash, id)
+    }
   }
 
   private func cached(_ file: MemoryNodes.File) -> RegistrationAttempt? {
@@ -146,5 +172,5 @@ extension MemoryNodes.File {
 
 extension MemoryNodes.Key {
   /// For this process only.
-  fileprivate var hash: UInt64 { UInt64(bitPattern: Int64(hashValue)) }
+  var hash: UInt64 { UInt64(bitPattern: Int64(hashValue)) }
 }

@@ -16,6 +16,7 @@ package final class PostgresNodeIndex: NodeIndex {
   let gateway: Gateway?
   private let isClosed = Atomic(false)
   let limboLimit: Int
+  let readAhead = ReadAhead()
   let registrations = CommitQueue<PendingFiles>(isSlow: true)
 
   /// Joins the gateways of the store in a database, which is made if there is none.
@@ -83,6 +84,7 @@ extension PostgresNodeIndex {
       guard rows.count > 0 else { return nil }
       let found = try rows.entry(0, on: filesystems).1
       if let ticket { cache?.insert(id, found.record, ticket: ticket) }
+      readAhead(around: id)
       return found.node(id)
     }
   }

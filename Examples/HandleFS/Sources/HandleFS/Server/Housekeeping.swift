@@ -6,7 +6,8 @@ internal import SystemPackage
 /// Drops the nodes of files that were removed through the mount and that the kernel has forgotten.
 /// Otherwise the store would grow with every file that ever existed. It drops many nodes at a time,
 /// because it has to go through all nodes to find them. If a server is killed, the nodes that it did
-/// not drop stay in the store until `handlestore verify --retire` and `handlestore prune` are run.
+/// not drop stay in the store until `handlestore verify --retire` and `handlestore prune` are run. From a
+/// database nothing is dropped: the file may be open at another gateway.
 final class Housekeeping: Sendable {
   /// If this many nodes wait, they are dropped within seconds; fewer wait for up to an hour.
   private static let many = 10_000
@@ -14,6 +15,7 @@ final class Housekeeping: Sendable {
 
   private let store: Store
   private let neighbours: Neighbours
+  private let drops: Bool
   private let log: Logger
   private let state = Mutex(State())
 
@@ -24,8 +26,9 @@ final class Housekeeping: Sendable {
     var gone: [NodeID] = []
   }
 
-  init(_ store: Store, among neighbours: Neighbours, log: Logger) {
-    (self.store, self.neighbours, self.log) = (store, neighbours, log)
+  /// - Parameter drops: whether nodes may be dropped.
+  init(_ store: Store, among neighbours: Neighbours, drops: Bool, log: Logger) {
+    (self.store, self.neighbours, self.drops, self.log) = (store, neighbours, drops, log)
   }
 
   /// Takes note that a node's file has lost its last name. The node can go when the kernel forgets
@@ -43,7 +46,7 @@ final class Housekeeping: Sendable {
   /// Takes note that the kernel has forgotten a node.
   func noteForgotten(_ node: NodeID) {
     state.withLock { state in
-      if state.nameless.remove(node) != nil { state.gone.append(node) }
+      if state.nameless.remove(node) != nil && drops { state.gone.append(node) }
     }
   }
 

@@ -1,5 +1,6 @@
 internal import HandleStore
 internal import Logging
+internal import PostgresNodeIndex
 internal import SystemPackage
 
 /// A mount that this process serves: the one for which it was started, or a guest's.
@@ -28,6 +29,9 @@ struct ServedMount {
     Thread.start { [server] in server.housekeeping.run() }
     Thread.start { [server] in server.letGoOfForgotten() }
     if let bound = server.bound { Thread.start { [server] in server.askBack(bound) } }
+    if server.store.gatewayStatus != nil {
+      Thread.start { [server] in server.watchers.followGateways() }
+    }
     if let kept = server.kept { Thread.start { [server] in server.makeRoom(in: kept) } }
     Thread.start { [server] in
       // Watchers that outlived the last server reconnect at once.
