@@ -59,7 +59,7 @@ extension Gateway {
     let changes = RowChanges(from: before, to: after)
     guard changes.addsOnlyNewFiles && further.isEmpty else { return nil }
     let rows = try settling(&state) { state in
-      try run([changes.addingNewFiles(state.membership)], &state)
+      try run([state.membership.adding(newFiles: changes)], &state)
     }
     // If the confirmation was lost, it took effect.
     if let rows {

@@ -1,6 +1,5 @@
 internal import HandleStore
 
-/// Changes that only add new files are written without looking for the files before.
 extension RowChanges {
   /// Whether the change adds nodes and their keys, and nothing else.
   var addsOnlyNewFiles: Bool {
@@ -8,25 +7,28 @@ extension RowChanges {
       && !keys.isEmpty && after.aliases.isEmpty && places.isEmpty
   }
 
-  /// Adds the nodes and their keys, unless somebody has one of the keys or the gateway may not write: then
-  /// it affects no rows. If somebody takes a key meanwhile, it fails.
-  ///
-  /// - Parameter membership: of the gateway that writes.
-  func addingNewFiles(_ membership: Membership) -> Statement {
-    Statement(
-      Self.addition,
-      membership.fenceParameters(nodes: minted.count, changed: 0) + keyColumns(of: keys)
-        + columns(of: minted))
+  /// Inserts nodes whose ``columns(of:)`` are the parameters from `$first` on.
+  static func insertingNodes(firstParameter first: Int) -> String {
+    """
+    INSERT INTO handlestore_node (id, parent, hint, since, handle_type, type, filesystem, state,
+      handle, version)
+    SELECT id, parent, hint, since, handle_type::integer, type::integer, filesystem::smallint,
+      state::smallint, handle, 1
+    FROM unnest(\(parameters(first..<first + 9)))
+      AS u (id, parent, hint, since, handle_type, type, filesystem, state, handle)
+    """
   }
 
-  /// The parameters are those of ``Membership/fence(where:)``, of the keys and of the nodes.
-  private static let addition = """
-    WITH fence AS (
-      \(Membership.fence(where: "NOT EXISTS (SELECT FROM handlestore_key WHERE key = ANY ($6))"))
-      RETURNING 1
-    ), nodes AS (
-      \(insertingNodes(firstParameter: 9)) WHERE EXISTS (SELECT FROM fence)
-    )
-    \(insertingKeys(firstParameter: 6)) WHERE EXISTS (SELECT FROM fence) ORDER BY key
+  /// Inserts keys whose ``keyColumns(of:)`` are the parameters from `$first` on.
+  static func insertingKeys(firstParameter first: Int) -> String {
     """
+    INSERT INTO handlestore_key (key, node, is_alias)
+    SELECT key, node, is_alias
+    FROM unnest(\(parameters(first..<first + 3))) AS u (key, node, is_alias)
+    """
+  }
+
+  private static func parameters(_ places: Range<Int>) -> String {
+    places.map { "$\($0)" }.joined(separator: ", ")
+  }
 }

@@ -117,22 +117,6 @@ struct RowChanges {
     return statements
   }
 
-  /// Inserts nodes whose ``columns(of:)`` are the parameters from `$first` on.
-  static func insertingNodes(firstParameter first: Int) -> String {
-    """
-    INSERT INTO handlestore_node (id, parent, hint, since, handle_type, type, filesystem, state,
-      handle, version)
-    SELECT id, parent, hint, since, handle_type::integer, type::integer, filesystem::smallint,
-      state::smallint, handle, 1
-    FROM unnest(\(parameters(first..<first + 9)))
-      AS u (id, parent, hint, since, handle_type, type, filesystem, state, handle)
-    """
-  }
-
-  private static func parameters(_ places: Range<Int>) -> String {
-    places.map { "$\($0)" }.joined(separator: ", ")
-  }
-
   func columns(of ids: [NodeID]) -> [Parameter] {
     let entries = ids.compactMap { after.entries[$0] }
     func integers(_ value: (MemoryNodes.Entry) -> Int64?) -> Parameter {
@@ -196,15 +180,6 @@ struct RowChanges {
         Statement(Self.insertingKeys(firstParameter: 1) + " ORDER BY key", keyColumns(of: added)))
     }
     return statements
-  }
-
-  /// Inserts keys whose ``keyColumns(of:)`` are the parameters from `$first` on.
-  static func insertingKeys(firstParameter first: Int) -> String {
-    """
-    INSERT INTO handlestore_key (key, node, is_alias)
-    SELECT key, node, is_alias
-    FROM unnest(\(parameters(first..<first + 3))) AS u (key, node, is_alias)
-    """
   }
 
   func keyColumns(of added: [KeyChange]) -> [Parameter] {
