@@ -36,7 +36,12 @@ extension PostgresNodeIndex {
       others.removeAll { results[$0] != nil }
     }
     if !others.isEmpty {
-      for (i, attempt) in zip(others, try share(others.map { files[$0] })) { results[i] = attempt }
+      for (i, attempt) in zip(others, try share(others.map { files[$0] })) {
+        results[i] = attempt
+        if case .done(let done) = attempt, done.outcome == .existing {
+          readAhead(around: done.node)
+        }
+      }
     }
     return results.compactMap(\.self)
   }
@@ -73,22 +78,10 @@ extension PostgresNodeIndex {
   }
 
   private func share(_ files: [MemoryNodes.File]) throws -> [RegistrationAttempt] {
-    var pending: PendingFiles?
+    let pending = PendingFiles(files)
     while true {
-      let hasWaited = registrations.wait {
-        let files = PendingFiles(files)
-        pending = files
-        return files
-      }
-      guard hasWaited else {
-        // A thread that has waited for the database in vain does not wait for others, too.
-        var isServing = false
-        defer { registrations.serve(atMost: isServing ? 64 : 0, registerTogether) }
-        let attempts = try register([files])[0]
-        isServing = true
-        return attempts
-      }
-      if let result = pending?.result { return try result.get() }
+      if !registrations.wait({ pending }) { registrations.lead(pending, registerTogether) }
+      if let result = pending.result { return try result.get() }
     }
   }
 
@@ -106,7 +99,7 @@ extension PostgresNodeIndex {
   private func register(_ groups: [[MemoryNodes.File]]) throws -> [[RegistrationAttempt]] {
     let all = groups.flatMap(\.self)
     let (attempts, news) = try writer.change(
-      keys: all.flatMap(\.keys), minting: all.count, limboLimit: limboLimit
+      keys: all.flatMap(\.keys), minting: all.count, mayBeNew: true, limboLimit: limboLimit
     ) { nodes, _ in
       let attempts = groups.map { $0.map { nodes.register($0) } }
       let news = findNews(all, attempts.flatMap(\.self))
@@ -179,5 +172,5 @@ extension MemoryNodes.File {
 
 extension MemoryNodes.Key {
   /// For this process only.
-  fileprivate var hash: UInt64 { UInt64(bitPattern: Int64(hashValue)) }
+  var hash: UInt64 { UInt64(bitPattern: Int64(hashValue)) }
 }

@@ -1,3 +1,5 @@
+internal import HandleStore
+
 /// The tables of a shared store, in the first schema of the connection's `search_path`
 /// (Docs/Gateways.md). Plain SQL: no triggers, no sequences, no functions.
 enum Schema {
@@ -17,6 +19,7 @@ enum Schema {
       next_id bigint NOT NULL,
       lineage text NOT NULL,
       nodes bigint NOT NULL,
+      evictions bigint NOT NULL,
       limbo_overflowed boolean NOT NULL)
     """,
     """
@@ -29,7 +32,9 @@ enum Schema {
       lease_milliseconds bigint NOT NULL,
       writes bigint NOT NULL,
       changes bigint NOT NULL,
-      nodes bigint NOT NULL)
+      nodes bigint NOT NULL,
+      agreed bigint,
+      has_pins boolean NOT NULL)
     """,
     """
     CREATE TABLE IF NOT EXISTS handlestore_filesystem (
@@ -49,6 +54,7 @@ enum Schema {
       state smallint NOT NULL,
       handle bytea NOT NULL)
     """,
+    "CREATE INDEX IF NOT EXISTS handlestore_node_stale ON handlestore_node (id) WHERE \(isStale)",
     """
     CREATE TABLE IF NOT EXISTS handlestore_key (
       key bytea PRIMARY KEY,
@@ -96,6 +102,13 @@ enum Schema {
       PRIMARY KEY (gateway, number))
     """,
     """
+    CREATE TABLE IF NOT EXISTS handlestore_eviction (
+      node bigint PRIMARY KEY,
+      session bigint NOT NULL,
+      number bigint NOT NULL,
+      is_live boolean NOT NULL)
+    """,
+    """
     CREATE TABLE IF NOT EXISTS handlestore_file (
       name text PRIMARY KEY,
       contents text NOT NULL)
@@ -114,8 +127,8 @@ enum Schema {
     Statement(
       """
       INSERT INTO handlestore_store (only_row, format, number, incarnation, next_id, lineage, nodes,
-        limbo_overflowed)
-      SELECT true, $1, $2, $3, 2, \(lineage), 0, false ON CONFLICT DO NOTHING
+        evictions, limbo_overflowed)
+      SELECT true, $1, $2, $3, 2, \(lineage), 0, 0, false ON CONFLICT DO NOTHING
       """,
       [
         .integer(format), .integer(.random(in: .min ... .max)),
@@ -125,6 +138,9 @@ enum Schema {
 
   /// Finds the filesystems on record.
   static let filesystems = Statement("SELECT id::bigint, known FROM handlestore_filesystem")
+
+  /// What is true of a stale node. There are few, and an index of them.
+  static let isStale = "state = \(NodeState.stale.rawValue)"
 
   /// How many nodes there are: those that the gateways have added, and those of gateways that are gone.
   static let count = """

@@ -68,7 +68,7 @@ final class Server: RequestHandler {
     bound = try NodeBound(nodes: options.nodes, idle: options.idleForget)
     files = FileCache(capacity: options.files)
     housekeeping = Housekeeping(
-      store, among: neighbours, drops: store.gatewayStatus == nil, log: log)
+      store, among: neighbours, isShared: store.gatewayStatus != nil, log: log)
     changes = BackingChanges(log: log)
     watchers = Watchers(source, among: neighbours, files: files, changes: changes, log: log)
     notifier = Notifier(notices: session.noticesOut)
@@ -100,6 +100,9 @@ final class MountPins: Sendable {
       throw error
     }
   }
+
+  /// Takes back all of them, because the filesystem is not mounted any more.
+  func unpinAll() { for pins in [lookups, parked] { pins.unpinAll() } }
 
   deinit { for pins in [lookups, parked] { store.remove(pins) } }
 }
@@ -171,6 +174,12 @@ extension Server {
   /// The kernel's lookup count of each node: its lookups less what it has forgotten. It is an upper
   /// bound.
   var lookups: Pins { pins.lookups }
+
+  /// Holds no node any more, because the filesystem is not mounted any more.
+  func unpinAll() {
+    pins.unpinAll()
+    setID.removeAll()
+  }
 
   /// The kernel's number of an export's root.
   static let rootNode: UInt64 = 1
