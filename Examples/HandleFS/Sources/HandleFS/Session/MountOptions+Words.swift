@@ -17,7 +17,6 @@ extension MountOptions {
       database.connection = nil
     case "shared":
       database.connection = try word.required("a connection string: shared=service=NAME")
-      store = ""
     case "gateway": database.gateway = try word.required("a name: gateway=NAME")
     case "patience": database.patience = try word.seconds()
     case "fsname": fsname = try word.required("a name: fsname=NAME")
