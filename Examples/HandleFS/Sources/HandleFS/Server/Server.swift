@@ -82,6 +82,14 @@ final class Server: RequestHandler {
     fuse = session.fuse
     device = try session.device
     history = MountHistory(in: session.history)
+    // Says that all pins are taken up. Until then no gateway drops any node.
+    if store.gatewayStatus != nil { try store.evict(stale: .forever) }
+  }
+
+  /// Takes back all pins, because the kernel has forgotten all nodes: the filesystem is unmounted.
+  func unpinAll() {
+    pins.unpinAll()
+    setID.removeAll()
   }
 }
 
@@ -100,6 +108,8 @@ final class MountPins: Sendable {
       throw error
     }
   }
+
+  func unpinAll() { for pins in [lookups, parked] { pins.unpinAll() } }
 
   deinit { for pins in [lookups, parked] { store.remove(pins) } }
 }

@@ -60,4 +60,7 @@ final class SetIDFiles: Sendable {
 
   /// Removes a node that the kernel has forgotten.
   func remove(_ node: NodeID) { nodes.unpin(node, count: .max) }
+
+  /// Removes all nodes, because the kernel has forgotten all.
+  func removeAll() { nodes.unpinAll() }
 }
