@@ -56,7 +56,7 @@ import Testing
     #expect(try b.look(up: 10..<20) == Array(nodes[10...]))
     a.pins.unpinAll()
     #expect(try a.store.evict() == 10)
-    for node in nodes[..<10] { #expect(try b.store.node(node) == nil) }
+    for node in nodes[..<10] { #expect(try becomes { try b.store.node(node) == nil }) }
     for node in nodes[10...] { #expect(try a.store.node(node)?.state == .live) }
     // And when that one gives them back, they go, too.
     b.pins.unpinAll()

@@ -216,6 +216,35 @@ extension Trait where Self == ConditionTrait {
     #expect(names[0].0 != names[1].0)
   }
 
+  // MARK: Pins
+
+  /// What the kernel knows is held for as long as the filesystem is mounted, whatever becomes of the
+  /// gateway; after an unmount, nothing is.
+  @Test(.mountsOnADatabase) func anUnmountHoldsNothing() throws {
+    let (volume, database) = (try Volume(.ext4), try DatabaseServer.database())
+    func expectGateways(withPins count: Int, others: Int = 0) throws {
+      let sql = """
+        SELECT 1 / (count(*) FILTER (WHERE has_pins) = \(count) AND count(*) = \(count + others))::int
+        FROM handlestore_gateway
+        """
+      #expect(throws: Never.self) { try DatabaseServer.run(sql, in: database) }
+    }
+    let first = try Mounted(volume, shared: database)
+    try first.shell("echo text >file; stat file")
+    try expectGateways(withPins: 1)
+    try first.waitForNewServer(after: first.killServer())
+    try first.shell("stat file")
+    let program = try #require(Mounted.program)
+    #expect(try first.run([program, "restart", first.mountpoint.string]).status == 0)
+    try expectGateways(withPins: 1)
+    let second = try Mounted(volume, shared: database)
+    try second.shell("stat file")
+    try expectGateways(withPins: 2)
+    second.killAll()
+    try first.unmount()
+    try expectGateways(withPins: 1)
+  }
+
   // MARK: Watchers
 
   /// Each gateway tells its own watchers, whichever of them has seen the deletion, and leaves those of the

@@ -131,7 +131,8 @@ extension PostgresNodeIndex {
     guard start.signed >= 0 else { return NodePage(nodes: [], next: nil) }
     let most = min(limit, Self.longestPage / 16) * 16
     return try knowingFilesystems {
-      let rows = try database.read(WorkingSet.page(from: start, limit: most + 1))
+      let rows = try database.read(
+        WorkingSet.page(from: start, limit: most + 1, onlyStale: state == .stale))
       var found: [Node] = []
       for row in 0..<rows.count {
         let (id, entry) = try rows.entry(row, on: filesystems)

@@ -87,17 +87,18 @@ struct WorkingSet {
   }
 
   /// What finds a page of nodes, in the order of their ids.
-  static func page(from start: NodeID, limit: Int) -> Statement {
-    Statement(
-      "SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id >= $1 ORDER BY n.id LIMIT $2",
+  static func page(from start: NodeID, limit: Int, onlyStale: Bool) -> Statement {
+    let condition = onlyStale ? "n.id >= $1 AND \(Schema.isStale)" : "n.id >= $1"
+    return Statement(
+      "SELECT \(nodeColumns) FROM handlestore_node n WHERE \(condition) ORDER BY n.id LIMIT $2",
       [.integer(start.signed), .integer(Int64(limit))])
   }
 
   /// What finds the nodes with some consecutive ids.
-  static func block(from start: NodeID, _ count: Int64) -> Statement {
+  static func nodes(in ids: Range<UInt64>) -> Statement {
     Statement(
       "SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id >= $1 AND n.id < $2",
-      [.integer(start.signed), .integer(start.signed + count)])
+      [.integer(Int64(ids.lowerBound)), .integer(Int64(ids.upperBound))])
   }
 
   /// Takes up what the statements found.

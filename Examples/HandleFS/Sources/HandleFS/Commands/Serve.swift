@@ -61,9 +61,8 @@ struct Serve: ParsableCommand {
     supervision.tell(.serving)
     let end = try own.serve()
     host?.end()
-    // Otherwise the gateway's row would stay, and no gateway could drop a node any more.
-    if end == .unmounted && mount.isShared { own.server.unpinAll() }
-    let closed = Result { try close(source.store) }
+    // What the kernel holds is held while the store is closed: another gateway may not drop it.
+    let closed = withExtendedLifetime(own) { Result { try close(source.store) } }
     // Also if the store cannot be closed, because it was removed after the unmount: otherwise the
     // supervisor would start servers for ever.
     if end == .unmounted { supervision.tellUnmounted() }

@@ -6,8 +6,7 @@ internal import SystemPackage
 /// Drops the nodes of files that were removed through the mount and that the kernel has forgotten.
 /// Otherwise the store would grow with every file that ever existed. It drops many nodes at a time,
 /// because it has to go through all nodes to find them. If a server is killed, the nodes that it did
-/// not drop stay in the store until `handlestore verify --retire` and `handlestore prune` are run. From a
-/// database nothing is dropped: the file may be open at another gateway.
+/// not drop stay in the store until `handlestore verify --retire` and `handlestore prune` are run.
 final class Housekeeping: Sendable {
   /// If this many nodes wait, they are dropped within seconds; fewer wait for up to an hour.
   private static let many = 10_000
@@ -15,7 +14,7 @@ final class Housekeeping: Sendable {
 
   private let store: Store
   private let neighbours: Neighbours
-  private let drops: Bool
+  private let isShared: Bool
   private let log: Logger
   private let state = Mutex(State())
 
@@ -26,9 +25,9 @@ final class Housekeeping: Sendable {
     var gone: [NodeID] = []
   }
 
-  /// - Parameter drops: whether nodes may be dropped.
-  init(_ store: Store, among neighbours: Neighbours, drops: Bool, log: Logger) {
-    (self.store, self.neighbours, self.drops, self.log) = (store, neighbours, drops, log)
+  /// - Parameter isShared: whether other gateways use the store.
+  init(_ store: Store, among neighbours: Neighbours, isShared: Bool, log: Logger) {
+    (self.store, self.neighbours, self.isShared, self.log) = (store, neighbours, isShared, log)
   }
 
   /// Takes note that a node's file has lost its last name. The node can go when the kernel forgets
@@ -46,7 +45,7 @@ final class Housekeeping: Sendable {
   /// Takes note that the kernel has forgotten a node.
   func noteForgotten(_ node: NodeID) {
     state.withLock { state in
-      if state.nameless.remove(node) != nil && drops { state.gone.append(node) }
+      if state.nameless.remove(node) != nil { state.gone.append(node) }
     }
   }
 
@@ -71,13 +70,26 @@ final class Housekeeping: Sendable {
     }
     do {
       // Another mount may still have such a file open.
-      for node in nodes where !neighbours.isKnown(node) { _ = try? store.retire(node) }
+      for node in nodes where !neighbours.isKnown(node) { retire(node) }
       let dropped = try store.evict(stale: .seconds(0))
       log.info(
         "dropped the nodes of files that are gone", metadata: ["count": .stringConvertible(dropped)]
       )
     } catch {
       log.error("dropping the nodes of files that are gone failed", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// Makes the node of a file that has no name any more stale, unless another gateway has the file open.
+  private func retire(_ node: NodeID) {
+    guard isShared else {
+      _ = try? store.retire(node)
+      return
+    }
+    // If the file is gone, the store finds that out.
+    if let file = try? store.open(node, as: .path) {
+      try? file.close()
+      state.withLock { $0.gone.append(node) }
     }
   }
 }

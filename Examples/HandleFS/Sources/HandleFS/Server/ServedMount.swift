@@ -31,6 +31,8 @@ struct ServedMount {
     if let bound = server.bound { Thread.start { [server] in server.askBack(bound) } }
     if server.store.gatewayStatus != nil {
       Thread.start { [server] in server.watchers.followGateways() }
+      // Tells the other gateways that this one knows by now what its kernel holds.
+      Thread.start { [server] in _ = try? server.store.evict() }
     }
     if let kept = server.kept { Thread.start { [server] in server.makeRoom(in: kept) } }
     Thread.start { [server] in
@@ -43,7 +45,10 @@ struct ServedMount {
   /// Serves requests until the filesystem is unmounted or all serving is to end.
   func serve() throws -> Session.End {
     let end = try kernel.serve(threads: options.threads, on: session.fuse)
-    if end == .unmounted { server.watchers.endAll() }
+    if end == .unmounted {
+      server.watchers.endAll()
+      server.unpinAll()
+    }
     return end
   }
 }

@@ -68,7 +68,7 @@ final class Server: RequestHandler {
     bound = try NodeBound(nodes: options.nodes, idle: options.idleForget)
     files = FileCache(capacity: options.files)
     housekeeping = Housekeeping(
-      store, among: neighbours, drops: store.gatewayStatus == nil, log: log)
+      store, among: neighbours, isShared: store.gatewayStatus != nil, log: log)
     changes = BackingChanges(log: log)
     watchers = Watchers(source, among: neighbours, files: files, changes: changes, log: log)
     notifier = Notifier(notices: session.noticesOut)
@@ -82,14 +82,6 @@ final class Server: RequestHandler {
     fuse = session.fuse
     device = try session.device
     history = MountHistory(in: session.history)
-    // Says that all pins are taken up. Until then no gateway drops any node.
-    if store.gatewayStatus != nil { try store.evict(stale: .forever) }
-  }
-
-  /// Takes back all pins, because the kernel has forgotten all nodes: the filesystem is unmounted.
-  func unpinAll() {
-    pins.unpinAll()
-    setID.removeAll()
   }
 }
 
@@ -109,6 +101,7 @@ final class MountPins: Sendable {
     }
   }
 
+  /// Takes back all of them, because the filesystem is not mounted any more.
   func unpinAll() { for pins in [lookups, parked] { pins.unpinAll() } }
 
   deinit { for pins in [lookups, parked] { store.remove(pins) } }
@@ -181,6 +174,12 @@ extension Server {
   /// The kernel's lookup count of each node: its lookups less what it has forgotten. It is an upper
   /// bound.
   var lookups: Pins { pins.lookups }
+
+  /// Holds no node any more, because the filesystem is not mounted any more.
+  func unpinAll() {
+    pins.unpinAll()
+    setID.removeAll()
+  }
 
   /// The kernel's number of an export's root.
   static let rootNode: UInt64 = 1

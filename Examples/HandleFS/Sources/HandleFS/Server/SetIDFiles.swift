@@ -39,6 +39,8 @@ final class SetIDFiles: Sendable {
 
   deinit { store.remove(nodes) }
 
+  func removeAll() { nodes.unpinAll() }
+
   /// Whether the kernel may not believe a node's attributes for any time.
   func contains(_ node: NodeID) -> Bool { nodes.count(of: node) > 0 }
 
@@ -60,7 +62,4 @@ final class SetIDFiles: Sendable {
 
   /// Removes a node that the kernel has forgotten.
   func remove(_ node: NodeID) { nodes.unpin(node, count: .max) }
-
-  /// Removes all nodes, because the kernel has forgotten all.
-  func removeAll() { nodes.unpinAll() }
 }

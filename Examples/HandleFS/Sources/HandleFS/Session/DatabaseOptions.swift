@@ -96,8 +96,7 @@ extension MountOptions {
     }
     guard nodes == 0 else {
       throw ValidationError(
-        "nodes needs a store in a directory: what is dropped from a database may be in use at another "
-          + "gateway")
+        "nodes needs a store in a directory: the nodes of a database are those of all its gateways")
     }
     guard handles != .never else {
       throw ValidationError(
