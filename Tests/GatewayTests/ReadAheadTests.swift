@@ -2,6 +2,8 @@ import HandleStore
 import TestSupport
 import Testing
 
+@testable import PostgresNodeIndex
+
 /// A gateway reads nodes that others have registered before it needs them.
 @Suite(.server) struct ReadAheadTests {
   @Test func aWalkAsksTheDatabaseForFewFiles() throws {
@@ -39,5 +41,16 @@ import Testing
     try a.retire(nodes[400])
     #expect(try becomes { try b.node(nodes[400])?.state == .stale })
     for store in [a, b] { try store.close() }
+  }
+
+  /// Some nodes are missed each time. The nodes around them are not read each time.
+  @Test func aBlockIsNotReadAgainAndAgain() {
+    let readAhead = ReadAhead()
+    let reads = (512..<1024).filter { readAhead.miss(NodeID(rawValue: $0)) == 512..<1024 }
+    #expect(reads.first == 513)
+    #expect(reads.count == 8)
+    // Of another block in the same place.
+    let other: [Range<UInt64>?] = (0..<2).map { readAhead.miss(NodeID(rawValue: 17 * 512 + $0)) }
+    #expect(other == [nil, 17 * 512..<18 * 512])
   }
 }

@@ -31,14 +31,17 @@ extension PostgresNodeIndex {
     var results = files.map { cached($0) }
     var others = results.indices.filter { results[$0] == nil }
     if others.count > 1 {
-      try readKnown(others.map { files[$0] })
+      // An opaque handle is never looked for in memory.
+      try readKnown(others.map { files[$0] }.filter { $0.file != nil })
       for i in others { results[i] = cached(files[i]) }
       others.removeAll { results[$0] != nil }
     }
     if !others.isEmpty {
       for (i, attempt) in zip(others, try share(others.map { files[$0] })) {
         results[i] = attempt
-        if case .done(let done) = attempt, done.outcome == .existing {
+        if files.count == 1, files[i].file != nil, case .done(let done) = attempt,
+          done.outcome == .existing
+        {
           readAhead(around: done.node)
         }
       }
@@ -57,7 +60,7 @@ extension PostgresNodeIndex {
   /// other threads from registering, and it reads only what a registration that changes nothing needs. So
   /// a directory that another gateway has registered costs little more than a round trip.
   private func readKnown(_ files: [MemoryNodes.File]) throws {
-    guard let cache else { return }
+    guard let cache, !files.isEmpty else { return }
     let tickets = cache.tickets()
     let rows = try database.read(WorkingSet.nodes(of: files.map(\.key)))
     for row in 0..<rows.count {

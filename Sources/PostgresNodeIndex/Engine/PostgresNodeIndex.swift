@@ -84,7 +84,8 @@ extension PostgresNodeIndex {
       guard rows.count > 0 else { return nil }
       let found = try rows.entry(0, on: filesystems).1
       if let ticket { cache?.insert(id, found.record, ticket: ticket) }
-      readAhead(around: id)
+      // Memory has no room for a spilled handle, so the next call would miss the node again.
+      if !found.record.isSpilled { readAhead(around: id) }
       return found.node(id)
     }
   }

@@ -79,9 +79,15 @@ extension Gateway {
   /// Runs statements that change something, in one transaction of this gateway. They must have the same
   /// effect if they run again after they failed.
   ///
+  /// - Parameter take: called once they took effect, before anything else is written.
   /// - Returns: what they returned; `nil` if they took effect and the confirmation was lost.
-  func write(_ statements: [Statement]) throws -> [Rows]? {
-    try attempting { try commit(statements, minted: 0, changed: [], &$0) }
+  @discardableResult
+  func write(_ statements: [Statement], then take: () -> Void = {}) throws -> [Rows]? {
+    try attempting { state in
+      let rows = try commit(statements, minted: 0, changed: [], &state)
+      take()
+      return rows
+    }
   }
 
   /// Runs a body that uses the gateway's connection. Runs it again if the connection failed or somebody

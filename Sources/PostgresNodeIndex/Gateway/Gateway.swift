@@ -153,10 +153,10 @@ final class Gateway: Sendable {
       let told = state.forgetTold(before: moment)
       let found = try run(
         state.membership.renewing(session, lease: length.milliseconds, told: told), &state)
-      try filesystems.take(found[4])
-      let changes = state.membership.take(found[2], of: found[3])
+      try filesystems.take(found[5])
+      let changes = state.membership.take(found[3], of: found[4])
       for node in changes.nodes { cache?.replace(node, nil) }
-      try answer(Eviction.all(in: found[1]), &state)
+      try answer(Eviction.all(in: found[2]), &state)
       if changes.isIncomplete { continue }
       return lease.renew(from: moment, for: length.nanoseconds)
     }
