@@ -215,6 +215,28 @@ import Testing
     try a.end()
   }
 
+  /// If a gateway does not know whether it has dropped a node, it lets nobody hold it.
+  @Test func aDropWhoseConfirmationIsLost() throws {
+    let server = try DatabaseServer()
+    let gateways = try Gateways(on: server)
+    let store = try gateways.open("a", lease: .seconds(60), patience: .seconds(1), Self.bounded)
+    let filesystem = try Synthetic.attach(to: store)
+    let memory = try MemoryFile()
+    let pins = try store.pins(in: memory.descriptor)
+    let node = try store.register(Synthetic.file(1), on: filesystem).node
+    let index = try #require(store.index as? PostgresNodeIndex)
+    let dropping = Dropping(ids: [node], isHeld: { _ in false })
+    #expect(try index.agreement(on: dropping).ids == [node])
+    try server.losingConfirmation(in: gateways.database) {
+      #expect(throws: PostgresError.self) { try index.drop(dropping) }
+      let isHeld = try? store.pin(node, by: pins)
+      #expect(isHeld != true)
+    }
+    #expect(becomes { (try? store.node(node) == nil) ?? false })
+    #expect(pins.count(of: node) == 0)
+    try store.close()
+  }
+
   /// The database may have lost objections, for example because a standby was promoted, whenever a gateway
   /// had to join again.
   @Test func aGatewayThatJoinsAgainAsksAgain() throws {

@@ -16,24 +16,10 @@ import Testing
     let watched = try store.register(Synthetic.file(2), on: filesystem).node
     try store.watch(watched, mask: .deleteSelf, by: WatcherID(rawValue: 1))
     for node in [node, watched] { #expect(try store.node(node)?.state == .live) }
-    /// Makes a change that takes effect, and throws.
     func losing<R: Sendable>(_ change: @escaping @Sendable () throws -> R) throws {
-      // A commit waits for a standby that is not there, when it is already on the disk.
-      try DatabaseServer.run(
-        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", in: gateways.database)
-      try DatabaseServer.run("SELECT pg_reload_conf()", in: gateways.database)
-      usleep(100_000)
-      _ = try inThreads(2) { thread in
-        if thread == 0 {
-          let error = #expect(throws: StoreError.self) { _ = try change() }
-          #expect(error?.errno == .timedOut)
-        } else {
-          usleep(300_000)
-          server.kill()
-          usleep(4_000_000)
-          try server.resetSettings()
-          try server.start()
-        }
+      try server.losingConfirmation(in: gateways.database) {
+        let error = #expect(throws: StoreError.self) { _ = try change() }
+        #expect(error?.errno == .timedOut)
       }
     }
     try losing { try store.register(Synthetic.file(3), on: filesystem) }
@@ -68,5 +54,24 @@ import Testing
     }
     server.resume()
     for time in times { #expect(time < .seconds(7), "\(times)") }
+  }
+}
+
+extension DatabaseServer {
+  /// Runs a body whose change takes effect, while the server does not say so and is away for seconds.
+  func losingConfirmation(in database: String, _ body: @escaping @Sendable () throws -> Void) throws
+  {
+    // A commit waits for a standby that is not there, when it is already on the disk.
+    try Self.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", in: database)
+    try Self.run("SELECT pg_reload_conf()", in: database)
+    usleep(100_000)
+    _ = try inThreads(2) { thread in
+      guard thread == 1 else { return try body() }
+      usleep(300_000)
+      self.kill()
+      usleep(4_000_000)
+      try self.resetSettings()
+      try self.start()
+    }
   }
 }

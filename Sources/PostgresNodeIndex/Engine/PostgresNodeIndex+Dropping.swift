@@ -15,7 +15,18 @@ extension PostgresNodeIndex {
 
   /// Drops only nodes on which the gateways have agreed, and which are not watched.
   package func drop(_ dropping: Dropping) throws -> Int {
-    let session = try writer.session
+    let gateway = try writer
+    do {
+      return try drop(dropping, by: gateway)
+    } catch {
+      // It may have taken effect all the same. Before something holds one of them, the database is asked.
+      gateway.evictions.add(dropping.ids)
+      throw error
+    }
+  }
+
+  private func drop(_ dropping: Dropping, by gateway: Gateway) throws -> Int {
+    let session = gateway.session
     let asked = [
       Eviction.droppable(dropping.ids, session),
       Statement("SELECT \(Schema.count)"),
@@ -23,7 +34,7 @@ extension PostgresNodeIndex {
         "SELECT DISTINCT node FROM handlestore_watch WHERE node = ANY ($1)",
         [.integers(dropping.ids.map(\.signed))]),
     ]
-    return try writer.change(ids: dropping.ids, also: asked, limboLimit: limboLimit) {
+    return try gateway.change(ids: dropping.ids, also: asked, limboLimit: limboLimit) {
       nodes, found in
       let change = dropping.among(found, &nodes)
       let before = nodes.entries

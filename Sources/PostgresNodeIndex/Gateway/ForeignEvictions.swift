@@ -35,6 +35,12 @@ final class ForeignEvictions: Sendable {
     state.withLock { $0.change { $0 = nodes } }
   }
 
+  /// Adds nodes that this gateway may have dropped itself, or may be dropping at this moment, until the next
+  /// heartbeat knows.
+  func add(_ nodes: some Sequence<NodeID>) {
+    state.withLock { $0.change { $0.formUnion(nodes) } }
+  }
+
   /// Takes note that nobody wants to drop these any more, or that they are gone.
   func remove(_ nodes: some Sequence<NodeID>) {
     state.withLock { $0.change { $0.subtract(nodes) } }
