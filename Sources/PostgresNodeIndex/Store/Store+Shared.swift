@@ -43,8 +43,9 @@ extension Store {
   ///     (`synchronous_commit`), so ``StoreOptions/durability`` has no meaning here.
   ///   - gatewayOptions: how the gateway uses the store.
   /// - Throws: ``StoreError/badValue(_:)``, ``StoreError/unsupportedVersion(found:supported:)``,
-  ///   ``StoreError/system(_:_:)`` with `ETIMEDOUT` if the database cannot be reached, and with `EIO` if
-  ///   it refuses. Each later call that needs the database may throw these two as well.
+  ///   ``StoreError/system(_:_:)`` with `ETIMEDOUT` if the database cannot be reached,
+  ///   ``StoreError/database(_:_:)`` if it refuses. Each later call that needs the database may throw these
+  ///   two as well.
   /// - Complexity: some round trips to the database.
   public convenience init(
     shared connection: String, gateway: String, options: StoreOptions = StoreOptions(),

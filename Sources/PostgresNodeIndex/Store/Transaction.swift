@@ -21,15 +21,12 @@ final class Transaction: SmallFiles {
 
   func path(of name: FilePath.Component) -> FilePath { path.appending(name) }
 
-  func text(of name: FilePath.Component) throws(Errno) -> SmallText {
-    let found: Rows
+  func text(of name: FilePath.Component) throws(StoreError) -> SmallText? {
     do {
-      found = try run(SharedFiles.reading(name))
+      return SharedFiles.text(try run(SharedFiles.reading(name)))
     } catch {
-      throw .ioError
+      throw StoreError(ofPostgres: error)
     }
-    guard found.count > 0, let text = found.text(0, 0) else { throw .noSuchFileOrDirectory }
-    return SmallText(text: text, isPrivate: true)
   }
 
   func put(_ text: String, in name: FilePath.Component) throws(StoreError) {
