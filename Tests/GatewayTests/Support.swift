@@ -34,6 +34,51 @@ struct Gateways {
       shared: database, gateway: name, options: options,
       gatewayOptions: GatewayOptions(lease: lease, patience: patience))
   }
+
+  func run(_ sql: String) throws { try DatabaseServer.run(sql, in: database) }
+
+  /// Throws unless a condition in SQL holds.
+  func require(_ condition: String) throws {
+    try run("SELECT 1 / (CASE WHEN \(condition) THEN 1 ELSE 0 END)")
+  }
+}
+
+/// Keeps statements of gateways waiting for a lock.
+final class HeldLock: Sendable {
+  private let session: Child
+
+  /// - Parameter statement: takes the lock.
+  init(in gateways: Gateways, by statement: String) throws {
+    session = try DatabaseServer.session(in: gateways.database)
+    session.send("BEGIN; \(statement);\n SELECT 'held';")
+    guard session.line() == "held" else {
+      throw CommandFailure(description: "not held: \(statement)")
+    }
+  }
+
+  /// Keeps a gateway from writing, when it has read what it decides on. Give it a long lease, because it
+  /// cannot renew it meanwhile.
+  convenience init(of gateway: String, in gateways: Gateways) throws {
+    try self.init(
+      in: gateways, by: "UPDATE handlestore_gateway SET name = name WHERE name = '\(gateway)'")
+  }
+
+  /// Waits until a gateway waits.
+  func awaitOne() throws {
+    let isThere = try becomes {
+      session.send(
+        """
+        SELECT EXISTS (SELECT FROM pg_stat_activity
+          WHERE datname = current_database() AND wait_event_type = 'Lock');
+        """)
+      guard let line = session.line() else { throw CommandFailure(description: "psql has ended") }
+      return line == "t"
+    }
+    guard isThere else { throw CommandFailure(description: "no gateway waits") }
+  }
+
+  /// Lets them go on.
+  func release() { session.send("COMMIT;") }
 }
 
 extension Store {

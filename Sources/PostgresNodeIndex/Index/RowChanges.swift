@@ -19,6 +19,8 @@ struct RowChanges {
   private let before: WorkingSet
   private let after: MemoryNodes
   let minted: [NodeID]
+  /// The nodes with other rows, those of ``placeStatements`` included: so the version of a node's row is
+  /// also that of its further parents, and who changes them has seen all of them.
   private let updated: [NodeID]
   let dropped: [NodeID]
   /// The nodes that became stale.
@@ -31,7 +33,7 @@ struct RowChanges {
     minted = after.entries.keys.filter { old[$0] == nil }.sorted()
     dropped = old.keys.filter { after.entries[$0] == nil }.sorted()
     updated = after.entries.keys.filter { id in
-      old[id].map { !$0.hasSameRow(as: after.entries[id]) } ?? false
+      old[id].map { !$0.hasSameRows(as: after.entries[id]) } ?? false
     }.sorted()
     retired = updated.filter {
       old[$0]?.record.state == .live && after.entries[$0]?.record.state == .stale
@@ -68,7 +70,7 @@ struct RowChanges {
   }
 
   /// Whether there is nothing to write.
-  var isEmpty: Bool { minted.isEmpty && changed.isEmpty && keys.isEmpty && places.isEmpty }
+  var isEmpty: Bool { minted.isEmpty && changed.isEmpty && keys.isEmpty }
 
   // MARK: Statements
 
@@ -255,7 +257,10 @@ struct RowChanges {
 
   private var placeStatements: [Statement] {
     var statements: [Statement] = []
-    let emptied = dropped + updated.filter { after.entries[$0]?.furtherParents.isEmpty ?? true }
+    let emptied = changed.filter { id in
+      before.nodes.entries[id].map { !$0.furtherParents.isEmpty } ?? false
+        && after.entries[id]?.furtherParents.isEmpty ?? true
+    }
     if !emptied.isEmpty {
       statements.append(
         Statement(
@@ -330,11 +335,11 @@ extension MemoryNodes.Entry {
     return nil
   }
 
-  /// Whether both make the same row of `handlestore_node`.
-  fileprivate func hasSameRow(as other: Self?) -> Bool {
+  /// Whether both make the same row of `handlestore_node`, and the same rows of `handlestore_place`.
+  fileprivate func hasSameRows(as other: Self?) -> Bool {
     guard let other else { return false }
     return record.state == other.record.state && record.parent == other.record.parent
       && record.since == other.record.since && record.filesystem == other.record.filesystem
-      && handle == other.handle && hint == other.hint
+      && handle == other.handle && hint == other.hint && furtherParents == other.furtherParents
   }
 }
