@@ -56,8 +56,16 @@ final class Gateway: Sendable {
     number = membership.store.number
     state = Mutex(State(connection: connection, membership: membership))
     try state.withLock { try renewOrRejoin(&$0) }
-    heartbeat.withLock { heartbeat in
-      heartbeat = Heartbeat(every: length / 5) { [weak self] in self?.beat() }
+    try startHeartbeat()
+  }
+
+  private func startHeartbeat() throws {
+    do {
+      let thread = try Heartbeat(every: length / 5) { [weak self] in self?.beat() }
+      heartbeat.withLock { $0 = thread }
+    } catch {
+      close()
+      throw StoreError(error, "starting the thread that renews the lease (see RLIMIT_NPROC)")
     }
   }
 
@@ -95,13 +103,16 @@ final class Gateway: Sendable {
   ) throws -> Membership {
     let statements = Membership.joining(
       name, session: session, isFirst: isFirst, lease: length.milliseconds)
+    let end = ContinuousClock.now + database.patience
     while true {
       do {
         let found = try connection.run(statements, patience: database.patience)
         guard let membership = try Membership(found) else { throw Superseded() }
         return membership
       } catch let error as PostgresError where error.isContention {
-        continue
+        // It may be the format.
+        _ = try database.numbers(on: connection)
+        guard ContinuousClock.now < end else { throw error }
       }
     }
   }

@@ -35,7 +35,8 @@ struct Membership {
 extension Membership {
   /// The statements with which a gateway joins, under a name, with a lease of some milliseconds. They also
   /// remove the rows that gateways have left which were killed long ago. By then every gateway has heard
-  /// of the last changes of these, and no call of theirs still waits.
+  /// of the last changes of these, and no call of theirs still waits. If the store has another format, they
+  /// fail before they change anything.
   ///
   /// - Parameters:
   ///   - session: a random number of this process.
@@ -45,6 +46,7 @@ extension Membership {
     _ name: String, session: Int64, isFirst: Bool, lease: Int64
   ) -> [Statement] {
     [
+      Schema.requiringFormat,
       Statement(
         """
         INSERT INTO handlestore_gateway (id, name, session, epoch, lease_until, lease_milliseconds,
@@ -63,8 +65,7 @@ extension Membership {
         RETURNING id, epoch, writes, changes
         """, [.text(name), .integer(lease), .integer(session), .boolean(isFirst)]),
       Statement("SELECT id, changes FROM handlestore_gateway"),
-      Statement(
-        "SELECT number, incarnation, format::bigint, \(Schema.lineage) FROM handlestore_store"),
+      Statement("SELECT number, incarnation, \(Schema.lineage) FROM handlestore_store"),
       Statement(
         """
         WITH gone AS (
@@ -80,26 +81,21 @@ extension Membership {
   }
 
   /// Takes up what the statements returned; `nil` if another process has joined under the name.
-  ///
-  /// - Throws: ``StoreError/unsupportedVersion(found:supported:)``.
   init?(_ found: [Rows]) throws {
-    guard found[1].count == 1, let id = found[1].integer(0, 0), let epoch = found[1].integer(0, 1),
-      let writes = found[1].integer(0, 2), let changes = found[1].integer(0, 3)
+    let (own, gateways, numbers) = (found[2], found[3], found[4])
+    guard own.count == 1, let id = own.integer(0, 0), let epoch = own.integer(0, 1),
+      let writes = own.integer(0, 2), let changes = own.integer(0, 3)
     else { return nil }
-    guard found[3].count == 1, let number = found[3].integer(0, 0),
-      let incarnation = found[3].integer(0, 1), let format = found[3].integer(0, 2),
-      let lineage = found[3].text(0, 3)
+    guard numbers.count == 1, let number = numbers.integer(0, 0),
+      let incarnation = numbers.integer(0, 1), let lineage = numbers.text(0, 2)
     else { throw StoreError.damaged("handlestore_store has no row") }
-    guard format == Schema.format else {
-      throw StoreError.unsupportedVersion(found: Int(format), supported: Int(Schema.format))
-    }
     (self.id, self.epoch, self.writes, self.changes) = (id, epoch, writes, changes)
     store = StoreNumbers(
       number: UInt64(bitPattern: number), incarnation: UInt32(truncatingIfNeeded: incarnation),
       lineage: lineage)
     seen = [:]
-    for row in 0..<found[2].count {
-      guard let other = found[2].integer(row, 0), let last = found[2].integer(row, 1), other != id
+    for row in 0..<gateways.count {
+      guard let other = gateways.integer(row, 0), let last = gateways.integer(row, 1), other != id
       else { continue }
       seen[other] = last
     }

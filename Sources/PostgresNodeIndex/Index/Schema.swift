@@ -123,6 +123,11 @@ enum Schema {
       ])
   }
 
+  /// Fails if the store has another format than ``format``.
+  static let requiringFormat = Statement(
+    "SELECT 1 / (CASE WHEN format = $1 THEN 1 ELSE 0 END) FROM handlestore_store",
+    [.integer(format)])
+
   /// Finds the filesystems on record.
   static let filesystems = Statement("SELECT id::bigint, known FROM handlestore_filesystem")
 

@@ -48,6 +48,7 @@ package struct SharedStore {
   package func take(_ store: Store) throws(StoreError) -> Int {
     try connected { connection in
       try database.createTables(on: connection)
+      _ = try database.numbers(on: connection)
       let transaction = Transaction(connection, patience: database.patience)
       let importing = StoreImport(in: transaction)
       try transaction.run("BEGIN")
