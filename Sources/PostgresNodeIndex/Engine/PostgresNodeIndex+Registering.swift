@@ -115,7 +115,8 @@ extension PostgresNodeIndex {
 }
 
 extension PostgresNodeIndex {
-  /// Returns what registered files say of their filesystems (``KnownFilesystem/note(_:)``), if it is new.
+  /// Returns what registered files say of their filesystems (``KnownFilesystem/note(_:)``), if it
+  /// is new.
   private func changes(
     by files: [MemoryNodes.File], _ attempts: [RegistrationAttempt]
   ) -> [FilesystemChange] {

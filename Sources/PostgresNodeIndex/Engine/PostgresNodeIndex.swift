@@ -2,8 +2,8 @@ package import HandleStore
 internal import Synchronization
 internal import SystemPackage
 
-/// A ``NodeIndex`` in a PostgreSQL database, which several processes, on several hosts, use and change
-/// at the same time: the gateways (Docs/Gateways.md).
+/// A ``NodeIndex`` in a PostgreSQL database, which several processes, on several hosts, use and
+/// change at the same time: the gateways (Docs/Gateways.md).
 package final class PostgresNodeIndex: NodeIndex {
   package let incarnation: UInt32
   package let cache: NodeCache?
@@ -101,7 +101,8 @@ extension PostgresNodeIndex {
     if isClosed.load(ordering: .acquiring) { throw StoreError.closed }
   }
 
-  /// Runs a body that reads nodes; if it meets a filesystem that another gateway has added, once more.
+  /// Runs a body that reads nodes; if it meets a filesystem that another gateway has added, once
+  /// more.
   private func knowingFilesystems<R>(_ body: () throws -> R) throws -> R {
     do {
       return try body()

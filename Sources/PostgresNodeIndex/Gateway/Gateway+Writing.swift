@@ -12,8 +12,9 @@ extension Gateway {
   ///   - ids: the nodes that it may look at.
   ///   - minting: how many nodes it mints at most.
   ///   - also: what else to read, in the same round trip.
-  ///   - decide: makes the change in memory, given what `also` returned, and returns what it says of
-  ///     filesystems. It runs again if another gateway has changed meanwhile what the change depends on.
+  ///   - decide: makes the change in memory, given what `also` returned, and returns what it says
+  ///     of filesystems. It runs again if another gateway has changed meanwhile what the change
+  ///     depends on.
   func change<R>(
     keys: [MemoryNodes.Key] = [], ids: [NodeID] = [], minting: Int = 0, also: [Statement] = [],
     limboLimit: Int, _ decide: (inout MemoryNodes, [Rows]) throws -> (R, [FilesystemChange])
@@ -38,16 +39,16 @@ extension Gateway {
     }
   }
 
-  /// Runs statements that change something, in one transaction of this gateway. They must have the same
-  /// effect if they run again after they failed.
+  /// Runs statements that change something, in one transaction of this gateway. They must have the
+  /// same effect if they run again after they failed.
   ///
   /// - Returns: what they returned; `nil` if they took effect and the confirmation was lost.
   func write(_ statements: [Statement]) throws -> [Rows]? {
     try attempting { try commit(statements, minted: 0, changed: [], &$0) }
   }
 
-  /// Runs a body that uses the gateway's connection. Runs it again if the connection failed or somebody
-  /// else was faster, until ``Database/patience`` is over.
+  /// Runs a body that uses the gateway's connection. Runs it again if the connection failed or
+  /// somebody else was faster, until ``Database/patience`` is over.
   private func attempting<R>(_ body: (inout State) throws -> R) throws -> R {
     let end = ContinuousClock.now + database.patience
     return try state.withLock { state in
@@ -108,8 +109,8 @@ extension Gateway {
     }
   }
 
-  /// Commits statements, if the gateway has its lease. If the confirmation is lost, finds out whether
-  /// they took effect.
+  /// Commits statements, if the gateway has its lease. If the confirmation is lost, finds out
+  /// whether they took effect.
   ///
   /// - Returns: what the statements returned; `nil` if that was lost.
   private func commit(

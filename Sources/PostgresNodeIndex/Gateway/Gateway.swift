@@ -6,8 +6,8 @@ internal import SystemPackage
 /// store: each change is one transaction, which takes effect only while the gateway has its lease.
 ///
 /// A thread renews the lease. At each renewal the gateway learns what the others have changed; so
-/// whatever is in its cache is at most as old as the lease is long. Without a lease nothing is answered
-/// from the cache, and nothing is written.
+/// whatever is in its cache is at most as old as the lease is long. Without a lease nothing is
+/// answered from the cache, and nothing is written.
 final class Gateway: Sendable {
   let name: String
   let lease: Lease
@@ -125,8 +125,8 @@ final class Gateway: Sendable {
     }
   }
 
-  /// Renews the lease. If it is over, or the connection is, joins again first, as often as it takes: the
-  /// process may be stopped at any moment.
+  /// Renews the lease. If it is over, or the connection is, joins again first, as often as it
+  /// takes: the process may be stopped at any moment.
   func renewOrRejoin(_ state: inout State) throws {
     let end = ContinuousClock.now + database.patience
     while true {
@@ -156,9 +156,9 @@ final class Gateway: Sendable {
     }
   }
 
-  /// Joins again, under a new epoch: after the lease was over, or the connection was lost. What is in memory
-  /// is forgotten: it may be older than what the others still tell, and a database that has lost something
-  /// may have lost nodes.
+  /// Joins again, under a new epoch: after the lease was over, or the connection was lost. What is
+  /// in memory is forgotten: it may be older than what the others still tell, and a database that
+  /// has lost something may have lost nodes.
   ///
   /// - Returns: whether the write took effect whose confirmation was lost.
   @discardableResult
@@ -202,8 +202,8 @@ final class Gateway: Sendable {
 }
 
 extension Gateway.State {
-  /// Finds out, after the gateway has joined again, whether a write took effect whose confirmation was lost.
-  /// Ids that it may have used are not used again.
+  /// Finds out, after the gateway has joined again, whether a write took effect whose confirmation
+  /// was lost. Ids that it may have used are not used again.
   mutating func settle() -> Bool {
     guard let number = unsettled else { return false }
     unsettled = nil

@@ -2,9 +2,9 @@ internal import HandleStore
 
 /// What a gateway knows of its own row in `handlestore_gateway`, and of the others.
 ///
-/// **The epoch** fences: each write names it and fails if the row has another one by now. It changes when
-/// a process joins under the name, and when the gateway reconnects; so a write of an earlier connection,
-/// which the server may still have in hand, can no longer take effect.
+/// **The epoch** fences: each write names it and fails if the row has another one by now. It
+/// changes when a process joins under the name, and when the gateway reconnects; so a write of an
+/// earlier connection, which the server may still have in hand, can no longer take effect.
 ///
 /// **The number of writes** tells what became of a write whose confirmation was lost.
 struct Membership {
@@ -16,8 +16,8 @@ struct Membership {
   var changes: Int64
   /// The numbers of the last changes of the other gateways that are in the cache.
   var seen: [Int64: Int64]
-  /// The longest lease that any gateway has or had, in milliseconds. A change is told for twice as long:
-  /// by then a gateway has heard of it, or its lease is over.
+  /// The longest lease that any gateway has or had, in milliseconds. A change is told for twice as
+  /// long: by then a gateway has heard of it, or its lease is over.
   private(set) var longestLease: Int64 = 0
   /// The store's numbers.
   let store: StoreNumbers
@@ -33,15 +33,15 @@ struct Membership {
 // MARK: Joining
 
 extension Membership {
-  /// The statements with which a gateway joins, under a name, with a lease of some milliseconds. They also
-  /// remove the rows that gateways have left which were killed long ago. By then every gateway has heard
-  /// of the last changes of these, and no call of theirs still waits. If the store has another format, they
-  /// fail before they change anything.
+  /// The statements with which a gateway joins, under a name, with a lease of some milliseconds.
+  /// They also remove the rows that gateways have left which were killed long ago. By then every
+  /// gateway has heard of the last changes of these, and no call of theirs still waits. If the
+  /// store has another format, they fail before they change anything.
   ///
   /// - Parameters:
   ///   - session: a random number of this process.
-  ///   - isFirst: whether it joins for the first time, and takes the name from whoever has it. Otherwise
-  ///     it must still have the name.
+  ///   - isFirst: whether it joins for the first time, and takes the name from whoever has it.
+  ///     Otherwise it must still have the name.
   static func joining(
     _ name: String, session: Int64, isFirst: Bool, lease: Int64
   ) -> [Statement] {
@@ -155,8 +155,8 @@ extension Membership {
   /// The statements that renew the lease, and find what the others have changed since and which
   /// filesystems there are.
   ///
-  /// - Parameter told: changes of this gateway up to this number are known to all, or their leases are
-  ///   over.
+  /// - Parameter told: changes of this gateway up to this number are known to all, or their leases
+  ///   are over.
   func renewing(lease: Int64, told: Int64) -> [Statement] {
     let others = seen.sorted { $0.key < $1.key }
     return [
@@ -184,8 +184,8 @@ extension Membership {
     ]
   }
 
-  /// Takes up the changes of the others, and returns the nodes that changed, and whether a gateway is new:
-  /// then ask again. `gateways` has all of them, each with the length of its lease.
+  /// Takes up the changes of the others, and returns the nodes that changed, and whether a gateway
+  /// is new: then ask again. `gateways` has all of them, each with the length of its lease.
   mutating func take(_ changes: Rows, of gateways: Rows) -> (nodes: [NodeID], isIncomplete: Bool) {
     var nodes: [NodeID] = []
     for row in 0..<changes.count {

@@ -1,6 +1,7 @@
 internal import HandleStore
 
-/// What a change says of a filesystem: the row that it writes, and what is known once it is written.
+/// What a change says of a filesystem: the row that it writes, and what is known once it is
+/// written.
 struct FilesystemChange {
   let filesystem: FilesystemID
   let known: KnownFilesystem

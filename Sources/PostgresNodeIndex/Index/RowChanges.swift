@@ -19,8 +19,8 @@ struct RowChanges {
   private let before: WorkingSet
   private let after: MemoryNodes
   let minted: [NodeID]
-  /// The nodes with other rows, those of ``placeStatements`` included: so the version of a node's row is
-  /// also that of its further parents, and who changes them has seen all of them.
+  /// The nodes with other rows, those of ``placeStatements`` included: so the version of a node's
+  /// row is also that of its further parents, and who changes them has seen all of them.
   private let updated: [NodeID]
   let dropped: [NodeID]
   /// The nodes that became stale.
@@ -93,8 +93,8 @@ struct RowChanges {
       + "SELECT 1 / (CASE WHEN count(*) = $\(place) THEN 1 ELSE 0 END) FROM done"
   }
 
-  /// Here and below, `= ANY` makes the server look up each row by its key, whatever it thinks of the
-  /// order of the join.
+  /// Here and below, `= ANY` makes the server look up each row by its key, whatever it thinks of
+  /// the order of the join.
   private var nodeStatements: [Statement] {
     var statements: [Statement] = []
     if !minted.isEmpty {
@@ -335,7 +335,8 @@ extension MemoryNodes.Entry {
     return nil
   }
 
-  /// Whether both make the same row of `handlestore_node`, and the same rows of `handlestore_place`.
+  /// Whether both make the same row of `handlestore_node`, and the same rows of
+  /// `handlestore_place`.
   fileprivate func hasSameRows(as other: Self?) -> Bool {
     guard let other else { return false }
     return record.state == other.record.state && record.parent == other.record.parent

@@ -4,9 +4,10 @@ internal import CPostgres
 enum ConnectionString {
   /// Returns how many hosts a string names, at least 1 (`PQconninfoParse`).
   ///
-  /// - Throws: ``PostgresError/unreachable(_:)`` if libpq cannot read the string. libpq's own text for
-  ///   that repeats parts of the string, so it is not used. The same goes for a host or port that libpq
-  ///   may have read out of a password: one of a URI with an `@` or `/` that is not percent-encoded.
+  /// - Throws: ``PostgresError/unreachable(_:)`` if libpq cannot read the string. libpq's own text
+  ///   for that repeats parts of the string, so it is not used. The same goes for a host or port
+  ///   that libpq may have read out of a password: one of a URI with an `@` or `/` that is not
+  ///   percent-encoded.
   static func hosts(of conninfo: String) throws(PostgresError) -> Int {
     guard let options = unsafe PQconninfoParse(conninfo, nil) else {
       throw .unreachable("the connection string is not one that libpq can read")

@@ -23,7 +23,8 @@ internal import SystemPackage
 
   /// Starts the thread (`pthread_create(3)`).
   ///
-  /// - Throws: `EMFILE` and `ENFILE`; `EAGAIN` if the process or the system can have no further thread.
+  /// - Throws: `EMFILE` and `ENFILE`; `EAGAIN` if the process or the system can have no further
+  ///   thread.
   init(every interval: Duration, _ body: @escaping @Sendable () -> Void) throws(Errno) {
     var ends: [CInt] = [-1, -1]
     guard unsafe Glibc.pipe(&ends) == 0 else { throw Errno(rawValue: errno) }

@@ -75,8 +75,8 @@ extension [UInt8] {
   }
 
   /// Appends an array: the number of dimensions, whether there are nulls, the type of an element;
-  /// the number of elements and the index of the first; and each element behind its length, which is
-  /// -1 for a null.
+  /// the number of elements and the index of the first; and each element behind its length, which
+  /// is -1 for a null.
   fileprivate mutating func append<Value>(
     arrayOf type: PostgresType, _ elements: [Value],
     _ appendElement: (inout [UInt8], Value) -> Bool

@@ -34,15 +34,15 @@ final class SharedFiles: SmallFiles {
     }
   }
 
-  /// Returns the text that ``reading(_:)`` has found. Who may read the table may read the keys; that is up
-  /// to the database.
+  /// Returns the text that ``reading(_:)`` has found. Who may read the table may read the keys;
+  /// that is up to the database.
   static func text(_ found: Rows) -> SmallText? {
     guard found.count > 0 else { return nil }
     return found.text(0, 0).map { SmallText(text: $0, isPrivate: true) }
   }
 
-  /// Part of the transaction that ends with the lock, if this thread has it: a process that was stopped for
-  /// so long that it lost the lock puts nothing.
+  /// Part of the transaction that ends with the lock, if this thread has it: a process that was
+  /// stopped for so long that it lost the lock puts nothing.
   func put(_ text: String, in name: FilePath.Component) throws(StoreError) {
     do {
       let statement = Self.putting(text, in: name)

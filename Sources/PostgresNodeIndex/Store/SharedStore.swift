@@ -38,12 +38,13 @@ package struct SharedStore {
     }
   }
 
-  /// Puts all that a store in a directory has into the database, in one transaction: all of it or nothing.
-  /// Makes the shared store if there is none.
+  /// Puts all that a store in a directory has into the database, in one transaction: all of it or
+  /// nothing. Makes the shared store if there is none.
   ///
   /// - Parameter store: a store that is open for writing.
   /// - Returns: how many nodes it has.
-  /// - Throws: ``StoreError/badValue(_:)`` if the shared store has nodes, exports, keys or live gateways.
+  /// - Throws: ``StoreError/badValue(_:)`` if the shared store has nodes, exports, keys or live
+  ///   gateways.
   /// - Complexity: O(nodes).
   package func take(_ store: Store) throws(StoreError) -> Int {
     try connected { connection in
@@ -64,8 +65,8 @@ package struct SharedStore {
     }
   }
 
-  /// Copies the store, as it is at one moment, into a directory. Gateways go on meanwhile. The copy hands
-  /// out other ids than the shared store.
+  /// Copies the store, as it is at one moment, into a directory. Gateways go on meanwhile. The copy
+  /// hands out other ids than the shared store.
   ///
   /// - Parameter path: the directory. It must not exist or must be empty.
   /// - Returns: how many nodes the copy has.

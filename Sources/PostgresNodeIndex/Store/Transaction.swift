@@ -1,8 +1,8 @@
 internal import HandleStore
 internal import SystemPackage
 
-/// A transaction of many round trips. It is undone if it is not committed. Its small files are those of the
-/// store.
+/// A transaction of many round trips. It is undone if it is not committed. Its small files are
+/// those of the store.
 final class Transaction: SmallFiles {
   private let connection: Connection
   private let patience: Duration
