@@ -41,7 +41,7 @@ extension Mounted {
   }
 
   /// The file handles of files, as text.
-  func handles(_ names: [String]) throws -> String {
+  func handleText(_ names: [String]) throws -> String {
     try load(["handle"] + names.map { mountpoint.pushing(FilePath($0)).string })
   }
 

@@ -15,7 +15,7 @@ import Testing
     let load = try KillTests.Load(on: second, KillTests.loads)
     let file = try second.hold("held", creating: "text")
     try unlink(second.source.appending("held"))
-    let handle = try second.handles(["names"])
+    let handle = try second.handleText(["names"])
     for _ in 1...2 {
       try first.unmount()
       #expect(
@@ -31,7 +31,7 @@ import Testing
     // The guest goes; then all.
     try first.unmount()
     #expect(eventually(seconds: 20) { second.figure("mounts") == 1 })
-    #expect(try second.handles(["names"]) == handle)
+    #expect(try second.handleText(["names"]) == handle)
     #expect(file.ask("read") == "has text")
     let failures = try load.finish()
     #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")

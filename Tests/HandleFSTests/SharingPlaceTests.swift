@@ -11,7 +11,7 @@ import Testing
     let second = try Mounted(sharing: first, source: first.volume.path.appending("other"))
     try first.perform("echo first >file; ln file link")
     try second.perform("echo second >file")
-    let (mine, its) = (try first.handles(["file"]), try second.handles(["file"]))
+    let (mine, its) = (try first.handleText(["file"]), try second.handleText(["file"]))
     #expect(mine != its)
     #expect(try first.load("open-handle", first.mountpoint.string, mine) == "has first")
     #expect(try second.load("open-handle", second.mountpoint.string, its) == "has second")
@@ -32,7 +32,7 @@ import Testing
     try second.perform("echo second >file")
     let third = try Mounted(sharing: first, source: FilePath("\(first.source)-moved"))
     let mounts = [(first, "first"), (second, "second"), (third, "first")]
-    let handles = try mounts.map { try $0.0.handles(["file"]) }
+    let handles = try mounts.map { try $0.0.handleText(["file"]) }
     for _ in 1...3 {
       for (mounted, text) in mounts {
         for (handle, other) in zip(handles, mounts) {

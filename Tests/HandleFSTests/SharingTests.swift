@@ -12,14 +12,14 @@ import Testing
     try first.perform(#"mkdir d; echo text >d/file; ln -s file d/link; mkfifo d/pipe"#)
     try second.expectSoon("cat d/file", "text\n")
     let names = ["", "d", "d/file", "d/link", "d/pipe"]
-    #expect(try first.handles(names) == second.handles(names))
+    #expect(try first.handleText(names) == second.handleText(names))
     #expect(try first.inodes(names) == second.inodes(names))
-    let handle = try first.handles(["d/file"])
+    let handle = try first.handleText(["d/file"])
     #expect(try second.load("open-handle", second.mountpoint.string, handle) == "has text")
     try second.perform("mv d/file d/moved; rm d/pipe; echo more >>d/moved; mkdir e")
     try first.expectSoon("ls d; cat d/moved; ls -d e", "link\nmoved\ntext\nmore\ne\n")
-    #expect(try second.handles(["d/moved"]) == handle)
-    #expect(try first.handles(["d/moved"]) == handle)
+    #expect(try second.handleText(["d/moved"]) == handle)
+    #expect(try first.handleText(["d/moved"]) == handle)
     #expect(try first.load("open-handle", first.mountpoint.string, handle) == "has text\nmore")
   }
 
