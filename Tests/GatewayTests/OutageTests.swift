@@ -18,21 +18,15 @@ import Testing
     for node in [node, watched] { #expect(try store.node(node)?.state == .live) }
     /// Makes a change that takes effect, and throws.
     func losing<R: Sendable>(_ change: @escaping @Sendable () throws -> R) throws {
-      // A commit waits for a standby that is not there, when it is already on the disk.
-      try DatabaseServer.run(
-        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", in: gateways.database)
-      try DatabaseServer.run("SELECT pg_reload_conf()", in: gateways.database)
-      usleep(100_000)
+      let held = try HeldCommits(on: server, in: gateways)
       _ = try inThreads(2) { thread in
         if thread == 0 {
           let error = #expect(throws: StoreError.self) { _ = try change() }
           #expect(error?.errno == .timedOut)
         } else {
-          usleep(300_000)
-          server.kill()
+          try held.killServer()
           usleep(4_000_000)
-          try server.resetSettings()
-          try server.start()
+          try held.startServer()
         }
       }
     }

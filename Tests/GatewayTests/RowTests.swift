@@ -56,7 +56,7 @@ import Testing
     _ = try b.node(node)
     try a.retire(node)
     // The next heartbeat of b is 5 seconds after its first one.
-    let end = ContinuousClock.now + .seconds(8)
+    let end = ContinuousClock.now + .seconds(15)
     while try b.node(node)?.state == .live, ContinuousClock.now < end { usleep(50_000) }
     #expect(try b.node(node)?.state == .stale)
     for store in [a, b] { try store.close() }

@@ -147,18 +147,16 @@ import Testing
     let database = try DatabaseServer.database()
     try output(of: "shared", "init", database)
     // It waits for another one's lock, after it has put the nodes.
-    let other = try Child([
-      "/usr/lib/postgresql/15/bin/psql", "-XqAt", "-d", database, "-c", "BEGIN", "-c",
-      "LOCK TABLE handlestore_limbo IN EXCLUSIVE MODE", "-c", "SELECT 'locked'", "-c",
-      "SELECT pg_sleep(60)",
-    ])
+    let other = try DatabaseServer.session(in: database)
+    other.send("BEGIN; LOCK TABLE handlestore_limbo IN EXCLUSIVE MODE; SELECT 'locked';")
     #expect(other.line() == "locked")
     let importing = try Child("handlestore", ["shared", "import", path, database])
-    usleep(2_500_000)
+    for _ in 0..<6000 {
+      other.send("SELECT count(*) FROM pg_locks WHERE NOT granted;")
+      if other.line() == "1" { break }
+      usleep(10_000)
+    }
     importing.kill()
-    try DatabaseServer.run(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'",
-      in: database)
     other.kill()
     #expect(try Status(of: database).object.number("nodes") == 0)
     try output(of: "shared", "import", path, database)

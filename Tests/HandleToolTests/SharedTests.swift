@@ -87,7 +87,7 @@ import Testing
     #expect(try server.node(node)?.state == .live)
     try unlink(place.path("directory/one"))
     #expect(try handlestore("verify", "shared:\(database)", "--retire").status == 1)
-    let end = ContinuousClock.now + .seconds(5)
+    let end = ContinuousClock.now + .seconds(30)
     while try server.node(node)?.state == .live, ContinuousClock.now < end { usleep(20_000) }
     #expect(try server.node(node)?.state == .stale)
     let status = try Status(of: database)
