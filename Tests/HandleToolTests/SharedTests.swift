@@ -139,9 +139,8 @@ import Testing
     #expect(try output(of: "shared", "status", database).contains("synchronous commit"))
   }
 
-  /// Each message comes at once, and none has the password.
+  /// Each message comes without a second try, and none has the password.
   @Test func aDatabaseThatCannotBeReached() throws {
-    let start = ContinuousClock.now
     for connection in [
       "host=/nowhere password=secret", "dbname", "postgresql://u:secret@/x@localhost/db",
       "\(try DatabaseServer.database())-none password=secret",
@@ -150,13 +149,13 @@ import Testing
         ["dump", "shared:\(connection)"], ["index", "shared:\(connection)", "/dev/shm"],
         ["shared", "init", connection], ["shared", "status", connection],
       ] {
-        let result = try run([product("handlestore")] + command)
+        // A second try would take the patience, half a minute.
+        let result = try run(["timeout", "25", product("handlestore")] + command)
         #expect(result.status == 4, "\(command): \(result.errors)")
         #expect(result.errors.hasPrefix("handlestore: "))
         #expect(!result.errors.contains("secret"), "\(result.errors)")
       }
     }
-    #expect(ContinuousClock.now - start < .seconds(20))
   }
 
   /// A command that is given no connection finds it in the environment.
