@@ -66,13 +66,13 @@ import Testing
     let held = try HeldLock(in: gateways, by: "LOCK TABLE handlestore_file")
     let threads = 8
     let errors = try inThreads(threads) { _ in
-      #expect(throws: StoreError.self) { try export.status(token) }
+      #expect(throws: StoreError.self) { try export.open(.token(token), as: .path).close() }
     }
     for error in errors { #expect(error?.code == .unusableKeys) }
     let reads = server.log.components(separatedBy: "due to lock timeout").count - 1
     #expect((1..<threads).contains(reads), "\(reads) reads by \(threads) threads")
     held.release()
-    #expect(try export.status(token).type == .regular)
+    try export.open(.token(token), as: .path).close()
     try a.close()
   }
 
