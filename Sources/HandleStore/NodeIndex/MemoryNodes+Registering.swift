@@ -26,7 +26,7 @@ extension MemoryNodes {
     return file.registration(id, replaced.map { .replaced($0) } ?? .created)
   }
 
-  private func relation(of file: File, to holder: Holder) -> FileRelation {
+  func relation(of file: File, to holder: Holder) -> FileRelation {
     let candidate = file.candidate
     return FileRelation(
       of: FileRelation.File(
