@@ -32,8 +32,8 @@ extension PostgresNodeIndex {
       return (
         count,
         [
-          Eviction.requiringAgreement(on: dropped, session),
-          Eviction.withdrawing(dropping.ids, session),
+          FurtherChange(Eviction.requiringAgreement(on: dropped, session)),
+          FurtherChange(Eviction.withdrawing(dropping.ids, session)),
         ]
       )
     }

@@ -32,8 +32,8 @@ extension PostgresNodeIndex {
         return known
       }
       guard let known = change(before) else { return ((), []) }
-      guard let text else { return ((), [FilesystemChange(adding: known, as: filesystem)]) }
-      return ((), [FilesystemChange(replacing: text, by: known, of: filesystem)])
+      guard let text else { return ((), [FurtherChange(adding: known, as: filesystem)]) }
+      return ((), [FurtherChange(replacing: text, by: known, of: filesystem)])
     }
   }
 }

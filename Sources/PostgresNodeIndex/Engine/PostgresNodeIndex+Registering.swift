@@ -119,14 +119,14 @@ extension PostgresNodeIndex {
   /// is new.
   private func changes(
     by files: [MemoryNodes.File], _ attempts: [RegistrationAttempt]
-  ) -> [FilesystemChange] {
+  ) -> [FurtherChange] {
     var noted: [FilesystemID: KnownFilesystem] = [:]
     for (file, attempt) in zip(files, attempts) {
       let before = noted[file.filesystem] ?? filesystems[file.filesystem]
       if let known = file.note(attempt, in: before) { noted[file.filesystem] = known }
     }
     return noted.compactMap { id, known in
-      filesystems[id].map { FilesystemChange(replacing: $0.text, by: known, of: id) }
+      filesystems[id].map { FurtherChange(replacing: $0.text, by: known, of: id) }
     }
   }
 }

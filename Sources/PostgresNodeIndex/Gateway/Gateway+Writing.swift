@@ -12,24 +12,23 @@ extension Gateway {
   ///   - ids: the nodes that it may look at.
   ///   - minting: how many nodes it mints at most.
   ///   - also: what else to read, in the same round trip.
-  ///   - decide: makes the change in memory, given what `also` returned, and returns what it says
-  ///     of filesystems. It runs again if another gateway has changed meanwhile what the change
-  ///     depends on.
+  ///   - decide: makes the change in memory, given what `also` returned, and returns what else to
+  ///     write. It runs again if another gateway has changed meanwhile what the change depends on.
   func change<R>(
     keys: [MemoryNodes.Key] = [], ids: [NodeID] = [], minting: Int = 0, also: [Statement] = [],
-    limboLimit: Int, _ decide: (inout MemoryNodes, [Rows]) throws -> (R, [FilesystemChange])
+    limboLimit: Int, _ decide: (inout MemoryNodes, [Rows]) throws -> (R, [FurtherChange])
   ) throws -> R {
     try attempting { state in
       try reserve(minting, &state)
       let (before, found) = try load(keys, ids, also, &state)
       var after = before.nodes
-      let (result, onFilesystems) = try decide(&after, found)
+      let (result, further) = try decide(&after, found)
       let changes = RowChanges(from: before, to: after)
-      if changes.isEmpty && onFilesystems.isEmpty { return result }
+      if changes.isEmpty && further.isEmpty { return result }
       let rows = try commit(
-        changes.statements(limboLimit: limboLimit) + onFilesystems.map(\.statement),
+        changes.statements(limboLimit: limboLimit) + further.map(\.statement),
         minted: changes.minted.count - changes.dropped.count, changed: changes.changed, &state)
-      for change in onFilesystems { filesystems[change.filesystem] = change.known }
+      for (id, known) in further.compactMap(\.filesystem) { filesystems[id] = known }
       // If the confirmation was lost, others may have changed these nodes since.
       guard rows != nil else { return result }
       state.ids.consume(changes.minted.count)
