@@ -85,6 +85,8 @@ extension Membership {
           .text(name), .integer(terms.lease), .integer(session), .boolean(isFirst),
           .boolean(terms.isAsked), .boolean(terms.hasPins),
         ]),
+      // The others may have objected without this database knowing it.
+      Eviction.withdrawingAll(session),
       Statement("SELECT id, changes FROM handlestore_gateway"),
       Statement("SELECT number, incarnation, \(Schema.lineage) FROM handlestore_store"),
       Statement(
@@ -104,7 +106,7 @@ extension Membership {
 
   /// Takes up what the statements returned; `nil` if another process has joined under the name.
   init?(_ found: [Rows]) throws {
-    let (own, gateways, numbers) = (found[2], found[3], found[4])
+    let (own, gateways, numbers) = (found[2], found[4], found[5])
     guard own.count == 1, let id = own.integer(0, 0), let epoch = own.integer(0, 1),
       let writes = own.integer(0, 2), let changes = own.integer(0, 3)
     else { return nil }
@@ -135,16 +137,24 @@ extension Membership {
   ///   - changed: how many nodes it changes.
   func fence(nodes: Int, changed: Int) -> Statement {
     Statement(
-      RowChanges.requiring(
-        1,
-        """
-        UPDATE handlestore_gateway SET writes = $3, nodes = nodes + $4, changes = $5
-        WHERE id = $1 AND epoch = $2 AND lease_until > clock_timestamp()
-        """),
-      [
-        .integer(id), .integer(epoch), .integer(writes + 1), .integer(Int64(nodes)),
-        .integer(changes + Int64(changed)),
-      ])
+      RowChanges.requiring(1, Self.fence(where: "true")),
+      fenceParameters(nodes: nodes, changed: changed))
+  }
+
+  /// Counts a write, if the gateway may write and a condition holds. The parameters `$1` to `$5`
+  /// are ``fenceParameters(nodes:changed:)``.
+  static func fence(where condition: String) -> String {
+    """
+    UPDATE handlestore_gateway SET writes = $3, nodes = nodes + $4, changes = $5
+    WHERE id = $1 AND epoch = $2 AND lease_until > clock_timestamp() AND \(condition)
+    """
+  }
+
+  func fenceParameters(nodes: Int, changed: Int) -> [Parameter] {
+    [
+      .integer(id), .integer(epoch), .integer(writes + 1), .integer(Int64(nodes)),
+      .integer(changes + Int64(changed)),
+    ]
   }
 
   /// Gives the lease back, and removes the row, unless others must still hear of changes, or
@@ -220,6 +230,7 @@ extension Membership {
           """), [.integer(id), .integer(epoch), .integer(lease)]),
       // Before the changes: if a node is no longer listed because it was dropped, that is among
       // them.
+      Eviction.removingAbandoned,
       Eviction.foreign(session),
       Statement(
         """

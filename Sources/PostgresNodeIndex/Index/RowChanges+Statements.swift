@@ -27,16 +27,7 @@ extension RowChanges {
   private var nodeStatements: [Statement] {
     var statements: [Statement] = []
     if !minted.isEmpty {
-      statements.append(
-        Statement(
-          """
-          INSERT INTO handlestore_node (id, parent, hint, since, handle_type, type, filesystem, state,
-            handle, version)
-          SELECT id, parent, hint, since, handle_type::integer, type::integer, filesystem::smallint,
-            state::smallint, handle, 1
-          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
-            AS u (id, parent, hint, since, handle_type, type, filesystem, state, handle)
-          """, columns(of: minted)))
+      statements.append(Statement(Self.insertingNodes(firstParameter: 1), columns(of: minted)))
     }
     if !updated.isEmpty {
       statements.append(
@@ -57,7 +48,7 @@ extension RowChanges {
     return statements
   }
 
-  private func columns(of ids: [NodeID]) -> [Parameter] {
+  func columns(of ids: [NodeID]) -> [Parameter] {
     let entries = ids.compactMap { after.entries[$0] }
     func integers(_ value: (MemoryNodes.Entry) -> Int64?) -> Parameter {
       .integers(entries.map(value))
@@ -117,13 +108,13 @@ extension RowChanges {
     }
     if !added.isEmpty {
       statements.append(
-        Statement(
-          """
-          INSERT INTO handlestore_key (key, node, is_alias)
-          SELECT key, node, is_alias FROM unnest($1, $2, $3) AS u (key, node, is_alias) ORDER BY key
-          """, [keyBytes(added), owners(added, \.after), kinds(added, \.after)]))
+        Statement(Self.insertingKeys(firstParameter: 1) + " ORDER BY key", keyColumns(of: added)))
     }
     return statements
+  }
+
+  func keyColumns(of added: [KeyChange]) -> [Parameter] {
+    [keyBytes(added), owners(added, \.after), kinds(added, \.after)]
   }
 
   private func keyBytes(_ changes: [KeyChange]) -> Parameter {
@@ -177,7 +168,7 @@ extension RowChanges {
   }
 
   /// The further parents that are new.
-  private var places: [(node: NodeID, directory: NodeID)] {
+  var places: [(node: NodeID, directory: NodeID)] {
     after.entries.flatMap { id, entry in
       entry.furtherParents.subtracting(before.nodes.entries[id]?.furtherParents ?? [])
         .map { (id, $0) }
