@@ -57,6 +57,7 @@ extension StoreError.Code {
     case .tooManyCallers: (HS_TOO_MANY_CALLERS, "too many threads read at once")
     case .notPermitted: (HS_NOT_PERMITTED, "a capability is missing")
     case .system: (HS_SYSTEM, "a system call failed; see hs_error.errnum")
+    case .database: (HS_DATABASE, "the database of a shared store refused")
     }
   }
 }

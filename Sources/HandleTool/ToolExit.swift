@@ -103,7 +103,7 @@ extension StoreError {
     case .badExport, .badName, .badValue, .tokenTooLong: .usage
     case .unknownFilesystem, .notAttached, .wrongFilesystem, .ambiguousFilesystem,
       .tooManyFilesystems, .noHandles,
-      .diskFull, .tooManyOpenFiles, .notPermitted, .unavailable, .mountPoint, .system:
+      .diskFull, .tooManyOpenFiles, .notPermitted, .unavailable, .mountPoint, .system, .database:
       .system
     }
   }

@@ -227,7 +227,7 @@ import Testing
     let index = try #require(store.index as? PostgresNodeIndex)
     let dropping = Dropping(ids: [node], isHeld: { _ in false })
     #expect(try index.agreement(on: dropping).ids == [node])
-    try server.losingConfirmation(in: gateways.database) {
+    try losingConfirmation(on: server, in: gateways) {
       #expect(throws: PostgresError.self) { try index.drop(dropping) }
       let isHeld = try? store.pin(node, by: pins)
       #expect(isHeld != true)

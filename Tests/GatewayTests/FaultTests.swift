@@ -101,17 +101,11 @@ import Testing
     try store.watch(watched, mask: .deleteSelf, by: WatcherID(rawValue: 1))
     /// Makes a change whose confirmation is lost.
     func losing<R: Sendable>(_ change: @escaping @Sendable () throws -> R) throws -> R {
-      // A commit waits for a standby that is not there, when it is already on the disk.
-      try DatabaseServer.run(
-        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", in: gateways.database)
-      try DatabaseServer.run("SELECT pg_reload_conf()", in: gateways.database)
-      usleep(100_000)
+      let held = try HeldCommits(on: server, in: gateways)
       return try inThreads(2) { thread -> R? in
         if thread == 0 { return try change() }
-        usleep(300_000)
-        server.kill()
-        try server.resetSettings()
-        try server.start()
+        try held.killServer()
+        try held.startServer()
         return nil
       }.compactMap { $0 }[0]
     }

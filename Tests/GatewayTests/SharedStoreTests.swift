@@ -208,10 +208,11 @@ import Testing
     for (i, node) in nodes.enumerated() {
       try a.retire(node)
       let other = try gateways.open("other-\(i)")
+      // Until b has heard of it.
       usleep(1_300_000)
       try other.close()
     }
-    for node in nodes { #expect(try b.node(node)?.state == .stale) }
+    #expect(try becomes { try nodes.allSatisfy { try b.node($0)?.state == .stale } })
     for store in [a, b] { try store.close() }
   }
 

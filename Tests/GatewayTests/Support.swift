@@ -34,6 +34,87 @@ struct Gateways {
       shared: database, gateway: name, options: options,
       gatewayOptions: GatewayOptions(lease: lease, patience: patience))
   }
+
+  func run(_ sql: String) throws { try DatabaseServer.run(sql, in: database) }
+
+  /// Throws unless a condition in SQL holds.
+  func require(_ condition: String) throws {
+    try run("SELECT 1 / (CASE WHEN \(condition) THEN 1 ELSE 0 END)")
+  }
+}
+
+/// Keeps statements of gateways waiting for a lock.
+final class HeldLock: Sendable {
+  private let session: Child
+
+  /// - Parameter statement: takes the lock.
+  init(in gateways: Gateways, by statement: String) throws {
+    session = try DatabaseServer.session(in: gateways.database)
+    session.send("BEGIN; \(statement);\n SELECT 'held';")
+    guard session.line() == "held" else {
+      throw CommandFailure(description: "not held: \(statement)")
+    }
+  }
+
+  /// Keeps a gateway from writing, when it has read what it decides on. Give it a long lease, because it
+  /// cannot renew it meanwhile.
+  convenience init(of gateway: String, in gateways: Gateways) throws {
+    try self.init(
+      in: gateways, by: "UPDATE handlestore_gateway SET name = name WHERE name = '\(gateway)'")
+  }
+
+  /// Waits until a gateway waits.
+  func awaitOne() throws {
+    let isThere = try becomes {
+      session.send("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted);")
+      guard let line = session.line() else { throw CommandFailure(description: "psql has ended") }
+      return line == "t"
+    }
+    guard isThere else { throw CommandFailure(description: "no gateway waits") }
+  }
+
+  /// Lets them go on.
+  func release() { session.send("COMMIT;") }
+}
+
+/// Keeps commits of a database from being confirmed: they wait for a standby that is not there, when they
+/// are already on the disk.
+final class HeldCommits: Sendable {
+  private let server: DatabaseServer
+  private let observer: Child
+  private let probe: Child
+
+  init(on server: DatabaseServer, in gateways: Gateways) throws {
+    self.server = server
+    try gateways.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    try gateways.run("SELECT pg_reload_conf()")
+    observer = try DatabaseServer.session(in: gateways.database)
+    probe = try DatabaseServer.session(in: gateways.database)
+    // The server's processes hear of the setting one after the other.
+    try awaitCommits(1) { probe.send("SELECT FROM pg_logical_emit_message(true, '', '');") }
+  }
+
+  /// Waits until the commit of a gateway waits, and kills the server.
+  func killServer() throws {
+    try awaitCommits(2) {}
+    server.kill()
+  }
+
+  /// Starts the server again, which confirms commits.
+  func startServer() throws {
+    try server.resetSettings()
+    try server.start()
+  }
+
+  private func awaitCommits(_ commits: Int, _ body: () -> Void) throws {
+    let areThere = try becomes {
+      body()
+      observer.send("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep';")
+      guard let line = observer.line() else { throw CommandFailure(description: "psql has ended") }
+      return line == "\(commits)"
+    }
+    guard areThere else { throw CommandFailure(description: "no commit waits") }
+  }
 }
 
 extension Store {

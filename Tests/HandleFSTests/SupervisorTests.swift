@@ -146,6 +146,24 @@ import Testing
     #expect(try mounted.run(["ls", mounted.mountpoint.string], seconds: 20).status == 0)
   }
 
+  /// The next server knows what is mounted inside of a directory that was renamed.
+  @Test(.mountsHandleFS) func aSourceIsRenamed() throws {
+    let mounted = try Mounted(.ext4, ["--cross-mounts", "--cache-timeout", "0"])
+    let other = try Volume(.ext4, megabytes: 8)
+    try write("text", to: other.path.appending("file"))
+    let inner = try Mount(["--bind", other.path.string], at: mounted.source.appending("inner"))
+    let file = try mounted.hold("inner/file")
+    let moved = FilePath("\(mounted.source)-moved")
+    try rename(mounted.source, to: moved)
+    // So that everything is unmounted by its path.
+    defer { try? rename(moved, to: mounted.source) }
+    try mounted.waitForNewServer(after: mounted.killServer())
+    // Asks the server for an open file, and not by its name.
+    #expect(file.ask("stat") == "links 1, size 4")
+    file.kill()
+    withExtendedLifetime(inner) {}
+  }
+
   /// Nor at another filesystem by way of one that is stuck.
   @Test(.mountsHandleFS) func doesNotWaitForAnotherMount() throws {
     let (mounted, other) = (try Mounted(.ext4), try Volume(.ext4, megabytes: 8))

@@ -14,7 +14,7 @@ import Testing
     .foreignFile: 33, .inUse: 40, .alreadyOpen: 41, .readOnly: 42, .closed: 43, .forked: 44,
     .noStore: 45, .notAStore: 46, .unsupportedVersion: 47, .damaged: 48, .torn: 49, .tornCopy: 50,
     .sharedData: 51, .badValue: 52, .unexpected: 53, .diskFull: 60, .tooManyOpenFiles: 61,
-    .tooManyCallers: 62, .notPermitted: 63, .system: 64,
+    .tooManyCallers: 62, .notPermitted: 63, .system: 64, .database: 65,
   ]
 
   @Test func theNumbersStayTheSame() {

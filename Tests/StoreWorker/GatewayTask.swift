@@ -23,4 +23,20 @@ extension Tasks {
       }
     #endif
   }
+
+  /// `threadless DATABASE`: joins the gateways of a store while the process can have no further thread.
+  /// Root may have as many as it likes, so it becomes the user of the server.
+  static func threadless(_ arguments: [String]) throws {
+    #if !THREAD_SANITIZER
+      var limit = rlimit(rlim_cur: 1, rlim_max: 1)
+      setrlimit(__rlimit_resource_t(__RLIMIT_NPROC.rawValue), &limit)
+      if geteuid() == 0, let user = getpwnam("postgres")?.pointee { setuid(user.pw_uid) }
+      do {
+        _ = try Store(shared: arguments[0], gateway: "threadless")
+        say("open")
+      } catch {
+        say("\(error)")
+      }
+    #endif
+  }
 }

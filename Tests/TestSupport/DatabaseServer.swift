@@ -120,6 +120,11 @@ public final class DatabaseServer: Sendable {
     try succeed("\(programs)/psql", "-X", "-q", "-d", database, "-c", sql)
   }
 
+  /// Starts a psql(1) that runs the statements that it is sent, and prints what they return.
+  public static func session(in database: String) throws -> Child {
+    try Child(["\(programs)/psql", "-X", "-q", "-A", "-t", "-d", database])
+  }
+
   /// Ends `ALTER SYSTEM`, after ``kill()``.
   public func resetSettings() throws {
     try TestSupport.write("", to: directory.appending("data/postgresql.auto.conf"))

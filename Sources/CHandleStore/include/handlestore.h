@@ -132,6 +132,7 @@ enum {
     HS_TOO_MANY_CALLERS        = 62,  /* too many threads read at once */
     HS_NOT_PERMITTED           = 63,  /* a capability is missing */
     HS_SYSTEM                  = 64,  /* a system call failed; see hs_error.errnum */
+    HS_DATABASE                = 65,  /* the database of a shared store refused */
 };
 
 /* Why a call failed. Give one to a call, or NULL. Only `size` must be set before. */

@@ -6,39 +6,50 @@ internal import SystemPackage
 /// rotated out.
 ///
 /// If the keys cannot be read, there are no keys: a revoked key must not become valid again because
-/// the file that revoked it is gone. Each use then fails, and reads the file again.
+/// the file that revoked it is gone. Each use then fails, and reads the file again. A thread that had
+/// to wait for a read of another thread shares its failure, because the keys may be in a database
+/// that does not answer: the threads must not wait for it one after the other.
 final class TokenKeys: Sendable {
   private struct State {
-    var ring: Keyring?
-    /// When the file was last read, and when for an unknown key; nanoseconds.
-    var read: UInt64 = 0
-    var readForUnknown: UInt64 = 0
+    /// What the last read found.
+    var outcome: Result<Keyring, StoreError>?
+    /// When the last read began and ended, and when the last one for an unknown key began; nanoseconds.
+    var began: UInt64 = 0
+    var ended: UInt64 = 0
+    var beganForUnknown: UInt64 = 0
 
-    /// Takes the keys from the file. Leaves no keys if the file cannot be read.
-    mutating func reload(_ files: any SmallFiles, _ store: UInt64) throws {
-      ring = nil
-      guard let found = try Keyring.read(in: files, of: store) else {
-        throw StoreError.noKeys(path: files.path)
+    /// Returns the keys to a thread that asked for them at a moment, before it had the lock.
+    ///
+    /// - Parameters:
+    ///   - age: how long before that the last read may have begun; otherwise reads the file again.
+    ///   - read: reads the file.
+    mutating func ring(
+      at moment: UInt64, maximumAge age: UInt64, _ read: () throws(StoreError) -> Keyring
+    ) throws(StoreError) -> Keyring {
+      switch outcome {
+      case .success(let ring) where moment < began + age: return ring
+      case .failure(let error) where moment < ended: throw error
+      default: break
       }
-      ring = found
+      began = SystemCalls.now
+      let found = Result(catching: read)
+      (outcome, ended) = (found, SystemCalls.now)
+      return try found.get()
     }
 
-    /// Returns the keys as they were in the file at most a second ago.
-    mutating func current(_ files: any SmallFiles, _ store: UInt64) throws -> Keyring {
-      // Read the clock under the lock: another thread may have read the file since.
-      let now = SystemCalls.now
-      if let ring, now - read < TokenKeys.second { return ring }
-      read = now
-      do {
-        try reload(files, store)
-      } catch StoreError.tooManyOpenFiles {
+    /// Returns the keys as they were in the file at most a second before the moment.
+    mutating func current(
+      at moment: UInt64, _ files: any SmallFiles, _ store: UInt64
+    ) throws -> Keyring {
+      do throws(StoreError) {
+        return try ring(at: moment, maximumAge: TokenKeys.second) { () throws(StoreError) in
+          try Keyring.reading(files, of: store)
+        }
+      } catch .tooManyOpenFiles {
         throw StoreError.tooManyOpenFiles
       } catch {
-        throw StoreError.unusableKeys(
-          path: files.path, reason: StoreError(any: error, path: files.path).description)
+        throw StoreError.unusableKeys(path: files.path, reason: error.description)
       }
-      guard let ring else { throw StoreError.noKeys(path: files.path) }
-      return ring
     }
   }
 
@@ -48,17 +59,21 @@ final class TokenKeys: Sendable {
 
   /// Reads the keys. If `make` is set and there are none, makes the first one.
   func load(in files: any SmallFiles, of store: UInt64, make: Bool) throws {
+    let moment = SystemCalls.now
     try state.withLock { state in
-      if make { _ = try Keyring.readOrMake(in: files, of: store) }
-      try state.reload(files, store)
-      state.read = SystemCalls.now
+      // That another thread found none does not matter here.
+      if make, case .failure(.noKeys) = state.outcome { state.outcome = nil }
+      _ = try state.ring(at: moment, maximumAge: 0) { () throws(StoreError) in
+        make ? try Keyring.readOrMake(in: files, of: store) : try Keyring.reading(files, of: store)
+      }
     }
   }
 
   func signer(in files: any SmallFiles, of store: UInt64) throws -> (
     id: UInt8, key: AuthenticationKey
   ) {
-    let ring = try state.withLock { try $0.current(files, store) }
+    let moment = SystemCalls.now
+    let ring = try state.withLock { try $0.current(at: moment, files, store) }
     return (ring.signer, ring.signing)
   }
 
@@ -68,14 +83,27 @@ final class TokenKeys: Sendable {
   func key(
     _ id: UInt8, in files: any SmallFiles, of store: UInt64
   ) throws -> AuthenticationKey? {
-    try state.withLock { state in
-      if let key = try state.current(files, store).key(id) { return key }
-      let now = SystemCalls.now
-      guard now - state.readForUnknown >= Self.second else { return nil }
-      state.readForUnknown = now
-      state.read = 0
-      return try state.current(files, store).key(id)
+    let moment = SystemCalls.now
+    return try state.withLock { state in
+      if let key = try state.current(at: moment, files, store).key(id) { return key }
+      guard moment >= state.beganForUnknown + Self.second else { return nil }
+      state.outcome = nil
+      let ring = try state.current(at: moment, files, store)
+      state.beganForUnknown = state.began
+      return ring.key(id)
     }
+  }
+}
+
+extension Keyring {
+  /// Reads the keys of a store.
+  ///
+  /// - Throws: ``StoreError/noKeys(path:)`` if there are none.
+  fileprivate static func reading(
+    _ files: any SmallFiles, of store: UInt64
+  ) throws(StoreError) -> Keyring {
+    guard let ring = try read(in: files, of: store) else { throw .noKeys(path: files.path) }
+    return ring
   }
 }
 

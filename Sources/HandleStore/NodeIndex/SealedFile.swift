@@ -38,16 +38,14 @@ struct SealedFile: Sendable {
     in files: any SmallFiles, _ parse: ([Substring]) -> T?
   ) throws(StoreError) -> (store: UInt64, contents: T)? {
     let path = files.path(of: name)
-    let file: SmallText
-    do throws(Errno) {
-      file = try files.text(of: name)
-    } catch .noSuchFileOrDirectory {
-      return nil
-    } catch {
+    let found: SmallText?
+    do throws(StoreError) {
+      found = try files.text(of: name)
+    } catch .system(.tooManySymbolicLinkLevels, _) where isSecret {
       // A symbolic link may lead to somebody else's file.
-      if isSecret && error == .tooManySymbolicLinkLevels { throw .exposedKeys(path: path) }
-      throw StoreError(error, "reading \(path)")
+      throw .exposedKeys(path: path)
     }
+    guard let file = found else { return nil }
     guard file.isPrivate || !isSecret else { throw .exposedKeys(path: path) }
     guard let (store, lines) = lines(of: file.text), let contents = parse(lines) else {
       throw .damagedFile(path: path, ifDamaged)

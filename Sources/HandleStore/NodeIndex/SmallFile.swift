@@ -9,10 +9,8 @@ package protocol SmallFiles: AnyObject, Sendable {
   /// Returns the path of a file, for messages.
   func path(of name: FilePath.Component) -> FilePath
 
-  /// Returns the text of a file.
-  ///
-  /// - Throws: `ENOENT` if there is no such file, and what `open(2)` and `read(2)` give.
-  func text(of name: FilePath.Component) throws(Errno) -> SmallText
+  /// Returns the text of a file, or `nil` if there is no such file.
+  func text(of name: FilePath.Component) throws(StoreError) -> SmallText?
 
   /// Replaces the text of a file, or makes the file. After a power cut it has the old text or the
   /// new one.
@@ -32,9 +30,15 @@ package struct SmallText: Sendable {
 }
 
 extension OpenDirectory: SmallFiles {
-  func text(of name: FilePath.Component) throws(Errno) -> SmallText {
-    let (text, status) = try SmallFile.read(name, in: self)
-    return SmallText(text: text, isPrivate: status.file.mode & 0o077 == 0)
+  func text(of name: FilePath.Component) throws(StoreError) -> SmallText? {
+    do throws(Errno) {
+      let (text, status) = try SmallFile.read(name, in: self)
+      return SmallText(text: text, isPrivate: status.file.mode & 0o077 == 0)
+    } catch .noSuchFileOrDirectory {
+      return nil
+    } catch {
+      throw StoreError(error, "reading \(path(of: name))")
+    }
   }
 
   func put(_ text: String, in name: FilePath.Component) throws(StoreError) {
@@ -78,9 +82,8 @@ final class MemoryFiles: SmallFiles {
   var path: FilePath { "" }
   func path(of name: FilePath.Component) -> FilePath { FilePath(root: nil, [name]) }
 
-  func text(of name: FilePath.Component) throws(Errno) -> SmallText {
-    guard let text = texts.withLock({ $0[name.string] }) else { throw .noSuchFileOrDirectory }
-    return SmallText(text: text, isPrivate: true)
+  func text(of name: FilePath.Component) throws(StoreError) -> SmallText? {
+    texts.withLock { $0[name.string] }.map { SmallText(text: $0, isPrivate: true) }
   }
 
   func put(_ text: String, in name: FilePath.Component) throws(StoreError) {

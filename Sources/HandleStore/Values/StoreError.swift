@@ -104,6 +104,8 @@ public enum StoreError: Error, Equatable, Sendable {
   case notPermitted(String)
   /// A system call failed in a way that has no case of its own.
   case system(Errno, String)
+  /// The database of a shared store refused; the string says what, why, and what to do.
+  case database(Errno, String)
 }
 
 extension StoreError: CustomStringConvertible {
@@ -229,6 +231,7 @@ extension StoreError: CustomStringConvertible {
     case .notPermitted(let what):
       "\(what) is not permitted; run as root, or with CAP_DAC_READ_SEARCH"
     case .system(let errno, let what): "\(what): \(errno)\(Self.remedy(errno))"
+    case .database(_, let reason): "the database of the store: \(reason)"
     default: "error"
     }
   }
@@ -240,6 +243,7 @@ extension StoreError: CustomStringConvertible {
     case .permissionDenied: "; run as the user that the store belongs to, or as root"
     case .readOnlyFileSystem: "; open the store for reading only, or make the filesystem writable"
     case .ioError: "; the disk failed (see the kernel's log): close the store and check it"
+    case .resourceTemporarilyUnavailable: "; try again"
     case .noMemory: "; free some memory, or raise the limit on address space (RLIMIT_AS)"
     case .directoryNotEmpty: "; name a directory that is empty or does not exist"
     case .fileExists, .isDirectory, .invalidArgument:
@@ -258,7 +262,7 @@ extension StoreError: CustomStringConvertible {
 
 extension StoreError {
   /// The case for a failed system call.
-  init(_ errno: Errno, _ what: String) {
+  package init(_ errno: Errno, _ what: String) {
     switch errno {
     case .tooManyOpenFiles, .tooManyOpenFilesInSystem: self = .tooManyOpenFiles
     case .notPermitted: self = .notPermitted(what)

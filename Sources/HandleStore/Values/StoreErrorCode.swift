@@ -93,6 +93,8 @@ extension StoreError {
     case notPermitted = 63
     /// ``StoreError/system(_:_:)``.
     case system = 64
+    /// ``StoreError/database(_:_:)``.
+    case database = 65
   }
 
   /// The number of the error.
@@ -151,6 +153,7 @@ extension StoreError {
     case .tooManyCallers: (.tooManyCallers, .resourceTemporarilyUnavailable)
     case .notPermitted: (.notPermitted, .notPermitted)
     case .system(let errno, _): (.system, errno)
+    case .database(let errno, _): (.database, errno)
     }
   }
 }

@@ -43,8 +43,8 @@ extension PostgresNodeIndex {
       return (
         count,
         [
-          Eviction.requiringAgreement(on: dropped, session),
-          Eviction.withdrawing(dropping.ids, session),
+          FurtherChange(Eviction.requiringAgreement(on: dropped, session)),
+          FurtherChange(Eviction.withdrawing(dropping.ids, session)),
         ]
       )
     }
@@ -52,8 +52,8 @@ extension PostgresNodeIndex {
 }
 
 extension Dropping {
-  /// The change as the database allows it: `found` has the nodes that may go, the number of all nodes,
-  /// and which of these are watched.
+  /// The change as the database allows it: `found` has the nodes that may go, the number of all
+  /// nodes, and which of these are watched.
   fileprivate func among(_ found: [Rows], _ nodes: inout MemoryNodes) -> Dropping {
     var change = self
     let agreed = Set((0..<found[0].count).compactMap { found[0].node($0, 0) })

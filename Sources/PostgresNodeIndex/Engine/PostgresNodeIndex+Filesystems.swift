@@ -20,10 +20,10 @@ extension PostgresNodeIndex {
   package func record(
     _ filesystem: FilesystemID, _ change: @escaping @Sendable (KnownFilesystem?) -> KnownFilesystem?
   ) throws {
-    let id = Parameter.integer(Int64(filesystem.rawValue))
-    let read = Statement("SELECT known FROM handlestore_filesystem WHERE id = $1", [id])
-    let known = try writer.change(also: [read], limboLimit: limboLimit) {
-      _, found -> (KnownFilesystem?, [Statement]) in
+    let read = Statement(
+      "SELECT known FROM handlestore_filesystem WHERE id = $1",
+      [.integer(Int64(filesystem.rawValue))])
+    try writer.change(also: [read], limboLimit: limboLimit) { _, found in
       let text = found[0].count > 0 ? found[0].text(0, 0) : nil
       let before = try text.map { text in
         guard let known = KnownFilesystem(text: text) else {
@@ -31,25 +31,9 @@ extension PostgresNodeIndex {
         }
         return known
       }
-      guard let known = change(before) else { return (nil, []) }
-      if let text { return (known, [replacing(text, by: known, filesystem)]) }
-      return (
-        known,
-        [
-          Statement(
-            "INSERT INTO handlestore_filesystem (id, known) VALUES ($1, $2)",
-            [id, .text(known.text)])
-        ]
-      )
+      guard let known = change(before) else { return ((), []) }
+      guard let text else { return ((), [FurtherChange(adding: known, as: filesystem)]) }
+      return ((), [FurtherChange(replacing: text, by: known, of: filesystem)])
     }
-    if let known { filesystems[filesystem] = known }
-  }
-
-  /// Replaces what is known of a filesystem, unless somebody else has.
-  func replacing(_ text: String, by known: KnownFilesystem, _ id: FilesystemID) -> Statement {
-    Statement(
-      RowChanges.requiring(
-        1, "UPDATE handlestore_filesystem SET known = $3 WHERE id = $1 AND known = $2"),
-      [.integer(Int64(id.rawValue)), .text(text), .text(known.text)])
   }
 }

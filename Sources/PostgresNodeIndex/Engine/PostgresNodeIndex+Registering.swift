@@ -21,8 +21,8 @@ extension PostgresNodeIndex {
     try register(batch: [candidate], on: filesystem, survivors)[0]
   }
 
-  /// Known files are found in memory, or read together. Threads that register others at the same time
-  /// share the round trips to the database.
+  /// Known files are found in memory, or read together. Threads that register others at the same
+  /// time share the round trips to the database.
   package func register(
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
@@ -56,9 +56,10 @@ extension PostgresNodeIndex {
       candidate, on: filesystem, of: filesystems, survivors, incarnation: incarnation)
   }
 
-  /// Reads the nodes of files that the database knows into memory. Unlike a registration it does not keep
-  /// other threads from registering, and it reads only what a registration that changes nothing needs. So
-  /// a directory that another gateway has registered costs little more than a round trip.
+  /// Reads the nodes of files that the database knows into memory. Unlike a registration it does
+  /// not keep other threads from registering, and it reads only what a registration that changes
+  /// nothing needs. So a directory that another gateway has registered costs little more than a
+  /// round trip.
   private func readKnown(_ files: [MemoryNodes.File]) throws {
     guard let cache, !files.isEmpty else { return }
     let tickets = cache.tickets()
@@ -101,14 +102,12 @@ extension PostgresNodeIndex {
   /// Registers the files of several threads in one change.
   private func register(_ groups: [[MemoryNodes.File]]) throws -> [[RegistrationAttempt]] {
     let all = groups.flatMap(\.self)
-    let (attempts, news) = try writer.change(
+    let attempts = try writer.change(
       keys: all.flatMap(\.keys), minting: all.count, mayBeNew: true, limboLimit: limboLimit
     ) { nodes, _ in
       let attempts = groups.map { $0.map { nodes.register($0) } }
-      let news = findNews(all, attempts.flatMap(\.self))
-      return ((attempts, news), news.map(\.statement))
+      return (attempts, changes(by: all, attempts.flatMap(\.self)))
     }
-    take(news)
     for (file, attempt) in zip(all, attempts.flatMap(\.self)) {
       guard case .done(let done) = attempt, done.outcome != .stale else { continue }
       cache?.setHint(file.key.hash, done.node)
@@ -126,45 +125,27 @@ extension PostgresNodeIndex {
     _ id: NodeID, to candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
     let file = try file(candidate, on: filesystem, survivors)
-    let (attempt, news) = try writer.change(
-      keys: file.keys, ids: [id], limboLimit: limboLimit
-    ) { nodes, _ in
+    return try writer.change(keys: file.keys, ids: [id], limboLimit: limboLimit) { nodes, _ in
       let attempt = try nodes.move(id, to: file)
-      let news = findNews([file], [attempt])
-      return ((attempt, news), news.map(\.statement))
+      return (attempt, changes(by: [file], [attempt]))
     }
-    take(news)
-    return attempt
   }
 }
 
-// MARK: What files say of their filesystem
-
 extension PostgresNodeIndex {
-  private struct News {
-    let filesystem: FilesystemID
-    let known: KnownFilesystem
-    let statement: Statement
-  }
-
-  /// Returns what registered files say of their filesystems (``KnownFilesystem/note(_:)``), if it is new.
-  private func findNews(
-    _ files: [MemoryNodes.File], _ attempts: [RegistrationAttempt]
-  ) -> [News] {
+  /// Returns what registered files say of their filesystems (``KnownFilesystem/note(_:)``), if it
+  /// is new.
+  private func changes(
+    by files: [MemoryNodes.File], _ attempts: [RegistrationAttempt]
+  ) -> [FurtherChange] {
     var noted: [FilesystemID: KnownFilesystem] = [:]
     for (file, attempt) in zip(files, attempts) {
       let before = noted[file.filesystem] ?? filesystems[file.filesystem]
       if let known = file.note(attempt, in: before) { noted[file.filesystem] = known }
     }
     return noted.compactMap { id, known in
-      guard let before = filesystems[id] else { return nil }
-      return News(
-        filesystem: id, known: known, statement: replacing(before.text, by: known, id))
+      filesystems[id].map { FurtherChange(replacing: $0.text, by: known, of: id) }
     }
-  }
-
-  private func take(_ news: [News]) {
-    for one in news { filesystems[one.filesystem] = one.known }
   }
 }
 

@@ -26,7 +26,8 @@ extension PostgresNodeIndex {
 
   package func unwatch(_ id: NodeID, by watcher: WatcherID) throws -> Bool {
     let rows = try writer.write([
-      // So that the node does not become stale, and lose its last watch elsewhere, at the same time.
+      // So that the node does not become stale, and lose its last watch elsewhere, at the same
+      // time.
       Statement(
         "SELECT id FROM handlestore_node WHERE id = $1 FOR NO KEY UPDATE", [.integer(id.signed)]),
       Statement(

@@ -2,8 +2,8 @@ package import HandleStore
 internal import Synchronization
 internal import SystemPackage
 
-/// A ``NodeIndex`` in a PostgreSQL database, which several processes, on several hosts, use and change
-/// at the same time: the gateways (Docs/Gateways.md).
+/// A ``NodeIndex`` in a PostgreSQL database, which several processes, on several hosts, use and
+/// change at the same time: the gateways (Docs/Gateways.md).
 package final class PostgresNodeIndex: NodeIndex {
   package let incarnation: UInt32
   package let cache: NodeCache?
@@ -21,7 +21,8 @@ package final class PostgresNodeIndex: NodeIndex {
 
   /// Joins the gateways of the store in a database, which is made if there is none.
   ///
-  /// - Parameter isAsked: whether the others must ask this process before they drop nodes: it hands out ids.
+  /// - Parameter isAsked: whether the others must ask this process before they drop nodes: it hands
+  ///   out ids.
   package init(
     _ conninfo: String, gateway name: String, _ options: StoreOptions, lease: Duration,
     patience: Duration, isAsked: Bool = true
@@ -108,7 +109,8 @@ extension PostgresNodeIndex {
     if isClosed.load(ordering: .acquiring) { throw StoreError.closed }
   }
 
-  /// Runs a body that reads nodes; if it meets a filesystem that another gateway has added, once more.
+  /// Runs a body that reads nodes; if it meets a filesystem that another gateway has added, once
+  /// more.
   private func knowingFilesystems<R>(_ body: () throws -> R) throws -> R {
     do {
       return try body()

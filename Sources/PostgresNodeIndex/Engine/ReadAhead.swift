@@ -1,16 +1,18 @@
 internal import HandleStore
 
-/// Which nodes to read before somebody asks for them. Files of a directory usually got their ids one after
-/// another; so whoever misses two nodes of a block of ids in memory will miss the others, too.
+/// Which nodes to read before somebody asks for them. Files of a directory usually got their ids
+/// one after another; so whoever misses two nodes of a block of ids in memory will miss the others,
+/// too.
 struct ReadAhead: ~Copyable {
   /// How many ids a block has.
   static let length: UInt64 = 512
-  /// How many nodes of a block are missed before it is read, and before it is read again. Some nodes are
-  /// missed each time: those that memory has no room for, and files that another name leads to.
+  /// How many nodes of a block are missed before it is read, and before it is read again. Some
+  /// nodes are missed each time: those that memory has no room for, and files that another name
+  /// leads to.
   private static let (first, next): (UInt64, UInt64) = (2, 64)
   private static let places = 16
-  /// For each place, the number of a block, plus 1, and in the lowest byte how many more misses it takes
-  /// until the block is read.
+  /// For each place, the number of a block, plus 1, and in the lowest byte how many more misses it
+  /// takes until the block is read.
   private let waiting = AtomicWords(count: places)
 
   /// Takes note that a node was missed. Returns the ids of its block if they should be read now.
@@ -25,7 +27,8 @@ struct ReadAhead: ~Copyable {
 }
 
 extension PostgresNodeIndex {
-  /// Called when a node was read that was not in memory. Reads those around it, if it seems worth it.
+  /// Called when a node was read that was not in memory. Reads those around it, if it seems worth
+  /// it.
   func readAhead(around id: NodeID) {
     guard let cache, let block = readAhead.miss(id) else { return }
     let tickets = cache.tickets()

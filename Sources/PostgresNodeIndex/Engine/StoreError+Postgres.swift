@@ -16,10 +16,14 @@ extension StoreError {
         .system(.timedOut, "changing what other gateways change all the time")
       // There is no such table.
       case .failed("42P01", _): .noStore(path: "the database")
-      // The role has too few rights, or the server or the transaction only reads.
-      case .failed("42501", _), .failed("25006", _):
-        .system(.permissionDenied, "using the database: \(error)")
-      case .failed: .system(.ioError, "using the database: \(error)")
+      // The role has too few rights.
+      case .failed("42501", _):
+        .database(.permissionDenied, "\(error); grant the role its rights (Docs/Gateways.md)")
+      // The server or the transaction only reads.
+      case .failed("25006", _):
+        .database(.permissionDenied, "\(error); name the host that takes writes")
+      case .failed:
+        .database(.ioError, "\(error); see the log of the server, and mend what it names")
       case .unreachable, .lost: .system(.timedOut, "using the database: \(error)")
       }
   }

@@ -19,8 +19,9 @@ final class Database: Sendable {
     return connection
   }
 
-  /// What the rules need of a session: a commit that is confirmed is on the server's disk; a wait for a lock
-  /// ends before its caller gives up; and the server ends a session soon whose client was cut off.
+  /// What the rules need of a session: a commit that is confirmed is on the server's disk; a wait
+  /// for a lock ends before its caller gives up; and the server ends a session soon whose client
+  /// was cut off.
   private var settings: Statement {
     Statement(
       """
@@ -33,9 +34,9 @@ final class Database: Sendable {
       """, [.text("\(max(1, patience.milliseconds * 3 / 4))")])
   }
 
-  /// Lets the server plan each statement once for a connection, so that none is planned again for values
-  /// that it takes for special, and use indexes only. A table may have no rows when the plan is made, and
-  /// a million when it is used.
+  /// Lets the server plan each statement once for a connection, so that none is planned again for
+  /// values that it takes for special, and use indexes only. A table may have no rows when the plan
+  /// is made, and a million when it is used.
   private static let planning = Statement(
     "SELECT set_config('plan_cache_mode', 'force_generic_plan', false), "
       + ["seqscan", "bitmapscan"]
@@ -79,7 +80,8 @@ final class Database: Sendable {
 
   func read(_ statement: Statement) throws -> Rows { try read([statement])[0] }
 
-  /// Makes the store, unless it is there: all its tables, or none of them. Returns whether it made it.
+  /// Makes the store, unless it is there: all its tables, or none of them. Returns whether it made
+  /// it.
   @discardableResult
   func createTables(on connection: Connection) throws -> Bool {
     func run(_ statement: Statement) throws -> Rows {
@@ -117,9 +119,9 @@ final class Database: Sendable {
     return (UInt64(bitPattern: number), UInt32(truncatingIfNeeded: incarnation))
   }
 
-  /// Runs a body in a transaction over a connection of its own, while this process, and no other one that
-  /// uses the store, has a lock. If the process is stopped meanwhile, the lock and the transaction end
-  /// after ``patience``, and the call throws.
+  /// Runs a body in a transaction over a connection of its own, while this process, and no other
+  /// one that uses the store, has a lock. If the process is stopped meanwhile, the lock and the
+  /// transaction end after ``patience``, and the call throws.
   func withLock<R>(_ name: String, _ body: (Connection) throws -> R) throws -> R {
     let connection = try connect()
     func run(_ text: String, _ parameters: [Parameter] = []) throws {
@@ -137,8 +139,8 @@ final class Database: Sendable {
 }
 
 extension PostgresError {
-  /// Whether the statements may succeed if they are decided again: somebody else was faster, or a check
-  /// that is written as a division failed.
+  /// Whether the statements may succeed if they are decided again: somebody else was faster, or a
+  /// check that is written as a division failed.
   var isContention: Bool {
     guard case .failed(let state, _) = self else { return false }
     return ["22012", "23505", "40001", "40P01", "55P03"].contains(state)

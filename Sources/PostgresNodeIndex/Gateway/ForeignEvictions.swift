@@ -1,8 +1,8 @@
 internal import HandleStore
 internal import Synchronization
 
-/// The nodes that other gateways want to drop and that this gateway does not hold. If something holds one
-/// from now on, the gateway must object before it lets it be used (``Gateway/keep(_:)``).
+/// The nodes that other gateways want to drop and that this gateway does not hold. If something
+/// holds one from now on, the gateway must object before it lets it be used (``Gateway/keep(_:)``).
 final class ForeignEvictions: Sendable {
   private struct State {
     var holds: (any NodeHolds)?
@@ -29,8 +29,8 @@ final class ForeignEvictions: Sendable {
     }
   }
 
-  /// Takes up what the others want to drop by now. Only after this call may the caller check which of the
-  /// nodes are held.
+  /// Takes up what the others want to drop by now. Only after this call may the caller check which
+  /// of the nodes are held.
   func replace(by nodes: Set<NodeID>) {
     state.withLock { $0.change { $0 = nodes } }
   }

@@ -4,16 +4,17 @@ internal import SystemPackage
 
 /// How gateways agree on nodes to drop.
 ///
-/// The gateway that evicts puts the nodes into `handlestore_eviction`, under a number. Each of the others
-/// sees them at its next heartbeat, removes those that it holds, and notes the number in its own row
-/// (`agreed`), in one transaction. When all gateways have agreed, the nodes that are left may be dropped,
-/// by a transaction that fails if a gateway has joined since or a node is not in the table any more. A
-/// gateway that has agreed and then gets to hold such a node removes it from the table first
-/// (``keep(_:)``).
+/// The gateway that evicts puts the nodes into `handlestore_eviction`, under a number. Each of the
+/// others sees them at its next heartbeat, removes those that it holds, and notes the number in its
+/// own row (`agreed`), in one transaction. When all gateways have agreed, the nodes that are left
+/// may be dropped, by a transaction that fails if a gateway has joined since or a node is not in
+/// the table any more. A gateway that has agreed and then gets to hold such a node removes it from
+/// the table first (``keep(_:)``).
 ///
-/// A gateway that joins, or joins again, has agreed to nothing and wants to drop nothing. So as long as a
-/// gateway is away, nothing is dropped that it may hold, unless its row is removed. And after a standby was
-/// promoted that does not know the newest objections, nothing is dropped before all were asked again.
+/// A gateway that joins, or joins again, has agreed to nothing and wants to drop nothing. So as
+/// long as a gateway is away, nothing is dropped that it may hold, unless its row is removed. And
+/// after a standby was promoted that does not know the newest objections, nothing is dropped before
+/// all were asked again.
 extension Gateway {
   /// Tells the gateway what holds nodes in this process.
   func use(_ holds: any NodeHolds) { evictions.use(holds) }
@@ -57,7 +58,8 @@ extension Gateway {
     state.withLock { $0.membership.hasPins = true }
   }
 
-  /// Whether clients hold nodes by pins, or may do so because those of an earlier process were not taken up.
+  /// Whether clients hold nodes by pins, or may do so because those of an earlier process were not
+  /// taken up.
   var clientsHold: Bool {
     guard let holds = evictions.holds else { return hadPins }
     return hadPins && !holds.areComplete || holds.includePins
@@ -138,8 +140,8 @@ struct Eviction {
     }
   }
 
-  /// Puts nodes into the table. The second statement returns their number. Numbers grow in the order of
-  /// the commits, because each waits for the row of the store.
+  /// Puts nodes into the table. The second statement returns their number. Numbers grow in the
+  /// order of the commits, because each waits for the row of the store.
   static func proposing(_ ids: [NodeID], _ session: Int64) -> [Statement] {
     [
       withdrawingAll(session),
@@ -167,7 +169,8 @@ struct Eviction {
     Statement("DELETE FROM handlestore_eviction WHERE session = $1", [.integer(session)])
   }
 
-  /// Removes what gateways have left that are gone. What one of them is dropping at this moment stays.
+  /// Removes what gateways have left that are gone. What one of them is dropping at this moment
+  /// stays.
   static let removingAbandoned = Statement(
     """
     DELETE FROM handlestore_eviction WHERE node = ANY (ARRAY(
@@ -183,8 +186,8 @@ struct Eviction {
       "DELETE FROM handlestore_eviction WHERE node = ANY ($1)", [.integers(nodes.map(\.signed))])
   }
 
-  /// Finds a gateway that has not answered: first one whose lease is over. None if nothing is left that
-  /// could be dropped.
+  /// Finds a gateway that has not answered: first one whose lease is over. None if nothing is left
+  /// that could be dropped.
   static func silent(on number: Int64, _ session: Int64) -> Statement {
     Statement(
       """

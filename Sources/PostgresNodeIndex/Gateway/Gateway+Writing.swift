@@ -11,15 +11,15 @@ extension Gateway {
   ///   - keys: the keys whose owners the change may look at.
   ///   - ids: the nodes that it may look at.
   ///   - minting: how many nodes it mints at most.
-  ///   - mayBeNew: whether nodes with the keys are likely to be missing if the last ones were. Then it is
-  ///     tried first to write the change without looking for them.
+  ///   - mayBeNew: whether nodes with the keys are likely to be missing if the last ones were. Then
+  ///     it is tried first to write the change without looking for them.
   ///   - also: what else to read, in the same round trip.
-  ///   - decide: makes the change in memory, given what `also` returned, and returns what else to write.
-  ///     It runs again if another gateway has changed meanwhile what the change depends on.
+  ///   - decide: makes the change in memory, given what `also` returned, and returns what else to
+  ///     write. It runs again if another gateway has changed meanwhile what the change depends on.
   func change<R>(
     keys: [MemoryNodes.Key] = [], ids: [NodeID] = [], minting: Int = 0, mayBeNew: Bool = false,
     also: [Statement] = [], limboLimit: Int,
-    _ decide: (inout MemoryNodes, [Rows]) throws -> (R, [Statement])
+    _ decide: (inout MemoryNodes, [Rows]) throws -> (R, [FurtherChange])
   ) throws -> R {
     try attempting { state in
       try reserve(minting, &state)
@@ -33,8 +33,9 @@ extension Gateway {
       let changes = RowChanges(from: before, to: after)
       if changes.isEmpty && further.isEmpty { return result }
       let rows = try commit(
-        changes.statements(limboLimit: limboLimit) + further,
+        changes.statements(limboLimit: limboLimit) + further.map(\.statement),
         minted: changes.minted.count - changes.dropped.count, changed: changes.changed, &state)
+      for (id, known) in further.compactMap(\.filesystem) { filesystems[id] = known }
       // If the confirmation was lost, others may have changed these nodes since.
       guard rows != nil else { return result }
       takeNewNodes(of: changes, &state)
@@ -43,12 +44,12 @@ extension Gateway {
     }
   }
 
-  /// Decides a change as if nobody had the keys, and writes it if that is so: in one round trip instead of
-  /// two.
+  /// Decides a change as if nobody had the keys, and writes it if that is so: in one round trip
+  /// instead of two.
   ///
   /// - Returns: `nil` if nothing is written. Then the gateway must look for the keys.
   private func addNewFiles<R>(
-    _ keys: [MemoryNodes.Key], _ decide: (inout MemoryNodes, [Rows]) throws -> (R, [Statement]),
+    _ keys: [MemoryNodes.Key], _ decide: (inout MemoryNodes, [Rows]) throws -> (R, [FurtherChange]),
     _ state: inout State
   ) throws -> R? {
     // If this fails, somebody else has added one of the files.
@@ -76,8 +77,8 @@ extension Gateway {
     cache?.insert(changes.mintedRecords)
   }
 
-  /// Runs statements that change something, in one transaction of this gateway. They must have the same
-  /// effect if they run again after they failed.
+  /// Runs statements that change something, in one transaction of this gateway. They must have the
+  /// same effect if they run again after they failed.
   ///
   /// - Parameter take: called once they took effect, before anything else is written.
   /// - Returns: what they returned; `nil` if they took effect and the confirmation was lost.
@@ -90,8 +91,8 @@ extension Gateway {
     }
   }
 
-  /// Runs a body that uses the gateway's connection. Runs it again if the connection failed or somebody
-  /// else was faster, until ``Database/patience`` is over.
+  /// Runs a body that uses the gateway's connection. Runs it again if the connection failed or
+  /// somebody else was faster, until ``Database/patience`` is over.
   private func attempting<R>(_ body: (inout State) throws -> R) throws -> R {
     let end = ContinuousClock.now + database.patience
     return try state.withLock { state in

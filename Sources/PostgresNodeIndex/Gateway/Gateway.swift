@@ -6,8 +6,8 @@ internal import SystemPackage
 /// store: each change is one transaction, which takes effect only while the gateway has its lease.
 ///
 /// A thread renews the lease. At each renewal the gateway learns what the others have changed; so
-/// whatever is in its cache is at most as old as the lease is long. Without a lease nothing is answered
-/// from the cache, and nothing is written.
+/// whatever is in its cache is at most as old as the lease is long. Without a lease nothing is
+/// answered from the cache, and nothing is written.
 final class Gateway: Sendable {
   let name: String
   let lease: Lease
@@ -21,7 +21,8 @@ final class Gateway: Sendable {
   private let isAsked: Bool
   /// Whether live nodes stay for as long as this gateway is there.
   let keepsLive: Bool
-  /// Whether an earlier process under the name had pins that are not taken up yet, as far as is known.
+  /// Whether an earlier process under the name had pins that are not taken up yet, as far as is
+  /// known.
   let hadPins: Bool
   let evictions = ForeignEvictions()
   /// A random number of this process.
@@ -36,8 +37,8 @@ final class Gateway: Sendable {
     var ids = IDRange()
     /// The number of a write whose confirmation was lost, until it is known whether it took effect.
     var unsettled: Int64?
-    /// Whether the store had none of the files that were registered last: then the next ones are likely
-    /// to be new, too.
+    /// Whether the store had none of the files that were registered last: then the next ones are
+    /// likely to be new, too.
     var expectsNewFiles = false
     /// Whether deletions may have been taken that nobody was told of.
     var mayHaveLostDeletions = false
@@ -72,8 +73,16 @@ final class Gateway: Sendable {
     number = membership.store.number
     state = Mutex(State(connection: connection, membership: membership))
     try state.withLock { try renewOrRejoin(&$0) }
-    heartbeat.withLock { heartbeat in
-      heartbeat = Heartbeat(every: length / 5) { [weak self] in self?.beat() }
+    try startHeartbeat()
+  }
+
+  private func startHeartbeat() throws {
+    do {
+      let thread = try Heartbeat(every: length / 5) { [weak self] in self?.beat() }
+      heartbeat.withLock { $0 = thread }
+    } catch {
+      close()
+      throw StoreError(error, "starting the thread that renews the lease (see RLIMIT_NPROC)")
     }
   }
 
@@ -111,13 +120,16 @@ final class Gateway: Sendable {
     _ database: Database, _ terms: GatewayTerms
   ) throws -> Membership {
     let statements = Membership.joining(name, session: session, isFirst: isFirst, terms)
+    let end = ContinuousClock.now + database.patience
     while true {
       do {
         let found = try connection.run(statements, patience: database.patience)
         guard let membership = try Membership(found) else { throw Superseded() }
         return membership
       } catch let error as PostgresError where error.isContention {
-        continue
+        // It may be the format.
+        _ = try database.numbers(on: connection)
+        guard ContinuousClock.now < end else { throw error }
       }
     }
   }
@@ -130,8 +142,8 @@ final class Gateway: Sendable {
     }
   }
 
-  /// Renews the lease. If it is over, or the connection is, joins again first, as often as it takes: the
-  /// process may be stopped at any moment.
+  /// Renews the lease. If it is over, or the connection is, joins again first, as often as it
+  /// takes: the process may be stopped at any moment.
   func renewOrRejoin(_ state: inout State) throws {
     let end = ContinuousClock.now + database.patience
     while true {
@@ -162,9 +174,9 @@ final class Gateway: Sendable {
     }
   }
 
-  /// Joins again, under a new epoch: after the lease was over, or the connection was lost. What is in memory
-  /// is forgotten: it may be older than what the others still tell, and a database that has lost something
-  /// may have lost nodes.
+  /// Joins again, under a new epoch: after the lease was over, or the connection was lost. What is
+  /// in memory is forgotten: it may be older than what the others still tell, and a database that
+  /// has lost something may have lost nodes.
   ///
   /// - Returns: whether the write took effect whose confirmation was lost.
   @discardableResult
@@ -210,8 +222,8 @@ final class Gateway: Sendable {
 }
 
 extension Gateway.State {
-  /// Finds out, after the gateway has joined again, whether a write took effect whose confirmation was lost.
-  /// Ids that it may have used are not used again.
+  /// Finds out, after the gateway has joined again, whether a write took effect whose confirmation
+  /// was lost. Ids that it may have used are not used again.
   mutating func settle() -> Bool {
     guard let number = unsettled else { return false }
     unsettled = nil

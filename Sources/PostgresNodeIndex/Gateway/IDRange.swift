@@ -13,8 +13,9 @@ struct IDRange {
 
   mutating func consume(_ count: Int) { next += Int64(count) }
 
-  /// How far to jump ahead in another run of the database, which may not know which ids were handed out. A
-  /// random number, because a backup may be put back twice. There is room for four million jumps.
+  /// How far to jump ahead in another run of the database, which may not know which ids were handed
+  /// out. A random number, because a backup may be put back twice. There is room for four million
+  /// jumps.
   private static var jump: Int64 { .random(in: 1 << 40..<1 << 41) }
 
   /// Reserves ids. One statement, so it is in effect when it is confirmed.

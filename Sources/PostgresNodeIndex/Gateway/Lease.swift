@@ -1,9 +1,9 @@
 internal import HandleStore
 internal import Synchronization
 
-/// For how long a gateway may answer from memory: the end, in nanoseconds of `CLOCK_BOOTTIME`, 0 if it may
-/// not. Any thread may read it. Wall clocks that are set have no effect, and a suspended or stopped process
-/// finds the lease over.
+/// For how long a gateway may answer from memory: the end, in nanoseconds of `CLOCK_BOOTTIME`, 0 if
+/// it may not. Any thread may read it. Wall clocks that are set have no effect, and a suspended or
+/// stopped process finds the lease over.
 final class Lease: Sendable {
   private let end = Atomic<UInt64>(0)
   /// When it was last renewed, in nanoseconds of `CLOCK_BOOTTIME`.

@@ -1,9 +1,9 @@
 internal import HandleStore
 
 extension Membership {
-  /// Writes a change that only adds new files (``RowChanges/addsOnlyNewFiles``) without looking for them
-  /// before. If somebody has one of the keys, or the gateway may not write, it affects no rows. If somebody
-  /// takes a key meanwhile, it fails.
+  /// Writes a change that only adds new files (``RowChanges/addsOnlyNewFiles``) without looking for
+  /// them before. If somebody has one of the keys, or the gateway may not write, it affects no
+  /// rows. If somebody takes a key meanwhile, it fails.
   func adding(newFiles changes: RowChanges) -> Statement {
     Statement(
       Self.addition,

@@ -2,9 +2,9 @@ internal import HandleStore
 
 /// What a gateway knows of its own row in `handlestore_gateway`, and of the others.
 ///
-/// **The epoch** fences: each write names it and fails if the row has another one by now. It changes when
-/// a process joins under the name, and when the gateway reconnects; so a write of an earlier connection,
-/// which the server may still have in hand, can no longer take effect.
+/// **The epoch** fences: each write names it and fails if the row has another one by now. It
+/// changes when a process joins under the name, and when the gateway reconnects; so a write of an
+/// earlier connection, which the server may still have in hand, can no longer take effect.
 ///
 /// **The number of writes** tells what became of a write whose confirmation was lost.
 struct Membership {
@@ -16,11 +16,11 @@ struct Membership {
   var changes: Int64
   /// The numbers of the last changes of the other gateways that are in the cache.
   var seen: [Int64: Int64]
-  /// The longest lease that any gateway has or had, in milliseconds. A change is told for twice as long:
-  /// by then a gateway has heard of it, or its lease is over.
+  /// The longest lease that any gateway has or had, in milliseconds. A change is told for twice as
+  /// long: by then a gateway has heard of it, or its lease is over.
   private(set) var longestLease: Int64 = 0
-  /// The number of the last proposal to drop nodes to which the gateway has agreed; `nil` if it is not
-  /// asked.
+  /// The number of the last proposal to drop nodes to which the gateway has agreed; `nil` if it is
+  /// not asked.
   var agreed: Int64?
   /// Whether its clients may hold nodes by pins, or those of an earlier process under the name.
   var hasPins: Bool
@@ -48,19 +48,21 @@ struct GatewayTerms {
 // MARK: Joining
 
 extension Membership {
-  /// The statements with which a gateway joins, under a name. They also
-  /// remove the rows that gateways have left which were killed long ago. By then every gateway has heard
-  /// of the last changes of these, and no call of theirs still waits.
+  /// The statements with which a gateway joins, under a name.
+  /// They also remove the rows that gateways have left which were killed long ago. By then every
+  /// gateway has heard of the last changes of these, and no call of theirs still waits. If the
+  /// store has another format, they fail before they change anything.
   ///
   /// - Parameters:
   ///   - session: a random number of this process.
-  ///   - isFirst: whether it joins for the first time, and takes the name from whoever has it. Otherwise
-  ///     it must still have the name.
+  ///   - isFirst: whether it joins for the first time, and takes the name from whoever has it.
+  ///     Otherwise it must still have the name.
   ///   - terms: what else its row says.
   static func joining(
     _ name: String, session: Int64, isFirst: Bool, _ terms: GatewayTerms
   ) -> [Statement] {
     [
+      Schema.requiringFormat,
       Statement(
         """
         INSERT INTO handlestore_gateway (id, name, session, epoch, lease_until, lease_milliseconds,
@@ -86,8 +88,7 @@ extension Membership {
       // The others may have objected without this database knowing it.
       Eviction.withdrawingAll(session),
       Statement("SELECT id, changes FROM handlestore_gateway"),
-      Statement(
-        "SELECT number, incarnation, format::bigint, \(Schema.lineage) FROM handlestore_store"),
+      Statement("SELECT number, incarnation, \(Schema.lineage) FROM handlestore_store"),
       Statement(
         """
         WITH gone AS (
@@ -104,27 +105,22 @@ extension Membership {
   }
 
   /// Takes up what the statements returned; `nil` if another process has joined under the name.
-  ///
-  /// - Throws: ``StoreError/unsupportedVersion(found:supported:)``.
   init?(_ found: [Rows]) throws {
-    guard found[1].count == 1, let id = found[1].integer(0, 0), let epoch = found[1].integer(0, 1),
-      let writes = found[1].integer(0, 2), let changes = found[1].integer(0, 3)
+    let (own, gateways, numbers) = (found[2], found[4], found[5])
+    guard own.count == 1, let id = own.integer(0, 0), let epoch = own.integer(0, 1),
+      let writes = own.integer(0, 2), let changes = own.integer(0, 3)
     else { return nil }
-    guard found[4].count == 1, let number = found[4].integer(0, 0),
-      let incarnation = found[4].integer(0, 1), let format = found[4].integer(0, 2),
-      let lineage = found[4].text(0, 3)
+    guard numbers.count == 1, let number = numbers.integer(0, 0),
+      let incarnation = numbers.integer(0, 1), let lineage = numbers.text(0, 2)
     else { throw StoreError.damaged("handlestore_store has no row") }
-    guard format == Schema.format else {
-      throw StoreError.unsupportedVersion(found: Int(format), supported: Int(Schema.format))
-    }
     (self.id, self.epoch, self.writes, self.changes) = (id, epoch, writes, changes)
-    (agreed, hasPins) = (found[1].integer(0, 4), found[1].boolean(0, 5) ?? true)
+    (agreed, hasPins) = (own.integer(0, 4), own.boolean(0, 5) ?? true)
     store = StoreNumbers(
       number: UInt64(bitPattern: number), incarnation: UInt32(truncatingIfNeeded: incarnation),
       lineage: lineage)
     seen = [:]
-    for row in 0..<found[3].count {
-      guard let other = found[3].integer(row, 0), let last = found[3].integer(row, 1), other != id
+    for row in 0..<gateways.count {
+      guard let other = gateways.integer(row, 0), let last = gateways.integer(row, 1), other != id
       else { continue }
       seen[other] = last
     }
@@ -145,8 +141,8 @@ extension Membership {
       fenceParameters(nodes: nodes, changed: changed))
   }
 
-  /// Counts a write, if the gateway may write and a condition holds. The parameters `$1` to `$5` are
-  /// ``fenceParameters(nodes:changed:)``.
+  /// Counts a write, if the gateway may write and a condition holds. The parameters `$1` to `$5`
+  /// are ``fenceParameters(nodes:changed:)``.
   static func fence(where condition: String) -> String {
     """
     UPDATE handlestore_gateway SET writes = $3, nodes = nodes + $4, changes = $5
@@ -161,8 +157,8 @@ extension Membership {
     ]
   }
 
-  /// Gives the lease back, and removes the row, unless others must still hear of changes, or clients hold
-  /// nodes.
+  /// Gives the lease back, and removes the row, unless others must still hear of changes, or
+  /// clients hold nodes.
   func leaving(withPins: Bool) -> [Statement] {
     let own: [Parameter] = [.integer(id), .integer(epoch)]
     return [
@@ -219,8 +215,8 @@ extension Membership {
   /// The statements that renew the lease, and find what the others have changed since and which
   /// filesystems there are.
   ///
-  /// - Parameter told: changes of this gateway up to this number are known to all, or their leases are
-  ///   over.
+  /// - Parameter told: changes of this gateway up to this number are known to all, or their leases
+  ///   are over.
   func renewing(_ session: Int64, lease: Int64, told: Int64) -> [Statement] {
     let others = seen.sorted { $0.key < $1.key }
     return [
@@ -232,7 +228,8 @@ extension Membership {
           SET lease_until = clock_timestamp() + $3 * interval '1 millisecond'
           WHERE id = $1 AND epoch = $2 AND lease_until > clock_timestamp()
           """), [.integer(id), .integer(epoch), .integer(lease)]),
-      // Before the changes: if a node is no longer listed because it was dropped, that is among them.
+      // Before the changes: if a node is no longer listed because it was dropped, that is among
+      // them.
       Eviction.removingAbandoned,
       Eviction.foreign(session),
       Statement(
@@ -251,8 +248,8 @@ extension Membership {
     ]
   }
 
-  /// Takes up the changes of the others, and returns the nodes that changed, and whether a gateway is new:
-  /// then ask again. `gateways` has all of them, each with the length of its lease.
+  /// Takes up the changes of the others, and returns the nodes that changed, and whether a gateway
+  /// is new: then ask again. `gateways` has all of them, each with the length of its lease.
   mutating func take(_ changes: Rows, of gateways: Rows) -> (nodes: [NodeID], isIncomplete: Bool) {
     var nodes: [NodeID] = []
     for row in 0..<changes.count {

@@ -1,7 +1,7 @@
 internal import HandleStore
 
-/// What the tables hold of a key in the index: a letter for its kind, the filesystem's number, and then
-/// what the key consists of, numbers in big-endian order (Docs/Gateways.md).
+/// What the tables hold of a key in the index: a letter for its kind, the filesystem's number, and
+/// then what the key consists of, numbers in big-endian order (Docs/Gateways.md).
 extension MemoryNodes.Key {
   var bytes: [UInt8] {
     switch self {

@@ -136,21 +136,28 @@ enum Schema {
       ])
   }
 
+  /// Fails if the store has another format than ``format``.
+  static let requiringFormat = Statement(
+    "SELECT 1 / (CASE WHEN format = $1 THEN 1 ELSE 0 END) FROM handlestore_store",
+    [.integer(format)])
+
   /// Finds the filesystems on record.
   static let filesystems = Statement("SELECT id::bigint, known FROM handlestore_filesystem")
 
   /// What is true of a stale node. There are few, and an index of them.
   static let isStale = "state = \(NodeState.stale.rawValue)"
 
-  /// How many nodes there are: those that the gateways have added, and those of gateways that are gone.
+  /// How many nodes there are: those that the gateways have added, and those of gateways that are
+  /// gone.
   static let count = """
     (SELECT s.nodes + coalesce((SELECT sum(g.nodes) FROM handlestore_gateway g), 0)::bigint
      FROM handlestore_store s)
     """
 
-  /// Names the run of the database: the cluster, when its server began, and the file of a table. If it is
-  /// another one than before, the database may have taken another way meanwhile: it may be a standby that
-  /// was promoted before it had all, or a backup or a dump that was put back, perhaps twice.
+  /// Names the run of the database: the cluster, when its server began, and the file of a table. If
+  /// it is another one than before, the database may have taken another way meanwhile: it may be a
+  /// standby that was promoted before it had all, or a backup or a dump that was put back, perhaps
+  /// twice.
   static let lineage = """
     (SELECT system_identifier || ' ' || extract(epoch FROM pg_postmaster_start_time())
        || ' ' || pg_relation_filenode('handlestore_store')

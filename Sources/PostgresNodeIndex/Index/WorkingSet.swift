@@ -3,8 +3,8 @@ internal import SystemPackage
 
 /// A part of the nodes, as the database had it: those on which one change is decided.
 ///
-/// The engine in memory decides the change on a copy of it (``MemoryNodes``), and ``RowChanges`` says
-/// what the change did to the rows.
+/// The engine in memory decides the change on a copy of it (``MemoryNodes``), and ``RowChanges``
+/// says what the change did to the rows.
 struct WorkingSet {
   var nodes: MemoryNodes
   /// The version of each node's row.
@@ -219,8 +219,8 @@ extension Rows {
 }
 
 extension Alias {
-  /// The alias of a node in a row that has the columns of an alias from `column` on; `nil` if they are
-  /// empty.
+  /// The alias of a node in a row that has the columns of an alias from `column` on; `nil` if they
+  /// are empty.
   fileprivate init?(of node: NodeID, _ rows: Rows, _ row: Int, from column: Int) {
     guard let since = rows.integer(row, column), let type = rows.integer(row, column + 2),
       let filesystem = rows.integer(row, column + 3),

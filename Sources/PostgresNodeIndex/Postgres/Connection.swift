@@ -5,10 +5,11 @@
 internal import CPostgres
 internal import Glibc
 
-/// A connection to a server (`PGconn`). One thread uses it at a time: its users keep it behind a lock.
+/// A connection to a server (`PGconn`). One thread uses it at a time: its users keep it behind a
+/// lock.
 ///
-/// It prepares each statement once and keeps it prepared, so a pooler between it and the server must
-/// not give it another server process (PgBouncer's pool mode `session`).
+/// It prepares each statement once and keeps it prepared, so a pooler between it and the server
+/// must not give it another server process (PgBouncer's pool mode `session`).
 @safe final class Connection: @unchecked Sendable {
   private let raw: OpaquePointer
   /// Whether the connection is of no use any more. It stays so: make a new one.
@@ -20,10 +21,11 @@ internal import Glibc
   /// Connects (`PQconnectStartParams`, `PQconnectPoll`).
   ///
   /// - Parameters:
-  ///   - conninfo: a connection string or URI of libpq. What it leaves out comes from service files,
-  ///     the environment and the password file, as with all programs that use libpq.
-  ///   - patience: how long to try, over all hosts together. A host that does not answer takes an equal
-  ///     part of it, unless the string has a `tcp_user_timeout`; `connect_timeout` has no effect.
+  ///   - conninfo: a connection string or URI of libpq. What it leaves out comes from service
+  ///     files, the environment and the password file, as with all programs that use libpq.
+  ///   - patience: how long to try, over all hosts together. A host that does not answer takes an
+  ///     equal part of it, unless the string has a `tcp_user_timeout`; `connect_timeout` has no
+  ///     effect.
   /// - Throws: ``PostgresError/unreachable(_:)``.
   init(_ conninfo: String, patience: Duration) throws(PostgresError) {
     let deadline = Deadline(after: patience)
@@ -69,7 +71,8 @@ internal import Glibc
   }
 
   /// Runs statements, in one round trip, and returns what each returned. Several statements are one
-  /// transaction: all take effect, or none does. A failure costs a second round trip, for `ROLLBACK`.
+  /// transaction: all take effect, or none does. A failure costs a second round trip, for
+  /// `ROLLBACK`.
   ///
   /// - Parameter patience: how long to wait, in all. Then, or if the connection ends, it is broken.
   /// - Throws: ``PostgresError/failed(state:message:)``, the first error of a statement, or of the
@@ -86,8 +89,8 @@ internal import Glibc
     return Array(rows.dropFirst().dropLast())
   }
 
-  /// Reads what has come since the last run. If the server has closed the connection meanwhile, as it
-  /// does when it ends, it is known that nothing was done.
+  /// Reads what has come since the last run. If the server has closed the connection meanwhile, as
+  /// it does when it ends, it is known that nothing was done.
   private func requireConnection() throws(PostgresError) {
     while unsafe !isBroken && Deadline.hasEvent(PQsocket(raw), POLLIN) {
       if unsafe PQconsumeInput(raw) == 0 { isBroken = true }
@@ -111,8 +114,8 @@ internal import Glibc
     throw failure
   }
 
-  /// Ends a transaction that failed: the server refuses all other statements until then. If that fails,
-  /// the connection is broken.
+  /// Ends a transaction that failed: the server refuses all other statements until then. If that
+  /// fails, the connection is broken.
   private func rollBack(_ deadline: Deadline) {
     do throws(PostgresError) {
       _ = try exchange([Statement("ROLLBACK")], deadline)
@@ -146,7 +149,8 @@ internal import Glibc
 
   /// `PQsendQueryPrepared`, with parameters and results in binary.
   private func execute(_ statement: Statement, _ name: String) throws(PostgresError) {
-    // All values, one after another. The first byte is of none: an empty value needs an address too.
+    // All values, one after another. The first byte is of none: an empty value needs an address
+    // too.
     var message: [UInt8] = [0]
     var offsets: [Int] = []
     var lengths: [CInt] = []
@@ -167,8 +171,8 @@ internal import Glibc
 
   // MARK: Receiving
 
-  /// Sends what is not sent yet (`PQflush`), and reads at the same time: the server stops reading if
-  /// nobody reads what it answers.
+  /// Sends what is not sent yet (`PQflush`), and reads at the same time: the server stops reading
+  /// if nobody reads what it answers.
   private func receive(_ replies: inout Replies, _ deadline: Deadline) throws(PostgresError) {
     while true {
       let unsent = unsafe PQflush(raw)

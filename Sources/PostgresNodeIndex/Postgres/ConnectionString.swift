@@ -4,9 +4,10 @@ internal import CPostgres
 enum ConnectionString {
   /// Returns how many hosts a string names, at least 1 (`PQconninfoParse`).
   ///
-  /// - Throws: ``PostgresError/unreachable(_:)`` if libpq cannot read the string. libpq's own text for
-  ///   that repeats parts of the string, so it is not used. The same goes for a host or port that libpq
-  ///   may have read out of a password: one of a URI with an `@` or `/` that is not percent-encoded.
+  /// - Throws: ``PostgresError/unreachable(_:)`` if libpq cannot read the string. libpq's own text
+  ///   for that repeats parts of the string, so it is not used. The same goes for a host or port
+  ///   that libpq may have read out of a password: one of a URI with an `@` or `/` that is not
+  ///   percent-encoded.
   static func hosts(of conninfo: String) throws(PostgresError) -> Int {
     guard let options = unsafe PQconninfoParse(conninfo, nil) else { throw .unreadable }
     defer { unsafe PQconninfoFree(options) }
@@ -27,10 +28,11 @@ enum ConnectionString {
     return hosts
   }
 
-  /// Returns whether a string carries a password or a key's password (`PQconninfoParse`). What it leaves
-  /// out, such as the contents of a service file, is not looked at.
+  /// Returns whether a string carries a password or a key's password (`PQconninfoParse`). What it
+  /// leaves out, such as the contents of a service file, is not looked at.
   ///
-  /// - Throws: ``PostgresError/unreachable(_:)`` as ``hosts(of:)`` does, and if libpq cannot be loaded.
+  /// - Throws: ``PostgresError/unreachable(_:)`` as ``hosts(of:)`` does, and if libpq cannot be
+  ///   loaded.
   static func hasPassword(_ conninfo: String) throws(PostgresError) -> Bool {
     if let problem = unsafe cpostgres_load() {
       throw .unreachable("\(unsafe String(cString: problem)); install libpq5")

@@ -5,8 +5,8 @@ struct Deadline {
   let patience: Duration
   private let end: ContinuousClock.Instant
 
-  /// The longest single wait. libpq 15 can hold bytes that it has decrypted and not yet parsed while
-  /// the socket has none, and the clock of poll(2) stands still while the machine sleeps.
+  /// The longest single wait. libpq 15 can hold bytes that it has decrypted and not yet parsed
+  /// while the socket has none, and the clock of poll(2) stands still while the machine sleeps.
   private static let longestWait = Duration.milliseconds(20)
 
   init(after patience: Duration) {
@@ -16,9 +16,9 @@ struct Deadline {
 
   var isOver: Bool { ContinuousClock.now >= end }
 
-  /// Waits a while for events of a socket (poll(2)); returns whether there is one. A signal ends the
-  /// wait early (EINTR), as the end of the while does: the caller looks at the deadline and waits
-  /// again.
+  /// Waits a while for events of a socket (poll(2)); returns whether there is one. A signal ends
+  /// the wait early (EINTR), as the end of the while does: the caller looks at the deadline and
+  /// waits again.
   func wait(for socket: CInt, _ events: CInt) -> Bool {
     let left = max(.zero, min(Self.longestWait, end - .now))
     // Rounded up: a wait of 0 ms would spin until the deadline.

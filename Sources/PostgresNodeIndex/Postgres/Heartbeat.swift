@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SystemPackage
 
 /// A thread that does something again and again, until it is stopped.
 @safe final class Heartbeat: @unchecked Sendable {
@@ -21,22 +22,30 @@ internal import Glibc
   }
 
   /// Starts the thread (`pthread_create(3)`).
-  init(every interval: Duration, _ body: @escaping @Sendable () -> Void) {
+  ///
+  /// - Throws: `EMFILE` and `ENFILE`; `EAGAIN` if the process or the system can have no further
+  ///   thread.
+  init(every interval: Duration, _ body: @escaping @Sendable () -> Void) throws(Errno) {
     var ends: [CInt] = [-1, -1]
-    precondition(unsafe Glibc.pipe(&ends) == 0, "the process can open no further file")
+    guard unsafe Glibc.pipe(&ends) == 0 else { throw Errno(rawValue: errno) }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     pipe = (ends[0], ends[1])
     let work = Work(interval, pipe.0, body)
     var thread = pthread_t()
+    let argument = unsafe Unmanaged.passRetained(work)
     let failed = unsafe pthread_create(
       &thread, nil,
       { argument in
         guard let argument = unsafe argument else { return nil }
         unsafe Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().run()
         return nil
-      }, Unmanaged.passRetained(work).toOpaque())
-    precondition(failed == 0, "the process can have no further thread")
+      }, argument.toOpaque())
     self.thread = thread
+    guard failed == 0 else {
+      unsafe argument.release()
+      for end in ends { Glibc.close(end) }
+      throw Errno(rawValue: failed)
+    }
   }
 
   /// Ends the thread, after what it is doing. Call it once.

@@ -57,8 +57,8 @@ extension Parameter {
 // array_send.
 extension [UInt8] {
   /// Appends an array: the number of dimensions, whether there are nulls, the type of an element;
-  /// the number of elements and the index of the first; and each element behind its length, which is
-  /// -1 for a null.
+  /// the number of elements and the index of the first; and each element behind its length, which
+  /// is -1 for a null.
   ///
   /// - Parameter appendElement: returns `false`, and appends nothing, for a null.
   fileprivate mutating func append<Value>(

@@ -1,8 +1,8 @@
 internal import CPostgres
 
-/// What a statement returned. A value is read by its row and column, both from 0, and by its type in
-/// SQL; another type than the column has, or a row or column that is not there, is a mistake in the
-/// program and traps.
+/// What a statement returned. A value is read by its row and column, both from 0, and by its type
+/// in SQL; another type than the column has, or a row or column that is not there, is a mistake in
+/// the program and traps.
 ///
 /// Values may be read by several threads at a time. Reading one is O(its size).
 struct Rows: Sendable {

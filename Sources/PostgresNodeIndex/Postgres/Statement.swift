@@ -5,7 +5,8 @@ struct Statement {
   let parameters: [Parameter]
 
   /// - Parameters:
-  ///   - sql: one statement, without `BEGIN` or `COMMIT`: ``Connection/run(_:patience:)`` sends those.
+  ///   - sql: one statement, without `BEGIN` or `COMMIT`: ``Connection/run(_:patience:)`` sends
+  ///     those.
   ///   - parameters: at most 65,535.
   init(_ sql: String, _ parameters: [Parameter] = []) {
     text = sql

@@ -6,7 +6,8 @@ public struct GatewayStatus: Sendable {
   public let name: String
   /// How long the lease still lasts; zero if it is over.
   public let leaseLeft: Duration
-  /// How long ago the database last renewed the lease. It is asked five times in the length of a lease.
+  /// How long ago the database last renewed the lease. It is asked five times in the length of a
+  /// lease.
   public let silence: Duration
   /// Whether the database has not failed to renew the lease twice in a row.
   public let isHeard: Bool
@@ -16,8 +17,8 @@ public struct GatewayStatus: Sendable {
 }
 
 extension Store {
-  /// What the gateway of a shared store knows of itself; `nil` if the store is not a shared one, or was
-  /// opened for reading.
+  /// What the gateway of a shared store knows of itself; `nil` if the store is not a shared one, or
+  /// was opened for reading.
   ///
   /// - Complexity: O(1), without waiting. Any thread.
   public var gatewayStatus: GatewayStatus? { (index as? PostgresNodeIndex)?.gatewayStatus }

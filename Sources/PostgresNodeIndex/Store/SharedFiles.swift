@@ -26,24 +26,23 @@ final class SharedFiles: SmallFiles {
       """, [.text(name.string), .text(text)])
   }
 
-  func text(of name: FilePath.Component) throws(Errno) -> SmallText {
-    let found: Rows
+  func text(of name: FilePath.Component) throws(StoreError) -> SmallText? {
     do {
-      found = try database.read(Self.reading(name))
-    } catch let error as PostgresError where error.isOfConnection {
-      throw .timedOut
-    } catch PostgresError.failed("42501", _) {
-      throw .permissionDenied
+      return Self.text(try database.read(Self.reading(name)))
     } catch {
-      throw .ioError
+      throw StoreError(ofPostgres: error)
     }
-    guard found.count > 0, let text = found.text(0, 0) else { throw .noSuchFileOrDirectory }
-    // Who may read the table may read the keys; that is up to the database.
-    return SmallText(text: text, isPrivate: true)
   }
 
-  /// Part of the transaction that ends with the lock, if this thread has it: a process that was stopped for
-  /// so long that it lost the lock puts nothing.
+  /// Returns the text that ``reading(_:)`` has found. Who may read the table may read the keys;
+  /// that is up to the database.
+  static func text(_ found: Rows) -> SmallText? {
+    guard found.count > 0 else { return nil }
+    return found.text(0, 0).map { SmallText(text: $0, isPrivate: true) }
+  }
+
+  /// Part of the transaction that ends with the lock, if this thread has it: a process that was
+  /// stopped for so long that it lost the lock puts nothing.
   func put(_ text: String, in name: FilePath.Component) throws(StoreError) {
     do {
       let statement = Self.putting(text, in: name)

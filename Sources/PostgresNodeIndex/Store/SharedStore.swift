@@ -38,11 +38,12 @@ package struct SharedStore {
     }
   }
 
-  /// Removes a gateway that does not come back: nobody waits any more for what its clients may hold. If it
-  /// comes back all the same, it joins anew, and its clients may find that their nodes are gone.
+  /// Removes a gateway that does not come back: nobody waits any more for what its clients may
+  /// hold. If it comes back all the same, it joins anew, and its clients may find that their nodes
+  /// are gone.
   ///
-  /// - Throws: ``StoreError/badValue(_:)`` if there is no such gateway, or if its lease is not over for so
-  ///   long that all others have heard of its last changes.
+  /// - Throws: ``StoreError/badValue(_:)`` if there is no such gateway, or if its lease is not over
+  ///   for so long that all others have heard of its last changes.
   package func remove(gateway name: String) throws(StoreError) {
     try connected { connection in
       _ = try database.numbers(on: connection)
@@ -57,16 +58,18 @@ package struct SharedStore {
     }
   }
 
-  /// Puts all that a store in a directory has into the database, in one transaction: all of it or nothing.
-  /// Makes the shared store if there is none.
+  /// Puts all that a store in a directory has into the database, in one transaction: all of it or
+  /// nothing. Makes the shared store if there is none.
   ///
   /// - Parameter store: a store that is open for writing.
   /// - Returns: how many nodes it has.
-  /// - Throws: ``StoreError/badValue(_:)`` if the shared store has nodes, exports, keys or live gateways.
+  /// - Throws: ``StoreError/badValue(_:)`` if the shared store has nodes, exports, keys or live
+  ///   gateways.
   /// - Complexity: O(nodes).
   package func take(_ store: Store) throws(StoreError) -> Int {
     try connected { connection in
       try database.createTables(on: connection)
+      _ = try database.numbers(on: connection)
       let transaction = Transaction(connection, patience: database.patience)
       let importing = StoreImport(in: transaction)
       try transaction.run("BEGIN")
@@ -82,8 +85,8 @@ package struct SharedStore {
     }
   }
 
-  /// Copies the store, as it is at one moment, into a directory. Gateways go on meanwhile. The copy hands
-  /// out other ids than the shared store.
+  /// Copies the store, as it is at one moment, into a directory. Gateways go on meanwhile. The copy
+  /// hands out other ids than the shared store.
   ///
   /// - Parameter path: the directory. It must not exist or must be empty.
   /// - Returns: how many nodes the copy has.

@@ -3,12 +3,12 @@ public import HandleStore
 
 /// How a gateway uses a shared store.
 public struct GatewayOptions: Sendable {
-  /// For how long the gateway answers from memory after it last heard from the database. What another
-  /// gateway changes is known here after this time at the latest, usually after a fifth of it. From 1
-  /// second to 1 hour.
+  /// For how long the gateway answers from memory after it last heard from the database. What
+  /// another gateway changes is known here after this time at the latest, usually after a fifth of
+  /// it. From 1 second to 1 hour.
   public var lease: Duration
-  /// How long a call waits for a database that cannot be reached, before it fails. From 1 second to 1
-  /// hour.
+  /// How long a call waits for a database that cannot be reached, before it fails. From 1 second to
+  /// 1 hour.
   public var patience: Duration
 
   /// Makes options with the usual values.
@@ -25,27 +25,29 @@ public struct GatewayOptions: Sendable {
 }
 
 extension Store {
-  /// Opens a store that several processes, on several hosts, share: a PostgreSQL database has its nodes,
-  /// exports and keys, and each process is one of its gateways (Docs/Gateways.md). Makes the store if the
-  /// database has none.
+  /// Opens a store that several processes, on several hosts, share: a PostgreSQL database has its
+  /// nodes, exports and keys, and each process is one of its gateways (Docs/Gateways.md). Makes the
+  /// store if the database has none.
   ///
-  /// All gateways give a file the same node, and a node id that one of them has handed out is good at each
-  /// of them. Every gateway must see the same filesystem, and its handles must be the same everywhere.
+  /// All gateways give a file the same node, and a node id that one of them has handed out is good
+  /// at each of them. Every gateway must see the same filesystem, and its handles must be the same
+  /// everywhere.
   ///
   /// - Parameters:
   ///   - connection: a connection string or URI of libpq, such as `host=db1,db2 dbname=nodes`.
   ///     Leave passwords to a service file or `PGPASSFILE`.
-  ///   - gateway: the gateway's name, 1 to 64 bytes, such as the host's. A process that joins under a name
-  ///     takes it over: the process that had it can no longer use the store, and its calls throw
-  ///     ``StoreError/inUse(path:pid:)``.
-  ///   - options: the size of the cache, the limit of limbo and the retention, which should be the same at
-  ///     all gateways: while one of them keeps nodes forever, no live node is dropped. What an
-  ///     acknowledged change survives is up to the database (`synchronous_commit`), so
+  ///   - gateway: the gateway's name, 1 to 64 bytes, such as the host's. A process that joins under
+  ///     a name takes it over: the process that had it can no longer use the store, and its calls
+  ///     throw ``StoreError/inUse(path:pid:)``.
+  ///   - options: the size of the cache, the limit of limbo and the retention, which should be the
+  ///     same at all gateways: while one of them keeps nodes forever, no live node is dropped. What
+  ///     an acknowledged change survives is up to the database (`synchronous_commit`), so
   ///     ``StoreOptions/durability`` has no meaning here.
   ///   - gatewayOptions: how the gateway uses the store.
   /// - Throws: ``StoreError/badValue(_:)``, ``StoreError/unsupportedVersion(found:supported:)``,
-  ///   ``StoreError/system(_:_:)`` with `ETIMEDOUT` if the database cannot be reached, and with `EIO` if
-  ///   it refuses. Each later call that needs the database may throw these two as well.
+  ///   ``StoreError/system(_:_:)`` with `ETIMEDOUT` if the database cannot be reached,
+  ///   ``StoreError/database(_:_:)`` if it refuses. Each later call that needs the database may
+  ///   throw these two as well.
   /// - Complexity: some round trips to the database.
   public convenience init(
     shared connection: String, gateway: String, options: StoreOptions = StoreOptions(),
@@ -61,8 +63,8 @@ extension Store {
     try self.init(shared: connection, gateway: gateway, options, gatewayOptions, isAsked: true)
   }
 
-  /// - Parameter isAsked: whether the process hands out ids, so that the others must ask it before they
-  ///   drop nodes.
+  /// - Parameter isAsked: whether the process hands out ids, so that the others must ask it before
+  ///   they drop nodes.
   private convenience init(
     shared connection: String, gateway: String, _ options: StoreOptions,
     _ gatewayOptions: GatewayOptions, isAsked: Bool
@@ -75,14 +77,16 @@ extension Store {
       counters: StatisticsCounters())
   }
 
-  /// Opens a shared store for reading only. The process is no gateway: it has no name and no lease, and each
-  /// node that it reads costs a round trip. It needs the right to read the tables and no other.
+  /// Opens a shared store for reading only. The process is no gateway: it has no name and no lease,
+  /// and each node that it reads costs a round trip. It needs the right to read the tables and no
+  /// other.
   ///
   /// - Parameters:
   ///   - connection: as for a gateway.
   ///   - patience: how long a call waits for a database that cannot be reached, before it fails.
   /// - Throws: ``StoreError/noStore(path:)`` if the database has none,
-  ///   ``StoreError/unsupportedVersion(found:supported:)``, and ``StoreError/system(_:_:)`` as for a gateway.
+  ///   ``StoreError/unsupportedVersion(found:supported:)``, and ``StoreError/system(_:_:)`` as for
+  ///   a gateway.
   /// - Complexity: some round trips to the database.
   public convenience init(
     shared connection: String, patience: Duration = .seconds(30)
@@ -94,8 +98,8 @@ extension Store {
       options: StoreOptions(readOnly: true), counters: StatisticsCounters())
   }
 
-  /// Returns whether a connection string carries a password. A program that takes the string from its
-  /// command line, which every user of the machine can read, should refuse one that does.
+  /// Returns whether a connection string carries a password. A program that takes the string from
+  /// its command line, which every user of the machine can read, should refuse one that does.
   ///
   /// - Parameter connection: as for a gateway. Service and password files are not looked at.
   /// - Throws: ``StoreError/badValue(_:)`` if libpq cannot read the string, or is not installed.

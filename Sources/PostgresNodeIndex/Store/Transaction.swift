@@ -1,8 +1,8 @@
 internal import HandleStore
 internal import SystemPackage
 
-/// A transaction of many round trips. It is undone if it is not committed. Its small files are those of the
-/// store.
+/// A transaction of many round trips. It is undone if it is not committed. Its small files are
+/// those of the store.
 final class Transaction: SmallFiles {
   private let connection: Connection
   private let patience: Duration
@@ -21,15 +21,12 @@ final class Transaction: SmallFiles {
 
   func path(of name: FilePath.Component) -> FilePath { path.appending(name) }
 
-  func text(of name: FilePath.Component) throws(Errno) -> SmallText {
-    let found: Rows
+  func text(of name: FilePath.Component) throws(StoreError) -> SmallText? {
     do {
-      found = try run(SharedFiles.reading(name))
+      return SharedFiles.text(try run(SharedFiles.reading(name)))
     } catch {
-      throw .ioError
+      throw StoreError(ofPostgres: error)
     }
-    guard found.count > 0, let text = found.text(0, 0) else { throw .noSuchFileOrDirectory }
-    return SmallText(text: text, isPrivate: true)
   }
 
   func put(_ text: String, in name: FilePath.Component) throws(StoreError) {

@@ -56,6 +56,7 @@ class Code(IntEnum):
     TOO_MANY_CALLERS = lib.HS_TOO_MANY_CALLERS
     NOT_PERMITTED = lib.HS_NOT_PERMITTED
     SYSTEM = lib.HS_SYSTEM
+    DATABASE = lib.HS_DATABASE
 
     @property
     def summary(self) -> str:

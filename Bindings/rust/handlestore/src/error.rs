@@ -224,6 +224,8 @@ numbered! {
         NotPermitted = HS_NOT_PERMITTED,
         /// A system call failed; see [`Error::errno`].
         System = HS_SYSTEM,
+        /// The database of a shared store refused.
+        Database = HS_DATABASE,
     }
 }
 

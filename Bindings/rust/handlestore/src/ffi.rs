@@ -48,6 +48,7 @@ pub const HS_TOO_MANY_OPEN_FILES: i32 = 61;
 pub const HS_TOO_MANY_CALLERS: i32 = 62;
 pub const HS_NOT_PERMITTED: i32 = 63;
 pub const HS_SYSTEM: i32 = 64;
+pub const HS_DATABASE: i32 = 65;
 
 pub const HS_REFUSED_LENGTH: i32 = 1;
 pub const HS_REFUSED_HANDLE_TYPE: i32 = 2;

@@ -65,7 +65,7 @@ struct Source {
   ) throws -> (FilesystemID, NodeID, Way) {
     let filesystem = try attach(source, probe, of: options, to: store)
     // An earlier server may have registered files of the filesystems that are mounted below.
-    if options.crossMounts { try attachMounts(below: options.source, to: store) }
+    if options.crossMounts { try attachMounts(below: source, to: store) }
     let export = try export(of: source, on: filesystem, options, in: store)
     return (filesystem, export.root, .byHandle(export))
   }
@@ -139,8 +139,11 @@ struct Source {
 
   /// Attaches the filesystems that are mounted below the source, except FUSE filesystems and
   /// mounts inside them: the FUSE server may be this one, which would wait for itself.
-  private static func attachMounts(below source: String, to store: Store) throws {
-    let mounts = try MountTable.mounts().filter { $0.point.string.hasPrefix("\(source)/") }
+  private static func attachMounts(below source: FileDescriptor, to store: Store) throws {
+    // Its path as it is now: the directory may have been renamed since the mount.
+    guard let path = Processes.link("/proc/self/fd/\(source.rawValue)").map({ FilePath($0) })
+    else { return }
+    let mounts = try MountTable.mounts().filter { $0.point != path && $0.point.starts(with: path) }
     let fuse = mounts.filter { $0.type.hasPrefix("fuse") }.map(\.point)
     for mount in mounts where !fuse.contains(where: { mount.point.starts(with: $0) }) {
       let directory = try? FileDescriptor.open(

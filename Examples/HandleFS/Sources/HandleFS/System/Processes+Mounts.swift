@@ -1,0 +1,45 @@
+internal import CHandleFS
+internal import Glibc
+internal import HandleStore
+internal import SystemPackage
+
+/// Mounts, and the first request on one.
+extension Processes {
+  /// Mounts a filesystem that shows `source`, under a name for `/proc/mounts`.
+  static func mount(
+    _ source: String, named name: String, on target: String, fuse: FileDescriptor,
+    flags: MountFlags
+  ) throws(Errno) {
+    try checked(unsafe hf_mount(fuse.rawValue, source, name, target, flags.value))
+  }
+
+  /// Replaces the flags of a mount. What is forbidden on the mount of `source` stays forbidden.
+  static func remount(_ target: String, of source: String, flags: MountFlags) throws(Errno) {
+    try checked(unsafe hf_remount(source, target, flags.value))
+  }
+
+  /// Enters the mount namespace of a file in `/proc` (`setns(2)`).
+  static func enterMounts(_ namespace: String) throws(Errno) {
+    try checked(unsafe hf_enter_mounts(namespace))
+  }
+
+  static func unmount(_ target: String, detach: Bool) throws(Errno) {
+    try checked(unsafe hf_unmount(target, detach ? 1 : 0))
+  }
+
+  /// Answers the kernel's first request (FUSE_INIT).
+  ///
+  /// - Returns: those of the wanted features that the kernel has.
+  static func answerStart(
+    _ request: [UInt8], on fuse: FileDescriptor, _ wishes: KernelWishes
+  ) throws(Errno) -> KernelFeatures {
+    var raw = hf_wishes(
+      features: wishes.features.rawValue, max_background: wishes.maxBackground,
+      congestion_threshold: wishes.congestion, request_timeout: wishes.requestTimeout)
+    let features = try checked(
+      unsafe request.withUnsafeBytes {
+        unsafe hf_answer_init(fuse.rawValue, $0.baseAddress, $0.count, &raw)
+      })
+    return KernelFeatures(rawValue: UInt32(features))
+  }
+}
