@@ -82,6 +82,11 @@ let package = Package(
       name: "storeworker",
       dependencies: ["CTestSupport", "HandleStore", "PostgresNodeIndex", "TestSupport", system],
       path: "Tests/StoreWorker", swiftSettings: testing),
+    // Faults in a cluster of Scripts/cluster, in which it runs.
+    .executableTarget(
+      name: "clustercampaign",
+      dependencies: ["HandleStore", "PostgresNodeIndex", "TestSupport", "storeworker", system],
+      path: "Tests/ClusterCampaign", swiftSettings: testing),
     .testTarget(
       name: "HandleStoreTests",
       dependencies: ["CTestSupport", "HandleStore", "TestSupport", "storeworker", system],
@@ -101,7 +106,9 @@ let package = Package(
     // Several gateways of one store.
     .testTarget(
       name: "GatewayTests",
-      dependencies: ["HandleStore", "PostgresNodeIndex", "TestSupport", "storeworker", system],
+      dependencies: [
+        "HandleStore", "PostgresNodeIndex", "TestSupport", "clustercampaign", "storeworker", system,
+      ],
       swiftSettings: testing),
     // The contract of NodeIndex, on each engine.
     .testTarget(

@@ -12,7 +12,7 @@ enum Tasks {
       }
       try task.writeUntilKilled()
     },
-    "gateway": gateway,
+    "gateway": gateway, "member": member,
     "verify": verify,
     "fill": {
       var task = try FillTask($0)
