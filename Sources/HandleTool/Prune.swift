@@ -38,8 +38,6 @@ struct Prune: ParsableCommand {
   }
 
   func run() throws {
-    _ = try argument.requireDirectory(
-      instead: "its stale nodes stay, because clients of any gateway may ask for them")
     let dropped = try argument.writing { store in
       try store.evict(stale: olderThan.map { .seconds($0.seconds) } ?? .nodes(keep ?? .max))
     }

@@ -21,7 +21,8 @@ struct SharedCommand: ParsableCommand {
       refused.
       """,
     subcommands: [
-      SharedInit.self, SharedStatusCommand.self, SharedImport.self, SharedExport.self,
+      SharedInit.self, SharedStatusCommand.self, SharedRemove.self, SharedImport.self,
+      SharedExport.self,
     ])
 }
 

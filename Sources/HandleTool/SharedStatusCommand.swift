@@ -11,8 +11,9 @@ struct SharedStatusCommand: ParsableCommand {
       Prints the number of nodes, aliases, watches and nodes in limbo; how many changes wait until \
       each gateway has heard of them; the server's version, its synchronous_commit and its standbys, if \
       the role may see them (pg_monitor). Then it prints each gateway with its epoch and the seconds \
-      that its lease still lasts. A gateway whose lease is over answers nothing from memory and changes \
-      nothing. The command needs the right to read the tables, and no other.
+      that its lease still lasts, and whether its clients may hold nodes (pins). A gateway whose lease is \
+      over answers nothing from memory and changes nothing; if it has pins, no gateway drops nodes until \
+      it is back or removed ('shared remove'). The command needs the right to read the tables, and no other.
 
         handlestore shared status service=nodes
         handlestore shared status service=nodes --format prometheus > nodes.prom
@@ -64,10 +65,13 @@ extension SharedStoreStatus {
   fileprivate var table: [String] {
     guard !gateways.isEmpty else { return [] }
     let width = max(7, gateways.map { Text.plain($0.name).count }.max() ?? 0) + 2
-    return ["", Text.left("GATEWAY", width) + Text.left("EPOCH", 7) + "LEASE"]
+    return [
+      "", Text.left("GATEWAY", width) + Text.left("EPOCH", 7) + Text.left("LEASE", 9) + "PINS",
+    ]
       + gateways.map { gateway in
         Text.left(Text.plain(gateway.name), width) + Text.left("\(gateway.epoch)", 7)
-          + (gateway.isLive ? Text.seconds(gateway.leaseLeft) : "over")
+          + Text.left(gateway.isLive ? Text.seconds(gateway.leaseLeft) : "over", 9)
+          + (gateway.hasPins ? "yes" : "no")
       }
   }
 
@@ -98,6 +102,9 @@ extension SharedStoreStatus {
     metrics.gauge(
       "handlestore_gateway_lease_seconds", "How long the lease still lasts.",
       gateways.map { ($0.labels, max(0, $0.leaseLeft)) })
+    metrics.gauge(
+      "handlestore_gateway_pins", "Whether clients of the gateway may hold nodes (1) or not (0).",
+      gateways.map { ($0.labels, $0.hasPins ? 1 : 0) })
     if let standbys {
       metrics.gauge("handlestore_standbys", "Standbys of the database server.", standbys.count)
     }
@@ -111,7 +118,7 @@ extension SharedStoreStatus.Gateway {
   fileprivate var json: JSON {
     .object([
       ("gateway", .string(name)), ("epoch", .number(epoch)), ("live", .flag(isLive)),
-      ("lease_seconds", .fraction(max(0, leaseLeft))),
+      ("lease_seconds", .fraction(max(0, leaseLeft))), ("pins", .flag(hasPins)),
     ])
   }
 }

@@ -58,9 +58,10 @@ struct StoreArgument: ParsableArguments {
   }
 
   private static func closing<R>(_ store: Store, _ body: (Store) throws -> R) throws -> R {
-    let result = try body(store)
+    // After an error, too: a gateway leaves.
+    let result = Result { try body(store) }
     try store.close()
-    return result
+    return try result.get()
   }
 
   /// Opens the store, runs `body`, and closes it. Throws if data cannot be flushed at the end.

@@ -117,7 +117,6 @@ extension Trait where Self == ConditionTrait {
     for (command, word) in [
       (["check", store], "pg_amcheck"), (["repair", store], "restore a backup"),
       (["backup", store, "/nowhere"], "handlestore shared export"),
-      (["prune", store, "--keep", "1"], "clients of any gateway"),
       (["stat", store], "handlestore shared status"),
       (["shared", "import", store, "dbname=x"], "name the directory"),
     ] {

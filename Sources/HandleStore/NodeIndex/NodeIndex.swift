@@ -142,6 +142,24 @@ package protocol NodeIndex: AnyObject, Sendable {
   /// - Returns: how many were removed.
   func drop(_ dropping: Dropping) throws -> Int
 
+  // MARK: Holding
+
+  /// Tells the index what holds nodes in this process: once, before all other calls.
+  func use(_ holds: any NodeHolds)
+
+  /// Called before a client's pins are taken up, so that the other processes know that this one has pins.
+  func beginPinning() throws
+
+  /// Called if something in this process has held a node since a moment at which others may have wanted
+  /// to drop it. Keeps them from doing so, if it is not too late; then no call finds the node any more.
+  func keep(_ id: NodeID) throws
+
+  /// Asks the other processes for nodes that are to be dropped, and returns what they agree to. Until
+  /// this process drops these, the others hold none of them without asking (``keep(_:)``).
+  ///
+  /// - Throws: ``StoreError/system(_:_:)`` with `EBUSY` if one of them does not answer.
+  func agreement(on dropping: Dropping) throws -> Dropping
+
   // MARK: Filesystems
 
   /// Reads the filesystems on record again, if another process may have added some.
@@ -194,6 +212,14 @@ package protocol NodeIndex: AnyObject, Sendable {
   func describe(_ error: any Error) -> StoreError
 }
 
+/// An index that one process has to itself asks nobody.
+extension NodeIndex {
+  package func use(_ holds: any NodeHolds) {}
+  package func beginPinning() throws {}
+  package func keep(_ id: NodeID) throws {}
+  package func agreement(on dropping: Dropping) throws -> Dropping { dropping }
+}
+
 extension StoreError {
   /// The error for a node that is to get a file of another type.
   package static func otherType(than id: NodeID) -> StoreError {
@@ -212,7 +238,7 @@ package enum RegistrationAttempt: Sendable {
 /// Which nodes to drop.
 package struct Dropping: Sendable {
   /// The nodes to consider, in the order in which to drop them.
-  package let ids: [NodeID]
+  package var ids: [NodeID]
   /// Returns whether something holds a node. The engine calls it within the change.
   package let isHeld: @Sendable (NodeID) -> Bool
   /// Whether live nodes stay.

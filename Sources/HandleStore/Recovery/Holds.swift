@@ -8,7 +8,7 @@ internal import Synchronization
 /// was under way and the count is unchanged, none began in between, and the next eviction sees the
 /// pin. Otherwise the pinning thread waits until no eviction lists the node, and checks once more
 /// that it exists.
-final class Holds: Sendable {
+package final class Holds: NodeHolds {
   /// An eviction under way: it drops those of its nodes that nothing holds.
   final class Eviction: Sendable {
     fileprivate let nodes: [NodeID]
@@ -32,9 +32,15 @@ final class Holds: Sendable {
 
   private let state = Mutex(State())
   private let counts = Atomic<UInt64>(0)
+  private let isComplete = Atomic(false)
   private static let beginning: UInt64 = 1 << 32 + 1
 
+  package init() {}
+
   // MARK: Holding
+
+  package var areComplete: Bool { isComplete.load(ordering: .acquiring) }
+  func setComplete() { isComplete.store(true, ordering: .releasing) }
 
   func add(_ pins: Pins) { state.withLock { $0.pins.append(pins) } }
   func remove(_ pins: Pins) { state.withLock { $0.pins.removeAll { $0 === pins } } }
@@ -49,8 +55,10 @@ final class Holds: Sendable {
 
   var pins: [Pins] { state.withLock { $0.pins } }
 
+  package var includePins: Bool { pins.contains { $0.nodeCount > 0 } }
+
   /// Whether a node is pinned, or is the root of an open export.
-  func isHeld(_ id: NodeID) -> Bool {
+  package func isHeld(_ id: NodeID) -> Bool {
     state.withLock { state in
       state.roots[id] != nil || state.pins.contains { $0.count(of: id) > 0 }
     }
@@ -75,6 +83,14 @@ final class Holds: Sendable {
     state.withLock { $0.evictions.removeAll { $0 === eviction } }
     counts.wrappingSubtract(1, ordering: .sequentiallyConsistent)
     eviction.end.set()
+  }
+
+  package func beginEvictionElsewhere() {
+    counts.wrappingAdd(Self.beginning, ordering: .sequentiallyConsistent)
+  }
+
+  package func endEvictionElsewhere() {
+    counts.wrappingSubtract(1, ordering: .sequentiallyConsistent)
   }
 
   /// Waits until every eviction that lists a node has ended. Such an eviction may have looked at

@@ -4,7 +4,8 @@ extension Store {
   /// Takes up a client's pins from a file, such as a memfd, with the counts that are in it.
   ///
   /// The pins hold their nodes until ``remove(_:)``. A restarted server calls this before it drops
-  /// any node.
+  /// any node. Other processes that share the store drop no node from the moment at which a server was
+  /// killed until the next one has taken up its pins and calls ``Store/evict()``.
   ///
   /// - Parameter file: open for reading and writing. It stays the caller's, and may be closed. Only
   ///   one `Pins` at a time may use a file.
@@ -14,13 +15,15 @@ extension Store {
   ///   ever pinned.
   public func pins(in file: FileDescriptor) throws(StoreError) -> Pins {
     try withStoreErrors {
+      let pins: Pins
       do throws(Errno) {
-        let pins = try Pins(in: file)
-        holds.add(pins)
-        return pins
+        pins = try Pins(in: file)
       } catch {
         throw StoreError(error, "using a file of pins")
       }
+      try index.beginPinning()
+      holds.add(pins)
+      return pins
     }
   }
 
@@ -56,6 +59,7 @@ extension Store {
   func isThere(_ id: NodeID, heldSince before: Holds.EvictionCount) throws -> Bool {
     if before.noneIsUnderWay && holds.evictionCount == before { return true }
     holds.waitForEviction(of: id)
+    try index.keep(id)
     return try find(id) != nil
   }
 }

@@ -1,7 +1,8 @@
 extension Store {
   /// Drops a node that its server no longer needs, if ``StoreOptions/retention`` allows it and
-  /// nobody holds the node. A live node with aliases (``aliases(of:)``) stays. The id is never used
-  /// again. A live file gets a new node when it is registered the next time.
+  /// nobody holds the node. A live node with aliases (``aliases(of:)``) stays, and so does each node of
+  /// a store that several processes share: ``evict()`` asks them for many nodes at once. The id is never
+  /// used again. A live file gets a new node when it is registered the next time.
   ///
   /// - Returns: whether the node was dropped.
   /// - Throws: ``StoreError/readOnly``, ``StoreError/diskFull(path:)``, ``StoreError/damaged(_:)``,
@@ -11,6 +12,7 @@ extension Store {
   public func forget(_ id: NodeID) throws(StoreError) -> Bool {
     switch options.retention {
     case .forever: return try withStoreErrors { false }
+    case _ where index.isShared: return try withStoreErrors { false }
     case .seconds(let age):
       guard !holds.isHeld(id),
         try node(id)?.isOlder(than: age, at: SystemCalls.epochSeconds) ?? false
@@ -25,15 +27,18 @@ extension Store {
   /// Drops nodes that nobody holds, as far as ``StoreOptions/retention`` allows it: stale ones, and
   /// live ones without aliases. Under ``Retention/nodes(_:)`` it drops the lowest ids first, until so
   /// many nodes are left or the rest are held. Then it gives back what files of pins take for ids
-  /// that have no node any more. Call this now and then.
+  /// that have no node any more. Call this now and then. In a store that several processes share, it waits
+  /// until all of them have said which of the nodes they hold.
   ///
   /// - Returns: how many were dropped.
-  /// - Throws: what ``forget(_:)`` throws; what was dropped before that stays dropped.
+  /// - Throws: what ``forget(_:)`` throws, and ``StoreError/system(_:_:)`` with `EBUSY` if one of the
+  ///   processes that share the store does not answer; what was dropped before that stays dropped.
   /// - Complexity: O(1) if there are few enough nodes; otherwise O(nodes up to the last one
   ///   dropped), a write for each thousand dropped, and O(512) for each 512 ids for which a file of
   ///   pins takes memory.
   @discardableResult
   public func evict() throws(StoreError) -> Int {
+    holds.setComplete()
     let dropped = try evictByRetention()
     if dropped > 0 { try shrinkPins() }
     return dropped
@@ -59,10 +64,11 @@ extension Store {
   /// ``Retention/nodes(_:)`` here counts only stale nodes; the lowest ids are dropped first.
   ///
   /// - Returns: how many were dropped.
-  /// - Throws: what ``forget(_:)`` throws; what was dropped before that stays dropped.
+  /// - Throws: what ``evict()`` throws; what was dropped before that stays dropped.
   /// - Complexity: O(nodes), and a write for each thousand dropped.
   @discardableResult
   public func evict(stale retention: Retention) throws(StoreError) -> Int {
+    holds.setComplete()
     switch retention {
     case .forever: return try withStoreErrors { 0 }
     case .seconds(let age):
@@ -106,21 +112,31 @@ extension Store {
 
   // MARK: Page by page
 
-  /// Drops at most `limit` nodes, a page of nodes in each transaction. `change` makes the change
-  /// from the ids of a page and from how many nodes may still go.
+  /// Drops at most `limit` nodes, a page of nodes (in a shared store, several pages) in each transaction.
+  /// `change` makes the change from some ids and from how many nodes may still go.
   private func dropEach(
     where wanted: (Node) -> Bool, atMost limit: Int = .max,
     _ change: ([NodeID], Int) -> Dropping
   ) throws(StoreError) -> Int {
     var dropped = 0
+    var ids: [NodeID] = []
     guard limit > 0 else { return try withStoreErrors { 0 } }
     try forEachPage { nodes throws(StoreError) in
-      let ids = nodes.filter { wanted($0) && !holds.isHeld($0.id) }.map(\.id)
+      ids += nodes.filter { wanted($0) && !holds.isHeld($0.id) }.map(\.id)
+      guard !index.isShared || ids.count >= Self.mostAsked(for: limit - dropped) else {
+        return true
+      }
       dropped += try drop(change(ids, limit - dropped))
+      ids = []
       return dropped < limit
     }
+    if !ids.isEmpty { dropped += try drop(change(ids, limit - dropped)) }
     return dropped
   }
+
+  /// For how many nodes the other processes are asked at once, when so many may go: each time they take a
+  /// while to answer, and they may hold some.
+  private static func mostAsked(for count: Int) -> Int { min(max(count, 512), 8192) * 2 }
 
   private func forEachPage(_ body: ([Node]) throws(StoreError) -> Bool) throws(StoreError) {
     var next: NodeID? = .root
@@ -150,11 +166,7 @@ extension Store {
     try withStoreErrors {
       guard !change.ids.isEmpty else { return 0 }
       try requireWriting()
-      guard !index.isShared else {
-        throw StoreError.badValue(
-          "nodes of a shared store are not dropped, because the clients of other gateways may have "
-            + "them; use a retention of forever")
-      }
+      let change = try index.agreement(on: change)
       let eviction = holds.beginEviction(of: change.ids)
       defer { holds.end(eviction) }
       let dropped = try index.drop(change)

@@ -106,6 +106,7 @@ public final class Store: Sendable {
     incarnation = index.incarnation
     filesystems = FilesystemTable(index.filesystems)
     forkCount = SystemCalls.forkCount
+    index.use(holds)
   }
 
   /// Flushes and closes the store. Calls that other threads are running finish first; later calls

@@ -13,21 +13,25 @@ package final class PostgresNodeIndex: NodeIndex {
   let number: UInt64
   let database: Database
   /// `nil` if the index is only read.
-  private let gateway: Gateway?
+  let gateway: Gateway?
   private let isClosed = Atomic(false)
   let limboLimit: Int
   let registrations = CommitQueue<PendingFiles>()
 
   /// Joins the gateways of the store in a database, which is made if there is none.
+  ///
+  /// - Parameter isAsked: whether the others must ask this process before they drop nodes: it hands out ids.
   package init(
     _ conninfo: String, gateway name: String, _ options: StoreOptions, lease: Duration,
-    patience: Duration
+    patience: Duration, isAsked: Bool = true
   ) throws(StoreError) {
     database = Database(conninfo, patience: patience)
     cache = NodeCache(size: options.cacheSize)
     limboLimit = options.limboLimit
     do {
-      let joined = try Gateway(name, of: database, cache: cache, filesystems, lease: lease)
+      let joined = try Gateway(
+        name, of: database, cache: cache, filesystems, lease: lease,
+        isAsked ? options.retention : nil)
       (gateway, incarnation, number) = (joined, joined.incarnation, joined.number)
     } catch {
       throw StoreError(ofPostgres: error)
@@ -182,27 +186,6 @@ extension PostgresNodeIndex {
     let key = MemoryNodes.Key(alias.handle, on: alias.filesystem, magic)
     return try writer.change(keys: [key], limboLimit: limboLimit) { nodes, _ in
       (nodes.remove(alias, key), [])
-    }
-  }
-
-  package func drop(_ dropping: Dropping) throws -> Int {
-    let asked = [
-      Statement("SELECT \(Schema.count)"),
-      Statement(
-        "SELECT DISTINCT node FROM handlestore_watch WHERE node = ANY ($1)",
-        [.integers(dropping.ids.map(\.signed))]),
-    ]
-    return try writer.change(ids: dropping.ids, also: asked, limboLimit: limboLimit) {
-      nodes, found in
-      for row in 0..<found[1].count {
-        guard let id = found[1].node(row, 0) else { continue }
-        nodes.watches.put(Watch(node: id, watcher: WatcherID(rawValue: 0), mask: []))
-      }
-      // How many nodes more than these the index has.
-      let others = Int(found[0].integer(0, 0) ?? 0) - nodes.entries.count
-      var change = dropping
-      change.leaving -= others
-      return (nodes.drop(change), [])
     }
   }
 }

@@ -17,7 +17,15 @@ final class Gateway: Sendable {
   let database: Database
   let cache: NodeCache?
   let length: Duration
-  private let session = Int64.random(in: .min ... .max)
+  /// Whether the others must ask this gateway before they drop nodes.
+  private let isAsked: Bool
+  /// Whether live nodes stay for as long as this gateway is there.
+  let keepsLive: Bool
+  /// Whether an earlier process under the name had pins that are not taken up yet, as far as is known.
+  let hadPins: Bool
+  let evictions = ForeignEvictions()
+  /// A random number of this process.
+  let session = Int64.random(in: .min ... .max)
   let state: Mutex<State>
   private let heartbeat = Mutex<Heartbeat?>(nil)
   private let ending = Mutex<StoreError?>(nil)
@@ -36,22 +44,27 @@ final class Gateway: Sendable {
 
   /// Joins the gateways of a store. Makes the tables if there are none.
   ///
-  /// - Parameter length: of the lease.
+  /// - Parameters:
+  ///   - length: of the lease.
+  ///   - retention: which nodes may be dropped; `nil` if the gateway hands out none.
   init(
     _ name: String, of database: Database, cache: NodeCache?, _ filesystems: KnownFilesystems,
-    lease length: Duration
+    lease length: Duration, _ retention: Retention?
   ) throws {
     (self.name, self.database, self.cache, self.length) = (name, database, cache, length)
-    self.filesystems = filesystems
+    (self.filesystems, isAsked, keepsLive) = (filesystems, retention != nil, retention == .forever)
     lease = Lease(cache: cache)
     let session = session
+    let terms = GatewayTerms(
+      lease: length.milliseconds, isAsked: retention != nil, hasPins: false)
     let (connection, membership) = try database.retrying {
       let connection = try database.connect()
       try database.createTables(on: connection)
       let membership = try Self.join(
-        name, session, isFirst: true, on: connection, database, length)
+        name, session, isFirst: true, on: connection, database, terms)
       return (connection, membership)
     }
+    hadPins = membership.hasPins
     incarnation = membership.store.incarnation
     number = membership.store.number
     state = Mutex(State(connection: connection, membership: membership))
@@ -82,7 +95,8 @@ final class Gateway: Sendable {
       guard wasOpen else { return }
       lease.revoke()
       _ = try? state.connection?.run(
-        state.membership.leaving, patience: min(database.patience, .seconds(1)))
+        state.membership.leaving(withPins: clientsHold),
+        patience: min(database.patience, .seconds(1)))
       state.connection = nil
     }
   }
@@ -91,10 +105,9 @@ final class Gateway: Sendable {
 
   private static func join(
     _ name: String, _ session: Int64, isFirst: Bool, on connection: Connection,
-    _ database: Database, _ length: Duration
+    _ database: Database, _ terms: GatewayTerms
   ) throws -> Membership {
-    let statements = Membership.joining(
-      name, session: session, isFirst: isFirst, lease: length.milliseconds)
+    let statements = Membership.joining(name, session: session, isFirst: isFirst, terms)
     while true {
       do {
         let found = try connection.run(statements, patience: database.patience)
@@ -136,10 +149,11 @@ final class Gateway: Sendable {
       if lease.isOver { lease.revoke() }
       let told = state.forgetTold(before: moment)
       let found = try run(
-        state.membership.renewing(lease: length.milliseconds, told: told), &state)
-      try filesystems.take(found[3])
-      let changes = state.membership.take(found[1], of: found[2])
+        state.membership.renewing(session, lease: length.milliseconds, told: told), &state)
+      try filesystems.take(found[4])
+      let changes = state.membership.take(found[2], of: found[3])
       for node in changes.nodes { cache?.replace(node, nil) }
+      try answer(Eviction.all(in: found[1]), &state)
       if changes.isIncomplete { continue }
       return lease.renew(from: moment, for: length.nanoseconds)
     }
@@ -157,8 +171,10 @@ final class Gateway: Sendable {
       throw PostgresError.unreachable("no connection")
     }
     do {
+      let terms = GatewayTerms(
+        lease: length.milliseconds, isAsked: isAsked, hasPins: state.membership.hasPins)
       let membership = try Self.join(
-        name, session, isFirst: false, on: connection, database, length)
+        name, session, isFirst: false, on: connection, database, terms)
       guard membership.store.number == number else {
         throw StoreError.damaged("the database has another store by now")
       }

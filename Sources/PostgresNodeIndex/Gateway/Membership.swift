@@ -19,6 +19,11 @@ struct Membership {
   /// The longest lease that any gateway has or had, in milliseconds. A change is told for twice as long:
   /// by then a gateway has heard of it, or its lease is over.
   private(set) var longestLease: Int64 = 0
+  /// The number of the last proposal to drop nodes to which the gateway has agreed; `nil` if it is not
+  /// asked.
+  var agreed: Int64?
+  /// Whether its clients may hold nodes by pins, or those of an earlier process under the name.
+  var hasPins: Bool
   /// The store's numbers.
   let store: StoreNumbers
 
@@ -30,10 +35,20 @@ struct Membership {
   }
 }
 
+/// What the row of a gateway says of it, whenever it joins.
+struct GatewayTerms {
+  /// How long the lease lasts, in milliseconds.
+  let lease: Int64
+  /// Whether the others must ask it before they drop nodes.
+  let isAsked: Bool
+  /// Whether its clients hold nodes by pins.
+  let hasPins: Bool
+}
+
 // MARK: Joining
 
 extension Membership {
-  /// The statements with which a gateway joins, under a name, with a lease of some milliseconds. They also
+  /// The statements with which a gateway joins, under a name. They also
   /// remove the rows that gateways have left which were killed long ago. By then every gateway has heard
   /// of the last changes of these, and no call of theirs still waits.
   ///
@@ -41,15 +56,16 @@ extension Membership {
   ///   - session: a random number of this process.
   ///   - isFirst: whether it joins for the first time, and takes the name from whoever has it. Otherwise
   ///     it must still have the name.
+  ///   - terms: what else its row says.
   static func joining(
-    _ name: String, session: Int64, isFirst: Bool, lease: Int64
+    _ name: String, session: Int64, isFirst: Bool, _ terms: GatewayTerms
   ) -> [Statement] {
     [
       Statement(
         """
         INSERT INTO handlestore_gateway (id, name, session, epoch, lease_until, lease_milliseconds,
-          writes, changes, nodes)
-        VALUES ($2, $1, $3, 0, clock_timestamp(), 0, 0, 0, 0)
+          writes, changes, nodes, has_pins)
+        VALUES ($2, $1, $3, 0, clock_timestamp(), 0, 0, 0, 0, false)
         ON CONFLICT (name) DO NOTHING
         """,
         // No other gateway ever had the id: the others may still know the changes of a former one.
@@ -58,17 +74,23 @@ extension Membership {
       Statement(
         """
         UPDATE handlestore_gateway SET epoch = epoch + 1, session = $3,
-          lease_until = clock_timestamp() + $2 * interval '1 millisecond', lease_milliseconds = $2
+          lease_until = clock_timestamp() + $2 * interval '1 millisecond', lease_milliseconds = $2,
+          agreed = CASE WHEN $5 THEN 0 END, has_pins = has_pins OR $6
         WHERE name = $1 AND ($4 OR session = $3)
-        RETURNING id, epoch, writes, changes
-        """, [.text(name), .integer(lease), .integer(session), .boolean(isFirst)]),
+        RETURNING id, epoch, writes, changes, agreed, has_pins
+        """,
+        [
+          .text(name), .integer(terms.lease), .integer(session), .boolean(isFirst),
+          .boolean(terms.isAsked), .boolean(terms.hasPins),
+        ]),
       Statement("SELECT id, changes FROM handlestore_gateway"),
       Statement(
         "SELECT number, incarnation, format::bigint, \(Schema.lineage) FROM handlestore_store"),
       Statement(
         """
         WITH gone AS (
-          DELETE FROM handlestore_gateway WHERE lease_until < clock_timestamp() - interval '1 day'
+          DELETE FROM handlestore_gateway
+          WHERE lease_until < clock_timestamp() - interval '1 day' AND NOT has_pins
           RETURNING id, nodes
         ), told AS (
           DELETE FROM handlestore_change c USING gone WHERE c.gateway = gone.id
@@ -94,6 +116,7 @@ extension Membership {
       throw StoreError.unsupportedVersion(found: Int(format), supported: Int(Schema.format))
     }
     (self.id, self.epoch, self.writes, self.changes) = (id, epoch, writes, changes)
+    (agreed, hasPins) = (found[1].integer(0, 4), found[1].boolean(0, 5) ?? true)
     store = StoreNumbers(
       number: UInt64(bitPattern: number), incarnation: UInt32(truncatingIfNeeded: incarnation),
       lineage: lineage)
@@ -128,22 +151,49 @@ extension Membership {
       ])
   }
 
-  /// Gives the lease back, and removes the row, unless others must still hear of changes.
-  var leaving: [Statement] {
+  /// Gives the lease back, and removes the row, unless others must still hear of changes, or clients hold
+  /// nodes.
+  func leaving(withPins: Bool) -> [Statement] {
     let own: [Parameter] = [.integer(id), .integer(epoch)]
     return [
       Statement(
-        "UPDATE handlestore_gateway SET lease_until = clock_timestamp() WHERE id = $1 AND epoch = $2",
-        own),
+        """
+        UPDATE handlestore_gateway SET lease_until = clock_timestamp(), has_pins = $3,
+          agreed = CASE WHEN $3 THEN agreed END
+        WHERE id = $1 AND epoch = $2
+        """, own + [.boolean(withPins)]),
       Statement(
         """
         WITH gone AS (
-          DELETE FROM handlestore_gateway WHERE id = $1 AND epoch = $2
+          DELETE FROM handlestore_gateway WHERE id = $1 AND epoch = $2 AND NOT has_pins
             AND NOT EXISTS (SELECT FROM handlestore_change WHERE gateway = $1)
           RETURNING nodes
         )
         UPDATE handlestore_store s SET nodes = s.nodes + gone.nodes FROM gone
         """, own),
+    ]
+  }
+
+  /// Removes the row of a gateway that is gone, and its changes, of which all have heard. The first
+  /// statement returns a row if it did so, the second in how many milliseconds that is possible.
+  static func removing(_ name: String) -> [Statement] {
+    let remaining = """
+      extract(epoch FROM lease_until - clock_timestamp()) * 1000
+        + 2 * (SELECT coalesce(max(lease_milliseconds), 0) FROM handlestore_gateway
+          WHERE lease_until > clock_timestamp())
+      """
+    return [
+      Statement(
+        """
+        WITH gone AS (
+          DELETE FROM handlestore_gateway WHERE name = $1 AND \(remaining) < 0 RETURNING id, nodes
+        ), told AS (
+          DELETE FROM handlestore_change c USING gone WHERE c.gateway = gone.id
+        )
+        UPDATE handlestore_store s SET nodes = s.nodes + gone.nodes FROM gone RETURNING 1::bigint
+        """, [.text(name)]),
+      Statement(
+        "SELECT (\(remaining))::bigint FROM handlestore_gateway WHERE name = $1", [.text(name)]),
     ]
   }
 
@@ -161,7 +211,7 @@ extension Membership {
   ///
   /// - Parameter told: changes of this gateway up to this number are known to all, or their leases are
   ///   over.
-  func renewing(lease: Int64, told: Int64) -> [Statement] {
+  func renewing(_ session: Int64, lease: Int64, told: Int64) -> [Statement] {
     let others = seen.sorted { $0.key < $1.key }
     return [
       Statement(
@@ -172,6 +222,8 @@ extension Membership {
           SET lease_until = clock_timestamp() + $3 * interval '1 millisecond'
           WHERE id = $1 AND epoch = $2 AND lease_until > clock_timestamp()
           """), [.integer(id), .integer(epoch), .integer(lease)]),
+      // Before the changes: if a node is no longer listed because it was dropped, that is among them.
+      Eviction.foreign(session),
       Statement(
         """
         SELECT c.gateway, c.number, c.node

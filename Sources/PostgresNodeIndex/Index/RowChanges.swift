@@ -86,7 +86,7 @@ struct RowChanges {
   }
 
   /// The same for a number that varies from call to call: it is the parameter `$place`.
-  private static func requiring(parameter place: Int, _ body: String) -> String {
+  static func requiring(parameter place: Int, _ body: String) -> String {
     "WITH done AS (\(body) RETURNING 1) "
       + "SELECT 1 / (CASE WHEN count(*) = $\(place) THEN 1 ELSE 0 END) FROM done"
   }

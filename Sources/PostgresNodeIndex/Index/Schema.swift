@@ -17,6 +17,7 @@ enum Schema {
       next_id bigint NOT NULL,
       lineage text NOT NULL,
       nodes bigint NOT NULL,
+      evictions bigint NOT NULL,
       limbo_overflowed boolean NOT NULL)
     """,
     """
@@ -29,7 +30,9 @@ enum Schema {
       lease_milliseconds bigint NOT NULL,
       writes bigint NOT NULL,
       changes bigint NOT NULL,
-      nodes bigint NOT NULL)
+      nodes bigint NOT NULL,
+      agreed bigint,
+      has_pins boolean NOT NULL)
     """,
     """
     CREATE TABLE IF NOT EXISTS handlestore_filesystem (
@@ -96,6 +99,13 @@ enum Schema {
       PRIMARY KEY (gateway, number))
     """,
     """
+    CREATE TABLE IF NOT EXISTS handlestore_eviction (
+      node bigint PRIMARY KEY,
+      session bigint NOT NULL,
+      number bigint NOT NULL,
+      is_live boolean NOT NULL)
+    """,
+    """
     CREATE TABLE IF NOT EXISTS handlestore_file (
       name text PRIMARY KEY,
       contents text NOT NULL)
@@ -114,8 +124,8 @@ enum Schema {
     Statement(
       """
       INSERT INTO handlestore_store (only_row, format, number, incarnation, next_id, lineage, nodes,
-        limbo_overflowed)
-      SELECT true, $1, $2, $3, 2, \(lineage), 0, false ON CONFLICT DO NOTHING
+        evictions, limbo_overflowed)
+      SELECT true, $1, $2, $3, 2, \(lineage), 0, 0, false ON CONFLICT DO NOTHING
       """,
       [
         .integer(format), .integer(.random(in: .min ... .max)),

@@ -38,6 +38,25 @@ package struct SharedStore {
     }
   }
 
+  /// Removes a gateway that does not come back: nobody waits any more for what its clients may hold. If it
+  /// comes back all the same, it joins anew, and its clients may find that their nodes are gone.
+  ///
+  /// - Throws: ``StoreError/badValue(_:)`` if there is no such gateway, or if its lease is not over for so
+  ///   long that all others have heard of its last changes.
+  package func remove(gateway name: String) throws(StoreError) {
+    try connected { connection in
+      _ = try database.numbers(on: connection)
+      let found = try connection.run(Membership.removing(name), patience: database.patience)
+      guard found[0].count == 0 else { return }
+      guard found[1].count > 0, let left = found[1].integer(0, 0) else {
+        throw StoreError.badValue("there is no gateway \(name)")
+      }
+      throw StoreError.badValue(
+        "the gateway \(name) is there, or was a moment ago; if it has ended, try again in "
+          + "\((max(0, left) + 999) / 1000) seconds")
+    }
+  }
+
   /// Puts all that a store in a directory has into the database, in one transaction: all of it or nothing.
   /// Makes the shared store if there is none.
   ///

@@ -7,6 +7,8 @@ package struct SharedStoreStatus: Sendable {
     package let epoch: UInt64
     /// How many seconds the lease still lasts; negative if it is over.
     package let leaseLeft: Double
+    /// Whether clients may hold nodes by pins.
+    package let hasPins: Bool
 
     package var isLive: Bool { leaseLeft > 0 }
   }
@@ -41,7 +43,7 @@ package struct SharedStoreStatus: Sendable {
     Statement(
       """
       SELECT name, epoch,
-        (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint
+        (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint, has_pins
       FROM handlestore_gateway ORDER BY name
       """),
     Statement(
@@ -65,7 +67,8 @@ package struct SharedStoreStatus: Sendable {
     self.gateways = (0..<gateways.count).map { row in
       Gateway(
         name: gateways.text(row, 0) ?? "", epoch: UInt64(gateways.integer(row, 1) ?? 0),
-        leaseLeft: Double(gateways.integer(row, 2) ?? 0) / 1000)
+        leaseLeft: Double(gateways.integer(row, 2) ?? 0) / 1000,
+        hasPins: gateways.boolean(row, 3) ?? false)
     }
     func count(_ column: Int) -> Int { Int(counts.integer(0, column) ?? 0) }
     (live, stale, aliases) = (count(0), count(1), count(2))

@@ -38,9 +38,10 @@ extension Store {
   ///   - gateway: the gateway's name, 1 to 64 bytes, such as the host's. A process that joins under a name
   ///     takes it over: the process that had it can no longer use the store, and its calls throw
   ///     ``StoreError/inUse(path:pid:)``.
-  ///   - options: the size of the cache and the limit of limbo; the retention must be
-  ///     ``Retention/forever``. What an acknowledged change survives is up to the database
-  ///     (`synchronous_commit`), so ``StoreOptions/durability`` has no meaning here.
+  ///   - options: the size of the cache, the limit of limbo and the retention, which should be the same at
+  ///     all gateways: while one of them keeps nodes forever, no live node is dropped. What an
+  ///     acknowledged change survives is up to the database (`synchronous_commit`), so
+  ///     ``StoreOptions/durability`` has no meaning here.
   ///   - gatewayOptions: how the gateway uses the store.
   /// - Throws: ``StoreError/badValue(_:)``, ``StoreError/unsupportedVersion(found:supported:)``,
   ///   ``StoreError/system(_:_:)`` with `ETIMEDOUT` if the database cannot be reached, and with `EIO` if
@@ -54,12 +55,21 @@ extension Store {
     guard (1...64).contains(gateway.utf8.count), !gateway.utf8.contains(0) else {
       throw .badValue("the name of a gateway must have 1 to 64 bytes, none of them 0")
     }
-    guard options.retention == .forever, !options.readOnly else {
-      throw .badValue("a shared store is opened for writing, with a retention of forever")
+    guard !options.readOnly else {
+      throw .badValue("a gateway opens a shared store for writing; without a name, it is only read")
     }
+    try self.init(shared: connection, gateway: gateway, options, gatewayOptions, isAsked: true)
+  }
+
+  /// - Parameter isAsked: whether the process hands out ids, so that the others must ask it before they
+  ///   drop nodes.
+  private convenience init(
+    shared connection: String, gateway: String, _ options: StoreOptions,
+    _ gatewayOptions: GatewayOptions, isAsked: Bool
+  ) throws(StoreError) {
     let index = try PostgresNodeIndex(
       connection, gateway: gateway, options, lease: gatewayOptions.lease,
-      patience: gatewayOptions.patience)
+      patience: gatewayOptions.patience, isAsked: isAsked)
     self.init(
       index, files: SharedFiles(index.database), number: index.number, options: options,
       counters: StatisticsCounters())
@@ -90,6 +100,8 @@ extension Store {
       "handlestore", String(SystemCalls.hostName.prefix(24)), String(getpid()),
       String(UInt32.random(in: 0...UInt32.max), radix: 36),
     ]
-    try self.init(shared: connection, gateway: name.joined(separator: "-"))
+    try self.init(
+      shared: connection, gateway: name.joined(separator: "-"), StoreOptions(), GatewayOptions(),
+      isAsked: false)
   }
 }

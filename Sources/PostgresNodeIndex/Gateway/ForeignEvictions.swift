@@ -1,0 +1,37 @@
+internal import HandleStore
+internal import Synchronization
+
+/// The nodes that other gateways want to drop and that this gateway does not hold. If something holds one
+/// from now on, the gateway must object before it lets it be used (``Gateway/keep(_:)``).
+final class ForeignEvictions: Sendable {
+  private struct State {
+    var holds: (any NodeHolds)? {
+      didSet { if !nodes.isEmpty { holds?.beginEvictionElsewhere() } }
+    }
+    var nodes: Set<NodeID> = [] {
+      didSet {
+        if oldValue.isEmpty && !nodes.isEmpty { holds?.beginEvictionElsewhere() }
+        if !oldValue.isEmpty && nodes.isEmpty { holds?.endEvictionElsewhere() }
+      }
+    }
+  }
+
+  private let state = Mutex(State())
+
+  /// What holds nodes in this process; `nil` while the store is being opened.
+  var holds: (any NodeHolds)? { state.withLock { $0.holds } }
+
+  /// Called once.
+  func use(_ holds: any NodeHolds) { state.withLock { $0.holds = holds } }
+
+  /// Takes up what the others want to drop by now. Only after this call may the caller check which of the
+  /// nodes are held.
+  func replace(by nodes: Set<NodeID>) {
+    state.withLock { $0.nodes = nodes }
+  }
+
+  /// Takes note that nobody wants to drop these any more, or that they are gone.
+  func remove(_ nodes: some Sequence<NodeID>) { state.withLock { $0.nodes.subtract(nodes) } }
+
+  func contains(_ id: NodeID) -> Bool { state.withLock { $0.nodes.contains(id) } }
+}
