@@ -106,10 +106,12 @@ let package = Package(
     // Several gateways of one store.
     .testTarget(
       name: "GatewayTests",
-      dependencies: [
-        "HandleStore", "PostgresNodeIndex", "TestSupport", "clustercampaign", "storeworker", system,
-      ],
+      dependencies: ["HandleStore", "PostgresNodeIndex", "TestSupport", "storeworker", system],
       swiftSettings: testing),
+    // The same in a cluster that fails over.
+    .testTarget(
+      name: "ClusterTests", dependencies: ["TestSupport", "clustercampaign"], swiftSettings: testing
+    ),
     // The contract of NodeIndex, on each engine.
     .testTarget(
       name: "NodeIndexTests",

@@ -13,6 +13,8 @@ struct Campaign {
   var random: SeededGenerator
   var members: [Child] = []
   private var runs = 0
+  /// The numbers of the runs that have not been killed, by gateway.
+  private var running = Cluster.gateways.map { _ in 0 }
   /// Since when each fault was in effect, in nanoseconds of `CLOCK_BOOTTIME`.
   private var faults: [(fault: Fault, moment: UInt64)] = []
 
@@ -28,6 +30,7 @@ struct Campaign {
   /// Starts a gateway, after another one of its name has ended.
   mutating func start(_ number: Int) throws -> Child {
     runs += 1
+    running[number] = runs
     let node = Cluster.gateways[number]
     let program = product("storeworker")
     return try cluster.start(
@@ -54,7 +57,7 @@ struct Campaign {
   /// Writes down that a fault is in effect.
   mutating func note(_ fault: Fault) {
     faults.append((fault, SystemCalls.sinceBoot))
-    print("\(SystemCalls.sinceBoot / 1_000_000) \(fault)")
+    say("\(SystemCalls.sinceBoot / 1_000_000) \(fault)")
   }
 
   /// Whether all gateways run, as they do until they are killed.
@@ -68,13 +71,9 @@ struct Campaign {
   /// Ends the gateways, and returns what is wrong with what they were told.
   mutating func end(lease: Duration) throws -> Outcome {
     try cluster("ready")
-    usleep(3_000_000)
-    try requireMembers()
+    try requireProgress()
     for member in members { member.kill() }
-    // One that was killed at once has no history.
-    let events = (1...runs).flatMap {
-      (try? HistoryEvent.read(volume.path.appending("history-\($0)"))) ?? []
-    }
+    let events = (1...runs).flatMap { history($0) }
     var checker = HistoryChecker(events, lease: lease)
     checker.check()
     let store = try Store(shared: cluster.database, gateway: "checker")
@@ -83,9 +82,28 @@ struct Campaign {
     try checker.check(store)
     try store.close()
     return Outcome(
-      calls: events.count, failures: events.count { $0.result == .failed },
+      calls: events.count, longest: events.map { ($0.end ?? $0.start) - $0.start }.max() ?? 0,
+      failures: events.count { $0.result == .failed },
       registrations: checker.registrations, findings: checker.findings,
       pauses: pauses(events))
+  }
+
+  /// The calls of a process. One that was killed at once has no history.
+  private func history(_ run: Int) -> [HistoryEvent] {
+    (try? HistoryEvent.read(volume.path.appending("history-\(run)"))) ?? []
+  }
+
+  /// Waits until each gateway makes nodes again: none hangs for good.
+  private func requireProgress() throws {
+    let moment = SystemCalls.sinceBoot
+    func isWorking(_ run: Int) -> Bool {
+      history(run).contains { $0.start > moment && $0.result.isNew }
+    }
+    for _ in 0..<60 where !running.allSatisfy(isWorking) { usleep(1_000_000) }
+    try requireMembers()
+    guard running.allSatisfy(isWorking) else {
+      throw CommandFailure(description: "a gateway does not go on")
+    }
   }
 
   /// After each kind of fault, how long it took until a node was made.
@@ -103,6 +121,8 @@ struct Campaign {
 
 struct Outcome {
   let calls: Int
+  /// How long the longest call took, in nanoseconds.
+  let longest: UInt64
   let failures: Int
   let registrations: Int
   let findings: [String]
@@ -112,3 +132,6 @@ struct Outcome {
 extension Array {
   func repeated(_ count: Int) -> [Element] { (0..<count).flatMap { _ in self } }
 }
+
+/// Prints a line at once.
+func say(_ line: String) { FileHandle.standardOutput.write(Data("\(line)\n".utf8)) }

@@ -15,10 +15,17 @@ struct Cluster {
     (self.script, self.database) = (script, database)
   }
 
-  /// Runs one of the script's commands.
+  /// Runs one of the script's commands; returns what it printed. It does not wait for what the command
+  /// has started.
   @discardableResult
   func callAsFunction(_ arguments: String...) throws -> String {
-    try succeed([script] + arguments).trimmingCharacters(in: .whitespacesAndNewlines)
+    let child = try Child([script] + arguments)
+    let output = child.rest().trimmingCharacters(in: .whitespacesAndNewlines)
+    let status = child.wait()
+    guard status == 0 else {
+      throw CommandFailure(description: "\(arguments): \(output) (\(status))")
+    }
+    return output
   }
 
   /// The node whose server takes writes; waits until there is one.

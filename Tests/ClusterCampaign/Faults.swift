@@ -3,14 +3,14 @@ import TestSupport
 
 /// What may go wrong in a cluster.
 enum Fault: String, CaseIterable {
-  case killGateway, stopGateway, cutGateway
-  case crashPrimary, killPrimary, stopPrimary, cutPrimary, isolatePrimary, fillPrimary
-  case killStandby, cutStandby, killEtcd
+  case killGateway, stopGateway, unplugGateway
+  case crashPrimary, killPrimary, stopPrimary, unplugPrimary, isolatePrimary, fillPrimary
+  case killStandby, unplugStandby, killEtcd
 
   /// How often each comes: gateways are many, and need less time to come back.
   var weight: Int {
     switch self {
-    case .killGateway, .stopGateway, .cutGateway: 4
+    case .killGateway, .stopGateway, .unplugGateway: 4
     default: 1
     }
   }
@@ -36,7 +36,7 @@ extension Campaign {
       note(fault)
       wait(upTo: 4)
       kill(members[gateway].pid, SIGCONT)
-    case .cutGateway: try suffer(fault, "cut", "mend", Cluster.gateways[gateway], upTo: 8)
+    case .unplugGateway: try suffer(fault, "unplug", "mend", Cluster.gateways[gateway], upTo: 8)
     default: try inflictOnDatabase(fault)
     }
   }
@@ -50,11 +50,11 @@ extension Campaign {
       note(fault)
     case .killPrimary: try suffer(fault, "kill", "start", primary, upTo: 10)
     case .stopPrimary: try suffer(fault, "stop", "continue", primary, upTo: 15)
-    case .cutPrimary: try suffer(fault, "cut", "mend", primary, upTo: 12)
+    case .unplugPrimary: try suffer(fault, "unplug", "mend", primary, upTo: 12)
     case .isolatePrimary: try suffer(fault, "isolate", "mend", primary, upTo: 12)
     case .fillPrimary: try suffer(fault, "fill", "empty", primary, upTo: 5)
     case .killStandby: try suffer(fault, "kill", "start", standby, upTo: 6)
-    case .cutStandby: try suffer(fault, "cut", "mend", standby, upTo: 6)
+    case .unplugStandby: try suffer(fault, "unplug", "mend", standby, upTo: 6)
     default: try suffer(fault, "kill", "start", "etcd", upTo: 10)
     }
   }
