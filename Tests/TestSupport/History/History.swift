@@ -71,11 +71,18 @@ public struct HistoryEvent: Sendable {
 
 extension HistoryEvent {
   /// The calls in a history, in the order in which they began.
-  public static func read(_ path: FilePath) throws -> [HistoryEvent] {
+  ///
+  /// - Parameter offset: the byte at which to begin.
+  public static func read(_ path: FilePath, from offset: Int64 = 0) throws -> [HistoryEvent] {
+    let file = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
+    let text = try file.closeAfter {
+      try file.seek(offset: offset, from: .start)
+      return try readAll(file)
+    }
     var events: [HistoryEvent] = []
     // The place of a call that has not ended, by its number.
     var open: [UInt64: Int] = [:]
-    for line in try TestSupport.read(path).split(separator: "\n") {
+    for line in text.split(separator: "\n") {
       let words = line.split(separator: " ")
       guard words.count >= 5, words.last == ";", let number = UInt64(words[1]),
         let time = UInt64(words[2])

@@ -170,9 +170,20 @@ extension HistoryEvent {
 extension HistoryChecker {
   /// Compares what the store has, after all processes have ended, with what they were told.
   public mutating func check(_ store: Store) throws {
+    var nodes: [UInt64: Node] = [:]
+    var next: NodeID? = .root
+    while let start = next {
+      let page = try store.nodes(from: start, limit: 4096)
+      for node in page.nodes { nodes[node.id.rawValue] = node }
+      next = page.next
+    }
+    check(nodes)
+    try checkHandles(nodes, store)
+  }
+
+  private mutating func check(_ nodes: [UInt64: Node]) {
     for (node, file) in file {
-      let found = try store.node(NodeID(rawValue: node))
-      guard let found else {
+      guard let found = nodes[node] else {
         if acknowledged[node] != nil { findings.append("node \(node) of \(file) is lost") }
         continue
       }
@@ -186,24 +197,20 @@ extension HistoryChecker {
         findings.append("node \(node) of \(file) is not live")
       }
     }
-    try checkHandles(store)
   }
 
-  /// Each file has one live node, by which it is found.
-  private mutating func checkHandles(_ store: Store) throws {
+  /// Each file has one live node, by which it is found. Finding is tried with some of them.
+  private mutating func checkHandles(_ nodes: [UInt64: Node], _ store: Store) throws {
     var live: [KernelFileHandle: NodeID] = [:]
-    var next: NodeID? = .root
-    while let start = next {
-      let page = try store.nodes(from: start, limit: 4096, in: .live)
-      for node in page.nodes {
-        if let other = live.updateValue(node.id, forKey: node.handle) {
-          findings.append("nodes \(other) and \(node.id) are one file")
-        }
-        if try store.node(of: node.handle, on: node.filesystem)?.id != node.id {
-          findings.append("live node \(node.id) is not found by its handle")
-        }
+    for node in nodes.values where node.state == .live {
+      if let other = live.updateValue(node.id, forKey: node.handle) {
+        findings.append("nodes \(other) and \(node.id) are one file")
       }
-      next = page.next
+    }
+    for node in nodes.values.filter({ $0.state == .live }).prefix(1000) {
+      if try store.node(of: node.handle, on: node.filesystem)?.id != node.id {
+        findings.append("live node \(node.id) is not found by its handle")
+      }
     }
   }
 }
