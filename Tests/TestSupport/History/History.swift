@@ -57,13 +57,16 @@ public final class History: Sendable {
 
 /// A call that is in a history.
 public struct HistoryEvent: Sendable {
+  /// What was asked.
   public let call: HistoryCall
+  /// When it began.
   public let start: UInt64
   /// When it returned; `nil` if the process ended before.
   public fileprivate(set) var end: UInt64?
   /// ``HistoryResult/failed`` if the process ended before.
   public fileprivate(set) var result: HistoryResult
 
+  /// A call with its times and its result.
   public init(_ call: HistoryCall, _ start: UInt64, _ end: UInt64?, _ result: HistoryResult) {
     (self.call, self.start, self.end, self.result) = (call, start, end, result)
   }

@@ -2,9 +2,12 @@ import HandleStore
 
 /// A file as histories name it: an inode number, and the generation that tells its successive files apart.
 public struct HistoryFile: Hashable, Sendable, CustomStringConvertible {
+  /// The inode number.
   public let key: UInt64
+  /// The generation.
   public let generation: UInt32
 
+  /// A file of a number.
   public init(_ key: UInt64, generation: UInt32 = 1) {
     (self.key, self.generation) = (key, generation)
   }
@@ -16,6 +19,7 @@ public struct HistoryFile: Hashable, Sendable, CustomStringConvertible {
     self.init(numbers[0], generation: UInt32(truncatingIfNeeded: numbers[1]))
   }
 
+  /// The number and the generation.
   public var description: String { "\(key).\(generation)" }
 }
 
