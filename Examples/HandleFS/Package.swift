@@ -29,6 +29,7 @@ let package = Package(
         .product(name: "Formatting", package: "HandleStore"),
         .product(name: "HandleStore", package: "HandleStore"),
         .product(name: "CHandleStore", package: "HandleStore"),
+        .product(name: "PostgresNodeIndex", package: "HandleStore"),
         .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),

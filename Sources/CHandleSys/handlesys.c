@@ -378,8 +378,20 @@ void hsys_event_wait(struct hsys_event *event)
         __builtin_ia32_pause();
 #endif
     }
+    hsys_event_sleep(event, UINT64_MAX);
+}
+
+void hsys_event_sleep(struct hsys_event *event, uint64_t nanoseconds)
+{
+    uint64_t start = hsys_now();
     uint32_t unset = 0;
     atomic_compare_exchange_strong(&event->state, &unset, 2);
-    while (atomic_load_explicit(&event->state, memory_order_acquire) != 1)
-        syscall(SYS_futex, &event->state, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+    while (atomic_load_explicit(&event->state, memory_order_acquire) != 1) {
+        uint64_t past = hsys_now() - start;
+        if (past >= nanoseconds)
+            return;
+        uint64_t left = nanoseconds - past;
+        struct timespec limit = { .tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u) };
+        syscall(SYS_futex, &event->state, FUTEX_WAIT_PRIVATE, 2, nanoseconds == UINT64_MAX ? NULL : &limit, NULL, 0);
+    }
 }

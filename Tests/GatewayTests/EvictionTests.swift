@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import SystemPackage
 import TestSupport
 import Testing
@@ -32,6 +33,19 @@ import Testing
       try inodes.map { try store.register(Synthetic.file($0), on: filesystem, pinnedBy: pins).node }
     }
 
+    var index: PostgresNodeIndex {
+      get throws { try #require(store.index as? PostgresNodeIndex) }
+    }
+
+    /// Returns what the other gateways agree to.
+    func propose(_ nodes: [NodeID]) throws -> [NodeID] {
+      try index.agreement(on: Dropping(ids: nodes, isHeld: { _ in false })).ids
+    }
+
+    func drop(_ nodes: [NodeID]) throws -> Int {
+      try index.drop(Dropping(ids: nodes, isHeld: { _ in false }))
+    }
+
     func end() throws { try store.close() }
   }
 
@@ -42,7 +56,7 @@ import Testing
     #expect(try b.look(up: 10..<20) == Array(nodes[10...]))
     a.pins.unpinAll()
     #expect(try a.store.evict() == 10)
-    for node in nodes[..<10] { #expect(try b.store.node(node) == nil) }
+    for node in nodes[..<10] { #expect(try becomes { try b.store.node(node) == nil }) }
     for node in nodes[10...] { #expect(try a.store.node(node)?.state == .live) }
     // And when that one gives them back, they go, too.
     b.pins.unpinAll()
@@ -90,8 +104,7 @@ import Testing
     let killed = try Server("b", of: gateways)
     _ = try killed.look(up: 0..<2)
     // Its row and its pins are what a kill would leave.
-    let index = try #require(killed.store.index as? PostgresNodeIndex)
-    index.gateway?.lease.revoke()
+    try killed.index.gateway?.lease.revoke()
     let b = try gateways.open("b", lease: .seconds(2), Self.bounded)
     expectBusy { try a.store.evict() }
     let pins = try b.pins(in: killed.memory.descriptor)
@@ -155,6 +168,80 @@ import Testing
     #expect(try stores[0].node(export.root)?.state == .live)
     withExtendedLifetime(export) {}
     for store in stores { try store.close() }
+  }
+
+  /// A gateway has agreed that nodes go, and then gets to hold them in different ways.
+  @Test func whatIsHeldAfterTheAgreementStays() throws {
+    let gateways = try Gateways()
+    let (a, b) = (try Server("a", of: gateways), try Server("b", of: gateways))
+    let nodes = try a.look(up: 0..<8)
+    a.pins.unpinAll()
+    #expect(try a.propose(nodes) == nodes)
+    let files = (0..<3 as Range<UInt64>).map { Synthetic.file($0) }
+    let found = try b.store.register(batch: files, on: b.filesystem, pinnedBy: b.pins)
+    #expect(found.map(\.node) == Array(nodes[..<3]))
+    #expect(try b.store.pin(nodes[3], by: b.pins))
+    // A client that comes with what it holds.
+    let memory = try MemoryFile()
+    try memory.descriptor.writeAll(
+      toAbsoluteOffset: Int64(nodes[4].rawValue) * 8, Synthetic.little(UInt64(1)))
+    _ = try b.store.pins(in: memory.descriptor)
+    #expect(try a.drop(nodes) == 3)
+    #expect(try nodes.map { try b.store.node($0) != nil } == (0..<8).map { $0 < 5 })
+    for server in [a, b] { try server.end() }
+  }
+
+  enum Way: CaseIterable { case file, batch, id }
+
+  /// A gateway that cannot object does not keep the pin either: its client was not told of the node.
+  @Test(arguments: Way.allCases) func aPinThatCannotBeKeptIsTakenBack(_ way: Way) throws {
+    let gateways = try Gateways()
+    let (a, b) = (try Server("a", of: gateways), try Server("b", of: gateways))
+    let nodes = try a.look(up: 0..<2)
+    let files = (0..<2 as Range<UInt64>).map { Synthetic.file($0) }
+    _ = try b.store.register(batch: files, on: b.filesystem)
+    a.pins.unpinAll()
+    #expect(try a.propose(nodes) == nodes)
+    let successor = try gateways.open("b", Self.bounded)
+    #expect(throws: StoreError.self) {
+      switch way {
+      case .file: _ = try b.look(up: 0..<1)
+      case .batch: _ = try b.store.register(batch: files, on: b.filesystem, pinnedBy: b.pins)
+      case .id: _ = try b.store.pin(nodes[0], by: b.pins)
+      }
+    }
+    #expect(b.pins.nodeCount == 0)
+    try successor.close()
+    try a.end()
+  }
+
+  /// The database may have lost objections, for example because a standby was promoted, whenever a gateway
+  /// had to join again.
+  @Test func aGatewayThatJoinsAgainAsksAgain() throws {
+    let gateways = try Gateways()
+    let (a, b) = (try Server("a", of: gateways), try Server("b", of: gateways))
+    let nodes = try a.look(up: 0..<4)
+    a.pins.unpinAll()
+    #expect(try a.propose(nodes) == nodes)
+    let gateway = try #require(try a.index.gateway)
+    try gateway.state.withLock { state in _ = try gateway.rejoin(&state) }
+    #expect(try a.drop(nodes) == 0)
+    #expect(try a.store.evict() == 4)
+    for server in [a, b] { try server.end() }
+  }
+
+  /// What a gateway wanted to drop when it was killed costs the others nothing for long.
+  @Test func whatAKilledGatewayWantedToDropIsRemoved() throws {
+    let gateways = try Gateways()
+    let a = try Server("a", of: gateways)
+    _ = try a.look(up: 0..<4)
+    try DatabaseServer.run(
+      "INSERT INTO handlestore_eviction SELECT id, 1, 1, true FROM handlestore_node",
+      in: gateways.database)
+    let left = Statement("SELECT count(*) FROM handlestore_eviction")
+    #expect(try becomes { try a.index.database.read(left).integer(0, 0) == 0 })
+    #expect(becomes { a.store.holds.evictionCount.noneIsUnderWay })
+    try a.end()
   }
 
   private func expectBusy(_ body: () throws -> Int) {

@@ -131,6 +131,7 @@ import Testing
         nodes[i + 70], to: Synthetic.handle(first + 300 + UInt64(i)),
         status: FileStatus(inode: first + 300 + UInt64(i), mode: Synthetic.mode), on: filesystem)
       _ = try b.nodes(from: .root, limit: 100)
+      _ = try b.nodes(from: .root, limit: 100, in: .stale)
       _ = try b.watchedNodes(from: .root, limit: 100)
       _ = try a.deletions(atMost: 100)
       _ = try a.unwatch(nodes[i], by: WatcherID(rawValue: 1))

@@ -238,7 +238,7 @@ import Testing
     #expect(throws: StoreError.self) { try database.open("") }
     #expect(throws: StoreError.self) { try database.open("a", lease: .milliseconds(1)) }
     #expect(throws: StoreError.self) {
-      try database.open("a", StoreOptions(retention: .seconds(1)))
+      try database.open("a", StoreOptions(readOnly: true))
     }
     let error = #expect(throws: StoreError.self) {
       try Store(

@@ -82,9 +82,17 @@ final class Mounted: @unchecked Sendable {
       descriptors: descriptors, by: wrapper)
   }
 
+  /// Mounts a directory of a volume, with its nodes in a database.
+  convenience init(
+    _ volume: Volume, shared connection: String, _ options: [String] = [], by wrapper: [String] = []
+  ) throws {
+    try self.init(
+      volume, options, place: ["--shared", connection], descriptors: nil, by: wrapper)
+  }
+
   private init(
     _ volume: Volume, _ options: [String], source: FilePath? = nil, store: FilePath? = nil,
-    descriptors: Int?, by wrapper: [String]
+    place: [String]? = nil, descriptors: Int?, by wrapper: [String]
   ) throws {
     guard let program = Self.program else {
       throw CommandFailure(description: "the environment variable HANDLEFS is not set")
@@ -97,7 +105,7 @@ final class Mounted: @unchecked Sendable {
     command =
       ["env", "HANDLEFS_FAULT=\(directory.appending("fault"))"] + wrapper + limit
       + [program, self.source.string, directory.appending("mounted").string]
-      + ["--store", self.store.string, "--foreground"]
+      + (place ?? ["--store", self.store.string]) + ["--foreground"]
     self.options = options
     for path in [directory.path, volume.path, self.source, mountpoint] {
       try FileManager.default.createDirectory(

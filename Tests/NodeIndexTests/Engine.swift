@@ -152,3 +152,8 @@ extension Node {
     "\(id) \(filesystem) \(state) \(type.rawValue) \(parent?.rawValue ?? 0) \(handle)"
   }
 }
+
+extension NodeIndex {
+  /// Drops those of some nodes that no other process holds.
+  func dropAgreed(_ dropping: Dropping) throws -> Int { try drop(agreement(on: dropping)) }
+}

@@ -139,7 +139,7 @@ import Testing
       dropping.onlyStale = Bool.random(using: &random)
       dropping.leaving = [0, 20].randomElement(using: &random) ?? 0
       let wanted = dropping
-      _ = try all { try $0.index.drop(wanted) }
+      _ = try all { try $0.index.dropAgreed(wanted) }
     }
 
     /// Removes an alias, and tries it again. Each engine has its own time at which it became one.

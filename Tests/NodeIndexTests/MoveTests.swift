@@ -187,7 +187,7 @@ import Testing
     #expect(try test.aliases().count == 2)
     #expect(try test.index.node(of: files[0].handle, on: TestIndex.tmpfs) == nil)
     #expect(try test.index.retire(id, ifItIs: nil))
-    #expect(try test.index.drop(Dropping(ids: [id], isHeld: { _ in false })) == 1)
+    #expect(try test.index.dropAgreed(Dropping(ids: [id], isHeld: { _ in false })) == 1)
     #expect(try test.aliases().isEmpty && test.index.count() == 0)
   }
 }

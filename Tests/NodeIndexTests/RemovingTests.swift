@@ -18,7 +18,7 @@ import Testing
     let test = try TestIndex(engine)
     let ids = try files(8, in: test)
     try test.index.watch(Watch(node: ids[1], watcher: WatcherID(rawValue: 1), mask: .modify))
-    #expect(try test.index.drop(dropping(Array(ids[..<4]), held: [ids[0]])) == 2)
+    #expect(try test.index.dropAgreed(dropping(Array(ids[..<4]), held: [ids[0]])) == 2)
     #expect(try test.node(ids[2]) == nil && test.node(ids[3]) == nil)
     #expect(try test.all().map(\.id) == [ids[0], ids[1]] + ids[4...])
     // Its file gets another node.
@@ -26,18 +26,18 @@ import Testing
     #expect(again.outcome == .created && again.node > ids[7])
     var some = dropping(ids)
     some.onlyStale = true
-    #expect(try test.index.drop(some) == 0)
+    #expect(try test.index.dropAgreed(some) == 0)
     #expect(try test.index.retire(ids[5], ifItIs: nil))
-    #expect(try test.index.drop(some) == 1)
+    #expect(try test.index.dropAgreed(some) == 1)
     some.onlyStale = false
     some.age = 1000
-    #expect(try test.index.drop(some) == 0)
+    #expect(try test.index.dropAgreed(some) == 0)
     some.age = 0
     some.leaving = 5
-    #expect(try test.index.drop(some) == 1 && test.index.count() == 5)
+    #expect(try test.index.dropAgreed(some) == 1 && test.index.count() == 5)
     some.leaving = 0
     some.limit = 1
-    #expect(try test.index.drop(some) == 1 && test.index.count() == 4)
+    #expect(try test.index.dropAgreed(some) == 1 && test.index.count() == 4)
   }
 
   @Test(arguments: Engine.allCases) func aliasesGoWithTheirNode(_ engine: Engine) throws {
@@ -45,10 +45,10 @@ import Testing
     let id = try files(1, in: test)[0]
     _ = try test.index.move(id, to: Synthetic.file(5), on: TestIndex.tmpfs, Survivors())
     // Nothing else leads from the old handle to the copy.
-    #expect(try test.index.drop(dropping([id])) == 0)
+    #expect(try test.index.dropAgreed(dropping([id])) == 0)
     #expect(try test.index.retire(id, ifItIs: nil))
     #expect(try test.aliases().count == 1)
-    #expect(try test.index.drop(dropping([id])) == 1)
+    #expect(try test.index.dropAgreed(dropping([id])) == 1)
     #expect(try test.aliases().isEmpty && test.index.count() == 0)
     #expect(try test.register(Synthetic.file(0)).outcome == .created)
   }
@@ -106,10 +106,10 @@ import Testing
       try test.index.takeDeletions(limit: 9) == Deletions(nodes: [ids[0]], overflowed: false))
     #expect(try test.index.takeDeletions(limit: 9).isEmpty)
     #expect(try test.index.limbo() == [LimboNode(id: ids[0], isReported: true)])
-    #expect(try test.index.drop(dropping([ids[0]])) == 0)
+    #expect(try test.index.dropAgreed(dropping([ids[0]])) == 0)
     #expect(try test.index.unwatch(ids[0], by: b))
     #expect(try test.index.limbo().isEmpty)
-    #expect(try test.index.drop(dropping([ids[0]])) == 1)
+    #expect(try test.index.dropAgreed(dropping([ids[0]])) == 1)
   }
 
   @Test(arguments: Engine.allCases) func limboOverflows(_ engine: Engine) throws {

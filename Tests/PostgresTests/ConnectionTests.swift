@@ -127,7 +127,7 @@ import Testing
     #expect(failure.description.contains("administrator command"))
 
     let idle = try Connection(database, patience: patience)
-    let process = try idle.integer("SELECT pg_backend_pid()::int8")
+    let process = try #require(try idle.integer("SELECT pg_backend_pid()::int8"))
     let other = try Connection(database, patience: patience)
     _ = try other.run(
       Statement("SELECT pg_terminate_backend($1::int4, 60000)", [.integer(process)]))
@@ -161,7 +161,7 @@ import Testing
     let server = try DatabaseServer()
     let connection = try Connection(server.database(), patience: patience)
     server.pause()
-    let much = Statement("SELECT $1", [.bytes(Array(repeating: 1, count: 5_000_000))])
+    let much = Statement("SELECT $1", [.text(String(repeating: "a", count: 5_000_000))])
     let failure = try error { () throws(PostgresError) in
       try connection.run([much], patience: .milliseconds(50))
     }

@@ -105,7 +105,7 @@ import Testing
   @Test func muchBothWays() throws {
     let connection = try Connection()
     let statements = (0..<50).map { i in
-      Statement("SELECT $1", [.bytes(Array(repeating: UInt8(i), count: 100_000))])
+      Statement("SELECT ($1)[1]", [.byteStrings([Array(repeating: UInt8(i), count: 100_000)])])
     }
     let rows = try connection.run(statements, patience: patience)
     #expect(rows.count == 50)

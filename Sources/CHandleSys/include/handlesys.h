@@ -198,6 +198,8 @@ struct hsys_event *hsys_event_create(void);
 void hsys_event_destroy(struct hsys_event *event);
 void hsys_event_set(struct hsys_event *event);
 void hsys_event_wait(struct hsys_event *event);
+/* The same, for an event that is far off: sleeps at once, and for so many nanoseconds at most. */
+void hsys_event_sleep(struct hsys_event *event, uint64_t nanoseconds);
 
 /* From here on, a crash (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP) writes `message` (at
  * most 4096 bytes) to standard error and ends the process with `status`. One thread at a time

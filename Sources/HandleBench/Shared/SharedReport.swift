@@ -17,11 +17,12 @@ struct SharedResult {
 
 /// The results as tables and as JSON.
 struct SharedReport {
+  let server: SharedServer
   let contenders: [String]
   let results: [SharedResult]
 
   func print() {
-    Swift.print("operations a second\n")
+    Swift.print("\(server)\n\noperations a second\n")
     Swift.print(head + Text.cell("/ libpq", 9) + Text.cell("goal", 12))
     for result in results {
       let cells = result.sides.map { side in
@@ -79,7 +80,10 @@ struct SharedReport {
   // MARK: JSON
 
   var json: JSON {
-    .object([("unit", .string("ns")), ("workloads", .array(results.map(row)))])
+    .object([
+      ("unit", .string("ns")), ("server", .string("\(server)")),
+      ("workloads", .array(results.map(row))),
+    ])
   }
 
   private func row(_ result: SharedResult) -> JSON {

@@ -14,7 +14,8 @@ struct SharedStores: ParsableCommand {
       database, and dropped at the end; a database that has the schema is refused. The gateways are \
       threads of this process, each with a store and connections of its own; a row says how many \
       threads there are in all. The handles are invented and nothing is opened, so no privilege is \
-      needed.
+      needed. A standby for which commits wait makes all contenders in the database wait \
+      (synchronous_standby_names); the first line shows it.
 
         handlebench shared "host=db1 dbname=test"
         handlebench shared postgresql://db1/test --rounds 5 --json result.json
@@ -55,13 +56,12 @@ struct SharedStores: ParsableCommand {
     defer { bench.cleanUp() }
     let inSchema = Self.inSchema(connection)
     let yardstick = try LibpqContender(inSchema)
-    var results: [SharedResult] = []
     let outcome = Result {
-      results = try measure(inSchema, yardstick, bench, check: interruption.check)
+      try measure(inSchema, yardstick, bench, check: interruption.check)
     }
     try yardstick.close()
-    try outcome.get()
-    let report = SharedReport(contenders: Self.names, results: results)
+    let (server, results) = try outcome.get()
+    let report = SharedReport(server: server, contenders: Self.names, results: results)
     report.print()
     if let json { try Text.write(report.json, to: FilePath(json)) }
   }
@@ -79,17 +79,18 @@ struct SharedStores: ParsableCommand {
 
   private func measure(
     _ inSchema: String, _ yardstick: LibpqContender, _ bench: Bench, check: () throws -> Void
-  ) throws -> [SharedResult] {
+  ) throws -> (SharedServer, [SharedResult]) {
     let stores = try [
       StoreContender(shared: inSchema, on: bench.newDirectory()),
       StoreContender(bench, .process), StoreContender(bench, .power),
     ]
     defer { for store in stores { try? store.close() } }
     try yardstick.createTables()
+    let server = try SharedServer(of: inSchema)
     let contenders: [any SharedContender] = [stores[0], yardstick, stores[1], stores[2]]
     let progress = Progress(steps: SharedWorkload.all.count * (rounds + 1) * contenders.count)
     defer { progress.clear() }
-    return try SharedWorkload.all.map { workload in
+    let results = try SharedWorkload.all.map { workload in
       try measure(workload, contenders) { contender in
         progress.show("\(workload.name), \(contender.name)")
         try check()
@@ -97,6 +98,7 @@ struct SharedStores: ParsableCommand {
         progress.finishStep()
       }
     }
+    return (server, results)
   }
 
   /// Lets the contenders take turns at some work, and then do it once more with recorders.

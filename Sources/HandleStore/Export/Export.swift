@@ -207,7 +207,12 @@ extension Store {
       let before = holds.evictionCount
       let root = try layer.rootNode(in: self)
       holds.hold(root: root)
-      if try isThere(root, heldSince: before) { return root }
+      do {
+        if try isThere(root, heldSince: before) { return root }
+      } catch {
+        holds.release(root: root)
+        throw error
+      }
       holds.release(root: root)
     }
   }

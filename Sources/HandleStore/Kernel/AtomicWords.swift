@@ -2,12 +2,12 @@ internal import Synchronization
 
 /// Words that any thread may read and write. Each access is atomic; accesses to different words
 /// have no order between threads.
-@safe final class AtomicWords: @unchecked Sendable {
+@safe package final class AtomicWords: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
-  let count: Int
+  package let count: Int
 
   /// Creates `count` words, all zero.
-  init(count: Int) {
+  package init(count: Int) {
     unsafe words = .allocate(capacity: count)
     for i in 0..<count { unsafe (words + i).initialize(to: Atomic(0)) }
     self.count = count
@@ -15,7 +15,7 @@ internal import Synchronization
 
   deinit { unsafe words.deallocate() }
 
-  subscript(index: Int) -> UInt64 {
+  package subscript(index: Int) -> UInt64 {
     get {
       precondition(index >= 0 && index < count)
       return unsafe words[index].load(ordering: .relaxed)

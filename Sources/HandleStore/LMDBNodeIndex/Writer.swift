@@ -17,7 +17,7 @@ final class Writer: Sendable {
   let environment: Environment
   private let cache: NodeCache?
   private let statistics: StatisticsCounters
-  private let queue = CommitQueue<any PendingChange>()
+  private let queue = CommitQueue<any PendingChange>(isSlow: false)
   private let state: Mutex<State>
   private let ids: IDAllocator
   private let filesystems: KnownFilesystems

@@ -1,31 +1,38 @@
 internal import Synchronization
 
-/// Lets threads that change something at the same time share a commit. One thread leads: it commits its
-/// own change, and then those that arrived meanwhile, all together, until none waits.
+/// Lets threads that change something at the same time share a commit. One thread leads: it commits the
+/// changes that wait, all together.
 package final class CommitQueue<Work: Sendable>: Sendable {
   private struct State {
     var isLed = false
     var waiting: [Work] = []
     /// Set when the waiting changes are done, or their threads have to try again.
     var next = Event()
+    /// How many threads made changes at the time of the last commit, and how long it took, in nanoseconds.
+    var last = (threads: 1, time: UInt64(0))
+    /// Set when so many changes wait.
+    var gathering: (count: Int, isThere: Event)?
 
     /// Takes all waiting changes.
     mutating func take() -> (group: [Work], next: Event) {
-      defer { (waiting, next) = ([], Event()) }
+      defer { (waiting, next, gathering) = ([], Event(), nil) }
       return (waiting, next)
     }
   }
 
   private let state = Mutex(State())
+  /// Whether a commit takes much longer than it takes to wake a thread.
+  private let isSlow: Bool
 
-  package init() {}
+  /// - Parameter isSlow: whether a commit takes much longer than it takes to wake a thread.
+  package init(isSlow: Bool) { self.isSlow = isSlow }
 
   /// Waits until another thread has committed a change. If that thread stops leading before, the change
   /// has no result yet, and the caller calls again.
   ///
   /// - Parameter change: makes what the leading thread gets.
-  /// - Returns: `false` if no thread led. Then the calling thread leads: it commits its change, and calls
-  ///   ``serve(_:)`` in any case.
+  /// - Returns: `false` if no thread led. Then the calling thread leads: it calls ``lead(_:_:)``, or commits
+  ///   its change and calls ``serve(_:)`` in any case.
   package func wait(_ change: () -> Work) -> Bool {
     let done = state.withLock { state -> Event? in
       guard state.isLed else {
@@ -33,18 +40,20 @@ package final class CommitQueue<Work: Sendable>: Sendable {
         return nil
       }
       state.waiting.append(change())
+      if let (count, isThere) = state.gathering, state.waiting.count >= count { isThere.set() }
       return state.next
     }
-    done?.wait()
+    if isSlow { done?.sleep() } else { done?.wait() }
     return done != nil
   }
 
+  // MARK: Quick commits
+
   /// Commits the waiting changes, all together, and repeats that until none waits or the thread has
   /// done enough for others. Then one of the waiting threads leads.
-  ///
-  /// - Parameter limit: how many times to commit for others before the thread returns to its own work.
-  package func serve(atMost limit: Int = 64, _ commitTogether: ([Work]) -> Void) {
-    for _ in 0..<limit {
+  package func serve(_ commitTogether: ([Work]) -> Void) {
+    // How many times to commit for others before the thread returns to its own work.
+    for _ in 0..<64 {
       let next = state.withLock { state -> ([Work], Event)? in
         state.isLed = !state.waiting.isEmpty
         return state.isLed ? state.take() : nil
@@ -58,4 +67,38 @@ package final class CommitQueue<Work: Sendable>: Sendable {
       return state.take().next
     }.set()
   }
+
+  // MARK: Slow commits
+
+  /// Commits a change together with those that wait. Then one of the threads that wait by then leads.
+  ///
+  /// The threads whose changes were committed last are likely to come back soon, all at the same time. So
+  /// the call waits for them, but not for long.
+  package func lead(_ own: Work, _ commitTogether: ([Work]) -> Void) {
+    waitForOthers()
+    let (group, done) = state.withLock { $0.take() }
+    let start = SystemCalls.now
+    commitTogether([own] + group)
+    let time = SystemCalls.now - start
+    state.withLock { state in
+      state.last = (1 + group.count + state.waiting.count, time)
+      state.isLed = false
+      return state.take().next
+    }.set()
+    done.set()
+  }
+
+  private func waitForOthers() {
+    let gathering = state.withLock { state -> (isThere: Event, time: UInt64)? in
+      let others = state.last.threads - 1
+      guard state.waiting.count < others else { return nil }
+      let isThere = Event()
+      state.gathering = (others, isThere)
+      return (isThere, min(state.last.time / 4, Self.longestGathering))
+    }
+    if let (isThere, time) = gathering { isThere.sleep(atMost: time) }
+  }
+
+  /// In nanoseconds.
+  private static var longestGathering: UInt64 { 1_000_000 }
 }

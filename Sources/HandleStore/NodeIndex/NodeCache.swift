@@ -59,8 +59,10 @@ package final class NodeCache: Sendable {
     shards = (0..<Self.shardCount).map { _ in LockedShard(sets: sets) }
   }
 
-  private func shard(_ id: NodeID) -> LockedShard {
-    shards[Int(truncatingIfNeeded: id.rawValue / UInt64(Self.run)) & (Self.shardCount - 1)]
+  private func shard(_ id: NodeID) -> LockedShard { shards[Self.shardNumber(id)] }
+
+  private static func shardNumber(_ id: NodeID) -> Int {
+    Int(truncatingIfNeeded: id.rawValue / UInt64(run)) & (shardCount - 1)
   }
 
   private func set(_ id: NodeID) -> Int {
@@ -91,6 +93,17 @@ package final class NodeCache: Sendable {
   /// record is read.
   package func ticket(for id: NodeID) -> Ticket {
     shard(id).contents.withLock { Ticket(changes: $0.changes) }
+  }
+
+  /// Returns tickets for nodes whose ids the snapshot will tell.
+  package func tickets() -> Tickets {
+    Tickets(shards: shards.map { shard in shard.contents.withLock { Ticket(changes: $0.changes) } })
+  }
+
+  package struct Tickets {
+    fileprivate let shards: [Ticket]
+
+    package subscript(id: NodeID) -> Ticket { shards[NodeCache.shardNumber(id)] }
   }
 
   /// Inserts a record read from a snapshot that began after ``ticket(for:)`` returned the ticket.

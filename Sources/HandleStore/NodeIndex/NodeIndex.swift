@@ -150,9 +150,9 @@ package protocol NodeIndex: AnyObject, Sendable {
   /// Called before a client's pins are taken up, so that the other processes know that this one has pins.
   func beginPinning() throws
 
-  /// Called if something in this process has held a node since a moment at which others may have wanted
-  /// to drop it. Keeps them from doing so, if it is not too late; then no call finds the node any more.
-  func keep(_ id: NodeID) throws
+  /// Called if something in this process has held nodes since a moment at which others may have wanted
+  /// to drop them. Keeps them from doing so, if it is not too late; then no call finds the node any more.
+  func keep(_ ids: [NodeID]) throws
 
   /// Asks the other processes for nodes that are to be dropped, and returns what they agree to. Until
   /// this process drops these, the others hold none of them without asking (``keep(_:)``).
@@ -216,7 +216,7 @@ package protocol NodeIndex: AnyObject, Sendable {
 extension NodeIndex {
   package func use(_ holds: any NodeHolds) {}
   package func beginPinning() throws {}
-  package func keep(_ id: NodeID) throws {}
+  package func keep(_ ids: [NodeID]) throws {}
   package func agreement(on dropping: Dropping) throws -> Dropping { dropping }
 }
 

@@ -11,10 +11,10 @@ internal import Synchronization
 package final class Holds: NodeHolds {
   /// An eviction under way: it drops those of its nodes that nothing holds.
   final class Eviction: Sendable {
-    fileprivate let nodes: [NodeID]
+    fileprivate let nodes: Set<NodeID>
     fileprivate let end = Event()
 
-    fileprivate init(_ nodes: [NodeID]) { self.nodes = nodes }
+    fileprivate init(_ nodes: [NodeID]) { self.nodes = Set(nodes) }
   }
 
   /// How many evictions have begun (upper half), and how many of them are under way (lower half).
@@ -68,6 +68,11 @@ package final class Holds: NodeHolds {
 
   var evictionCount: EvictionCount {
     EvictionCount(counts: counts.load(ordering: .sequentiallyConsistent))
+  }
+
+  /// Whether no eviction was under way at a moment, and none has begun since then.
+  func noneBegan(since before: EvictionCount) -> Bool {
+    before.noneIsUnderWay && evictionCount == before
   }
 
   /// Begins an eviction of nodes. Only after this call may the caller check which of them are held.

@@ -8,7 +8,8 @@ internal import SystemPackage
 /// answer that it never sent. Each client has a file of its own, so that a client can give back
 /// only its own pins. Word N of the file, of eight bytes, is the count of node N. The file is
 /// sparse: it takes 64 KiB for each block of 8,192 node ids in which a node was ever pinned.
-/// ``Store/evict()`` gives back 4 KiB for each 512 ids that have no node any more.
+/// ``Store/evict()`` gives back 4 KiB for each 512 ids that have no node any more, except in a store that
+/// several processes share.
 ///
 /// A FUSE server gets a memfd from the process that mounts: a new one for each mount, and the same
 /// one again after the server restarts. A file on a disk must be on a filesystem that writes in

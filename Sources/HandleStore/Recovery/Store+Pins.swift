@@ -23,6 +23,13 @@ extension Store {
       }
       try index.beginPinning()
       holds.add(pins)
+      do {
+        // The process may have agreed that others drop some of these nodes, because nothing held them.
+        if !holds.evictionCount.noneIsUnderWay { try index.keep(pins.nodes) }
+      } catch {
+        holds.remove(pins)
+        throw error
+      }
       return pins
     }
   }
@@ -48,19 +55,37 @@ extension Store {
       // Check this first: an id that a client made up must not take room in the file.
       guard try find(id) != nil else { return false }
       try pins.add(count, to: id)
-      if try isThere(id, heldSince: before) { return true }
-      pins.unpin(id, count: count)
-      return false
+      return try staysPinned(id, since: before, count, by: pins)
     }
+  }
+
+  /// Returns whether a node still exists that existed after a moment and that was pinned after it. If
+  /// not, or if that cannot be told, takes the pins back.
+  private func staysPinned(
+    _ id: NodeID, since before: Holds.EvictionCount, _ count: UInt64 = 1, by pins: Pins
+  ) throws -> Bool {
+    do {
+      if try isThere(id, heldSince: before) { return true }
+    } catch {
+      pins.unpin(id, count: count)
+      throw error
+    }
+    pins.unpin(id, count: count)
+    return false
   }
 
   /// Returns whether a node still exists that existed after a moment and that has been held since.
   /// If so, it stays.
   func isThere(_ id: NodeID, heldSince before: Holds.EvictionCount) throws -> Bool {
-    if before.noneIsUnderWay && holds.evictionCount == before { return true }
-    holds.waitForEviction(of: id)
-    try index.keep(id)
-    return try find(id) != nil
+    if holds.noneBegan(since: before) { return true }
+    return try gone(of: [id]).isEmpty
+  }
+
+  /// Returns those of some held nodes that do not exist any more. The others stay.
+  private func gone(of ids: [NodeID]) throws -> Set<NodeID> {
+    for id in ids { holds.waitForEviction(of: id) }
+    try index.keep(ids)
+    return Set(try ids.filter { try find($0) == nil })
   }
 }
 
@@ -75,8 +100,9 @@ extension Store {
       let found = try registered(candidate, on: filesystem)
       if case .replaced(let old) = found.outcome { replaced = old }
       try pins.add(1, to: found.node)
-      if try isThere(found.node, heldSince: before) { return found.replacing(replaced) }
-      pins.unpin(found.node)
+      if try staysPinned(found.node, since: before, by: pins) {
+        return found.replacing(replaced)
+      }
     }
   }
 
@@ -88,13 +114,15 @@ extension Store {
     var pinned: [NodeID] = []
     pinned.reserveCapacity(results.count)
     do {
-      for (i, result) in results.enumerated() where result.outcome != .stale {
+      for result in results where result.outcome != .stale {
         try pins.add(1, to: result.node)
-        if try isThere(result.node, heldSince: before) {
-          pinned.append(result.node)
-          continue
-        }
-        pins.unpin(result.node)
+        pinned.append(result.node)
+      }
+      if holds.noneBegan(since: before) { return results }
+      let gone = try gone(of: pinned)
+      for node in pinned where gone.contains(node) { pins.unpin(node) }
+      pinned.removeAll(where: gone.contains)
+      for (i, result) in results.enumerated() where gone.contains(result.node) {
         results[i] = try again(candidates[i], after: result, on: filesystem, pinnedBy: pins)
         if results[i].outcome != .stale { pinned.append(results[i].node) }
       }

@@ -27,8 +27,12 @@ extension Store {
   /// Drops nodes that nobody holds, as far as ``StoreOptions/retention`` allows it: stale ones, and
   /// live ones without aliases. Under ``Retention/nodes(_:)`` it drops the lowest ids first, until so
   /// many nodes are left or the rest are held. Then it gives back what files of pins take for ids
-  /// that have no node any more. Call this now and then. In a store that several processes share, it waits
-  /// until all of them have said which of the nodes they hold.
+  /// that have no node any more. Call this now and then.
+  ///
+  /// In a store that several processes share, it waits until all of them have said which of the nodes they
+  /// hold, each time for a few thousand nodes: about a fifth of a lease, at most two leases and a second.
+  /// The first call, and also ``evict(stale:)`` with any retention, says that the process has taken up all
+  /// pins of its predecessor. The files of pins give nothing back.
   ///
   /// - Returns: how many were dropped.
   /// - Throws: what ``forget(_:)`` throws, and ``StoreError/system(_:_:)`` with `EBUSY` if one of the
@@ -40,7 +44,8 @@ extension Store {
   public func evict() throws(StoreError) -> Int {
     holds.setComplete()
     let dropped = try evictByRetention()
-    if dropped > 0 { try shrinkPins() }
+    // In a shared store, another process may give out ids between those that have nodes.
+    if dropped > 0 && !index.isShared { try shrinkPins() }
     return dropped
   }
 
@@ -73,17 +78,16 @@ extension Store {
     case .forever: return try withStoreErrors { 0 }
     case .seconds(let age):
       let now = SystemCalls.epochSeconds
-      return try dropEach(where: { $0.state == .stale && $0.isOlder(than: age, at: now) }) {
-        ids, _ in
+      return try dropEach(in: .stale, where: { $0.isOlder(than: age, at: now) }) { ids, _ in
         Dropping(ids: ids, isHeld: isHeld, onlyStale: true, age: age)
       }
     case .nodes(let limit):
       var stale = 0
-      try forEachPage { nodes throws(StoreError) in
-        stale += nodes.count { $0.state == .stale }
+      try forEachPage(in: .stale) { nodes throws(StoreError) in
+        stale += nodes.count
         return true
       }
-      return try dropEach(where: { $0.state == .stale }, atMost: stale - max(limit, 0)) {
+      return try dropEach(in: .stale, where: { _ in true }, atMost: stale - max(limit, 0)) {
         Dropping(ids: $0, isHeld: isHeld, onlyStale: true, limit: $1)
       }
     }
@@ -115,13 +119,13 @@ extension Store {
   /// Drops at most `limit` nodes, a page of nodes (in a shared store, several pages) in each transaction.
   /// `change` makes the change from some ids and from how many nodes may still go.
   private func dropEach(
-    where wanted: (Node) -> Bool, atMost limit: Int = .max,
+    in state: NodeState? = nil, where wanted: (Node) -> Bool, atMost limit: Int = .max,
     _ change: ([NodeID], Int) -> Dropping
   ) throws(StoreError) -> Int {
     var dropped = 0
     var ids: [NodeID] = []
     guard limit > 0 else { return try withStoreErrors { 0 } }
-    try forEachPage { nodes throws(StoreError) in
+    try forEachPage(in: state) { nodes throws(StoreError) in
       ids += nodes.filter { wanted($0) && !holds.isHeld($0.id) }.map(\.id)
       guard !index.isShared || ids.count >= Self.mostAsked(for: limit - dropped) else {
         return true
@@ -138,10 +142,12 @@ extension Store {
   /// while to answer, and they may hold some.
   private static func mostAsked(for count: Int) -> Int { min(max(count, 512), 8192) * 2 }
 
-  private func forEachPage(_ body: ([Node]) throws(StoreError) -> Bool) throws(StoreError) {
+  private func forEachPage(
+    in state: NodeState?, _ body: ([Node]) throws(StoreError) -> Bool
+  ) throws(StoreError) {
     var next: NodeID? = .root
     while let start = next {
-      let page = try nodes(from: start)
+      let page = try nodes(from: start, in: state)
       guard try body(page.nodes) else { return }
       next = page.next
     }

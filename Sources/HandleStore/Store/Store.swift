@@ -30,7 +30,7 @@ public final class Store: Sendable {
   public let incarnation: UInt32
 
   /// Keeps the nodes.
-  let index: any NodeIndex
+  package let index: any NodeIndex
   /// The records that the index keeps in memory. Most reads need nothing else.
   let cache: NodeCache?
   /// Keeps the exports, the keys, and the numbers of namespaces.

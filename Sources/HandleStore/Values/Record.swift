@@ -42,7 +42,7 @@ package struct Record {
     HandleType(rawValue: Int32(truncatingIfNeeded: words[0] >> 32))
   }
   package var handleLength: Int { Int(words[2] >> 24 & 0xff) }
-  var isSpilled: Bool { handleLength > Self.inlineLimit }
+  package var isSpilled: Bool { handleLength > Self.inlineLimit }
   package var filesystem: FilesystemID { FilesystemID(rawValue: UInt16(words[2] & 0xffff)) }
   package var type: FileType { FileType(rawValue: CInterop.Mode(words[2] >> 16 & 15) << 12) }
   package var state: NodeState? { NodeState(rawValue: UInt8(words[2] >> 20 & 15)) }

@@ -5,7 +5,7 @@ extension PostgresNodeIndex {
 
   package func beginPinning() throws { try gateway?.beginPinning() }
 
-  package func keep(_ id: NodeID) throws { try gateway?.keep(id) }
+  package func keep(_ ids: [NodeID]) throws { try gateway?.keep(ids) }
 
   package func agreement(on dropping: Dropping) throws -> Dropping {
     var agreed = dropping

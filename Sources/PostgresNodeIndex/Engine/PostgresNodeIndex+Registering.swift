@@ -21,17 +21,30 @@ extension PostgresNodeIndex {
     try register(batch: [candidate], on: filesystem, survivors)[0]
   }
 
-  /// Known files are found in memory. Threads that register others at the same time share the round
-  /// trips to the database.
+  /// Known files are found in memory, or read together. Threads that register others at the same time
+  /// share the round trips to the database.
   package func register(
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
     try requireOpen()
     let files = try candidates.map { try file($0, on: filesystem, survivors) }
     var results = files.map { cached($0) }
-    let others = results.indices.filter { results[$0] == nil }
+    var others = results.indices.filter { results[$0] == nil }
+    if others.count > 1 {
+      // An opaque handle is never looked for in memory.
+      try readKnown(others.map { files[$0] }.filter { $0.file != nil })
+      for i in others { results[i] = cached(files[i]) }
+      others.removeAll { results[$0] != nil }
+    }
     if !others.isEmpty {
-      for (i, attempt) in zip(others, try share(others.map { files[$0] })) { results[i] = attempt }
+      for (i, attempt) in zip(others, try share(others.map { files[$0] })) {
+        results[i] = attempt
+        if files.count == 1, files[i].file != nil, case .done(let done) = attempt,
+          done.outcome == .existing
+        {
+          readAhead(around: done.node)
+        }
+      }
     }
     return results.compactMap(\.self)
   }
@@ -43,6 +56,22 @@ extension PostgresNodeIndex {
       candidate, on: filesystem, of: filesystems, survivors, incarnation: incarnation)
   }
 
+  /// Reads the nodes of files that the database knows into memory. Unlike a registration it does not keep
+  /// other threads from registering, and it reads only what a registration that changes nothing needs. So
+  /// a directory that another gateway has registered costs little more than a round trip.
+  private func readKnown(_ files: [MemoryNodes.File]) throws {
+    guard let cache, !files.isEmpty else { return }
+    let tickets = cache.tickets()
+    let rows = try database.read(WorkingSet.nodes(of: files.map(\.key)))
+    for row in 0..<rows.count {
+      let (id, record, _) = try rows.record(row)
+      cache.insert(id, record, ticket: tickets[id])
+      guard let place = rows.integer(row, 10).map({ Int($0) - 1 }), files.indices.contains(place)
+      else { continue }
+      cache.setHint(files[place].key.hash, id)
+    }
+  }
+
   private func cached(_ file: MemoryNodes.File) -> RegistrationAttempt? {
     guard let key = file.file,
       let node = cache?.node(
@@ -52,22 +81,10 @@ extension PostgresNodeIndex {
   }
 
   private func share(_ files: [MemoryNodes.File]) throws -> [RegistrationAttempt] {
-    var pending: PendingFiles?
+    let pending = PendingFiles(files)
     while true {
-      let hasWaited = registrations.wait {
-        let files = PendingFiles(files)
-        pending = files
-        return files
-      }
-      guard hasWaited else {
-        // A thread that has waited for the database in vain does not wait for others, too.
-        var isServing = false
-        defer { registrations.serve(atMost: isServing ? 64 : 0, registerTogether) }
-        let attempts = try register([files])[0]
-        isServing = true
-        return attempts
-      }
-      if let result = pending?.result { return try result.get() }
+      if !registrations.wait({ pending }) { registrations.lead(pending, registerTogether) }
+      if let result = pending.result { return try result.get() }
     }
   }
 
@@ -85,7 +102,7 @@ extension PostgresNodeIndex {
   private func register(_ groups: [[MemoryNodes.File]]) throws -> [[RegistrationAttempt]] {
     let all = groups.flatMap(\.self)
     let (attempts, news) = try writer.change(
-      keys: all.flatMap(\.keys), minting: all.count, limboLimit: limboLimit
+      keys: all.flatMap(\.keys), minting: all.count, mayBeNew: true, limboLimit: limboLimit
     ) { nodes, _ in
       let attempts = groups.map { $0.map { nodes.register($0) } }
       let news = findNews(all, attempts.flatMap(\.self))
@@ -158,5 +175,5 @@ extension MemoryNodes.File {
 
 extension MemoryNodes.Key {
   /// For this process only.
-  fileprivate var hash: UInt64 { UInt64(bitPattern: Int64(hashValue)) }
+  var hash: UInt64 { UInt64(bitPattern: Int64(hashValue)) }
 }

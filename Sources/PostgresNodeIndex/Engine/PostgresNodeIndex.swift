@@ -16,7 +16,8 @@ package final class PostgresNodeIndex: NodeIndex {
   let gateway: Gateway?
   private let isClosed = Atomic(false)
   let limboLimit: Int
-  let registrations = CommitQueue<PendingFiles>()
+  let readAhead = ReadAhead()
+  let registrations = CommitQueue<PendingFiles>(isSlow: true)
 
   /// Joins the gateways of the store in a database, which is made if there is none.
   ///
@@ -83,6 +84,8 @@ extension PostgresNodeIndex {
       guard rows.count > 0 else { return nil }
       let found = try rows.entry(0, on: filesystems).1
       if let ticket { cache?.insert(id, found.record, ticket: ticket) }
+      // Memory has no room for a spilled handle, so the next call would miss the node again.
+      if !found.record.isSpilled { readAhead(around: id) }
       return found.node(id)
     }
   }
@@ -128,7 +131,8 @@ extension PostgresNodeIndex {
     guard start.signed >= 0 else { return NodePage(nodes: [], next: nil) }
     let most = min(limit, Self.longestPage / 16) * 16
     return try knowingFilesystems {
-      let rows = try database.read(WorkingSet.page(from: start, limit: most + 1))
+      let rows = try database.read(
+        WorkingSet.page(from: start, limit: most + 1, onlyStale: state == .stale))
       var found: [Node] = []
       for row in 0..<rows.count {
         let (id, entry) = try rows.entry(row, on: filesystems)

@@ -5,14 +5,14 @@ internal import Synchronization
 /// from now on, the gateway must object before it lets it be used (``Gateway/keep(_:)``).
 final class ForeignEvictions: Sendable {
   private struct State {
-    var holds: (any NodeHolds)? {
-      didSet { if !nodes.isEmpty { holds?.beginEvictionElsewhere() } }
-    }
-    var nodes: Set<NodeID> = [] {
-      didSet {
-        if oldValue.isEmpty && !nodes.isEmpty { holds?.beginEvictionElsewhere() }
-        if !oldValue.isEmpty && nodes.isEmpty { holds?.endEvictionElsewhere() }
-      }
+    var holds: (any NodeHolds)?
+    private(set) var nodes: Set<NodeID> = []
+
+    mutating func change(_ body: (inout Set<NodeID>) -> Void) {
+      let wasEmpty = nodes.isEmpty
+      body(&nodes)
+      if wasEmpty && !nodes.isEmpty { holds?.beginEvictionElsewhere() }
+      if !wasEmpty && nodes.isEmpty { holds?.endEvictionElsewhere() }
     }
   }
 
@@ -22,16 +22,26 @@ final class ForeignEvictions: Sendable {
   var holds: (any NodeHolds)? { state.withLock { $0.holds } }
 
   /// Called once.
-  func use(_ holds: any NodeHolds) { state.withLock { $0.holds = holds } }
+  func use(_ holds: any NodeHolds) {
+    state.withLock { state in
+      state.holds = holds
+      if !state.nodes.isEmpty { holds.beginEvictionElsewhere() }
+    }
+  }
 
   /// Takes up what the others want to drop by now. Only after this call may the caller check which of the
   /// nodes are held.
   func replace(by nodes: Set<NodeID>) {
-    state.withLock { $0.nodes = nodes }
+    state.withLock { $0.change { $0 = nodes } }
   }
 
   /// Takes note that nobody wants to drop these any more, or that they are gone.
-  func remove(_ nodes: some Sequence<NodeID>) { state.withLock { $0.nodes.subtract(nodes) } }
+  func remove(_ nodes: some Sequence<NodeID>) {
+    state.withLock { $0.change { $0.subtract(nodes) } }
+  }
 
-  func contains(_ id: NodeID) -> Bool { state.withLock { $0.nodes.contains(id) } }
+  /// Returns those of some nodes that are among them.
+  func listed(of ids: [NodeID]) -> [NodeID] {
+    state.withLock { state in ids.filter(state.nodes.contains) }
+  }
 }

@@ -11,8 +11,9 @@ internal import SystemPackage
 /// gateway that has agreed and then gets to hold such a node removes it from the table first
 /// (``keep(_:)``).
 ///
-/// A gateway that joins, or joins again, has agreed to nothing. So as long as a gateway is away, nothing
-/// is dropped that it may hold, unless its row is removed.
+/// A gateway that joins, or joins again, has agreed to nothing and wants to drop nothing. So as long as a
+/// gateway is away, nothing is dropped that it may hold, unless its row is removed. And after a standby was
+/// promoted that does not know the newest objections, nothing is dropped before all were asked again.
 extension Gateway {
   /// Tells the gateway what holds nodes in this process.
   func use(_ holds: any NodeHolds) { evictions.use(holds) }
@@ -33,21 +34,25 @@ extension Gateway {
     evictions.remove(objections.map(\.node))
   }
 
-  /// Keeps the others from dropping a node that something in this process holds by now. If they have
-  /// dropped it, no call finds it from here on.
-  func keep(_ id: NodeID) throws {
-    guard evictions.contains(id) else { return }
-    _ = try write([Eviction.objecting(to: [id])])
-    cache?.replace(id, nil)
-    evictions.remove([id])
+  /// Keeps the others from dropping nodes that something in this process holds by now. If they have
+  /// dropped one, no call finds it from here on.
+  func keep(_ ids: [NodeID]) throws {
+    let listed = evictions.listed(of: ids)
+    guard !listed.isEmpty else { return }
+    try write([Eviction.objecting(to: listed)]) {
+      for id in listed { cache?.replace(id, nil) }
+      // Not later: the gateway could have agreed to another proposal meanwhile.
+      evictions.remove(listed)
+    }
   }
 
   /// Notes that clients may hold nodes by pins, for as long as the gateway has its row.
   func beginPinning() throws {
     guard state.withLock({ !$0.membership.hasPins }) else { return }
-    let id = state.withLock { $0.membership.id }
+    // By the session: the write may have to join again, and then the row may have another id.
     _ = try write([
-      Statement("UPDATE handlestore_gateway SET has_pins = true WHERE id = $1", [.integer(id)])
+      Statement(
+        "UPDATE handlestore_gateway SET has_pins = true WHERE session = $1", [.integer(session)])
     ])
     state.withLock { $0.membership.hasPins = true }
   }
@@ -137,13 +142,7 @@ struct Eviction {
   /// the commits, because each waits for the row of the store.
   static func proposing(_ ids: [NodeID], _ session: Int64) -> [Statement] {
     [
-      // Also what gateways have left that are gone.
-      Statement(
-        """
-        DELETE FROM handlestore_eviction e WHERE e.session = $1 OR NOT EXISTS (
-          SELECT FROM handlestore_gateway g
-          WHERE g.session = e.session AND g.lease_until > clock_timestamp())
-        """, [.integer(session)]),
+      withdrawingAll(session),
       Statement("UPDATE handlestore_store SET evictions = evictions + 1 RETURNING evictions"),
       Statement(
         """
@@ -163,18 +162,36 @@ struct Eviction {
       [.integers(ids.map(\.signed)), .integer(session)])
   }
 
+  /// Removes all nodes that the gateway wanted to drop.
+  static func withdrawingAll(_ session: Int64) -> Statement {
+    Statement("DELETE FROM handlestore_eviction WHERE session = $1", [.integer(session)])
+  }
+
+  /// Removes what gateways have left that are gone. What one of them is dropping at this moment stays.
+  static let removingAbandoned = Statement(
+    """
+    DELETE FROM handlestore_eviction WHERE node = ANY (ARRAY(
+      SELECT e.node FROM handlestore_eviction e WHERE NOT EXISTS (
+        SELECT FROM handlestore_gateway g
+        WHERE g.session = e.session AND g.lease_until > clock_timestamp())
+      FOR UPDATE SKIP LOCKED))
+    """)
+
   /// Removes nodes that something holds.
   static func objecting(to nodes: [NodeID]) -> Statement {
     Statement(
       "DELETE FROM handlestore_eviction WHERE node = ANY ($1)", [.integers(nodes.map(\.signed))])
   }
 
-  /// Finds a gateway that has not answered: first one whose lease is over.
+  /// Finds a gateway that has not answered: first one whose lease is over. None if nothing is left that
+  /// could be dropped.
   static func silent(on number: Int64, _ session: Int64) -> Statement {
     Statement(
       """
       SELECT name, lease_until <= clock_timestamp() FROM handlestore_gateway
-      WHERE session <> $1 AND agreed < $2 ORDER BY 2 DESC, 1 LIMIT 1
+      WHERE session <> $1 AND agreed < $2
+        AND EXISTS (SELECT FROM handlestore_eviction WHERE session = $1)
+      ORDER BY 2 DESC, 1 LIMIT 1
       """, [.integer(session), .integer(number)])
   }
 

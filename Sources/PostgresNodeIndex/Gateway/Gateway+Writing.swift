@@ -11,16 +11,23 @@ extension Gateway {
   ///   - keys: the keys whose owners the change may look at.
   ///   - ids: the nodes that it may look at.
   ///   - minting: how many nodes it mints at most.
+  ///   - mayBeNew: whether nodes with the keys are likely to be missing if the last ones were. Then it is
+  ///     tried first to write the change without looking for them.
   ///   - also: what else to read, in the same round trip.
   ///   - decide: makes the change in memory, given what `also` returned, and returns what else to write.
   ///     It runs again if another gateway has changed meanwhile what the change depends on.
   func change<R>(
-    keys: [MemoryNodes.Key] = [], ids: [NodeID] = [], minting: Int = 0, also: [Statement] = [],
-    limboLimit: Int, _ decide: (inout MemoryNodes, [Rows]) throws -> (R, [Statement])
+    keys: [MemoryNodes.Key] = [], ids: [NodeID] = [], minting: Int = 0, mayBeNew: Bool = false,
+    also: [Statement] = [], limboLimit: Int,
+    _ decide: (inout MemoryNodes, [Rows]) throws -> (R, [Statement])
   ) throws -> R {
     try attempting { state in
       try reserve(minting, &state)
+      if mayBeNew && state.expectsNewFiles, let result = try addNewFiles(keys, decide, &state) {
+        return result
+      }
       let (before, found) = try load(keys, ids, also, &state)
+      if mayBeNew { state.expectsNewFiles = before.nodes.entries.isEmpty }
       var after = before.nodes
       let (result, further) = try decide(&after, found)
       let changes = RowChanges(from: before, to: after)
@@ -30,19 +37,57 @@ extension Gateway {
         minted: changes.minted.count - changes.dropped.count, changed: changes.changed, &state)
       // If the confirmation was lost, others may have changed these nodes since.
       guard rows != nil else { return result }
-      state.ids.consume(changes.minted.count)
-      cache?.insert(changes.mintedRecords)
+      takeNewNodes(of: changes, &state)
       for (id, record) in changes.records { cache?.replace(id, record) }
       return result
     }
   }
 
+  /// Decides a change as if nobody had the keys, and writes it if that is so: in one round trip instead of
+  /// two.
+  ///
+  /// - Returns: `nil` if nothing is written. Then the gateway must look for the keys.
+  private func addNewFiles<R>(
+    _ keys: [MemoryNodes.Key], _ decide: (inout MemoryNodes, [Rows]) throws -> (R, [Statement]),
+    _ state: inout State
+  ) throws -> R? {
+    // If this fails, somebody else has added one of the files.
+    state.expectsNewFiles = false
+    let before = WorkingSet(next: state.ids.first, without: keys)
+    var after = before.nodes
+    let (result, further) = try decide(&after, [])
+    let changes = RowChanges(from: before, to: after)
+    guard changes.addsOnlyNewFiles && further.isEmpty else { return nil }
+    let rows = try settling(&state) { state in
+      try run([state.membership.adding(newFiles: changes)], &state)
+    }
+    // If the confirmation was lost, it took effect.
+    if let rows {
+      guard rows[0].affected > 0 else { return nil }
+      state.committed(0)
+      takeNewNodes(of: changes, &state)
+    }
+    state.expectsNewFiles = true
+    return result
+  }
+
+  private func takeNewNodes(of changes: RowChanges, _ state: inout State) {
+    state.ids.consume(changes.minted.count)
+    cache?.insert(changes.mintedRecords)
+  }
+
   /// Runs statements that change something, in one transaction of this gateway. They must have the same
   /// effect if they run again after they failed.
   ///
+  /// - Parameter take: called once they took effect, before anything else is written.
   /// - Returns: what they returned; `nil` if they took effect and the confirmation was lost.
-  func write(_ statements: [Statement]) throws -> [Rows]? {
-    try attempting { try commit(statements, minted: 0, changed: [], &$0) }
+  @discardableResult
+  func write(_ statements: [Statement], then take: () -> Void = {}) throws -> [Rows]? {
+    try attempting { state in
+      let rows = try commit(statements, minted: 0, changed: [], &state)
+      take()
+      return rows
+    }
   }
 
   /// Runs a body that uses the gateway's connection. Runs it again if the connection failed or somebody
@@ -107,10 +152,9 @@ extension Gateway {
     }
   }
 
-  /// Commits statements, if the gateway has its lease. If the confirmation is lost, finds out whether
-  /// they took effect.
+  /// Commits statements, if the gateway has its lease.
   ///
-  /// - Returns: what the statements returned; `nil` if that was lost.
+  /// - Returns: what the statements returned; `nil` if they took effect and that was lost.
   private func commit(
     _ statements: [Statement], minted: Int, changed: [NodeID], _ state: inout State
   ) throws -> [Rows]? {
@@ -118,10 +162,17 @@ extension Gateway {
     if !changed.isEmpty { all.append(state.membership.telling(of: changed)) }
     let known = all.count
     all += statements
+    guard let rows = try settling(&state, { try run(all, &$0) }) else { return nil }
+    state.committed(changed.count)
+    return Array(rows.dropFirst(known))
+  }
+
+  /// Runs a body that writes. If the confirmation is lost, finds out whether the write took effect.
+  ///
+  /// - Returns: what the body returned; `nil` if the write took effect and that was lost.
+  private func settling<R>(_ state: inout State, _ body: (inout State) throws -> R) throws -> R? {
     do {
-      let rows = try run(all, &state)
-      state.committed(changed.count)
-      return Array(rows.dropFirst(known))
+      return try body(&state)
     } catch PostgresError.lost(let reason) {
       state.unsettled = state.membership.writes + 1
       guard try database.retrying({ try rejoin(&state) }) else {

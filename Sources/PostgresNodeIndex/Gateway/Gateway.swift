@@ -36,6 +36,9 @@ final class Gateway: Sendable {
     var ids = IDRange()
     /// The number of a write whose confirmation was lost, until it is known whether it took effect.
     var unsettled: Int64?
+    /// Whether the store had none of the files that were registered last: then the next ones are likely
+    /// to be new, too.
+    var expectsNewFiles = false
     /// Whether deletions may have been taken that nobody was told of.
     var mayHaveLostDeletions = false
     /// Numbers of told changes, each with the time at which it was written.
@@ -151,10 +154,10 @@ final class Gateway: Sendable {
       let told = state.forgetTold(before: moment)
       let found = try run(
         state.membership.renewing(session, lease: length.milliseconds, told: told), &state)
-      try filesystems.take(found[4])
-      let changes = state.membership.take(found[2], of: found[3])
+      try filesystems.take(found[5])
+      let changes = state.membership.take(found[3], of: found[4])
       for node in changes.nodes { cache?.replace(node, nil) }
-      try answer(Eviction.all(in: found[1]), &state)
+      try answer(Eviction.all(in: found[2]), &state)
       if changes.isIncomplete { continue }
       return lease.renew(from: moment, for: length.nanoseconds)
     }

@@ -6,6 +6,8 @@ internal import Synchronization
 /// finds the lease over.
 final class Lease: Sendable {
   private let end = Atomic<UInt64>(0)
+  /// When it was last renewed, in nanoseconds of `CLOCK_BOOTTIME`.
+  private let renewed = Atomic<UInt64>(SystemCalls.sinceBoot)
   private let cache: NodeCache?
 
   init(cache: NodeCache?) {
@@ -13,10 +15,22 @@ final class Lease: Sendable {
     cache?.validUntil = 0
   }
 
-  var isOver: Bool { SystemCalls.sinceBoot >= end.load(ordering: .acquiring) }
+  var isOver: Bool { left == .zero }
+
+  /// How long it still lasts.
+  var left: Duration {
+    let (now, end) = (SystemCalls.sinceBoot, end.load(ordering: .acquiring))
+    return end > now ? .nanoseconds(end - now) : .zero
+  }
+
+  /// How long ago it was last renewed; since the gateway joined, if it never was.
+  var age: Duration {
+    .nanoseconds(SystemCalls.sinceBoot - renewed.load(ordering: .acquiring))
+  }
 
   /// Renews the lease: all changes that the database had at `moment` are in the cache.
   func renew(from moment: UInt64, for length: UInt64) {
+    renewed.store(moment, ordering: .releasing)
     end.store(moment + length, ordering: .releasing)
     cache?.validUntil = moment + length
   }

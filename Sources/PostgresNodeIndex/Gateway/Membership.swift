@@ -83,6 +83,8 @@ extension Membership {
           .text(name), .integer(terms.lease), .integer(session), .boolean(isFirst),
           .boolean(terms.isAsked), .boolean(terms.hasPins),
         ]),
+      // The others may have objected without this database knowing it.
+      Eviction.withdrawingAll(session),
       Statement("SELECT id, changes FROM handlestore_gateway"),
       Statement(
         "SELECT number, incarnation, format::bigint, \(Schema.lineage) FROM handlestore_store"),
@@ -108,9 +110,9 @@ extension Membership {
     guard found[1].count == 1, let id = found[1].integer(0, 0), let epoch = found[1].integer(0, 1),
       let writes = found[1].integer(0, 2), let changes = found[1].integer(0, 3)
     else { return nil }
-    guard found[3].count == 1, let number = found[3].integer(0, 0),
-      let incarnation = found[3].integer(0, 1), let format = found[3].integer(0, 2),
-      let lineage = found[3].text(0, 3)
+    guard found[4].count == 1, let number = found[4].integer(0, 0),
+      let incarnation = found[4].integer(0, 1), let format = found[4].integer(0, 2),
+      let lineage = found[4].text(0, 3)
     else { throw StoreError.damaged("handlestore_store has no row") }
     guard format == Schema.format else {
       throw StoreError.unsupportedVersion(found: Int(format), supported: Int(Schema.format))
@@ -121,8 +123,8 @@ extension Membership {
       number: UInt64(bitPattern: number), incarnation: UInt32(truncatingIfNeeded: incarnation),
       lineage: lineage)
     seen = [:]
-    for row in 0..<found[2].count {
-      guard let other = found[2].integer(row, 0), let last = found[2].integer(row, 1), other != id
+    for row in 0..<found[3].count {
+      guard let other = found[3].integer(row, 0), let last = found[3].integer(row, 1), other != id
       else { continue }
       seen[other] = last
     }
@@ -139,16 +141,24 @@ extension Membership {
   ///   - changed: how many nodes it changes.
   func fence(nodes: Int, changed: Int) -> Statement {
     Statement(
-      RowChanges.requiring(
-        1,
-        """
-        UPDATE handlestore_gateway SET writes = $3, nodes = nodes + $4, changes = $5
-        WHERE id = $1 AND epoch = $2 AND lease_until > clock_timestamp()
-        """),
-      [
-        .integer(id), .integer(epoch), .integer(writes + 1), .integer(Int64(nodes)),
-        .integer(changes + Int64(changed)),
-      ])
+      RowChanges.requiring(1, Self.fence(where: "true")),
+      fenceParameters(nodes: nodes, changed: changed))
+  }
+
+  /// Counts a write, if the gateway may write and a condition holds. The parameters `$1` to `$5` are
+  /// ``fenceParameters(nodes:changed:)``.
+  static func fence(where condition: String) -> String {
+    """
+    UPDATE handlestore_gateway SET writes = $3, nodes = nodes + $4, changes = $5
+    WHERE id = $1 AND epoch = $2 AND lease_until > clock_timestamp() AND \(condition)
+    """
+  }
+
+  func fenceParameters(nodes: Int, changed: Int) -> [Parameter] {
+    [
+      .integer(id), .integer(epoch), .integer(writes + 1), .integer(Int64(nodes)),
+      .integer(changes + Int64(changed)),
+    ]
   }
 
   /// Gives the lease back, and removes the row, unless others must still hear of changes, or clients hold
@@ -223,6 +233,7 @@ extension Membership {
           WHERE id = $1 AND epoch = $2 AND lease_until > clock_timestamp()
           """), [.integer(id), .integer(epoch), .integer(lease)]),
       // Before the changes: if a node is no longer listed because it was dropped, that is among them.
+      Eviction.removingAbandoned,
       Eviction.foreign(session),
       Statement(
         """

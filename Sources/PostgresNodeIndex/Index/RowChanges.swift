@@ -4,26 +4,26 @@ internal import SystemPackage
 /// What a change does to the rows of the tables: the difference between a working set and what the
 /// change made of it.
 struct RowChanges {
-  private struct KeyChange {
+  struct KeyChange {
     let key: MemoryNodes.Key
     let before: Owner?
     let after: Owner?
   }
 
   /// Who has a key.
-  private struct Owner: Equatable {
+  struct Owner: Equatable {
     let node: NodeID
     let isAlias: Bool
   }
 
   private let before: WorkingSet
-  private let after: MemoryNodes
+  let after: MemoryNodes
   let minted: [NodeID]
   private let updated: [NodeID]
   let dropped: [NodeID]
   /// The nodes that became stale.
   let retired: [NodeID]
-  private let keys: [KeyChange]
+  let keys: [KeyChange]
 
   init(from before: WorkingSet, to after: MemoryNodes) {
     (self.before, self.after) = (before, after)
@@ -96,16 +96,7 @@ struct RowChanges {
   private var nodeStatements: [Statement] {
     var statements: [Statement] = []
     if !minted.isEmpty {
-      statements.append(
-        Statement(
-          """
-          INSERT INTO handlestore_node (id, parent, hint, since, handle_type, type, filesystem, state,
-            handle, version)
-          SELECT id, parent, hint, since, handle_type::integer, type::integer, filesystem::smallint,
-            state::smallint, handle, 1
-          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
-            AS u (id, parent, hint, since, handle_type, type, filesystem, state, handle)
-          """, columns(of: minted)))
+      statements.append(Statement(Self.insertingNodes(firstParameter: 1), columns(of: minted)))
     }
     if !updated.isEmpty {
       statements.append(
@@ -126,7 +117,7 @@ struct RowChanges {
     return statements
   }
 
-  private func columns(of ids: [NodeID]) -> [Parameter] {
+  func columns(of ids: [NodeID]) -> [Parameter] {
     let entries = ids.compactMap { after.entries[$0] }
     func integers(_ value: (MemoryNodes.Entry) -> Int64?) -> Parameter {
       .integers(entries.map(value))
@@ -186,13 +177,13 @@ struct RowChanges {
     }
     if !added.isEmpty {
       statements.append(
-        Statement(
-          """
-          INSERT INTO handlestore_key (key, node, is_alias)
-          SELECT key, node, is_alias FROM unnest($1, $2, $3) AS u (key, node, is_alias) ORDER BY key
-          """, [keyBytes(added), owners(added, \.after), kinds(added, \.after)]))
+        Statement(Self.insertingKeys(firstParameter: 1) + " ORDER BY key", keyColumns(of: added)))
     }
     return statements
+  }
+
+  func keyColumns(of added: [KeyChange]) -> [Parameter] {
+    [keyBytes(added), owners(added, \.after), kinds(added, \.after)]
   }
 
   private func keyBytes(_ changes: [KeyChange]) -> Parameter {
@@ -246,7 +237,7 @@ struct RowChanges {
   }
 
   /// The further parents that are new.
-  private var places: [(node: NodeID, directory: NodeID)] {
+  var places: [(node: NodeID, directory: NodeID)] {
     after.entries.flatMap { id, entry in
       entry.furtherParents.subtracting(before.nodes.entries[id]?.furtherParents ?? [])
         .map { (id, $0) }

@@ -1,3 +1,5 @@
+internal import HandleStore
+
 /// The tables of a shared store, in the first schema of the connection's `search_path`
 /// (Docs/Gateways.md). Plain SQL: no triggers, no sequences, no functions.
 enum Schema {
@@ -52,6 +54,7 @@ enum Schema {
       state smallint NOT NULL,
       handle bytea NOT NULL)
     """,
+    "CREATE INDEX IF NOT EXISTS handlestore_node_stale ON handlestore_node (id) WHERE \(isStale)",
     """
     CREATE TABLE IF NOT EXISTS handlestore_key (
       key bytea PRIMARY KEY,
@@ -135,6 +138,9 @@ enum Schema {
 
   /// Finds the filesystems on record.
   static let filesystems = Statement("SELECT id::bigint, known FROM handlestore_filesystem")
+
+  /// What is true of a stale node. There are few, and an index of them.
+  static let isStale = "state = \(NodeState.stale.rawValue)"
 
   /// How many nodes there are: those that the gateways have added, and those of gateways that are gone.
   static let count = """

@@ -16,6 +16,12 @@ struct WorkingSet {
   /// - Parameter next: the id that the next new node gets.
   init(next: NodeID) { nodes = MemoryNodes(next: next) }
 
+  /// What is found if nobody has the keys.
+  init(next: NodeID, without keys: [MemoryNodes.Key]) {
+    self.init(next: next)
+    soughtKeys = Set(keys)
+  }
+
   // MARK: Looking for nodes
 
   private static let nodeColumns = """
@@ -69,11 +75,30 @@ struct WorkingSet {
       "SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id = $1", [.integer(id.signed)])
   }
 
-  /// What finds a page of nodes, in the order of their ids.
-  static func page(from start: NodeID, limit: Int) -> Statement {
+  /// What finds the nodes that have some keys, each with the place of its key, from 1.
+  static func nodes(of keys: [MemoryNodes.Key]) -> Statement {
     Statement(
-      "SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id >= $1 ORDER BY n.id LIMIT $2",
+      """
+      SELECT \(nodeColumns), u.place
+      FROM unnest($1) WITH ORDINALITY AS u (key, place)
+        CROSS JOIN LATERAL (SELECT node FROM handlestore_key WHERE key = u.key OFFSET 0) k
+        CROSS JOIN LATERAL (SELECT * FROM handlestore_node WHERE id = k.node OFFSET 0) n
+      """, [.byteStrings(keys.map(\.bytes))])
+  }
+
+  /// What finds a page of nodes, in the order of their ids.
+  static func page(from start: NodeID, limit: Int, onlyStale: Bool) -> Statement {
+    let condition = onlyStale ? "n.id >= $1 AND \(Schema.isStale)" : "n.id >= $1"
+    return Statement(
+      "SELECT \(nodeColumns) FROM handlestore_node n WHERE \(condition) ORDER BY n.id LIMIT $2",
       [.integer(start.signed), .integer(Int64(limit))])
+  }
+
+  /// What finds the nodes with some consecutive ids.
+  static func nodes(in ids: Range<UInt64>) -> Statement {
+    Statement(
+      "SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id >= $1 AND n.id < $2",
+      [.integer(Int64(ids.lowerBound)), .integer(Int64(ids.upperBound))])
   }
 
   /// Takes up what the statements found.
@@ -162,6 +187,15 @@ extension Rows {
   func entry(
     _ row: Int, on known: KnownFilesystems
   ) throws -> (NodeID, MemoryNodes.Entry) {
+    let (id, record, handle) = try record(row)
+    let on = record.filesystem
+    var keys = [MemoryNodes.Key(handle, on: on, try known.magic(on))]
+    if let hint = integer(row, 3) { keys.append(.hint(on, UInt64(bitPattern: hint))) }
+    return (id, MemoryNodes.Entry(record: record, handle: handle, keys: keys))
+  }
+
+  /// Returns the record in a row that begins with the columns of a node, and its handle.
+  func record(_ row: Int) throws -> (NodeID, Record, KernelFileHandle) {
     guard let id = node(row, 0), let since = integer(row, 4), let type = integer(row, 6),
       let filesystem = integer(row, 7).flatMap({ UInt16(exactly: $0) }),
       let state = integer(row, 8).flatMap({ UInt8(exactly: $0) }).flatMap({
@@ -169,14 +203,12 @@ extension Rows {
       }),
       let handle = handle(row, type: 5, bytes: 9)
     else { throw StoreError.damaged("a row of handlestore_node makes no sense") }
-    let on = FilesystemID(rawValue: filesystem)
     var record = Record(
-      handle: handle, filesystem: on, type: FileType(rawValue: UInt32(truncatingIfNeeded: type)),
+      handle: handle, filesystem: FilesystemID(rawValue: filesystem),
+      type: FileType(rawValue: UInt32(truncatingIfNeeded: type)),
       parent: node(row, 2), since: UInt32(truncatingIfNeeded: since))
     record.enter(state, at: record.since)
-    var keys = [MemoryNodes.Key(handle, on: on, try known.magic(on))]
-    if let hint = integer(row, 3) { keys.append(.hint(on, UInt64(bitPattern: hint))) }
-    return (id, MemoryNodes.Entry(record: record, handle: handle, keys: keys))
+    return (id, record, handle)
   }
 
   fileprivate func handle(_ row: Int, type: Int, bytes: Int) -> KernelFileHandle? {

@@ -135,20 +135,18 @@ internal import Glibc
   private func execute(_ statement: Statement, _ name: String) throws(PostgresError) {
     // All values, one after another. The first byte is of none: an empty value needs an address too.
     var message: [UInt8] = [0]
-    var offsets: [Int?] = []
+    var offsets: [Int] = []
     var lengths: [CInt] = []
     for parameter in statement.parameters {
-      let start = message.count
-      offsets.append(parameter.append(to: &message) ? start : nil)
-      lengths.append(CInt(message.count - start))
+      offsets.append(message.count)
+      parameter.append(to: &message)
+      lengths.append(CInt(message.count - offsets[offsets.count - 1]))
     }
     let count = CInt(offsets.count)
     let formats = [CInt](repeating: 1, count: offsets.count)
     let sent = unsafe message.withUnsafeBytes { bytes in
       let start = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
-      let values = unsafe offsets.map { offset in
-        unsafe offset.flatMap { unsafe start?.advanced(by: $0) }
-      }
+      let values = unsafe offsets.map { unsafe start?.advanced(by: $0) }
       return unsafe PQsendQueryPrepared(raw, name, count, values, lengths, formats, 1)
     }
     try require(sent == 1)

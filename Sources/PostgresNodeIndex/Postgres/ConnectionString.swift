@@ -8,9 +8,7 @@ enum ConnectionString {
   ///   that repeats parts of the string, so it is not used. The same goes for a host or port that libpq
   ///   may have read out of a password: one of a URI with an `@` or `/` that is not percent-encoded.
   static func hosts(of conninfo: String) throws(PostgresError) -> Int {
-    guard let options = unsafe PQconninfoParse(conninfo, nil) else {
-      throw .unreachable("the connection string is not one that libpq can read")
-    }
+    guard let options = unsafe PQconninfoParse(conninfo, nil) else { throw .unreadable }
     defer { unsafe PQconninfoFree(options) }
     var hosts = 1
     var option = unsafe options
@@ -27,6 +25,25 @@ enum ConnectionString {
       }
     }
     return hosts
+  }
+
+  /// Returns whether a string carries a password or a key's password (`PQconninfoParse`). What it leaves
+  /// out, such as the contents of a service file, is not looked at.
+  ///
+  /// - Throws: ``PostgresError/unreachable(_:)`` as ``hosts(of:)`` does, and if libpq cannot be loaded.
+  static func hasPassword(_ conninfo: String) throws(PostgresError) -> Bool {
+    if let problem = unsafe cpostgres_load() {
+      throw .unreachable("\(unsafe String(cString: problem)); install libpq5")
+    }
+    guard let options = unsafe PQconninfoParse(conninfo, nil) else { throw .unreadable }
+    defer { unsafe PQconninfoFree(options) }
+    var option = unsafe options
+    while let keyword = unsafe option.pointee.keyword {
+      let isSecret = unsafe ["password", "sslpassword"].contains(String(cString: keyword))
+      if unsafe isSecret && option.pointee.val != nil { return true }
+      unsafe option += 1
+    }
+    return false
   }
 
   private static func require(_ isPlausible: Bool) throws(PostgresError) {
@@ -52,5 +69,11 @@ enum ConnectionString {
       ("dbname", conninfo),
       ("client_encoding", "UTF8"),
     ]
+  }
+}
+
+extension PostgresError {
+  fileprivate static var unreadable: PostgresError {
+    .unreachable("the connection string is not one that libpq can read")
   }
 }

@@ -2,21 +2,17 @@
 /// server neither guesses nor parses.
 enum Parameter: Equatable, Sendable {
   /// `int8`.
-  case integer(Int64?)
+  case integer(Int64)
   /// `bool`.
   case boolean(Bool)
   /// `text`. The server refuses one with a zero byte (SQLSTATE 22021).
-  case text(String?)
-  /// `bytea`.
-  case bytes([UInt8]?)
+  case text(String)
   /// `int8[]`.
   case integers([Int64?])
   /// `bool[]`.
   case booleans([Bool])
-  /// `text[]`.
-  case texts([String?])
   /// `bytea[]`.
-  case byteStrings([[UInt8]?])
+  case byteStrings([[UInt8]])
 }
 
 extension Parameter {
@@ -25,67 +21,55 @@ extension Parameter {
     case .integer: .integer
     case .boolean: .boolean
     case .text: .text
-    case .bytes: .bytes
     case .integers: .integers
     case .booleans: .booleans
-    case .texts: .texts
     case .byteStrings: .byteStrings
     }
   }
 
-  /// Appends the value to a message; returns `false`, and appends nothing, if it is null.
-  func append(to message: inout [UInt8]) -> Bool {
+  /// Appends the value to a message.
+  func append(to message: inout [UInt8]) {
     switch self {
-    case .integer(let value): message.append(value)
-    case .boolean(let value): message.append(value)
-    case .text(let value): message.append(value)
-    case .bytes(let value): message.append(value)
-    case .integers(let values): message.append(arrayOf: .integer, values) { $0.append($1) }
-    case .booleans(let values): message.append(arrayOf: .boolean, values) { $0.append($1) }
-    case .texts(let values): message.append(arrayOf: .text, values) { $0.append($1) }
-    case .byteStrings(let values): message.append(arrayOf: .bytes, values) { $0.append($1) }
+    case .integer(let value): message.append(bigEndian: value)
+    case .boolean(let value): message.append(value ? 1 : 0)
+    case .text(let value): message.append(contentsOf: value.utf8)
+    case .integers(let values):
+      message.append(arrayOf: .integer, values) { message, value in
+        guard let value else { return false }
+        message.append(bigEndian: value)
+        return true
+      }
+    case .booleans(let values):
+      message.append(arrayOf: .boolean, values) { message, value in
+        message.append(value ? 1 : 0)
+        return true
+      }
+    case .byteStrings(let values):
+      message.append(arrayOf: .bytes, values) { message, value in
+        message.append(contentsOf: value)
+        return true
+      }
     }
   }
 }
 
 // The formats are those of the server's functions int8send, boolsend, textsend, byteasend and
-// array_send. Each function returns whether there is a value.
+// array_send.
 extension [UInt8] {
-  fileprivate mutating func append(_ value: Int64?) -> Bool {
-    guard let value else { return false }
-    append(bigEndian: value)
-    return true
-  }
-
-  fileprivate mutating func append(_ value: Bool) -> Bool {
-    append(value ? 1 : 0)
-    return true
-  }
-
-  fileprivate mutating func append(_ value: String?) -> Bool {
-    guard let value else { return false }
-    append(contentsOf: value.utf8)
-    return true
-  }
-
-  fileprivate mutating func append(_ value: [UInt8]?) -> Bool {
-    guard let value else { return false }
-    append(contentsOf: value)
-    return true
-  }
-
   /// Appends an array: the number of dimensions, whether there are nulls, the type of an element;
   /// the number of elements and the index of the first; and each element behind its length, which is
   /// -1 for a null.
+  ///
+  /// - Parameter appendElement: returns `false`, and appends nothing, for a null.
   fileprivate mutating func append<Value>(
     arrayOf type: PostgresType, _ elements: [Value],
     _ appendElement: (inout [UInt8], Value) -> Bool
-  ) -> Bool {
+  ) {
     append(bigEndian: Int32(elements.isEmpty ? 0 : 1))
     let nulls = count
     append(bigEndian: Int32(0))
     append(bigEndian: type.rawValue)
-    if elements.isEmpty { return true }
+    if elements.isEmpty { return }
     append(bigEndian: Int32(elements.count))
     append(bigEndian: Int32(1))
     for element in elements {
@@ -97,10 +81,9 @@ extension [UInt8] {
         replace(at: nulls, bigEndian: Int32(1))
       }
     }
-    return true
   }
 
-  private mutating func append(bigEndian value: some FixedWidthInteger) {
+  fileprivate mutating func append(bigEndian value: some FixedWidthInteger) {
     unsafe Swift.withUnsafeBytes(of: value.bigEndian) { unsafe append(contentsOf: $0) }
   }
 

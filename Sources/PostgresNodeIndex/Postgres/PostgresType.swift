@@ -7,6 +7,5 @@ enum PostgresType: UInt32 {
   case text = 25
   case booleans = 1000
   case byteStrings = 1001
-  case texts = 1009
   case integers = 1016
 }

@@ -94,6 +94,22 @@ extension Store {
       options: StoreOptions(readOnly: true), counters: StatisticsCounters())
   }
 
+  /// Returns whether a connection string carries a password. A program that takes the string from its
+  /// command line, which every user of the machine can read, should refuse one that does.
+  ///
+  /// - Parameter connection: as for a gateway. Service and password files are not looked at.
+  /// - Throws: ``StoreError/badValue(_:)`` if libpq cannot read the string, or is not installed.
+  /// - Complexity: O(bytes). libpq is loaded at the first call.
+  public static func hasPassword(inShared connection: String) throws(StoreError) -> Bool {
+    do {
+      return try ConnectionString.hasPassword(connection)
+    } catch .unreachable(let reason) {
+      throw .badValue(reason)
+    } catch {
+      throw StoreError(ofPostgres: error)
+    }
+  }
+
   /// Joins for a short time, under a name that no other process has.
   package convenience init(joining connection: String) throws(StoreError) {
     let name = [

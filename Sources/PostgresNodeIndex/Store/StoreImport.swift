@@ -43,6 +43,7 @@ final class StoreImport {
       // Gateways that are gone knew the store by its former number.
       try transaction.run("DELETE FROM handlestore_gateway")
       try transaction.run("DELETE FROM handlestore_change")
+      try transaction.run("DELETE FROM handlestore_eviction")
       try transaction.run("DELETE FROM handlestore_filesystem")
       for (id, filesystem) in contents.filesystems {
         known[id] = filesystem

@@ -33,7 +33,8 @@ struct StoreSnapshot {
   func forEachPage(_ body: ([WholeNode]) throws -> Void) throws {
     var next: NodeID? = .root
     while let start = next {
-      let rows = try transaction.run(WorkingSet.page(from: start, limit: Self.pageSize + 1))
+      let rows = try transaction.run(
+        WorkingSet.page(from: start, limit: Self.pageSize + 1, onlyStale: false))
       let ids = (0..<rows.count).compactMap { rows.node($0, 0) }
       try body(nodes(Array(ids.prefix(Self.pageSize))))
       next = ids.count > Self.pageSize ? ids[Self.pageSize] : nil

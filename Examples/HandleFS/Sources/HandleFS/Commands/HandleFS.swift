@@ -8,6 +8,7 @@ struct HandleFS: ParsableCommand {
     abstract: "Show a directory in another place, with a FUSE server that may be killed.",
     usage: """
       handlefs SOURCE MOUNTPOINT --store DIR [options]
+      handlefs SOURCE MOUNTPOINT --shared CONNECTION [options]
       handlefs restart MOUNTPOINT
       handlefs status MOUNTPOINT
       handlefs events MOUNTPOINT [PATH...]

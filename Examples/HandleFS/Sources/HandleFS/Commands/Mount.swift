@@ -41,6 +41,7 @@ struct Mount: ParsableCommand {
 
   /// Returns the options with absolute paths, if the mount point is free.
   func checked() throws -> MountOptions {
+    try mount.database.requireNoPassword()
     try mount.requireFreePlace()
     let mount = try mount.absolute()
     try Conversation.requireNoDeadServer(on: mount.mountpoint)

@@ -37,7 +37,7 @@ struct Remount {
     var changed = present
     guard try changed.take(word) else { throw MountOptions.unknown(word) }
     if word.name == "ro" { changed.readOnly = present.readOnly }
-    changed.store = try Processes.absolute(changed.store)
+    if !changed.isShared { changed.store = try Processes.absolute(changed.store) }
     guard changed.arguments == present.arguments else {
       throw CommandError(
         "remount cannot change \(word.name): unmount \(present.mountpoint) and mount it again",

@@ -48,10 +48,10 @@ internal import SystemPackage
       unsafe hf_read_entries(directory.number, start, size, offset ?? -1))
   }
 
-  /// Whether an entry of READDIRPLUS fits after `filled` bytes.
-  func hasRoom(for entry: DirectoryEntry, filled: Int, limit: Int) -> Bool {
+  /// Returns how many bytes an entry takes in READDIRPLUS's format.
+  static func length(of entry: DirectoryEntry) -> Int {
     unsafe entry.name.withPlatformString {
-      unsafe fuse_add_direntry_plus(nil, nil, 0, $0, nil, 0) <= limit - filled
+      unsafe fuse_add_direntry_plus(nil, nil, 0, $0, nil, 0)
     }
   }
 

@@ -47,8 +47,13 @@ final class CacheInvalidation: Sendable {
   /// Handles events, in their order; see ``BackingChanges/Listener``.
   func handle(_ events: [FilesystemEvent]?) -> Bool {
     if events == nil { times.end() }
-    for event in events ?? [] where !notifier.isOwn(event.process) {
-      if event.isLoss { handleLoss() } else { handle(event) }
+    do {
+      for event in events ?? [] where !notifier.isOwn(event.process) {
+        if event.isLoss { handleLoss() } else { try handle(event) }
+      }
+    } catch {
+      // The store does not say which nodes the events are about.
+      handleLoss()
     }
     if events == nil { handleLoss() }
     return tellAgain()
@@ -72,15 +77,15 @@ final class CacheInvalidation: Sendable {
   /// Has the kernel ask for the attributes of every node again.
   private func tellOfAll() { for node in lookups.nodes { tell(node) } }
 
-  private func handle(_ event: FilesystemEvent) {
+  private func handle(_ event: FilesystemEvent) throws {
     // First of all: a lookup of a file without a node may be under way.
     for file in [event.file, event.directory] { if let file { times.noteChange(file) } }
-    let file = node(event.file)
+    let file = try node(event.file)
     let isOfContents = WatchMask(event).isSubset(of: [.modify, .closeWrite])
     if isOfContents, let file, kernelAsksForWritten(file) { return }
     statistics.count(.changesBehind)
     let isOfName = !WatchMask(event).isDisjoint(with: Self.ofNames)
-    if isOfName || event.name == ".", let directory = node(event.directory) {
+    if isOfName || event.name == ".", let directory = try node(event.directory) {
       tell(directory)
       if isOfName { tellOfName(event, in: number(directory)) }
     }
@@ -121,8 +126,8 @@ final class CacheInvalidation: Sendable {
   }
 
   /// Returns the node of a file that the kernel may know.
-  private func node(_ handle: KernelFileHandle?) -> NodeID? {
-    guard let node = handle.flatMap({ try? store.node(of: $0, on: filesystem) })?.id,
+  private func node(_ handle: KernelFileHandle?) throws -> NodeID? {
+    guard let handle, let node = try store.node(of: handle, on: filesystem)?.id,
       node == root || lookups.count(of: node) > 0
     else { return nil }
     return node

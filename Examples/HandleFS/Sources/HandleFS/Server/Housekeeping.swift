@@ -14,6 +14,7 @@ final class Housekeeping: Sendable {
 
   private let store: Store
   private let neighbours: Neighbours
+  private let isShared: Bool
   private let log: Logger
   private let state = Mutex(State())
 
@@ -24,8 +25,9 @@ final class Housekeeping: Sendable {
     var gone: [NodeID] = []
   }
 
-  init(_ store: Store, among neighbours: Neighbours, log: Logger) {
-    (self.store, self.neighbours, self.log) = (store, neighbours, log)
+  /// - Parameter isShared: whether other gateways use the store.
+  init(_ store: Store, among neighbours: Neighbours, isShared: Bool, log: Logger) {
+    (self.store, self.neighbours, self.isShared, self.log) = (store, neighbours, isShared, log)
   }
 
   /// Takes note that a node's file has lost its last name. The node can go when the kernel forgets
@@ -68,13 +70,26 @@ final class Housekeeping: Sendable {
     }
     do {
       // Another mount may still have such a file open.
-      for node in nodes where !neighbours.isKnown(node) { _ = try? store.retire(node) }
+      for node in nodes where !neighbours.isKnown(node) { retire(node) }
       let dropped = try store.evict(stale: .seconds(0))
       log.info(
         "dropped the nodes of files that are gone", metadata: ["count": .stringConvertible(dropped)]
       )
     } catch {
       log.error("dropping the nodes of files that are gone failed", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// Makes the node of a file that has no name any more stale, unless another gateway has the file open.
+  private func retire(_ node: NodeID) {
+    guard isShared else {
+      _ = try? store.retire(node)
+      return
+    }
+    // If the file is gone, the store finds that out.
+    if let file = try? store.open(node, as: .path) {
+      try? file.close()
+      state.withLock { $0.gone.append(node) }
     }
   }
 }

@@ -16,9 +16,10 @@ final class Neighbours: Sendable {
   }
 
   private let state = Mutex(State())
-  private let sharing: StoreSharing
+  /// `nil` if the nodes are in a database: then each mount has a process of its own.
+  private let sharing: StoreSharing?
 
-  init(_ sharing: StoreSharing) { self.sharing = sharing }
+  init(_ sharing: StoreSharing?) { self.sharing = sharing }
 
   func add(_ server: Server) { state.withLock { $0.servers.append(server) } }
 
@@ -40,7 +41,7 @@ final class Neighbours: Sendable {
 
   /// Whether all mounts of the store are served here. A guest may not have come back yet since the last
   /// host ended; until then nobody knows which nodes its kernel has, and none may be dropped.
-  var areComplete: Bool { sharing.otherMounts < count }
+  var areComplete: Bool { sharing.map { $0.otherMounts < count } ?? true }
 
   /// Whether the kernel knows a node through one of the mounts.
   func isKnown(_ node: NodeID) -> Bool { all.contains { $0.lookups.count(of: node) > 0 } }

@@ -1,5 +1,6 @@
 internal import HandleStore
 internal import Logging
+internal import PostgresNodeIndex
 internal import SystemPackage
 
 /// A mount that this process serves: the one for which it was started, or a guest's.
@@ -28,6 +29,11 @@ struct ServedMount {
     Thread.start { [server] in server.housekeeping.run() }
     Thread.start { [server] in server.letGoOfForgotten() }
     if let bound = server.bound { Thread.start { [server] in server.askBack(bound) } }
+    if server.store.gatewayStatus != nil {
+      Thread.start { [server] in server.watchers.followGateways() }
+      // Tells the other gateways that this one knows by now what its kernel holds.
+      Thread.start { [server] in _ = try? server.store.evict() }
+    }
     if let kept = server.kept { Thread.start { [server] in server.makeRoom(in: kept) } }
     Thread.start { [server] in
       // Watchers that outlived the last server reconnect at once.
@@ -39,7 +45,10 @@ struct ServedMount {
   /// Serves requests until the filesystem is unmounted or all serving is to end.
   func serve() throws -> Session.End {
     let end = try kernel.serve(threads: options.threads, on: session.fuse)
-    if end == .unmounted { server.watchers.endAll() }
+    if end == .unmounted {
+      server.watchers.endAll()
+      server.unpinAll()
+    }
     return end
   }
 }

@@ -39,7 +39,7 @@ extension Server {
   /// Returns the errno for an error, and logs the errors that nothing should cause.
   private func errno(of error: any Error) -> Errno {
     let errno = Errno(any: error)
-    if errno == .ioError || errno == .tooManyOpenFiles {
+    if [.ioError, .tooManyOpenFiles].contains(errno) && recentErrors.isNew(error) {
       log.error("a request failed", metadata: ["error": "\(error)"])
     }
     return errno

@@ -45,20 +45,21 @@ extension Server {
       number: number, directory: listing.directory, status: try listing.directory.status)
     try buffers.with { entries in
       try buffers.with { reply in
-        let limit = min(size, reply.size)
-        var filled = 0
-        try listing.read(from: offset, entries, limit: limit) { entry in
-          let end =
-            plus
-            ? try add(entry, in: parent, to: reply, filled: filled, limit: limit)
-            : reply.add(
-              entry, inode: try inode(entry, in: parent), to: request, filled: filled, limit: limit)
-          filled = end ?? filled
-          return end != nil
-        }
+        let room = Room(listing: listing, offset: offset, limit: min(size, reply.size))
+        let filled =
+          plus
+          ? try addWithFiles(room, entries, in: parent, to: reply)
+          : try add(room, entries, in: parent, to: reply, for: request)
         request.send(.buffer(reply, filled), on: fuse)
       }
     }
+  }
+
+  /// What is read, and how many bytes of it.
+  private struct Room {
+    let listing: Listing
+    let offset: Int
+    let limit: Int
   }
 
   /// The directory that is being read.
@@ -68,12 +69,38 @@ extension Server {
     let status: stat
   }
 
-  /// Adds an entry to a reply, with what LOOKUP would say; returns `nil` if it does not fit.
+  /// Adds entries to a reply; returns how many bytes are filled.
   private func add(
-    _ entry: DirectoryEntry, in parent: Parent, to reply: Buffer, filled: Int, limit: Int
-  ) throws -> Int? {
-    guard reply.hasRoom(for: entry, filled: filled, limit: limit) else { return nil }
-    return reply.add(entry, try found(entry, in: parent), filled: filled, limit: limit)
+    _ room: Room, _ entries: Buffer, in parent: Parent, to reply: Buffer, for request: Request
+  ) throws -> Int {
+    var filled = 0
+    try room.listing.read(from: room.offset, entries, limit: room.limit) { entry in
+      let end = reply.add(
+        entry, inode: try inode(entry, in: parent), to: request, filled: filled,
+        limit: room.limit)
+      filled = end ?? filled
+      return end != nil
+    }
+    return filled
+  }
+
+  /// Adds entries to a reply, with what LOOKUP would say of each; returns how many bytes are filled.
+  private func addWithFiles(
+    _ room: Room, _ entries: Buffer, in parent: Parent, to reply: Buffer
+  ) throws -> Int {
+    var (taken, left): ([DirectoryEntry], Int) = ([], room.limit)
+    try room.listing.read(from: room.offset, entries, limit: room.limit) { entry in
+      let length = Buffer.length(of: entry)
+      guard length <= left else { return false }
+      left -= length
+      taken.append(entry)
+      return true
+    }
+    var filled = 0
+    for (entry, found) in zip(taken, try found(taken, in: parent)) {
+      filled = reply.add(entry, found, filled: filled, limit: room.limit) ?? filled
+    }
+    return filled
   }
 
   /// Returns the inode number that `stat(2)` gives for the file that an entry leads to.
@@ -106,16 +133,75 @@ extension Server {
     return UInt64(try filesystems.shown(status, node).st_ino)
   }
 
-  /// Returns what LOOKUP would say of an entry; without a node if the entry cannot be looked up.
-  private func found(_ entry: DirectoryEntry, in parent: Parent) throws -> Entry {
-    if !entry.isDot, let found = try? lookup(entry.name, in: parent) { return found }
+  /// Returns what LOOKUP would say of an entry that cannot be looked up: it has no node.
+  private func unknown(_ entry: DirectoryEntry, in parent: Parent) throws -> Entry {
     var status = stat()
     status.st_ino = UInt(try inode(entry, in: parent))
     status.st_mode = UInt32(entry.type) << 12
     return Entry(node: 0, generation: 0, status: status, nameTime: 0, statusTime: 0)
   }
 
-  private func lookup(_ name: FilePath, in parent: Parent) throws -> Entry {
-    try entry(of: find(name, in: parent.directory), in: parent.number, caches: false)
+  // MARK: Files of entries
+
+  /// Returns what LOOKUP would say of entries.
+  private func found(_ entries: [DirectoryEntry], in parent: Parent) throws -> [Entry] {
+    guard kept == nil else {
+      return try entries.map { try lookup($0, in: parent) ?? unknown($0, in: parent) }
+    }
+    let seen = entries.map { $0.isDot ? nil : try? see($0, in: parent) }
+    let nodes = pinned(seen.compactMap(\.self), in: parent)
+    var next = 0
+    return try zip(entries, seen).map { entry, seen in
+      guard let seen else { return try unknown(entry, in: parent) }
+      defer { next += 1 }
+      let found = nodes[next].flatMap { try? self.entry(of: seen.sighting, $0) }
+      return try found ?? unknown(entry, in: parent)
+    }
+  }
+
+  private func lookup(_ entry: DirectoryEntry, in parent: Parent) throws -> Entry? {
+    guard !entry.isDot, let file = try? find(entry.name, in: parent.directory) else { return nil }
+    return try? self.entry(of: file, in: parent.number, caches: false)
+  }
+
+  /// A file of the directory that is to be registered.
+  private struct Seen {
+    let sighting: Sighting
+    let filesystem: FilesystemID
+  }
+
+  private func see(_ entry: DirectoryEntry, in parent: Parent) throws -> Seen {
+    let file = try find(entry.name, in: parent.directory)
+    let seen = try sighting(of: file)
+    if hasSetID(seen.status.st_mode) {
+      // As in ``entry(of:in:caches:)``.
+      try setID.add(registered(file, seen.handle, seen.status, in: parent.number).node)
+    }
+    return Seen(sighting: seen, filesystem: try filesystems.filesystem(of: file, seen.status))
+  }
+
+  /// Registers and pins files, those of a filesystem together: each call may cost a round trip to a
+  /// database. Returns the node of each, or `nil` if it has none: then the kernel looks the file up when
+  /// somebody wants it, and gets the error.
+  private func pinned(_ seen: [Seen], in parent: Parent) -> [NodeID?] {
+    var nodes = [NodeID?](repeating: nil, count: seen.count)
+    for (filesystem, places) in Dictionary(grouping: seen.indices, by: { seen[$0].filesystem }) {
+      let files = places.map {
+        FoundFile(
+          handle: seen[$0].sighting.handle, status: FileStatus(seen[$0].sighting.status),
+          parent: node(parent.number))
+      }
+      let done = (try? pinned(files, on: filesystem)) ?? []
+      for (place, node) in zip(places, done) { nodes[place] = node }
+    }
+    return nodes
+  }
+
+  private func pinned(_ files: [FoundFile], on filesystem: FilesystemID) throws -> [NodeID?] {
+    let registrations = try store.register(batch: files, on: filesystem, pinnedBy: lookups)
+    return registrations.map { registration in
+      if case .replaced(let old) = registration.outcome { forgetReplaced(old) }
+      return registration.outcome == .stale ? nil : registration.node
+    }
   }
 }

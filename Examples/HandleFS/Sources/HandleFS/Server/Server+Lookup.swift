@@ -45,20 +45,32 @@ extension Server {
   ///
   /// - Parameter caches: whether the file stays open, because more requests for it are likely.
   func entry(of file: BackingFile, in parent: UInt64?, caches: Bool = true) throws -> Entry {
-    let handle = try KernelFileHandle(identifying: file.descriptor)
-    let count = times.count(handle)
-    let status = try file.status
+    let seen = try sighting(of: file)
     FaultPoint.wait(at: .statusRead)
     // Before the node is pinned: then it is certain that the kernel does not believe anything of it.
-    if hasSetID(status.st_mode) { try setID.add(registered(file, handle, status, in: parent).node) }
-    let node = try registered(file, handle, status, in: parent, pinnedBy: lookups).node
+    if hasSetID(seen.status.st_mode) {
+      try setID.add(registered(file, seen.handle, seen.status, in: parent).node)
+    }
+    let node = try registered(file, seen.handle, seen.status, in: parent, pinnedBy: lookups).node
     if caches { files.insert(file, of: node, for: .path) }
+    return try entry(of: seen, node)
+  }
+
+  /// What is seen of a file before it is registered.
+  func sighting(of file: BackingFile) throws -> Sighting {
+    let handle = try KernelFileHandle(identifying: file.descriptor)
+    let count = times.count(handle)
+    return Sighting(handle: handle, changes: count, status: try file.status)
+  }
+
+  /// Returns the entry of a file whose node was pinned after the file was seen.
+  func entry(of seen: Sighting, _ node: NodeID) throws -> Entry {
     // Only now is the node known. But the changes are counted again after this, so that a change since
     // the status was read is noticed.
     let wasWritten = written.isAboutToTell(node)
-    let time = times.time(on: status.st_dev, handle, since: count)
+    let time = times.time(on: seen.status.st_dev, seen.handle, since: seen.changes)
     FaultPoint.wait(at: .timeChosen)
-    return try entry(node, status, for: time, wasWritten: wasWritten)
+    return try entry(node, seen.status, for: time, wasWritten: wasWritten)
   }
 
   /// Registers a file that was found in a directory.
@@ -140,7 +152,7 @@ extension Server {
   /// Makes the server and the kernel forget a node whose inode now belongs to another file. This
   /// must happen before the kernel hears of the new node, or it could take the old attributes for
   /// the new file's.
-  private func forgetReplaced(_ old: NodeID) {
+  func forgetReplaced(_ old: NodeID) {
     files.remove(old)
     invalidation.invalidate(old)
   }
@@ -159,6 +171,13 @@ extension Server {
     housekeeping.noteForgotten(node)
     _ = try? kept?.giveUp(node)
   }
+}
+
+/// A file's handle, how often it had changed before its status was read, and its status.
+struct Sighting {
+  let handle: KernelFileHandle
+  let changes: CacheTimes.Count
+  let status: stat
 }
 
 extension FileStatus {

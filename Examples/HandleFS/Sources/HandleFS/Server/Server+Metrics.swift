@@ -1,5 +1,6 @@
 internal import Formatting
 internal import HandleStore
+internal import PostgresNodeIndex
 
 /// The server's figures for a monitoring system. Docs/HandleFS.md lists them.
 extension Server {
@@ -8,6 +9,10 @@ extension Server {
     addLife(to: &metrics)
     addRequests(to: &metrics)
     addFiles(to: &metrics)
+    if let gateway = store.gatewayStatus {
+      metrics.addGateway(
+        isUp: gateway.isHeard && gateway.end == nil, lease: gateway.leaseLeft / .seconds(1))
+    }
     let known = store.statistics
     known.addCounters(to: &metrics)
     known.addHistograms(to: &metrics)

@@ -32,7 +32,7 @@ extension Server {
       try asker.writeOnce(status(format) + Array(StatusFormat.end.utf8))
     case "events" where numbers.count >= 2:
       try watchers.serve(
-        WatcherID(rawValue: numbers[0]), numbers.dropFirst().map(node), on: asker,
+        watchers.family.id(numbers[0]), numbers.dropFirst().map(node), on: asker,
         root: path(Self.rootNode).open(".", flags: O_RDONLY | O_DIRECTORY),
         comesAgain: words[1] == "again")
     default: throw CommandError("unknown request")

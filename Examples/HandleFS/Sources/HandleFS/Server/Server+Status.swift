@@ -1,5 +1,6 @@
 internal import Formatting
 internal import HandleStore
+internal import PostgresNodeIndex
 
 /// What the server tells of itself.
 extension Server {
@@ -47,7 +48,7 @@ extension Server {
         ("started", .string(Timestamp.text(started))),
         ("restarts", .object(restarts.map { ($0, .number($1)) })),
         ("operations", .object(statistics.operations.map { ($0, $1.json) })),
-      ] + figures.map { ($0, .number($1)) }
+      ] + figures.map { ($0, .number($1)) } + (store.gatewayStatus?.members ?? [])
     var bytes: [UInt8] = []
     JSON.object(members.sorted { $0.0 < $1.0 }).append(to: &bytes)
     return bytes + Array("\n".utf8)
@@ -62,7 +63,7 @@ extension Server {
       ("server", "process \(Processes.id), since \(Timestamp.text(started))"),
       ("restarts", replaced.isEmpty ? "none" : replaced.joined(separator: ", ")),
     ]
-    return about.map { Text.left($0, 22) + $1 }
+    return (about + (store.gatewayStatus?.lines ?? [])).map { Text.left($0, 22) + $1 }
       + figures.map { name, count in
         Text.left(String(name.map { $0 == "_" ? " " : $0 }), 22)
           + Text.right(Text.grouped(Int(clamping: count)), 14)
@@ -86,6 +87,31 @@ extension Server {
   private static func microseconds(_ nanoseconds: UInt64) -> String {
     let tenths = Int(clamping: nanoseconds / 100)
     return "\(Text.grouped(tenths / 10)).\(tenths % 10) µs"
+  }
+}
+
+extension GatewayStatus {
+  fileprivate var members: [(String, JSON)] {
+    [
+      ("gateway", .string(name)), ("database", .string(database)),
+      ("lease_seconds", .fraction(leaseLeft / .seconds(1))),
+    ]
+  }
+
+  fileprivate var lines: [(String, String)] {
+    [
+      ("gateway", "\(name), lease \(leaseLeft.components.seconds) s"),
+      ("database", database),
+    ]
+  }
+
+  /// Whether the database answers, in words.
+  private var database: String {
+    if case .inUse = end {
+      return "taken over by another mount with this name; give each its own (--gateway)"
+    }
+    if let end { return "cannot be used any more: \(end)" }
+    return isHeard ? "answers" : "has not answered for \(silence.components.seconds) s"
   }
 }
 

@@ -2,6 +2,7 @@ internal import CHandleFS
 internal import Glibc
 internal import HandleStore
 internal import Logging
+internal import PostgresNodeIndex
 internal import Synchronization
 internal import SystemPackage
 
@@ -26,6 +27,7 @@ final class Server: RequestHandler {
   let listings = Listings()
   let buffers = BufferPool()
   let statistics = ServerStatistics()
+  let recentErrors = RecentErrors()
   let options: ServerOptions
   let log: Logger
   private let pins: MountPins
@@ -65,7 +67,8 @@ final class Server: RequestHandler {
       in: store, parked: pins.parked, socket: session.parking, areParked: source.kept == nil)
     bound = try NodeBound(nodes: options.nodes, idle: options.idleForget)
     files = FileCache(capacity: options.files)
-    housekeeping = Housekeeping(store, among: neighbours, log: log)
+    housekeeping = Housekeeping(
+      store, among: neighbours, isShared: store.gatewayStatus != nil, log: log)
     changes = BackingChanges(log: log)
     watchers = Watchers(source, among: neighbours, files: files, changes: changes, log: log)
     notifier = Notifier(notices: session.noticesOut)
@@ -97,6 +100,9 @@ final class MountPins: Sendable {
       throw error
     }
   }
+
+  /// Takes back all of them, because the filesystem is not mounted any more.
+  func unpinAll() { for pins in [lookups, parked] { pins.unpinAll() } }
 
   deinit { for pins in [lookups, parked] { store.remove(pins) } }
 }
@@ -168,6 +174,12 @@ extension Server {
   /// The kernel's lookup count of each node: its lookups less what it has forgotten. It is an upper
   /// bound.
   var lookups: Pins { pins.lookups }
+
+  /// Holds no node any more, because the filesystem is not mounted any more.
+  func unpinAll() {
+    pins.unpinAll()
+    setID.removeAll()
+  }
 
   /// The kernel's number of an export's root.
   static let rootNode: UInt64 = 1
@@ -252,6 +264,8 @@ extension Errno {
   init(any error: any Error) {
     switch error {
     case let error as Errno: self = error
+    // The database does not answer, or another mount has taken over the gateway's name.
+    case StoreError.system(.timedOut, _), StoreError.inUse: self = .ioError
     case let error as StoreError: self = error.errno
     default: self = .ioError
     }

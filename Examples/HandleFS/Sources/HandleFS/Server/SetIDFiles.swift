@@ -39,6 +39,8 @@ final class SetIDFiles: Sendable {
 
   deinit { store.remove(nodes) }
 
+  func removeAll() { nodes.unpinAll() }
+
   /// Whether the kernel may not believe a node's attributes for any time.
   func contains(_ node: NodeID) -> Bool { nodes.count(of: node) > 0 }
 

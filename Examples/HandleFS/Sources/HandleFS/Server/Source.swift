@@ -18,15 +18,22 @@ struct Source {
   /// The node of the directory.
   let root: NodeID
 
-  /// - Parameter keptFiles: how many files to keep open at most, if they cannot be opened by handle.
-  init(_ options: MountOptions, _ session: SessionDescriptors, keptFiles: Int) throws {
+  /// - Parameters:
+  ///   - keptFiles: how many files to keep open at most, if they cannot be opened by handle.
+  ///   - openStore: opens the store.
+  init(
+    _ options: MountOptions, _ session: SessionDescriptors, keptFiles: Int,
+    opening openStore: () throws -> Store
+  ) throws {
     let source = session.source
     parking = Parking(socket: session.parking)
     let probe = try Self.probeIfOpenedByHandle(options, source)
-    store = try Self.openStore(
-      FilePath("/proc/self/fd/\(session.store.rawValue)"),
-      StoreOptions(
-        retention: options.nodes > 0 ? .nodes(NodeBound.most(of: options.nodes)) : .forever))
+    guard probe != nil || !options.isShared else {
+      throw CommandError(
+        "files of \(options.source) cannot be opened by their handles, so other gateways could not find "
+          + "them; use a store in a directory (--store DIR)", .usage)
+    }
+    store = try openStore()
     guard let probe else {
       let kept = try store.keepFiles(below: source, limit: keptFiles, parking: parking)
       (way, filesystem, root) = (.keptOpen(kept), kept.filesystem, kept.root)
@@ -130,20 +137,6 @@ struct Source {
     }
   }
 
-  /// Opens the store. It tries several times, because the server of a filesystem that was just
-  /// unmounted may still be closing it.
-  private static func openStore(_ path: FilePath, _ options: StoreOptions) throws -> Store {
-    for _ in 0..<20 {
-      do {
-        return try Store(at: path, options: options)
-      } catch {
-        guard case .inUse = error else { throw error }
-        Processes.sleep(milliseconds: 100)
-      }
-    }
-    return try Store(at: path, options: options)
-  }
-
   /// Attaches the filesystems that are mounted below the source, except FUSE filesystems and
   /// mounts inside them: the FUSE server may be this one, which would wait for itself.
   private static func attachMounts(below source: String, to store: Store) throws {
@@ -167,17 +160,26 @@ struct Source {
     let name = exportName(options)
     let handle = try KernelFileHandle(of: root)
     return try finding.withLock { _ in
-      if let known = try store.exports().first(where: { $0.name == name }) {
-        // A repair may have given the filesystem another number. Or the name is another directory's: its
-        // path was the same, or ends alike. If that is mounted, its export works on without the name.
-        if known.isReadOnly == options.readOnly, known.layers.map(\.root) == [handle],
-          known.layers.map(\.filesystem) == [filesystem]
-        {
-          return try store.openExport(name)
+      while true {
+        if let known = try store.exports().first(where: { $0.name == name }) {
+          // A repair may have given the filesystem another number. Or the name is another directory's: its
+          // path was the same, or ends alike. If that is mounted, its export works on without the name.
+          if known.isReadOnly == options.readOnly, known.layers.map(\.root) == [handle],
+            known.layers.map(\.filesystem) == [filesystem]
+          {
+            return try store.openExport(name)
+          }
+          try store.removeExport(name)
         }
-        try store.removeExport(name)
+        do {
+          return try store.addExport(name, roots: [root], isReadOnly: options.readOnly)
+        } catch StoreError.badExport(let reason) {
+          // Another gateway may have added it meanwhile.
+          guard try store.exports().contains(where: { $0.name == name }) else {
+            throw StoreError.badExport(reason)
+          }
+        }
       }
-      return try store.addExport(name, roots: [root], isReadOnly: options.readOnly)
     }
   }
 

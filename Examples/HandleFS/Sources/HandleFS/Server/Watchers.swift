@@ -1,5 +1,6 @@
 internal import HandleStore
 internal import Logging
+internal import PostgresNodeIndex
 internal import Synchronization
 internal import SystemPackage
 
@@ -13,7 +14,8 @@ final class Watchers: Sendable {
     var hears = false
   }
 
-  private let store: Store
+  let store: Store
+  let family: WatcherFamily
   private let filesystem: FilesystemID
   private let root: NodeID
   private let neighbours: Neighbours
@@ -28,6 +30,7 @@ final class Watchers: Sendable {
   ) {
     self.neighbours = neighbours
     (store, filesystem, root) = (source.store, source.filesystem, source.root)
+    family = WatcherFamily(gateway: store.gatewayStatus?.name)
     self.files = files
     self.changes = changes
     self.log = log
@@ -80,7 +83,9 @@ final class Watchers: Sendable {
         let page = try store.watchedNodes(from: first)
         for node in page.nodes {
           for watch in try store.watches(of: node.id)
-          where !neighbours.watchers.contains(where: { $0.serves(watch.watcher) }) {
+          where family.contains(watch.watcher)
+            && !neighbours.watchers.contains(where: { $0.serves(watch.watcher) })
+          {
             try store.unwatch(node.id, by: watch.watcher)
           }
         }
@@ -131,6 +136,15 @@ final class Watchers: Sendable {
       guard comesAgain, Errno(any: error) == .stale else { throw error }
       return false
     }
+  }
+
+  /// The nodes that each watcher watches.
+  var watched: [WatcherID: [NodeID]] { state.withLock(\.nodes) }
+
+  /// Tells a watcher that a file is gone, unless it was told, and looks at the file no more.
+  func tellOfGone(_ node: NodeID, to watcher: WatcherID) {
+    if unwatch(node, watcher) { tellDeletion(of: node, to: watcher) }
+    state.withLock { $0.nodes[watcher]?.removeAll { $0 == node } }
   }
 
   private func listen(to root: BackingFile) throws {

@@ -1,7 +1,7 @@
 internal import SystemPackage
 
-/// What has happened to a mount, in memory that outlives its processes. Only the supervisor writes
-/// to it.
+/// What has happened to a mount, in memory that outlives its processes. Only the supervisor writes to it,
+/// and the first server the incarnation.
 struct MountHistory {
   /// Why a server ended and was replaced.
   enum Reason: String, CaseIterable {
@@ -28,6 +28,16 @@ struct MountHistory {
 
   /// How many servers were replaced for a reason.
   func restarts(_ reason: Reason) -> UInt64 { (try? memory.word(reason.index)) ?? 0 }
+
+  /// The incarnation of the shared store with which the mount began.
+  var incarnation: UInt32 { UInt32(truncatingIfNeeded: (try? memory.word(Self.incarnation)) ?? 0) }
+
+  func record(incarnation: UInt32) throws(Errno) {
+    try memory.setWord(Self.incarnation, UInt64(incarnation))
+  }
+
+  /// The place of the incarnation, with room for further reasons before it.
+  private static let incarnation = 32
 
   func recordMount() { try? memory.setWord(0, Clock.sinceEpoch) }
 

@@ -9,10 +9,16 @@ extension MountOptions {
   ///   that is not closed has swallowed the options after it.
   mutating func take(_ word: OptionWord) throws -> Bool {
     guard word.text.count(where: { $0 == "\"" }).isMultiple(of: 2) else {
-      throw ValidationError("\(word.text): a double quote is not closed")
+      throw ValidationError("\(word.shown): a double quote is not closed")
     }
     switch word.name {
-    case "store": store = try word.required("a directory: store=DIR")
+    case "store":
+      store = try word.required("a directory: store=DIR")
+      database.connection = nil
+    case "shared":
+      database.connection = try word.required("a connection string: shared=service=NAME")
+    case "gateway": database.gateway = try word.required("a name: gateway=NAME")
+    case "patience": database.patience = try word.seconds()
     case "fsname": fsname = try word.required("a name: fsname=NAME")
     case "cache_timeout": cacheTimeout = try word.seconds()
     case "nodes": nodes = try word.count()
@@ -55,7 +61,7 @@ extension MountOptions {
 
 extension OptionWord {
   fileprivate func required(_ what: String) throws -> String {
-    guard let value, !value.isEmpty else { throw ValidationError("\(text): give \(what)") }
+    guard let value, !value.isEmpty else { throw ValidationError("\(shown): give \(what)") }
     return value
   }
 

@@ -36,6 +36,8 @@ struct MountOptions: ParsableArguments {
       valueName: "dir"))
   var store = ""
 
+  @OptionGroup var database: DatabaseOptions
+
   @Flag(help: "Refuse all changes through the mount.")
   var readOnly = false
 
@@ -155,7 +157,8 @@ struct MountOptions: ParsableArguments {
   @Option(
     name: .customShort("o"),
     help: ArgumentHelp(
-      "Options as mount(8) takes them: the options above (store=DIR, ro, cache_timeout=SECONDS, "
+      "Options as mount(8) takes them: the options above (store=DIR, shared=CONNECTION, gateway=NAME, "
+        + "patience=SECONDS, ro, cache_timeout=SECONDS, "
         + "passthrough=auto|on|off, handles=auto|require|never, nodes=COUNT, idle_forget=SECONDS, "
         + "cross_mounts, watchdog=SECONDS, "
         + "log_format=text|json, fsname=NAME, allow_idmap, max_background=COUNT, "
@@ -169,13 +172,15 @@ struct MountOptions: ParsableArguments {
   /// compared with the options that the mount has.
   mutating func validate() throws {
     guard !isRemount else { return }
+    guard store.isEmpty || !isShared else {
+      throw ValidationError("the nodes are either in --store DIR or in --shared CONNECTION")
+    }
     o = try words.filter { word in
       guard try take(word) else { throw Self.unknown(word) }
       return MountFlags.has(word.name)
     }.map(\.name)
-    guard !store.isEmpty else {
-      throw ValidationError("the store is missing: give --store DIR or -o store=DIR")
-    }
+    try requireOnePlace()
+    try database.requireRanges()
     try requireRanges()
   }
 
@@ -225,8 +230,10 @@ struct MountOptions: ParsableArguments {
     }
   }
 
-  /// Opens the directory of the store. Makes it first if there is none.
+  /// Opens the directory of the store. Makes it first if there is none. Opens `/dev/null` if the nodes are
+  /// in a database.
   func openStore() throws -> FileDescriptor {
+    guard !isShared else { return try SessionDescriptors.openNothing() }
     do {
       try Processes.makeDirectory(store)
       return try FileDescriptor.open(
@@ -253,6 +260,8 @@ struct MountOptions: ParsableArguments {
     var options = self
     options.source = try Processes.absolute(source)
     options.mountpoint = try Processes.resolved(FilePath(mountpoint)).string
+    options.database = database.named(options.mountpoint)
+    guard !isShared else { return options }
     options.store = try Processes.absolute(store)
     if "\(options.store)/".hasPrefix("\(options.source)/") {
       throw CommandError(
@@ -268,8 +277,9 @@ struct MountOptions: ParsableArguments {
 
   /// The options as command line arguments.
   var arguments: [String] {
+    let place = isShared ? database.arguments : ["--store", store]
     let values = [
-      "--store", store, "--watchdog", "\(watchdog)", "--nodes", "\(nodes)",
+      "--watchdog", "\(watchdog)", "--nodes", "\(nodes)",
       "--idle-forget", "\(idleForget)", "--passthrough", passthrough.rawValue,
       "--handles", handles.rawValue,
       "--log-format", logFormat.rawValue,
@@ -279,7 +289,8 @@ struct MountOptions: ParsableArguments {
     let timeout = cacheTimeout.map { ["--cache-timeout", "\($0)"] } ?? []
     let flags = (readOnly ? ["--read-only"] : []) + (crossMounts ? ["--cross-mounts"] : [])
     let name = fsname.map { ["--fsname=\($0)"] } ?? []
-    return [source, mountpoint] + values + processors + timeout + flags + name + kernelArguments
+    return [source, mountpoint] + place + values + processors + timeout + flags + name
+      + kernelArguments
       + o.flatMap { ["-o", $0] }
   }
 }

@@ -12,6 +12,9 @@ struct OptionWord {
     return String(value.dropFirst().dropLast())
   }
 
+  /// The option for an error message. A connection string may have a password.
+  var shown: String { name == "shared" ? name : text }
+
   /// The option as part of a list.
   var escaped: String {
     text.split(separator: ",", omittingEmptySubsequences: false).joined(separator: "\\,")

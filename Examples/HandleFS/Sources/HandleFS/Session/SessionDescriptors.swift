@@ -29,6 +29,7 @@ struct SessionDescriptors {
   var source = FileDescriptor(rawValue: 13)
 
   /// The directory of the store. It is kept open, because its path may later lead to another store.
+  /// `/dev/null` if the nodes are in a database.
   var store = FileDescriptor(rawValue: 14)
 
   /// Memory that outlives all processes of the mount: see ``MountHistory``.
@@ -42,7 +43,8 @@ struct SessionDescriptors {
   var noticesOut = FileDescriptor(rawValue: 18)
   var noticesIn = FileDescriptor(rawValue: 19)
 
-  /// The file by which the mounts of one store find each other: see ``StoreSharing``.
+  /// The file by which the mounts of one store find each other: see ``StoreSharing``. `/dev/null` if the
+  /// nodes are in a database.
   var sharing = FileDescriptor(rawValue: 20)
   /// Memory that outlives a server: see ``SetIDFiles``.
   var setID = FileDescriptor(rawValue: 21)
@@ -57,14 +59,16 @@ struct SessionDescriptors {
 
   /// Creates the descriptors of a new filesystem.
   ///
-  /// - Parameter hearsOfChanges: whether the server is to hear of changes behind the mount's back.
+  /// - Parameters:
+  ///   - isShared: whether the nodes are in a database, so that there is no directory of a store.
+  ///   - hearsOfChanges: whether the server is to hear of changes behind the mount's back.
   init(
-    fuse: FileDescriptor, source: FileDescriptor, store: FileDescriptor,
+    fuse: FileDescriptor, source: FileDescriptor, store: FileDescriptor, isShared: Bool,
     questions: FileDescriptor, orders: FileDescriptor, hearsOfChanges: Bool
   ) throws {
     (self.fuse, self.source, self.store) = (fuse, source, store)
     (self.questions, self.orders) = (questions, orders)
-    sharing = try StoreSharing.join(store)
+    sharing = isShared ? try Self.openNothing() : try StoreSharing.join(store)
     start = try Processes.memoryFile("handlefs start")
     journal = try Processes.memoryFile("handlefs journal")
     opens = try Processes.memoryFile("handlefs opens")
@@ -75,8 +79,15 @@ struct SessionDescriptors {
     setID = try Self.memoryOfSetIDFiles()
     (noticesOut, noticesIn) = try Processes.socketPair()
     let watch = hearsOfChanges ? BackingEvents.watch(source) : nil
-    events =
-      try watch ?? FileDescriptor.open(FilePath("/dev/null"), .readOnly, options: .closeOnExec)
+    events = try watch ?? Self.openNothing()
+  }
+
+  static func openNothing() throws(Errno) -> FileDescriptor {
+    do {
+      return try FileDescriptor.open(FilePath("/dev/null"), .readOnly, options: .closeOnExec)
+    } catch {
+      throw Errno(any: error)
+    }
   }
 
   static func memoryOfSetIDFiles() throws(Errno) -> FileDescriptor {

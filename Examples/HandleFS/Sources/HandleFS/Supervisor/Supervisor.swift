@@ -68,7 +68,8 @@ final class Supervisor {
     let sockets = try Sockets()
     do {
       var session = try SessionDescriptors(
-        fuse: fuse, source: source, store: store, questions: sockets.listen(.server),
+        fuse: fuse, source: source, store: store, isShared: options.isShared,
+        questions: sockets.listen(.server),
         orders: sockets.listen(.supervisor),
         hearsOfChanges: CacheTimes(given: options.cacheTimeout).wantsChanges)
       server = try RunningServer(program, options, in: &session, inBackground: inBackground)
@@ -137,7 +138,7 @@ final class Supervisor {
 
   private func leave() {
     sockets.removeOwn()
-    try? StoreSharing(session).leave()
+    if !options.isShared { try? StoreSharing(session).leave() }
   }
 
   private func answerStart() throws {
@@ -297,7 +298,7 @@ final class Supervisor {
 
   private func ended() {
     let end = server.reap()
-    needsMending = end.isFailure
+    needsMending = end.isFailure && !options.isShared
     watchdog.end()
     MountHistory(in: session.history).recordRestart(reason(end))
     isUnresponsive = false

@@ -151,6 +151,15 @@ enum Processes {
 
   static var id: Int32 { getpid() }
 
+  /// The name of this machine (`uname(2)`).
+  static var hostName: String {
+    var names = utsname()
+    _ = unsafe uname(&names)
+    return unsafe withUnsafeBytes(of: names.nodename) { bytes in
+      unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+  }
+
   /// The kernel's version; (0, 0) if it is unknown.
   static let kernel: (Int, Int) = {
     var names = utsname()

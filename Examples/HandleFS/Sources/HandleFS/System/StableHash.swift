@@ -1,0 +1,4 @@
+/// A hash that is the same in every process, unlike Swift's: FNV-1a.
+func stableHash(_ text: String) -> UInt64 {
+  text.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+}
