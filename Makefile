@@ -1,4 +1,5 @@
-# make demo       build in release and index a real tree (TREE=/path for another than /usr/include)
+# make demo       build in release and index a real tree (TREE=/path for another than /usr/include);
+#                 CLUSTER=1 also shows gateways on a PostgreSQL cluster that fails over
 # make test       everything that must hold; or some of it: make test PARTS="lint store" (see Scripts/test)
 # make check      the format, and the tests that take seconds: less than a minute
 # make fuzz       tokens and handles that libFuzzer makes up, for FUZZ=60 seconds
@@ -33,7 +34,7 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 demo: packages
-	@TREE="$(TREE)" Scripts/demo
+	@TREE="$(TREE)" CLUSTER="$(CLUSTER)" Scripts/demo
 
 test: packages
 	@Scripts/test $(PARTS)

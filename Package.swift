@@ -82,6 +82,11 @@ let package = Package(
       name: "storeworker",
       dependencies: ["CTestSupport", "HandleStore", "PostgresNodeIndex", "TestSupport", system],
       path: "Tests/StoreWorker", swiftSettings: testing),
+    // Faults in a cluster of Scripts/cluster, in which it runs.
+    .executableTarget(
+      name: "clustercampaign",
+      dependencies: ["HandleStore", "PostgresNodeIndex", "TestSupport", "storeworker", system],
+      path: "Tests/ClusterCampaign", swiftSettings: testing),
     .testTarget(
       name: "HandleStoreTests",
       dependencies: ["CTestSupport", "HandleStore", "TestSupport", "storeworker", system],
@@ -103,6 +108,10 @@ let package = Package(
       name: "GatewayTests",
       dependencies: ["HandleStore", "PostgresNodeIndex", "TestSupport", "storeworker", system],
       swiftSettings: testing),
+    // The same in a cluster that fails over.
+    .testTarget(
+      name: "ClusterTests", dependencies: ["TestSupport", "clustercampaign"], swiftSettings: testing
+    ),
     // The contract of NodeIndex, on each engine.
     .testTarget(
       name: "NodeIndexTests",

@@ -11,6 +11,7 @@
     F(PostgresPollingStatusType, PQconnectPoll, (PGconn * c), (c))                                         \
     F(void, PQfinish, (PGconn * c), (c))                                                                   \
     F(PQconninfoOption *, PQconninfoParse, (const char *info, char **message), (info, message))            \
+    F(PQconninfoOption *, PQconninfo, (PGconn * c), (c))                                                   \
     F(void, PQconninfoFree, (PQconninfoOption * options), (options))                                       \
     F(ConnStatusType, PQstatus, (const PGconn *c), (c))                                                    \
     F(PGTransactionStatusType, PQtransactionStatus, (const PGconn *c), (c))                                \

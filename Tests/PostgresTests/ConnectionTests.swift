@@ -45,6 +45,25 @@ import Testing
     #expect(try connectionError(both, .milliseconds(50)).isUnreachable)
   }
 
+  /// Its kernel takes connections, also if the string leaves the hosts to a service file.
+  @Test func aHostWhoseServerIsStopped() throws {
+    let stopped = try DatabaseServer()
+    let first = try stopped.database().split(separator: " ")[0].dropFirst("host=".count)
+    let both = try DatabaseServer.database().replacing("host=", with: "host=\(first),")
+    let directory = try TemporaryDirectory()
+    let file = directory.appending("services")
+    let lines = both.split(separator: " ").joined(separator: "\n")
+    try write("[nodes]\n\(lines)\n", to: file)
+    setenv("PGSERVICEFILE", file.string, 1)
+    defer { unsetenv("PGSERVICEFILE") }
+    stopped.pause()
+    for string in [both, "service=nodes"] {
+      let connection = try Connection(string, patience: .seconds(6))
+      #expect(try connection.integer("SELECT 1::int8") == 1)
+    }
+    stopped.resume()
+  }
+
   @Test func whatTheServerKnowsOfTheConnection() throws {
     let name = Statement(
       "SELECT current_setting('application_name'), current_setting('client_encoding')")

@@ -143,6 +143,13 @@ public final class DatabaseServer: Sendable {
   /// Puts the copy back, after ``kill()``.
   public func putBackData() throws { try copyData("saved", to: "data") }
 
+  /// Gives another server all data, after ``kill()`` of both: it goes on as if it had been a standby.
+  public func copyData(to other: DatabaseServer) throws {
+    try succeed("rm", "-rf", "\(other.directory.path)/data")
+    try succeed("cp", "-a", "\(directory.path)/data", "\(other.directory.path)/data")
+    try succeed("rm", "-f", "\(other.directory.path)/data/postmaster.pid")
+  }
+
   private func copyData(_ from: String, to: String) throws {
     try succeed("rm", "-rf", "\(directory.path)/\(to)")
     try succeed("cp", "-a", "\(directory.path)/\(from)", "\(directory.path)/\(to)")

@@ -66,6 +66,6 @@ extension Trait where Self == ConditionTrait {
   public static var checksMetrics: Self {
     .enabled(
       if: MetricsCheck.isThere || isContinuousIntegration,
-      "needs promtool (Scripts/promtool) and python3-prometheus-client")
+      "needs promtool (Scripts/unpack promtool) and python3-prometheus-client")
   }
 }

@@ -8,6 +8,8 @@ final class Database: Sendable {
   /// How long a call waits for the database, in all, before it fails.
   let patience: Duration
   private let idle = Mutex<[Connection]>([])
+  /// The server that has the lease of a gateway, and the lease; `nil` if the process is none.
+  private let home = Mutex<(server: String, lease: Lease)?>(nil)
 
   init(_ conninfo: String, patience: Duration) {
     (self.conninfo, self.patience) = (conninfo, patience)
@@ -15,19 +17,22 @@ final class Database: Sendable {
 
   func connect() throws -> Connection {
     let connection = try Connection(conninfo, patience: patience)
-    _ = try connection.run([Self.planning, settings], patience: patience)
+    let rows = try connection.run([Self.planning, settings], patience: patience)
+    connection.server = rows[1].text(0, 0) ?? ""
     return connection
   }
 
-  /// What the rules need of a session: a commit that is confirmed is on the server's disk; a wait
-  /// for a lock ends before its caller gives up; and the server ends a session soon whose client
-  /// was cut off.
+  /// What the rules need of a session: a commit that is confirmed is on the server's disk, and on
+  /// the standbys that it waits for, however long that takes; a wait for a lock ends before its
+  /// caller gives up; and the server ends a session soon whose client was cut off.
   private var settings: Statement {
     Statement(
       """
-      SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+      SELECT (SELECT system_identifier FROM pg_control_system()) || ' '
+          || extract(epoch FROM pg_postmaster_start_time()),
+        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
           WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, false),
-        set_config('lock_timeout', $1, false),
+        set_config('lock_timeout', $1, false), set_config('statement_timeout', '0', false),
         set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '5', false),
         set_config('tcp_keepalives_count', '3', false),
         set_config('client_connection_check_interval', '5s', false)
@@ -46,6 +51,25 @@ final class Database: Sendable {
 
   func close() { idle.withLock { $0 = [] } }
 
+  /// Reads from now on only from the server to which a connection leads, while a lease lasts that this
+  /// server has confirmed.
+  func follow(_ connection: Connection, _ lease: Lease) {
+    let isOther = home.withLock { home in
+      defer { home = (connection.server, lease) }
+      return home?.server != connection.server
+    }
+    if isOther { close() }
+  }
+
+  /// A server that was replaced while it was stopped or cut off goes on for some time as if nothing had
+  /// happened. What it answers then may be as old as that. It can confirm no lease.
+  private func requireLease(on connection: Connection) throws {
+    guard let (server, lease) = home.withLock({ $0 }) else { return }
+    guard server == connection.server, !lease.isOver else {
+      throw PostgresError.unreachable("the gateway has no lease from the server that answered")
+    }
+  }
+
   /// Runs statements that only read.
   func read(_ statements: [Statement]) throws -> [Rows] {
     try retrying {
@@ -58,6 +82,7 @@ final class Database: Sendable {
         if connection.isBroken { close() }
         throw error
       }
+      try requireLease(on: connection)
       idle.withLock { if $0.count < Self.mostIdle { $0.append(connection) } }
       return rows
     }

@@ -180,6 +180,8 @@ extension Gateway {
         throw PostgresError.unreachable(reason)
       }
       state.mayHaveLostDeletions = false
+      // Readers wait for the lease.
+      try? renewOrRejoin(&state)
       return nil
     }
   }

@@ -69,6 +69,7 @@ final class Gateway: Sendable {
       return (connection, membership)
     }
     hadPins = membership.hasPins
+    database.follow(connection, lease)
     incarnation = membership.store.incarnation
     number = membership.store.number
     state = Mutex(State(connection: connection, membership: membership))
@@ -185,6 +186,7 @@ final class Gateway: Sendable {
     guard let connection = state.connection else {
       throw PostgresError.unreachable("no connection")
     }
+    database.follow(connection, lease)
     do {
       let terms = GatewayTerms(
         lease: length.milliseconds, isAsked: isAsked, hasPins: state.membership.hasPins)

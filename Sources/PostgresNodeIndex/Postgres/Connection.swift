@@ -17,6 +17,10 @@ internal import Glibc
   /// The names of prepared statements, by their texts.
   private var prepared: [String: String] = [:]
   private var names = 0
+  /// Which run of which server it leads to, if its user has asked.
+  var server = ""
+  /// Whether a commit was confirmed that is not on the standbys that it should have waited for.
+  private var hasSkippedStandbys = false
 
   /// Connects (`PQconnectStartParams`, `PQconnectPoll`).
   ///
@@ -28,46 +32,28 @@ internal import Glibc
   ///     effect.
   /// - Throws: ``PostgresError/unreachable(_:)``.
   init(_ conninfo: String, patience: Duration) throws(PostgresError) {
-    let deadline = Deadline(after: patience)
     if let problem = unsafe cpostgres_load() {
       throw .unreachable("\(unsafe String(cString: problem)); install libpq5")
     }
-    let hosts = try ConnectionString.hosts(of: conninfo)
-    guard
-      let connection = unsafe Self.start(
-        ConnectionString.parameters(conninfo, patience: patience, hosts: hosts))
-    else { throw .unreachable("there is no memory") }
-    unsafe raw = connection
-    // Otherwise libpq prints notices to standard error.
-    _ = unsafe PQsetNoticeReceiver(raw, { _, _ in }, nil)
-    try connect(deadline)
+    unsafe raw = try Self.connect(conninfo, patience: patience)
+    receiveNotices()
     guard unsafe PQsetnonblocking(raw, 1) == 0, unsafe PQenterPipelineMode(raw) == 1 else {
-      throw .unreachable(libraryMessage)
+      throw .unreachable(unsafe Self.message(of: raw))
     }
   }
 
   deinit { unsafe PQfinish(raw) }
 
-  private static func start(_ parameters: [(String, String)]) -> OpaquePointer? {
-    var keywords = unsafe parameters.map { unsafe UnsafePointer(strdup($0.0)) } + [nil]
-    var values = unsafe parameters.map { unsafe UnsafePointer(strdup($0.1)) } + [nil]
-    defer {
-      unsafe (keywords + values).forEach { unsafe free(UnsafeMutablePointer(mutating: $0)) }
-    }
-    return unsafe PQconnectStartParams(&keywords, &values, 1)
-  }
-
-  private func connect(_ deadline: Deadline) throws(PostgresError) {
-    var state = PGRES_POLLING_WRITING
-    while state != PGRES_POLLING_OK {
-      if unsafe state == PGRES_POLLING_FAILED || PQstatus(raw) == CONNECTION_BAD {
-        throw .unreachable(libraryMessage)
-      }
-      guard !deadline.isOver else { throw .unreachable(silence(deadline)) }
-      let events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT
-      // libpq must not look at a socket that is not ready: it would take it for connected.
-      if unsafe deadline.wait(for: PQsocket(raw), events) { state = unsafe PQconnectPoll(raw) }
-    }
+  /// Takes the server's notices, which libpq otherwise prints to standard error. If a statement is
+  /// cancelled while its commit waits for a standby, the server confirms the commit with a warning only.
+  private func receiveNotices() {
+    _ = unsafe PQsetNoticeReceiver(
+      raw,
+      { connection, notice in
+        guard let connection = unsafe connection, unsafe notice.isOfStandbys else { return }
+        unsafe Unmanaged<Connection>.fromOpaque(connection).takeUnretainedValue()
+          .hasSkippedStandbys = true
+      }, Unmanaged.passUnretained(self).toOpaque())
   }
 
   /// Runs statements, in one round trip, and returns what each returned. Several statements are one
@@ -108,6 +94,7 @@ internal import Glibc
     for statement in statements { try send(statement, &replies) }
     try require(unsafe PQpipelineSync(raw) == 1)
     try receive(&replies, deadline)
+    guard !hasSkippedStandbys else { throw lost("the commit did not wait for a standby") }
     guard let failure = replies.failure else { return replies.rows }
     if case .lost = failure { isBroken = true }
     if unsafe !isBroken && PQtransactionStatus(raw) != PQTRANS_IDLE { rollBack(deadline) }
@@ -212,13 +199,14 @@ internal import Glibc
     return .lost(reason)
   }
 
-  private func silence(_ deadline: Deadline) -> String {
-    "the server did not answer within \(deadline.patience)"
-  }
+  private func silence(_ deadline: Deadline) -> String { Self.silence(deadline.patience) }
+  private var libraryMessage: String { unsafe Self.message(of: raw) }
+}
 
-  /// libpq's text for what went wrong, on one line.
-  private var libraryMessage: String {
-    let message = unsafe String(cString: PQerrorMessage(raw))
-    return message.split { $0.isNewline || $0 == "\t" }.joined(separator: " ")
+extension OpaquePointer? {
+  /// Whether a notice is one of syncrep.c. Its text depends on the server's language.
+  fileprivate var isOfStandbys: Bool {
+    let function = unsafe PQresultErrorField(self, CInt(UInt8(ascii: "R")))
+    return unsafe function.map { unsafe String(cString: $0) } == "SyncRepWaitForLSN"
   }
 }

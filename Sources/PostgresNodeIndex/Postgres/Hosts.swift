@@ -1,0 +1,36 @@
+internal import CPostgres
+
+/// The hosts of a connection, wherever libpq has them from: the string, a service file or the environment.
+struct Hosts {
+  /// The values of `host`, `hostaddr` and `port`, which are lists.
+  private var lists: [(keyword: String, values: [String])] = []
+
+  /// Reads them (`PQconninfo`).
+  init(of connection: OpaquePointer) {
+    guard let options = unsafe PQconninfo(connection) else { return }
+    defer { unsafe PQconninfoFree(options) }
+    var option = unsafe options
+    while let keyword = unsafe option.pointee.keyword {
+      defer { unsafe option += 1 }
+      guard let value = unsafe option.pointee.val else { continue }
+      let word = unsafe String(cString: keyword)
+      guard ["host", "hostaddr", "port"].contains(word) else { continue }
+      let text = unsafe String(cString: value)
+      let values = text.split(separator: ",", omittingEmptySubsequences: false)
+      lists.append((word, values.map { String($0) }))
+    }
+  }
+
+  /// At least 1.
+  var count: Int { max(1, lists.map(\.values.count).max() ?? 1) }
+
+  /// Returns the parameters for the same hosts in another order: the one with a number first, and those
+  /// before it last.
+  func beginning(with first: Int) -> [(String, String)] {
+    guard first % count > 0 else { return [] }
+    return lists.filter { $0.values.count == count }.map { keyword, values in
+      let first = first % count
+      return (keyword, (values[first...] + values[..<first]).joined(separator: ","))
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension Trait where Self == ConditionTrait {
+  /// The tests start a cluster in network namespaces. In CI they run, and fail, if something is missing.
+  static var cluster: Self {
+    let tried = try? run("sh", "-c", "command -v patroni ip && unshare --net true")
+    return .enabled(
+      if: isContinuousIntegration || (mayMount && tried?.status == 0),
+      "needs root, network namespaces and Patroni (Scripts/packages)")
+  }
+}
+
+/// Gateways of a store in a PostgreSQL cluster that fails over by itself, with faults of all of them:
+/// nothing that was acknowledged is lost, no id is given to two files, and no file has two nodes.
+@Suite(.cluster) struct ClusterTests {
+  private static let scripts = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .appendingPathComponent("../../Scripts").standardizedFileURL
+  private static let script = scripts.appendingPathComponent("cluster").path
+
+  private func campaign(_ faults: String...) throws -> CommandResult {
+    try run([Self.script, "run", product("clustercampaign"), Self.script] + faults)
+  }
+
+  /// A campaign of ten times as many faults has each of them.
+  @Test func nothingIsLost() throws {
+    let seed = "\(seed(usually: 11))"
+    let result =
+      soak == 1
+      ? try campaign("4", seed, "killGateway", "unplugGateway", "killPrimary", "isolatePrimary")
+      : try campaign("\(20 * soak)", seed)
+    #expect(result.status == 0, "seed \(seed): \(result)")
+  }
+}

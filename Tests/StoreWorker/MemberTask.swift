@@ -1,0 +1,118 @@
+import Foundation
+import HandleStore
+import SystemPackage
+import TestSupport
+
+#if !THREAD_SANITIZER
+  import PostgresNodeIndex
+#endif
+
+/// `member DATABASE NAME DIRECTORY RUN`: a gateway that uses a store until it is killed, and writes its
+/// history. In the directory, which all gateways have in common, are the histories, the files, and ids for
+/// others to try.
+struct MemberTask: Sendable {
+  let store: Store
+  let history: History
+  let synthetic: FilesystemID
+  let shared: FilesystemID
+  let files: FilePath
+  let made: Board
+  let real: Board
+  let run: UInt64
+
+  init(_ arguments: [String], _ open: (String, String) throws -> Store) throws {
+    guard arguments.count == 4, let run = UInt64(arguments[3]) else {
+      throw Tasks.Usage("member \(arguments)")
+    }
+    self.run = run
+    let directory = FilePath(arguments[2])
+    files = directory.appending("files")
+    history = try History(directory.appending("history-\(run)"))
+    made = try Board(directory.appending("made"))
+    real = try Board(directory.appending("real"))
+    store = try open(arguments[0], arguments[1])
+    synthetic = try Synthetic.attach(to: store)
+    shared = try store.attach(files)
+  }
+
+  func workUntilKilled() throws {
+    Tasks.say("working")
+    _ = try inThreads(6) { number -> Void in
+      let random = SeededGenerator(seed: run << 8 | UInt64(number))
+      switch number {
+      case 0, 1:
+        var member = WritingMember(
+          task: self, random: random, firstKey: run << 32 | UInt64(number) << 28)
+        try repeating { try member.step() }
+      case 2:
+        var member = FileMember(
+          task: self, random: random, nextKey: HistoryFile.firstRealKey | run << 32)
+        try repeating { try member.step() }
+      case 3, 4:
+        var member = ReadingMember(task: self, random: random)
+        try repeating { try member.step() }
+      default: try repeating { try takeDeletions() }
+      }
+    }
+  }
+
+  /// Goes on when the database was away for too long.
+  private func repeating(_ step: () throws -> Void) throws {
+    while true {
+      do { try step() } catch StoreError.system(.timedOut, _) {}
+      usleep(5000)
+    }
+  }
+
+  private func takeDeletions() throws {
+    usleep(50_000)
+    try history.record(.deletions) {
+      let found = try store.deletions()
+      return .deleted(found.nodes.map(\.rawValue), overflowed: found.overflowed)
+    }
+  }
+}
+
+/// Ids that processes leave for others, which take any of them.
+struct Board: Sendable {
+  private static let places = 2048
+  private let file: FileDescriptor
+
+  init(_ path: FilePath) throws {
+    file = try .open(
+      path, .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
+  }
+
+  func put(_ node: UInt64, _ random: inout SeededGenerator) throws {
+    let place = Int64(Int.random(in: 0..<Self.places, using: &random) * 8)
+    _ = try file.writeAll(toAbsoluteOffset: place, Synthetic.little(node))
+  }
+
+  func take(_ random: inout SeededGenerator) throws -> UInt64? {
+    let place = Int64(Int.random(in: 0..<Self.places, using: &random) * 8)
+    var node: UInt64 = 0
+    let count = try withUnsafeMutableBytes(of: &node) {
+      try file.read(fromAbsoluteOffset: place, into: $0)
+    }
+    return count == 8 && node != 0 ? node : nil
+  }
+}
+
+extension Tasks {
+  /// Opens the store however long the database is away.
+  static func member(_ arguments: [String]) throws {
+    #if !THREAD_SANITIZER
+      let options = GatewayOptions(lease: .seconds(2), patience: .seconds(5))
+      let task = try MemberTask(arguments) { database, name in
+        while true {
+          do {
+            return try Store(shared: database, gateway: name, gatewayOptions: options)
+          } catch StoreError.system(.timedOut, _) {
+            usleep(10_000)
+          }
+        }
+      }
+      try task.workUntilKilled()
+    #endif
+  }
+}
