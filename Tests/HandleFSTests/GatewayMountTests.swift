@@ -109,7 +109,9 @@ extension Trait where Self == ConditionTrait {
   @Test(.mountsOnADatabase) func requestsFailAfterThePatience() throws {
     let server = try DatabaseServer()
     let mounted = try Mounted(Volume(.ext4), shared: server.database(), ["--patience", "1"])
-    for name in ["known", "file"] { try write("text", to: mounted.source.appending(name)) }
+    for name in ["known", "file", "other"] {
+      try write("text", to: mounted.source.appending(name))
+    }
     // The second time, after the kernel was told that the file is new, it keeps what it hears.
     try mounted.shell("stat known; sleep 0.2; stat known")
     #expect(try mounted.status("database") == "answers")
@@ -157,8 +159,11 @@ extension Trait where Self == ConditionTrait {
     try server.start()
     mounted.options = []
     try mounted.mount()
-    server.kill()
+    server.pause()
+    // Until a heartbeat waits for the database.
+    usleep(3_000_000)
     try mounted.unmount()
+    server.resume()
   }
 
   /// A server that finds another store than the one that the mount began with serves nothing from it: there
