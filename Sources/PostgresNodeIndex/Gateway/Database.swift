@@ -8,6 +8,7 @@ final class Database: Sendable {
   /// How long a call waits for the database, in all, before it fails.
   let patience: Duration
   private let idle = Mutex<[Connection]>([])
+  private let route = Mutex(Route())
   /// The server that has the lease of a gateway, and the lease; `nil` if the process is none.
   private let home = Mutex<(server: String, lease: Lease)?>(nil)
 
@@ -16,7 +17,8 @@ final class Database: Sendable {
   }
 
   func connect() throws -> Connection {
-    let connection = try Connection(conninfo, patience: patience)
+    let connection = try Connection(conninfo, patience: patience, route.withLock { $0 })
+    route.withLock { $0 = connection.route }
     let rows = try connection.run([Self.planning, settings], patience: patience)
     connection.server = rows[1].text(0, 0) ?? ""
     return connection
