@@ -96,8 +96,9 @@ struct Campaign {
   private func path(_ run: Int) -> FilePath { volume.path.appending("history-\(run)") }
 
   private func size(_ run: Int) -> Int64 {
-    let attributes = try? FileManager.default.attributesOfItem(atPath: path(run).string)
-    return (attributes?[.size] as? NSNumber)?.int64Value ?? 0
+    guard let file = try? FileDescriptor.open(path(run), .readOnly) else { return 0 }
+    defer { try? file.close() }
+    return (try? file.seek(offset: 0, from: .end)) ?? 0
   }
 
   /// Waits until each gateway makes nodes again: none hangs for good.
@@ -106,11 +107,11 @@ struct Campaign {
     func isWorking(_ run: Int) -> Bool {
       history(run, from: sizes[run] ?? 0).contains { $0.result.isNew }
     }
-    for _ in 0..<60 where !running.allSatisfy(isWorking) { usleep(1_000_000) }
-    try requireMembers()
-    guard running.allSatisfy(isWorking) else {
-      throw CommandFailure(description: "a gateway does not go on")
+    for _ in 0..<60 {
+      usleep(1_000_000)
+      if running.allSatisfy(isWorking) { return try requireMembers() }
     }
+    throw CommandFailure(description: "a gateway does not go on")
   }
 
   /// After each kind of fault, how long it took until a node was made.

@@ -8,13 +8,10 @@ import Testing
 @Suite(.server) struct StandbyTests {
   /// Runs a body with a gateway whose commits wait for a standby that is not there, and then the store with
   /// the gateway when they do not wait any more.
-  private func waiting(
-    _ settings: String? = nil, _ body: (Store, FilesystemID, String) throws -> Void
-  ) throws {
+  private func waiting(_ body: (Store, FilesystemID, String) throws -> Void) throws {
     let server = try DatabaseServer()
     let gateways = try Gateways(on: server)
     let database = gateways.database
-    if let settings { try DatabaseServer.run(settings, in: database) }
     let store = try gateways.open("a", lease: .seconds(60), patience: .seconds(2))
     let filesystem = try Synthetic.attach(to: store)
     _ = try store.register(Synthetic.file(1), on: filesystem)
@@ -26,16 +23,6 @@ import Testing
     try DatabaseServer.run("SELECT pg_reload_conf()", in: database)
     #expect(becomes { (try? store.register(Synthetic.file(3), on: filesystem)) != nil })
     try store.close()
-  }
-
-  /// The role has a time limit for statements, which also ends their wait for the standby.
-  @Test func aTimeLimitForStatements() throws {
-    try waiting("ALTER ROLE postgres SET statement_timeout = '200ms'") { store, filesystem, _ in
-      let error = #expect(throws: StoreError.self) {
-        try store.register(Synthetic.file(2), on: filesystem)
-      }
-      #expect(error?.errno == .timedOut)
-    }
   }
 
   @Test func aCommitThatIsCancelled() throws {

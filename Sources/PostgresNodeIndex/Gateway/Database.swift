@@ -8,6 +8,7 @@ final class Database: Sendable {
   /// How long a call waits for the database, in all, before it fails.
   let patience: Duration
   private let idle = Mutex<[Connection]>([])
+  private let route = Mutex(Route())
   /// The server that has the lease of a gateway, and the lease; `nil` if the process is none.
   private let home = Mutex<(server: String, lease: Lease)?>(nil)
 
@@ -16,15 +17,16 @@ final class Database: Sendable {
   }
 
   func connect() throws -> Connection {
-    let connection = try Connection(conninfo, patience: patience)
+    let connection = try Connection(conninfo, patience: patience, route.withLock { $0 })
+    route.withLock { $0 = connection.route }
     let rows = try connection.run([Self.planning, settings], patience: patience)
     connection.server = rows[1].text(0, 0) ?? ""
     return connection
   }
 
-  /// What the rules need of a session: a commit that is confirmed is on the server's disk, and on
-  /// the standbys that it waits for, however long that takes; a wait for a lock ends before its
-  /// caller gives up; and the server ends a session soon whose client was cut off.
+  /// What the rules need of a session: a commit that is confirmed is on the server's disk; a wait
+  /// for a lock ends before its caller gives up; and the server ends a session soon whose client
+  /// was cut off.
   private var settings: Statement {
     Statement(
       """
@@ -32,7 +34,7 @@ final class Database: Sendable {
           || extract(epoch FROM pg_postmaster_start_time()),
         set_config('synchronous_commit', CASE current_setting('synchronous_commit')
           WHEN 'off' THEN 'local' ELSE current_setting('synchronous_commit') END, false),
-        set_config('lock_timeout', $1, false), set_config('statement_timeout', '0', false),
+        set_config('lock_timeout', $1, false),
         set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '5', false),
         set_config('tcp_keepalives_count', '3', false),
         set_config('client_connection_check_interval', '5s', false)

@@ -6,20 +6,17 @@ extension Connection {
   /// host if one refuses, or if the network does not deliver. A host whose server is stopped still takes
   /// connections and says nothing, so after a part of the patience the next host is tried first.
   static func connect(
-    _ conninfo: String, patience: Duration
+    _ conninfo: String, patience: Duration, _ route: inout Route
   ) throws(PostgresError) -> OpaquePointer {
     let hosts = try ConnectionString.hosts(of: conninfo)
     let parameters = ConnectionString.parameters(conninfo, patience: patience, hosts: hosts)
     let deadline = Deadline(after: patience)
-    var known: Hosts?
-    var first = 0
     repeat {
-      let connection = unsafe try start(parameters + (known?.beginning(with: first) ?? []))
-      let all = unsafe known ?? Hosts(of: connection)
+      let connection = unsafe try start(parameters + route.parameters)
+      let all = unsafe route.hosts ?? Hosts(of: connection)
       let part = all.count == 1 ? patience : patience / (all.count + 1)
       if unsafe try isConnected(connection, Deadline(after: part)) { return unsafe connection }
-      known = all
-      first += 1
+      route.goOn(with: all)
     } while !deadline.isOver
     throw .unreachable(silence(patience))
   }

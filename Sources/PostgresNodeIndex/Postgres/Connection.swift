@@ -17,6 +17,8 @@ internal import Glibc
   /// The names of prepared statements, by their texts.
   private var prepared: [String: String] = [:]
   private var names = 0
+  /// Which host to try first for the next connection.
+  let route: Route
   /// Which run of which server it leads to, if its user has asked.
   var server = ""
   /// Whether a commit was confirmed that is not on the standbys that it should have waited for.
@@ -25,17 +27,21 @@ internal import Glibc
   /// Connects (`PQconnectStartParams`, `PQconnectPoll`).
   ///
   /// - Parameters:
-  ///   - conninfo: a connection string or URI of libpq. What it leaves out comes from service
-  ///     files, the environment and the password file, as with all programs that use libpq.
-  ///   - patience: how long to try, over all hosts together. A host that does not answer takes an
-  ///     equal part of it, unless the string has a `tcp_user_timeout`; `connect_timeout` has no
-  ///     effect.
+  ///   - conninfo: a connection string or URI of libpq. What it leaves out comes from service files,
+  ///     the environment and the password file, as with all programs that use libpq.
+  ///   - patience: how long to try, over all hosts together. A host that does not answer takes an equal
+  ///     part of it, unless the string has a `tcp_user_timeout`; `connect_timeout` has no effect.
+  ///   - route: the one of an earlier connection.
   /// - Throws: ``PostgresError/unreachable(_:)``.
-  init(_ conninfo: String, patience: Duration) throws(PostgresError) {
+  init(
+    _ conninfo: String, patience: Duration, _ route: Route = Route()
+  ) throws(PostgresError) {
     if let problem = unsafe cpostgres_load() {
       throw .unreachable("\(unsafe String(cString: problem)); install libpq5")
     }
-    unsafe raw = try Self.connect(conninfo, patience: patience)
+    var route = route
+    unsafe raw = try Self.connect(conninfo, patience: patience, &route)
+    self.route = route
     receiveNotices()
     guard unsafe PQsetnonblocking(raw, 1) == 0, unsafe PQenterPipelineMode(raw) == 1 else {
       throw .unreachable(unsafe Self.message(of: raw))

@@ -1,7 +1,19 @@
 internal import CPostgres
 
+/// What is known of the hosts of a connection string after a connection was made: which to try first.
+struct Route: Sendable {
+  private(set) var hosts: Hosts?
+  private(set) var first = 0
+
+  /// The hosts, the one to try first before the others.
+  var parameters: [(String, String)] { hosts?.beginning(with: first) ?? [] }
+
+  /// Takes the host that is tried first for one that does not answer.
+  mutating func goOn(with hosts: Hosts) { (self.hosts, first) = (hosts, (first + 1) % hosts.count) }
+}
+
 /// The hosts of a connection, wherever libpq has them from: the string, a service file or the environment.
-struct Hosts {
+struct Hosts: Sendable {
   /// The values of `host`, `hostaddr` and `port`, which are lists.
   private var lists: [(keyword: String, values: [String])] = []
 
@@ -27,10 +39,9 @@ struct Hosts {
   /// Returns the parameters for the same hosts in another order: the one with a number first, and those
   /// before it last.
   func beginning(with first: Int) -> [(String, String)] {
-    guard first % count > 0 else { return [] }
+    guard first > 0 else { return [] }
     return lists.filter { $0.values.count == count }.map { keyword, values in
-      let first = first % count
-      return (keyword, (values[first...] + values[..<first]).joined(separator: ","))
+      (keyword, (values[first...] + values[..<first]).joined(separator: ","))
     }
   }
 }
