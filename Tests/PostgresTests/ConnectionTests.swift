@@ -42,7 +42,8 @@ import Testing
       .replacing("host=", with: "port=\(silent.port),5432 host=127.0.0.1,")
     let connection = try Connection(both, patience: .seconds(6))
     #expect(try connection.integer("SELECT 1::int8") == 1)
-    #expect(try connectionError(both, .milliseconds(50)).isUnreachable)
+    let alone = "host=127.0.0.1 port=\(silent.port) dbname=any"
+    #expect(try connectionError(alone, .milliseconds(50)).isUnreachable)
   }
 
   /// Its kernel takes connections, also if the string leaves the hosts to a service file.
