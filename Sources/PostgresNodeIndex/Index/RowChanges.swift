@@ -33,7 +33,8 @@ struct RowChanges {
     minted = after.entries.keys.filter { old[$0] == nil }.sorted()
     dropped = old.keys.filter { after.entries[$0] == nil }.sorted()
     updated = after.entries.keys.filter { id in
-      old[id].map { !$0.hasSameRows(as: after.entries[id]) } ?? false
+      guard let before = old[id], let after = after.entries[id] else { return false }
+      return !before.hasSameRecord(as: after) || before.furtherParents != after.furtherParents
     }.sorted()
     retired = updated.filter {
       old[$0]?.record.state == .live && after.entries[$0]?.record.state == .stale
@@ -56,8 +57,13 @@ struct RowChanges {
     return nodes.index[key].map { Owner(node: $0, isAlias: false) }
   }
 
-  /// The nodes whose record changed, or that are gone.
-  var changed: [NodeID] { updated + dropped }
+  /// The nodes whose record changed, or that are gone: of these, others must hear.
+  var changed: [NodeID] {
+    updated.filter { id in
+      guard let before = before.nodes.entries[id], let after = after.entries[id] else { return true }
+      return !before.hasSameRecord(as: after)
+    } + dropped
+  }
 
   /// The nodes with their records as they are afterwards; `nil` if a node is gone.
   var records: [(NodeID, Record?)] {
@@ -70,7 +76,7 @@ struct RowChanges {
   }
 
   /// Whether there is nothing to write.
-  var isEmpty: Bool { minted.isEmpty && changed.isEmpty && keys.isEmpty }
+  var isEmpty: Bool { minted.isEmpty && updated.isEmpty && dropped.isEmpty && keys.isEmpty }
 }
 
 extension MemoryNodes.Entry {
@@ -80,12 +86,10 @@ extension MemoryNodes.Entry {
     return nil
   }
 
-  /// Whether both make the same row of `handlestore_node`, and the same rows of
-  /// `handlestore_place`.
-  fileprivate func hasSameRows(as other: Self?) -> Bool {
-    guard let other else { return false }
-    return record.state == other.record.state && record.parent == other.record.parent
+  /// Whether both make the same row of `handlestore_node`, but for its version.
+  fileprivate func hasSameRecord(as other: Self) -> Bool {
+    record.state == other.record.state && record.parent == other.record.parent
       && record.since == other.record.since && record.filesystem == other.record.filesystem
-      && handle == other.handle && hint == other.hint && furtherParents == other.furtherParents
+      && handle == other.handle && hint == other.hint
   }
 }
