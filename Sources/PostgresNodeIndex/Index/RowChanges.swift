@@ -60,7 +60,8 @@ struct RowChanges {
   /// The nodes whose record changed, or that are gone: of these, others must hear.
   var changed: [NodeID] {
     updated.filter { id in
-      guard let before = before.nodes.entries[id], let after = after.entries[id] else { return true }
+      guard let before = before.nodes.entries[id], let after = after.entries[id]
+      else { return true }
       return !before.hasSameRecord(as: after)
     } + dropped
   }
