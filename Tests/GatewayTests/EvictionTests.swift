@@ -259,6 +259,8 @@ import Testing
     let gateways = try Gateways()
     let a = try Server("a", of: gateways)
     _ = try a.look(up: 0..<4)
+    // Otherwise it would object.
+    a.pins.unpinAll()
     try DatabaseServer.run(
       "INSERT INTO handlestore_eviction SELECT id, 1, 1, true FROM handlestore_node",
       in: gateways.database)
