@@ -56,10 +56,14 @@ struct MemberTask: Sendable {
     }
   }
 
-  /// Goes on when the database was away for too long.
+  /// Goes on when the database was away for too long, or its disk was full.
   private func repeating(_ step: () throws -> Void) throws {
     while true {
-      do { try step() } catch StoreError.system(.timedOut, _) {}
+      do {
+        try step()
+      } catch let error as StoreError where [.noSpace, .timedOut].contains(error.errno) {
+        usleep(20_000)
+      }
       usleep(5000)
     }
   }
