@@ -109,7 +109,7 @@ extension Gateway {
     let reason =
       isOver
       ? "its lease is over; start it again, or remove it with `handlestore shared remove`"
-      : "it has not said so in time; it may not have called evict() since it began"
+      : "it has not answered in time; try again, and see that it has called evict() since it began"
     return .system(
       .resourceBusy,
       "dropping nodes: the gateway \(name) may hold them, and \(reason)")
