@@ -26,6 +26,9 @@ struct Gateways {
     database = try server?.database() ?? DatabaseServer.database()
   }
 
+  /// - Parameter database: the connection string.
+  init(at database: String) { self.database = database }
+
   func open(
     _ name: String, lease: Duration = .seconds(10), patience: Duration = .seconds(30),
     _ options: StoreOptions = StoreOptions()

@@ -65,7 +65,7 @@ final class Gateway: Sendable {
       let connection = try database.connect()
       try database.createTables(on: connection)
       let membership = try Self.join(
-        name, session, isFirst: true, on: connection, database, terms)
+        name, session, after: nil, on: connection, database, terms)
       return (connection, membership)
     }
     hadPins = membership.hasPins
@@ -117,10 +117,10 @@ final class Gateway: Sendable {
   // MARK: The lease
 
   private static func join(
-    _ name: String, _ session: Int64, isFirst: Bool, on connection: Connection,
+    _ name: String, _ session: Int64, after former: Membership?, on connection: Connection,
     _ database: Database, _ terms: GatewayTerms
   ) throws -> Membership {
-    let statements = Membership.joining(name, session: session, isFirst: isFirst, terms)
+    let statements = Membership.joining(name, session: session, after: former, terms)
     let end = ContinuousClock.now + database.patience
     while true {
       do {
@@ -191,13 +191,15 @@ final class Gateway: Sendable {
       let terms = GatewayTerms(
         lease: length.milliseconds, isAsked: isAsked, hasPins: state.membership.hasPins)
       let membership = try Self.join(
-        name, session, isFirst: false, on: connection, database, terms)
+        name, session, after: state.membership, on: connection, database, terms)
       guard membership.store.number == number else {
         throw StoreError.damaged("the database has another store by now")
       }
       lease.revoke()
-      // Under another id, the changes have numbers from the start.
-      if membership.id != state.membership.id { state.told = [] }
+      // Under another id, or if the database has lost some, the changes have these numbers again.
+      if membership.id != state.membership.id || membership.changes < state.membership.changes {
+        state.told = []
+      }
       state.membership = membership
       return state.settle()
     } catch let error where !(error is PostgresError) {

@@ -55,11 +55,12 @@ extension Membership {
   ///
   /// - Parameters:
   ///   - session: a random number of this process.
-  ///   - isFirst: whether it joins for the first time, and takes the name from whoever has it.
-  ///     Otherwise it must still have the name.
+  ///   - former: what the process knew of its row before; `nil` if it joins for the first time, and takes
+  ///     the name from whoever has it. Otherwise it must still have the name, or the database must have lost
+  ///     that it joined: then the same row has an earlier epoch.
   ///   - terms: what else its row says.
   static func joining(
-    _ name: String, session: Int64, isFirst: Bool, _ terms: GatewayTerms
+    _ name: String, session: Int64, after former: Membership?, _ terms: GatewayTerms
   ) -> [Statement] {
     [
       Schema.requiringFormat,
@@ -78,12 +79,13 @@ extension Membership {
         UPDATE handlestore_gateway SET epoch = epoch + 1, session = $3,
           lease_until = clock_timestamp() + $2 * interval '1 millisecond', lease_milliseconds = $2,
           agreed = CASE WHEN $5 THEN 0 END, has_pins = has_pins OR $6
-        WHERE name = $1 AND ($4 OR session = $3)
+        WHERE name = $1 AND ($4 OR session = $3 OR id = $7 AND epoch < $8)
         RETURNING id, epoch, writes, changes, agreed, has_pins
         """,
         [
-          .text(name), .integer(terms.lease), .integer(session), .boolean(isFirst),
-          .boolean(terms.isAsked), .boolean(terms.hasPins),
+          .text(name), .integer(terms.lease), .integer(session), .boolean(former == nil),
+          .boolean(terms.isAsked), .boolean(terms.hasPins), .integer(former?.id ?? 0),
+          .integer(former?.epoch ?? 0),
         ]),
       // The others may have objected without this database knowing it.
       Eviction.withdrawingAll(session),
