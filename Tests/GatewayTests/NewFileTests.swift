@@ -68,6 +68,26 @@ import Testing
     for store in [a, b, new] { try store.close() }
   }
 
+  /// The server is killed before it has written some files. That it wrote the ones before them does not count.
+  @Test func aWriteThatIsLostAfterOneOfNewFiles() throws {
+    let store = try gateways.open("c", lease: .seconds(60))
+    let filesystem = try Synthetic.attach(to: store)
+    _ = try store.registerEach(0..<3, on: filesystem)
+    let held = try HeldLock(of: "c", in: gateways)
+    let made = try inThreads(2) { thread -> Registration? in
+      if thread == 0 { return try store.register(Synthetic.file(3), on: filesystem) }
+      try held.awaitOne()
+      server.kill()
+      try server.start()
+      return nil
+    }
+    let node = try #require(made[0]).node
+    #expect(made[0]?.outcome == .created)
+    #expect(try store.node(of: Synthetic.handle(3), on: filesystem)?.id == node)
+    try requireNodes(4)
+    for store in [a, b, store] { try store.close() }
+  }
+
   /// While a commit takes long, threads gather, and the next commit has the files of all of them.
   @Test func threadsShareACommit() throws {
     _ = try a.registerEach(0..<2, on: filesystem)
