@@ -14,14 +14,16 @@ struct Campaign {
   var members: [Child] = []
   private var runs = 0
   /// The numbers of the runs that have not been killed, by gateway.
-  private var running = Cluster.gateways.map { _ in 0 }
+  private(set) var running = Cluster.gateways.map { _ in 0 }
+  var replaced = Replaced()
   /// Since when each fault was in effect, in nanoseconds of `CLOCK_BOOTTIME`.
   private var faults: [(fault: Fault, moment: UInt64)] = []
 
   init(_ cluster: Cluster, seed: UInt64) throws {
     self.cluster = cluster
     random = SeededGenerator(seed: seed)
-    volume = try Volume(.ext4)
+    // The histories are in it, too.
+    volume = try Volume(.ext4, megabytes: 4096)
     try FileManager.default.createDirectory(
       atPath: volume.path.appending("files").string, withIntermediateDirectories: true)
     for number in Cluster.gateways.indices { members.append(try start(number)) }
@@ -74,7 +76,7 @@ struct Campaign {
     try requireProgress()
     for member in members { member.kill() }
     let events = (1...runs).flatMap { history($0) }
-    var checker = HistoryChecker(events, lease: lease)
+    var checker = HistoryChecker(events, lease: lease, mayLose: cluster.mayLose)
     checker.check()
     let store = try Store(shared: cluster.database, gateway: "checker")
     try store.attach(Synthetic.directory)
@@ -84,7 +86,8 @@ struct Campaign {
     return Outcome(
       calls: events.count, longest: events.map { ($0.end ?? $0.start) - $0.start }.max() ?? 0,
       failures: events.count { $0.result == .failed },
-      registrations: checker.registrations, findings: checker.findings,
+      registrations: checker.registrations,
+      findings: checker.findings + replaced.findings { history($0) },
       pauses: pauses(events))
   }
 

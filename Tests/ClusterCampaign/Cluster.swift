@@ -5,14 +5,18 @@ import TestSupport
 struct Cluster {
   let script: String
   let database: String
+  /// Whether a promotion may lose what was acknowledged, because no standby is synchronous.
+  let mayLose: Bool
   static let servers = ["db1", "db2", "db3"]
   static let gateways = ["gateway1", "gateway2", "gateway3"]
 
   init(script: String) throws {
-    guard let database = ProcessInfo.processInfo.environment["DATABASE"] else {
+    let environment = ProcessInfo.processInfo.environment
+    guard let database = environment["DATABASE"] else {
       throw CommandFailure(description: "no cluster; use Scripts/cluster run")
     }
     (self.script, self.database) = (script, database)
+    mayLose = environment["SYNCHRONOUS"] == "false"
   }
 
   /// Runs one of the script's commands; returns what it printed. It does not wait for what the command

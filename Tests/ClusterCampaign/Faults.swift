@@ -3,14 +3,14 @@ import TestSupport
 
 /// What may go wrong in a cluster.
 enum Fault: String, CaseIterable {
-  case killGateway, stopGateway, unplugGateway
+  case killGateway, stopGateway, replaceGateway, unplugGateway
   case crashPrimary, killPrimary, stopPrimary, unplugPrimary, isolatePrimary, fillPrimary
   case killStandby, unplugStandby, killEtcd
 
   /// How often each comes: gateways are many, and need less time to come back.
   var weight: Int {
     switch self {
-    case .killGateway, .stopGateway, .unplugGateway: 4
+    case .killGateway, .stopGateway, .replaceGateway, .unplugGateway: 4
     default: 1
     }
   }
@@ -27,15 +27,15 @@ extension Campaign {
     let gateway = Int.random(in: 0..<Cluster.gateways.count, using: &random)
     switch fault {
     case .killGateway:
-      members[gateway].kill()
       note(fault)
-      members[gateway] = try start(gateway)
+      try restart(gateway)
     case .stopGateway:
       // With or without the end of its lease.
       kill(members[gateway].pid, SIGSTOP)
       note(fault)
       wait(upTo: 4)
       kill(members[gateway].pid, SIGCONT)
+    case .replaceGateway: try replace(gateway)
     case .unplugGateway: try suffer(fault, "unplug", "mend", Cluster.gateways[gateway], upTo: 8)
     default: try inflictOnDatabase(fault)
     }
@@ -59,13 +59,23 @@ extension Campaign {
     }
   }
 
-  /// Begins a fault, and ends it some time later.
+  private mutating func restart(_ gateway: Int) throws {
+    members[gateway].kill()
+    members[gateway] = try start(gateway)
+  }
+
+  /// Begins a fault, and ends it some time later. Meanwhile a gateway may be killed, too: the next one of its
+  /// name reserves ids, and a database that may lose them is to lose some.
   private mutating func suffer(
     _ fault: Fault, _ begin: String, _ end: String, _ node: String, upTo seconds: Double
   ) throws {
     try cluster(begin, node)
     note(fault)
-    wait(upTo: seconds)
+    if fault.isOfDatabase && (cluster.mayLose || Bool.random(using: &random)) {
+      try restart(.random(in: Cluster.gateways.indices, using: &random))
+    }
+    // A promotion that loses something needs the whole time.
+    if cluster.mayLose { usleep(UInt32(seconds * 1_000_000)) } else { wait(upTo: seconds) }
     try cluster(end, node)
   }
 

@@ -21,9 +21,15 @@ extension Trait where Self == ConditionTrait {
 
   /// Runs a campaign; returns its exit status and what it printed. `run` would block SIGCHLD, for which
   /// the script's shell waits.
-  private func campaign(_ faults: String...) throws -> (CInt, String) {
+  private func campaign(
+    isSynchronous: Bool = true, _ faults: String...
+  ) throws -> (CInt, String) {
     let child = try Child(
-      [Self.script, "run", product("clustercampaign"), Self.script] + faults)
+      [
+        "env", "SYNCHRONOUS=\(isSynchronous)", Self.script, "run", product("clustercampaign"),
+        Self.script,
+      ]
+        + faults)
     var output = ""
     while let line = child.line(seconds: 300) { output += line + "\n" }
     return (child.wait(), output)
@@ -36,6 +42,14 @@ extension Trait where Self == ConditionTrait {
       soak == 1
       ? try campaign("4", seed, "killGateway", "unplugGateway", "killPrimary", "isolatePrimary")
       : try campaign("\(20 * soak)", seed)
+    #expect(result.0 == 0, "seed \(seed): \(result.1)")
+  }
+
+  /// If no standby is synchronous, a promotion loses the newest nodes. Their ids are never used again.
+  @Test func idsOfLostNodes() throws {
+    let seed = "\(seed(usually: 12))"
+    let result = try campaign(
+      isSynchronous: false, "\(soak == 1 ? 1 : 4 * soak)", seed, "isolatePrimary", "unplugPrimary")
     #expect(result.0 == 0, "seed \(seed): \(result.1)")
   }
 }

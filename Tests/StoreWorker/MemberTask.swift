@@ -17,6 +17,10 @@ struct MemberTask: Sendable {
   let shared: FilesystemID
   let files: FilePath
   let made: Board
+  /// Few nodes, at which all look, so that all have them in memory. They soon become stale.
+  let popular: Board
+  /// Those at which this process has looked.
+  let known = KnownNodes()
   let real: Board
   let run: UInt64
 
@@ -26,18 +30,20 @@ struct MemberTask: Sendable {
     }
     self.run = run
     let directory = FilePath(arguments[2])
-    files = directory.appending("files")
+    let files = directory.appending("files")
     history = try History(directory.appending("history-\(run)"))
     made = try Board(directory.appending("made"))
+    popular = try Board(directory.appending("popular"), places: 64)
     real = try Board(directory.appending("real"))
-    store = try open(arguments[0], arguments[1])
-    synthetic = try Synthetic.attach(to: store)
-    shared = try store.attach(files)
+    let store = try whileAway { try open(arguments[0], arguments[1]) }
+    synthetic = try whileAway { try Synthetic.attach(to: store) }
+    shared = try whileAway { try store.attach(files) }
+    (self.store, self.files) = (store, files)
   }
 
   func workUntilKilled() throws {
     Tasks.say("working")
-    _ = try inThreads(6) { number -> Void in
+    _ = try inThreads(7) { number -> Void in
       let random = SeededGenerator(seed: run << 8 | UInt64(number))
       switch number {
       case 0, 1:
@@ -50,6 +56,9 @@ struct MemberTask: Sendable {
         try repeating { try member.step() }
       case 3, 4:
         var member = ReadingMember(task: self, random: random)
+        try repeating { try member.step() }
+      case 5:
+        var member = RememberingMember(task: self, random: random)
         try repeating { try member.step() }
       default: try repeating { try takeDeletions() }
       }
@@ -79,21 +88,22 @@ struct MemberTask: Sendable {
 
 /// Ids that processes leave for others, which take any of them.
 struct Board: Sendable {
-  private static let places = 2048
+  private let places: Int
   private let file: FileDescriptor
 
-  init(_ path: FilePath) throws {
+  init(_ path: FilePath, places: Int = 2048) throws {
+    self.places = places
     file = try .open(
       path, .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
   }
 
   func put(_ node: UInt64, _ random: inout SeededGenerator) throws {
-    let place = Int64(Int.random(in: 0..<Self.places, using: &random) * 8)
+    let place = Int64(Int.random(in: 0..<places, using: &random) * 8)
     _ = try file.writeAll(toAbsoluteOffset: place, Synthetic.little(node))
   }
 
   func take(_ random: inout SeededGenerator) throws -> UInt64? {
-    let place = Int64(Int.random(in: 0..<Self.places, using: &random) * 8)
+    let place = Int64(Int.random(in: 0..<places, using: &random) * 8)
     var node: UInt64 = 0
     let count = try withUnsafeMutableBytes(of: &node) {
       try file.read(fromAbsoluteOffset: place, into: $0)
@@ -102,19 +112,23 @@ struct Board: Sendable {
   }
 }
 
+/// Runs a body, however long the database is away.
+private func whileAway<R>(_ body: () throws -> R) throws -> R {
+  while true {
+    do {
+      return try body()
+    } catch StoreError.system(.timedOut, _) {
+      usleep(10_000)
+    }
+  }
+}
+
 extension Tasks {
-  /// Opens the store however long the database is away.
   static func member(_ arguments: [String]) throws {
     #if !THREAD_SANITIZER
       let options = GatewayOptions(lease: .seconds(2), patience: .seconds(5))
-      let task = try MemberTask(arguments) { database, name in
-        while true {
-          do {
-            return try Store(shared: database, gateway: name, gatewayOptions: options)
-          } catch StoreError.system(.timedOut, _) {
-            usleep(10_000)
-          }
-        }
+      let task = try MemberTask(arguments) {
+        try Store(shared: $0, gateway: $1, gatewayOptions: options)
       }
       try task.workUntilKilled()
     #endif

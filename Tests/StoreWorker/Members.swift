@@ -1,5 +1,6 @@
 import Foundation
 import HandleStore
+import Synchronization
 import SystemPackage
 import TestSupport
 
@@ -10,6 +11,8 @@ struct WritingMember {
   var nextKey: UInt64
   /// Its live files.
   private var files: [(file: HistoryFile, node: UInt64)] = []
+  /// Those of them that all look at.
+  private var popular: [(file: HistoryFile, node: UInt64)] = []
 
   init(task: MemberTask, random: SeededGenerator, firstKey: UInt64) {
     (self.task, self.random, nextKey) = (task, random, firstKey)
@@ -30,9 +33,14 @@ struct WritingMember {
     let new = (0..<UInt64(count)).map { HistoryFile(nextKey + $0) }
     nextKey += UInt64(count)
     let nodes = try register(new)
-    for (file, node) in zip(new, nodes) {
-      files.append((file, node))
-      try task.made.put(node, &random)
+    for made in zip(new, nodes) {
+      try task.made.put(made.1, &random)
+      if popular.count < 8 {
+        popular.append(made)
+        try task.popular.put(made.1, &random)
+      } else {
+        files.append(made)
+      }
     }
   }
 
@@ -60,15 +68,23 @@ struct WritingMember {
     }
   }
 
+  /// Takes one of its files, now and then one that all look at.
+  private mutating func take() -> (file: HistoryFile, node: UInt64)? {
+    if Int.random(in: 0..<8, using: &random) == 0,
+      let index = popular.indices.randomElement(using: &random)
+    {
+      return popular.remove(at: index)
+    }
+    return files.indices.randomElement(using: &random).map { files.remove(at: $0) }
+  }
+
   private mutating func retire() throws {
-    guard let index = files.indices.randomElement(using: &random) else { return }
-    let node = files.remove(at: index).node
+    guard let node = take()?.node else { return }
     try task.retire(node)
   }
 
   private mutating func reuse() throws {
-    guard let index = files.indices.randomElement(using: &random) else { return }
-    let old = files.remove(at: index).file
+    guard let old = take()?.file else { return }
     let new = HistoryFile(old.key, generation: old.generation + 1)
     files.append((new, try register([new])[0]))
   }
@@ -142,12 +158,10 @@ struct ReadingMember {
   }
 
   private mutating func look() throws {
-    guard let id = try task.made.take(&random) else { return }
-    try task.history.record(.look(id)) {
-      guard let node = try task.store.node(NodeID(rawValue: id)) else { return .unknown }
-      guard node.state == .live else { return .stale }
-      return HistoryFile(node.handle).map { .file($0) } ?? .failed
-    }
+    let isPopular = Bool.random(using: &random)
+    let board = isPopular ? task.popular : task.made
+    guard let id = try board.take(&random) else { return }
+    if case .file = try task.look(id), isPopular { task.known.add(id) }
   }
 
   private mutating func open() throws {
@@ -162,7 +176,47 @@ struct ReadingMember {
   }
 }
 
+/// Looks at nodes again that are in memory. If the database is away, and others do wait for it, this goes on
+/// until the lease is over.
+struct RememberingMember {
+  let task: MemberTask
+  var random: SeededGenerator
+
+  mutating func step() throws {
+    guard let id = task.known.one(&random) else { return }
+    if case .file = try task.look(id) { return }
+    task.known.remove(id)
+  }
+}
+
+/// The last nodes that a process has found live.
+final class KnownNodes: Sendable {
+  private let nodes = Mutex<[UInt64]>([])
+
+  func add(_ node: UInt64) {
+    nodes.withLock { nodes in
+      guard !nodes.contains(node) else { return }
+      nodes.append(node)
+      if nodes.count > 64 { nodes.removeFirst() }
+    }
+  }
+
+  func one(_ random: inout SeededGenerator) -> UInt64? {
+    nodes.withLock { $0 }.randomElement(using: &random)
+  }
+
+  func remove(_ node: UInt64) { nodes.withLock { $0.removeAll { $0 == node } } }
+}
+
 extension MemberTask {
+  func look(_ id: UInt64) throws -> HistoryResult {
+    try history.record(.look(id)) {
+      guard let node = try store.node(NodeID(rawValue: id)) else { return .unknown }
+      guard node.state == .live else { return .stale }
+      return .file(HistoryFile(node.handle) ?? .another)
+    }
+  }
+
   func retire(_ node: UInt64) throws {
     try history.record(.retire(node)) {
       try knowing {

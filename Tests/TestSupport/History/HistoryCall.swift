@@ -12,8 +12,12 @@ public struct HistoryFile: Hashable, Sendable, CustomStringConvertible {
     (self.key, self.generation) = (key, generation)
   }
 
+  /// Stands for all files that are not made-up handles.
+  public static let another = HistoryFile(.max)
+
   /// The file of a handle that ``Synthetic/handle(_:generation:)`` made.
   public init?(_ handle: KernelFileHandle) {
+    guard handle.bytes.count == 12 else { return nil }
     let numbers = Synthetic.name(handle).split(separator: " ").compactMap { UInt64($0) }
     guard numbers.count == 2 else { return nil }
     self.init(numbers[0], generation: UInt32(truncatingIfNeeded: numbers[1]))
