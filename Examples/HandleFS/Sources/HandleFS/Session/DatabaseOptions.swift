@@ -25,6 +25,16 @@ struct DatabaseOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "The name of SOURCE's filesystem in the store, the same on all hosts.",
+      discussion:
+        "Needed if the hosts mount it from different sources, or see it under different ids: otherwise the "
+        + "store takes it for several filesystems. Another filesystem under this name is refused, by the "
+        + "handle of its root directory.",
+      valueName: "name"))
+  var filesystemName: String?
+
+  @Option(
+    help: ArgumentHelp(
       "How long a request waits for a database that does not answer, before it fails: 1 to 3600.",
       valueName: "seconds"))
   var patience = 30.0
@@ -39,6 +49,13 @@ struct DatabaseOptions: ParsableArguments {
     }
     guard connection != nil || gateway == nil else {
       throw ValidationError("a gateway is of a database: give --shared CONNECTION too")
+    }
+    guard connection != nil || filesystemName == nil else {
+      throw ValidationError(
+        "a filesystem's name is for hosts that share a database: give --shared CONNECTION too")
+    }
+    guard (1...64).contains(filesystemName?.utf8.count ?? 1) else {
+      throw ValidationError("the name of a filesystem has 1 to 64 bytes")
     }
   }
 
@@ -59,6 +76,7 @@ struct DatabaseOptions: ParsableArguments {
     guard let connection else { return [] }
     return ["--shared=\(connection)", "--patience", "\(patience)"]
       + (gateway.map { ["--gateway=\($0)"] } ?? [])
+      + (filesystemName.map { ["--filesystem-name=\($0)"] } ?? [])
   }
 
   /// Returns the options with the name by which the mount is a gateway.
