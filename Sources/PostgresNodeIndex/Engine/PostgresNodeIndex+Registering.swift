@@ -61,23 +61,14 @@ extension PostgresNodeIndex {
   /// nothing needs. So a directory that another gateway has registered costs little more than a
   /// round trip.
   private func readKnown(_ files: [MemoryNodes.File]) throws {
-    guard let cache, !files.isEmpty else { return }
-    let tickets = cache.tickets()
+    guard let local, !files.isEmpty else { return }
+    let tickets = local.tickets()
     let rows = try database.read(WorkingSet.nodes(of: files.map(\.key)))
-    for row in 0..<rows.count {
-      let (id, record, _) = try rows.record(row)
-      cache.insert(id, record, ticket: tickets[id])
-      guard let place = rows.integer(row, 10).map({ Int($0) - 1 }), files.indices.contains(place)
-      else { continue }
-      cache.setHint(files[place].key.hash, id)
-    }
+    local.insert(try (0..<rows.count).map { try rows.cacheEntry($0) }, tickets: tickets)
   }
 
   private func cached(_ file: MemoryNodes.File) -> RegistrationAttempt? {
-    guard let key = file.file,
-      let node = cache?.node(
-        of: file.candidate, key, under: file.key.hash, on: file.filesystem, file.magic)
-    else { return nil }
+    guard let node = local?.node(of: file) else { return nil }
     return .done(Registration(node: node, generation: incarnation, outcome: .existing))
   }
 
@@ -152,9 +143,4 @@ extension PostgresNodeIndex {
 extension MemoryNodes.File {
   /// The keys under which the file is looked for.
   fileprivate var keys: [MemoryNodes.Key] { [key] + (hint.map { [$0] } ?? []) }
-}
-
-extension MemoryNodes.Key {
-  /// For this process only.
-  var hash: UInt64 { UInt64(bitPattern: Int64(hashValue)) }
 }

@@ -30,14 +30,10 @@ extension PostgresNodeIndex {
   /// Called when a node was read that was not in memory. Reads those around it, if it seems worth
   /// it.
   func readAhead(around id: NodeID) {
-    guard let cache, let block = readAhead.miss(id) else { return }
-    let tickets = cache.tickets()
+    guard let local, let block = readAhead.miss(id) else { return }
+    let tickets = local.tickets()
     // If it fails, each node is read when it is asked for, and says why.
     guard let rows = try? database.read(WorkingSet.nodes(in: block)) else { return }
-    for row in 0..<rows.count {
-      guard let (id, entry) = try? rows.entry(row, on: filesystems) else { continue }
-      cache.insert(id, entry.record, ticket: tickets[id])
-      if let key = entry.keys.first, entry.record.state == .live { cache.setHint(key.hash, id) }
-    }
+    local.insert((0..<rows.count).compactMap { try? rows.cacheEntry($0) }, tickets: tickets)
   }
 }

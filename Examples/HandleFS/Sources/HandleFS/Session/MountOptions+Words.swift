@@ -20,6 +20,7 @@ extension MountOptions {
     case "gateway": database.gateway = try word.required("a name: gateway=NAME")
     case "filesystem_name":
       database.filesystemName = try word.required("a name: filesystem_name=NAME")
+    case "cache": database.cache = try word.required("a directory: cache=DIR")
     case "patience": database.patience = try word.seconds()
     case "fsname": fsname = try word.required("a name: fsname=NAME")
     case "cache_timeout": cacheTimeout = try word.seconds()
