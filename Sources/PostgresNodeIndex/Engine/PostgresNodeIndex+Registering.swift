@@ -27,23 +27,24 @@ extension PostgresNodeIndex {
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
     try requireOpen()
-    let files = try candidates.map { try file($0, on: filesystem, survivors) }
-    var results = files.map { cached($0) }
-    var others = results.indices.filter { results[$0] == nil }
-    if others.count > 1 {
-      // An opaque handle is never looked for in memory.
-      try readKnown(others.map { files[$0] }.filter { $0.file != nil })
-      for i in others { results[i] = cached(files[i]) }
-      others.removeAll { results[$0] != nil }
+    let magic = try filesystems.magic(filesystem)
+    var results = candidates.map { cached($0, on: filesystem, magic) }
+    var others = try results.indices.filter { results[$0] == nil }.map {
+      (place: $0, file: try file(candidates[$0], on: filesystem, survivors))
     }
-    if !others.isEmpty {
-      for (i, attempt) in zip(others, try share(others.map { files[$0] })) {
-        results[i] = attempt
-        if files.count == 1, files[i].file != nil, case .done(let done) = attempt,
-          done.outcome == .existing
-        {
-          readAhead(around: done.node)
-        }
+    if others.count > 1 {
+      try readKnown(others.map(\.file))
+      for (place, file) in others { results[place] = cached(file) }
+      others.removeAll { results[$0.place] != nil }
+    }
+    if others.isEmpty { return results.compactMap(\.self) }
+    for (other, attempt) in zip(others, try share(others.map(\.file))) {
+      results[other.place] = attempt
+      // Of several, some were looked up in readKnown(_:).
+      if others.count == 1, other.file.file != nil, case .done(let done) = attempt,
+        done.outcome == .existing
+      {
+        readAhead(around: [done.node])
       }
     }
     return results.compactMap(\.self)
@@ -58,25 +59,34 @@ extension PostgresNodeIndex {
 
   /// Reads the nodes of files that the database knows into memory. Unlike a registration it does
   /// not keep other threads from registering, and it reads only what a registration that changes
-  /// nothing needs. So a directory that another gateway has registered costs little more than a
-  /// round trip.
+  /// nothing needs.
+  ///
+  /// A few files are looked up first. Their ids show where the others are likely to be, because the
+  /// database reads consecutive ids much faster than it looks up keys. If none of them is known, the
+  /// others count as new.
   private func readKnown(_ files: [MemoryNodes.File]) throws {
-    guard let cache, !files.isEmpty else { return }
-    let tickets = cache.tickets()
-    let rows = try database.read(WorkingSet.nodes(of: files.map(\.key)))
-    for row in 0..<rows.count {
-      let (id, record, _) = try rows.record(row)
-      cache.insert(id, record, ticket: tickets[id])
-      guard let place = rows.integer(row, 10).map({ Int($0) - 1 }), files.indices.contains(place)
-      else { continue }
-      cache.setHint(files[place].key.hash, id)
-    }
+    // An opaque handle is never looked for in memory.
+    let files = files.filter { $0.file != nil }
+    guard cache != nil, !files.isEmpty else { return }
+    let sample = files.sample(atMost: 4)
+    let found = try readIntoMemory(WorkingSet.nodes(of: sample.map(\.key)))
+    readAhead(around: found)
+    guard !found.isEmpty, sample.count < files.count else { return }
+    let others = files.filter { cached($0) == nil }
+    if !others.isEmpty { _ = try readIntoMemory(WorkingSet.nodes(of: others.map(\.key))) }
   }
 
   private func cached(_ file: MemoryNodes.File) -> RegistrationAttempt? {
-    guard let key = file.file,
+    cached(file.candidate, on: file.filesystem, file.magic)
+  }
+
+  private func cached(
+    _ candidate: FoundFile, on filesystem: FilesystemID, _ magic: FilesystemMagic
+  ) -> RegistrationAttempt? {
+    let key = MemoryNodes.Key(candidate.handle, on: filesystem, magic)
+    guard case .inode(_, let inode) = key,
       let node = cache?.node(
-        of: file.candidate, key, under: file.key.hash, on: file.filesystem, file.magic)
+        of: candidate, inode.key, under: key.hash, on: filesystem, magic)
     else { return nil }
     return .done(Registration(node: node, generation: incarnation, outcome: .existing))
   }
@@ -152,6 +162,14 @@ extension PostgresNodeIndex {
 extension MemoryNodes.File {
   /// The keys under which the file is looked for.
   fileprivate var keys: [MemoryNodes.Key] { [key] + (hint.map { [$0] } ?? []) }
+}
+
+extension Array {
+  /// Some elements from all over the array.
+  fileprivate func sample(atMost most: Int) -> [Element] {
+    if count <= most { return self }
+    return (0..<most).map { self[$0 * (count - 1) / (most - 1)] }
+  }
 }
 
 extension MemoryNodes.Key {

@@ -16,7 +16,7 @@ package final class PostgresNodeIndex: NodeIndex {
   let gateway: Gateway?
   private let isClosed = Atomic(false)
   let limboLimit: Int
-  let readAhead = ReadAhead()
+  let readAhead: ReadAhead
   let registrations = CommitQueue<PendingFiles>(isSlow: true)
 
   /// Joins the gateways of the store in a database, which is made if there is none.
@@ -30,6 +30,7 @@ package final class PostgresNodeIndex: NodeIndex {
     database = Database(conninfo, patience: patience)
     cache = NodeCache(size: options.cacheSize)
     limboLimit = options.limboLimit
+    readAhead = ReadAhead(cacheSize: options.cacheSize)
     do {
       let joined = try Gateway(
         name, of: database, cache: cache, filesystems, lease: lease,
@@ -44,6 +45,7 @@ package final class PostgresNodeIndex: NodeIndex {
   package init(reading conninfo: String, patience: Duration) throws(StoreError) {
     database = Database(conninfo, patience: patience)
     (cache, gateway, limboLimit) = (nil, nil, 0)
+    readAhead = ReadAhead(cacheSize: 0)
     do {
       // Without a second try: a user who mistyped something waits.
       (number, incarnation) = try database.numbers(on: try database.connect())
@@ -79,14 +81,14 @@ package final class PostgresNodeIndex: NodeIndex {
 extension PostgresNodeIndex {
   package func node(_ id: NodeID) throws -> Node? {
     try requireOpen()
-    let ticket = cache?.ticket(for: id)
+    let tickets = cache?.tickets()
     return try knowingFilesystems {
       let rows = try database.read(WorkingSet.node(id))
       guard rows.count > 0 else { return nil }
       let found = try rows.entry(0, on: filesystems).1
-      if let ticket { cache?.insert(id, found.record, ticket: ticket) }
+      if let tickets { try keep(rows, tickets) }
       // Memory has no room for a spilled handle, so the next call would miss the node again.
-      if !found.record.isSpilled { readAhead(around: id) }
+      if !found.record.isSpilled { readAhead(around: [id]) }
       return found.node(id)
     }
   }
