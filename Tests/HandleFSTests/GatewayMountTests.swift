@@ -237,6 +237,40 @@ extension Trait where Self == ConditionTrait {
     #expect(names[0].0 != names[1].0)
   }
 
+  // MARK: The cache
+
+  /// What a killed server knew is found without the database.
+  @Test(.mountsOnADatabase) func theNextServerGoesOnWithTheCache() throws {
+    let (server, directory) = (try DatabaseServer(), try TemporaryDirectory())
+    let cache = directory.appending("cache")
+    let mounted = try Mounted(
+      Volume(.ext4), shared: server.database(),
+      ["--cache", cache.string, "--patience", "1", "--cache-timeout", "0"])
+    try mounted.shell("for i in $(seq 300); do echo text >file$i; done; stat file*")
+    // Until a heartbeat has noted what the cache knows.
+    usleep(2_500_000)
+    try mounted.waitForNewServer(after: mounted.killServer())
+    // The next one must join the gateways.
+    try mounted.shell("stat .")
+    server.pause()
+    try mounted.shell("cat file7 file300; stat file100")
+    server.resume()
+
+    // A cache that cannot be used keeps nobody from working.
+    try succeed("rm", "-r", cache.string)
+    try write("", to: cache)
+    try mounted.waitForNewServer(after: mounted.killServer())
+    try mounted.shows("cat file7", "text\n")
+    #expect(mounted.log.contains("the cache cannot be used"), "\(mounted.log)")
+    // But whoever mounts is told.
+    try mounted.unmount()
+    let error = #expect(throws: CommandFailure.self) { try mounted.mount() }
+    #expect("\(error as Any)".contains("it is not a directory"), "\(error as Any)")
+    try succeed("rm", cache.string)
+    try mounted.mount()
+    try mounted.shows("cat file7", "text\n")
+  }
+
   // MARK: Pins
 
   /// What the kernel knows is held for as long as the filesystem is mounted, whatever becomes of the

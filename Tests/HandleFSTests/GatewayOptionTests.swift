@@ -72,14 +72,14 @@ import Testing
     trap 'echo "line $LINENO: $BASH_COMMAND" >&2' ERR
     trap 'umount -l -a -t fuse.handlefs' EXIT
     helper() { "$dir/mount.handlefs" "$vol" "$mnt" "$@"; }
-    helper -o "rw,shared=\"$connection\",gateway=name,patience=5,nosuid" 2>"$dir/errors"
+    helper -o "rw,shared=\"$connection\",gateway=name,cache=$dir/cache,patience=5,nosuid" 2>"$dir/errors"
     [ "$("$handlefs" status "$mnt" | awk '$1 == "gateway" { print $2 }')" = name, ]
     for format in text json prometheus; do
       if "$handlefs" status "$mnt" --format $format | grep marker; then exit 1; fi
     done
     if grep marker "$dir/errors" /proc/self/mountinfo; then exit 1; fi
-    helper -o "remount,shared=\"$connection\",gateway=name,patience=5"
-    for change in gateway=other shared=service=other store=/tmp/store patience=6; do
+    helper -o "remount,shared=\"$connection\",gateway=name,cache=$dir/cache,patience=5"
+    for change in gateway=other cache=/tmp/cache shared=service=other store=/tmp/store patience=6; do
       if helper -o "remount,$change" 2>"$dir/errors"; then exit 1; fi
       grep -q "remount cannot change ${change%%=*}" "$dir/errors"
     done

@@ -1,5 +1,6 @@
 import Foundation
 import HandleStore
+import SystemPackage
 import TestSupport
 
 #if !THREAD_SANITIZER
@@ -21,6 +22,25 @@ extension Tasks {
           usleep(10_000)
         }
       }
+    #endif
+  }
+
+  /// `cached DATABASE NAME DIRECTORY COUNT`: a gateway with a cache in a directory, and a lease of 5 seconds.
+  /// Registers files, prints the id of the first, and then retires each node that it reads the id of.
+  static func cached(_ arguments: [String]) throws {
+    #if !THREAD_SANITIZER
+      let store = try Store(
+        shared: arguments[0], cache: FilePath(arguments[2]), gateway: arguments[1],
+        options: StoreOptions(cacheSize: 1),
+        gatewayOptions: GatewayOptions(lease: .seconds(5), patience: .seconds(5)))
+      let filesystem = try Synthetic.attach(to: store)
+      let files = (1...(UInt64(arguments[3]) ?? 1)).map { Synthetic.file($0) }
+      say("\(try store.register(batch: files, on: filesystem)[0].node.rawValue)")
+      while let id = readLine().flatMap({ UInt64($0) }) {
+        try store.retire(NodeID(rawValue: id))
+        say("retired")
+      }
+      try store.close()
     #endif
   }
 

@@ -12,7 +12,7 @@ enum Tasks {
       }
       try task.writeUntilKilled()
     },
-    "gateway": gateway, "member": member, "threadless": threadless,
+    "gateway": gateway, "member": member, "cached": cached, "threadless": threadless,
     "verify": verify,
     "fill": {
       var task = try FillTask($0)

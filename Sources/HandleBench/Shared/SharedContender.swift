@@ -21,23 +21,31 @@ final class StoreContender: SharedContender {
   private let other: Store
   /// One that keeps no node in memory.
   private let bare: Store
+  /// One that keeps its nodes in a directory, and few in memory.
+  private let filed: Store
   /// Whether each of them sees what another registers.
   private let isShared: Bool
   private let files: SyntheticFiles
   private var used: UInt64 = 0
 
   /// Gateways of a store in a database.
-  init(shared connection: String, on directory: FilePath) throws {
-    func open(_ gateway: String, cacheSize: Int = 65_536) throws -> Store {
+  init(shared connection: String, _ bench: Bench) throws {
+    let directory = try bench.newDirectory()
+    func open(
+      _ gateway: String, cacheSize: Int = 65_536, in cache: FilePath? = nil
+    ) throws -> Store {
       try Store(
-        shared: connection, gateway: gateway, options: StoreOptions(cacheSize: cacheSize))
+        shared: connection, cache: cache, gateway: gateway,
+        options: StoreOptions(cacheSize: cacheSize))
     }
     name = "shared"
     isShared = true
     stores = try (1...3).map { try open("writer \($0)") }
     other = try open("reader")
     bare = try open("reader without a cache", cacheSize: 0)
-    for store in stores + [other, bare] { _ = try SyntheticFiles(store, on: directory) }
+    filed = try open(
+      "reader with a directory", cacheSize: 1, in: directory.appending("cache"))
+    for store in stores + [other, bare, filed] { _ = try SyntheticFiles(store, on: directory) }
     files = try SyntheticFiles(stores[0], on: directory)
   }
 
@@ -53,7 +61,7 @@ final class StoreContender: SharedContender {
     isShared = false
     stores = [try open()]
     bare = try open(cacheSize: 0)
-    other = bare
+    (other, filed) = (bare, bare)
     files = try SyntheticFiles(stores[0])
     _ = try SyntheticFiles(bare)
   }
@@ -61,7 +69,7 @@ final class StoreContender: SharedContender {
   func close() throws {
     for store in stores { try store.close() }
     try bare.close()
-    if other !== bare { try other.close() }
+    for store in [other, filed] where store !== bare { try store.close() }
   }
 
   func run(_ workload: SharedWorkload, _ recorder: Recorder?) throws -> Timing? {
@@ -79,8 +87,9 @@ final class StoreContender: SharedContender {
       let calls = try newFiles(workload.count, batch: 1)
       _ = try registerAll(calls, on: stores[0])
       return try register(calls, on: [stores[0]], 1, recorder)
-    case .get(let isCached):
-      return try get(workload.count, from: isCached ? stores[0] : bare, recorder)
+    case .get(.memory): return try get(workload.count, from: stores[0], recorder)
+    case .get(.directory): return try get(workload.count, from: filed, recorder)
+    case .get(.database): return try get(workload.count, from: bare, recorder)
     case .retire:
       let nodes = try registerAll(newFiles(workload.count, batch: 1), on: stores[0])
       return try timed(workload.count, recorder) { _ = try stores[0].retire(nodes[Int($0)]) }
@@ -136,6 +145,7 @@ final class StoreContender: SharedContender {
   private func get(_ count: UInt64, from store: Store, _ recorder: Recorder?) throws -> Timing {
     let few: UInt64 = 1000
     let nodes = try registerAll(newFiles(few, batch: 1), on: isShared ? stores[0] : store)
+    if store === filed { for node in nodes { _ = try store.node(node) } }
     return try timed(count, recorder) { _ = try store.node(nodes[Int(ys_random($0) % few)]) }
   }
 }
@@ -165,11 +175,10 @@ final class LibpqContender: SharedContender {
       return try run(SHAREDLOAD_REGISTER, workload.count, batch, threads, recorder)
     case .find(let batch):
       return try run(SHAREDLOAD_FIND, workload.count, batch, 1, recorder)
-    case .get(let isCached):
-      return try isCached ? nil : run(SHAREDLOAD_GET, workload.count, 1, 1, recorder)
+    case .get(.database): return try run(SHAREDLOAD_GET, workload.count, 1, 1, recorder)
     case .retire:
       return try run(SHAREDLOAD_RETIRE, workload.count, 1, 1, recorder)
-    case .findAgain: return nil
+    case .findAgain, .get: return nil
     }
   }
 

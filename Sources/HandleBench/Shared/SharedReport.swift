@@ -4,6 +4,7 @@ import Formatting
 struct SharedResult {
   let workload: SharedWorkload
   /// Of each contender, in their order; `nil` if it has no such work.
+  /// The third is that of the store in a directory.
   let sides: [Side?]
   /// The gateways' time divided by that of libpq: the median of the rounds.
   let ratio: Double?
@@ -11,7 +12,7 @@ struct SharedResult {
   /// Whether the gateways reach the goal; `nil` if there is none.
   var isMet: Bool? {
     guard let goal = workload.goal, let ours = sides[0] else { return nil }
-    return goal.isMet(ours.each)
+    return goal.isMet(ours.each, local: sides[2]?.each ?? 0)
   }
 }
 
@@ -58,6 +59,7 @@ struct SharedReport {
     switch goal {
     case .rate(let rate): "≥ \(Text.grouped(Int(rate)))"
     case .time(let time): time < 1000 ? "≤ \(Int(time)) ns" : "≤ \(Int(time / 1000)) µs"
+    case .timesLocal(let times): "≤ \(hundredths(times)) LMDB"
     }
   }
 
@@ -107,6 +109,7 @@ struct SharedReport {
     switch goal {
     case .rate(let rate): .object([("rate", .decimal(rate, places: 0))])
     case .time(let time): .object([("mean", .decimal(time, places: 0))])
+    case .timesLocal(let times): .object([("timesLMDB", .decimal(times, places: 2))])
     }
   }
 }

@@ -81,7 +81,7 @@ struct SharedStores: ParsableCommand {
     _ inSchema: String, _ yardstick: LibpqContender, _ bench: Bench, check: () throws -> Void
   ) throws -> (SharedServer, [SharedResult]) {
     let stores = try [
-      StoreContender(shared: inSchema, on: bench.newDirectory()),
+      StoreContender(shared: inSchema, bench),
       StoreContender(bench, .process), StoreContender(bench, .power),
     ]
     defer { for store in stores { try? store.close() } }

@@ -174,6 +174,16 @@ package enum SystemCalls {
     (try? FullStatus(of: descriptor)).map { Int($0.file.size) } ?? 0
   }
 
+  /// Returns which part of the space of a file's filesystem is free for everybody, from 0 to 1
+  /// (`fstatvfs(3)`).
+  static func freeShare(of descriptor: FileDescriptor) -> Double? {
+    var status = statvfs()
+    guard unsafe fstatvfs(descriptor.rawValue, &status) == 0, status.f_blocks > 0 else {
+      return nil
+    }
+    return Double(status.f_bavail) / Double(status.f_blocks)
+  }
+
   /// Returns whether this process can map `length` more bytes (`RLIMIT_AS`).
   static func hasAddresses(_ length: Int) -> Bool {
     let probe = unsafe mmap(

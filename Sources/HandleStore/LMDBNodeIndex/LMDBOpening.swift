@@ -10,7 +10,9 @@ struct LMDBOpening {
   let tables: Tables
 
   init(_ path: FilePath, _ options: StoreOptions) throws(StoreError) {
-    directory = try Self.open(path, create: !options.readOnly)
+    directory =
+      options.readOnly
+      ? try OpenDirectory(ofStoreAt: path) : try OpenDirectory.openingOrMaking(path)
     claim = try OpenStoreClaim(directory)
     lock = options.readOnly ? try WriterLock(readerOf: directory) : try Self.lock(directory)
     let here = try Self.identity(of: directory)
@@ -18,7 +20,8 @@ struct LMDBOpening {
     let isNew = found.session == .creating
     let era = try Era(of: directory)
     if isNew {
-      try Self.startAgain(directory)
+      // An interrupted creation handed out no ids, and a power cut may have torn its data.
+      try directory.startData()
     } else {
       try Self.examine(directory, found, here: here, era: era)
     }
@@ -51,21 +54,6 @@ struct LMDBOpening {
       return try DirectoryIdentity(of: directory)
     } catch {
       throw StoreError(error, "identifying \(directory.path)")
-    }
-  }
-
-  /// Opens the directory. Makes it first if `create` is set and it does not exist.
-  private static func open(_ path: FilePath, create: Bool) throws(StoreError) -> OpenDirectory {
-    guard create else { return try OpenDirectory(ofStoreAt: path) }
-    do throws(Errno) {
-      try SystemCalls.makeDirectory(path, mode: 0o700)
-      let directory = try OpenDirectory(path)
-      try directory.syncParent()
-      return directory
-    } catch .fileExists {
-      return try OpenDirectory(ofStoreAt: path)
-    } catch {
-      throw error.isDiskFull ? .diskFull(path: path) : StoreError(error, "creating \(path)")
     }
   }
 
@@ -105,27 +93,6 @@ struct LMDBOpening {
       era: try Era(of: directory), directory: here)
     try new.write(in: directory)
     return new
-  }
-
-  /// Removes what an interrupted creation left. It handed out no ids, and a power cut may have torn
-  /// its data. LMDB then makes its tables in an empty file, for which copy-on-write is off on
-  /// btrfs. With copy-on-write, a full disk could fail the write of the page that ends a commit,
-  /// and LMDB cannot continue after that.
-  private static func startAgain(_ directory: OpenDirectory) throws(StoreError) {
-    do throws(Errno) {
-      try directory.unlink(PageFile.name)
-    } catch .noSuchFileOrDirectory {
-    } catch {
-      throw StoreError(error, "removing \(directory.path(of: PageFile.name))")
-    }
-    do throws(Errno) {
-      let file = try directory.open(PageFile.name, flags: SystemCalls.createEmpty, mode: 0o600)
-      try? SystemCalls.disableCopyOnWrite(file.descriptor)
-    } catch {
-      let path = directory.path(of: PageFile.name)
-      throw error.isDiskFull
-        ? .diskFull(path: directory.path) : StoreError(error, "creating \(path)")
-    }
   }
 
   /// Checks the data before LMDB maps them. LMDB trusts what it maps, and would extend a truncated
@@ -223,6 +190,39 @@ struct LMDBOpening {
 }
 
 extension OpenDirectory {
+  /// Opens a directory. Makes it first if it does not exist.
+  static func openingOrMaking(_ path: FilePath) throws(StoreError) -> OpenDirectory {
+    do throws(Errno) {
+      try SystemCalls.makeDirectory(path, mode: 0o700)
+      let directory = try OpenDirectory(path)
+      try directory.syncParent()
+      return directory
+    } catch .fileExists {
+      return try OpenDirectory(ofStoreAt: path)
+    } catch {
+      throw error.isDiskFull ? .diskFull(path: path) : StoreError(error, "creating \(path)")
+    }
+  }
+
+  /// Removes what LMDB has here, and makes an empty file for it, for which copy-on-write is off on
+  /// btrfs. With copy-on-write, a full disk could fail the write of the page that ends a commit,
+  /// and LMDB cannot continue after that.
+  func startData() throws(StoreError) {
+    do throws(Errno) {
+      try unlink(PageFile.name)
+    } catch .noSuchFileOrDirectory {
+    } catch {
+      throw StoreError(error, "removing \(path(of: PageFile.name))")
+    }
+    do throws(Errno) {
+      let file = try open(PageFile.name, flags: SystemCalls.createEmpty, mode: 0o600)
+      try? SystemCalls.disableCopyOnWrite(file.descriptor)
+    } catch {
+      throw error.isDiskFull
+        ? .diskFull(path: path) : StoreError(error, "creating \(path(of: PageFile.name))")
+    }
+  }
+
   /// Opens the directory of a store, which must exist.
   convenience init(ofStoreAt path: FilePath) throws(StoreError) {
     do throws(Errno) {

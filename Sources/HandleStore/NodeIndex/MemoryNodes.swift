@@ -19,7 +19,7 @@ package struct MemoryNodes {
 
   /// An inode, whatever its generation: keys that differ only in the generation are equal.
   package struct Inode: Hashable {
-    package let key: FileKey
+    let key: FileKey
 
     /// What names the inode within its filesystem.
     package var words: [UInt64] { (0..<key.count).map { key.words[$0] } }

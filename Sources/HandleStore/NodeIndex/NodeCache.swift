@@ -106,6 +106,11 @@ package final class NodeCache: Sendable {
     package subscript(id: NodeID) -> Ticket { shards[NodeCache.shardNumber(id)] }
   }
 
+  /// Whether no record has changed since a ticket for a node was taken.
+  package func isCurrent(_ ticket: Ticket, of id: NodeID) -> Bool {
+    shard(id).contents.withLock { $0.changes == ticket.changes }
+  }
+
   /// Inserts a record read from a snapshot that began after ``ticket(for:)`` returned the ticket.
   package func insert(_ id: NodeID, _ record: Record, ticket: Ticket) {
     let set = set(id)
@@ -184,7 +189,7 @@ package final class NodeCache: Sendable {
   // MARK: Validity
 
   /// Whether the records may be used now.
-  private var isValid: Bool {
+  package var isValid: Bool {
     let end = end.load(ordering: .acquiring)
     return end == .max || SystemCalls.sinceBoot < end
   }

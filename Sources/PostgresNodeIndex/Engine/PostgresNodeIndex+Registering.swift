@@ -27,11 +27,9 @@ extension PostgresNodeIndex {
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
     try requireOpen()
-    let magic = try filesystems.magic(filesystem)
-    var results = candidates.map { cached($0, on: filesystem, magic) }
-    var others = try results.indices.filter { results[$0] == nil }.map {
-      (place: $0, file: try file(candidates[$0], on: filesystem, survivors))
-    }
+    let files = try candidates.map { try file($0, on: filesystem, survivors) }
+    var results = files.map { cached($0) }
+    var others = results.indices.filter { results[$0] == nil }.map { (place: $0, file: files[$0]) }
     if others.count > 1 {
       try readKnown(others.map(\.file))
       for (place, file) in others { results[place] = cached(file) }
@@ -67,7 +65,7 @@ extension PostgresNodeIndex {
   private func readKnown(_ files: [MemoryNodes.File]) throws {
     // An opaque handle is never looked for in memory.
     let files = files.filter { $0.file != nil }
-    guard cache != nil, !files.isEmpty else { return }
+    guard local != nil, !files.isEmpty else { return }
     let sample = files.sample(atMost: 4)
     let found = try readIntoMemory(WorkingSet.nodes(of: sample.map(\.key)))
     readAhead(around: found)
@@ -77,17 +75,7 @@ extension PostgresNodeIndex {
   }
 
   private func cached(_ file: MemoryNodes.File) -> RegistrationAttempt? {
-    cached(file.candidate, on: file.filesystem, file.magic)
-  }
-
-  private func cached(
-    _ candidate: FoundFile, on filesystem: FilesystemID, _ magic: FilesystemMagic
-  ) -> RegistrationAttempt? {
-    let key = MemoryNodes.Key(candidate.handle, on: filesystem, magic)
-    guard case .inode(_, let inode) = key,
-      let node = cache?.node(
-        of: candidate, inode.key, under: key.hash, on: filesystem, magic)
-    else { return nil }
+    guard let node = local?.node(of: file) else { return nil }
     return .done(Registration(node: node, generation: incarnation, outcome: .existing))
   }
 
@@ -170,9 +158,4 @@ extension Array {
     if count <= most { return self }
     return (0..<most).map { self[$0 * (count - 1) / (most - 1)] }
   }
-}
-
-extension MemoryNodes.Key {
-  /// For this process only.
-  var hash: UInt64 { UInt64(bitPattern: Int64(hashValue)) }
 }

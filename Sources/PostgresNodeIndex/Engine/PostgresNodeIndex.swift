@@ -1,12 +1,12 @@
 package import HandleStore
 internal import Synchronization
-internal import SystemPackage
+package import SystemPackage
 
 /// A ``NodeIndex`` in a PostgreSQL database, which several processes, on several hosts, use and
 /// change at the same time: the gateways (Docs/Gateways.md).
 package final class PostgresNodeIndex: NodeIndex {
   package let incarnation: UInt32
-  package let cache: NodeCache?
+  package var cache: NodeCache? { local?.memory }
   package var isShared: Bool { true }
   package let filesystems = KnownFilesystems()
   /// A random number that the store was given when it was made.
@@ -16,27 +16,31 @@ package final class PostgresNodeIndex: NodeIndex {
   let gateway: Gateway?
   private let isClosed = Atomic(false)
   let limboLimit: Int
+  /// `nil` if the index keeps no nodes.
+  let local: LocalCache?
   let readAhead: ReadAhead
   let registrations = CommitQueue<PendingFiles>(isSlow: true)
 
   /// Joins the gateways of the store in a database, which is made if there is none.
   ///
-  /// - Parameter isAsked: whether the others must ask this process before they drop nodes: it hands
-  ///   out ids.
+  /// - Parameters:
+  ///   - cacheDirectory: where to keep nodes for which memory has no room.
+  ///   - isAsked: whether the others must ask this process before they drop nodes: it hands out ids.
   package init(
-    _ conninfo: String, gateway name: String, _ options: StoreOptions, lease: Duration,
-    patience: Duration, isAsked: Bool = true
+    _ conninfo: String, cache cacheDirectory: FilePath? = nil, gateway name: String,
+    _ options: StoreOptions, lease: Duration, patience: Duration, isAsked: Bool = true
   ) throws(StoreError) {
     database = Database(conninfo, patience: patience)
-    cache = NodeCache(size: options.cacheSize)
+    local = try LocalCache(size: options.cacheSize, in: cacheDirectory, filesystems)
     limboLimit = options.limboLimit
     readAhead = ReadAhead(cacheSize: options.cacheSize)
     do {
       let joined = try Gateway(
-        name, of: database, cache: cache, filesystems, lease: lease,
+        name, of: database, cache: local, filesystems, lease: lease,
         isAsked ? options.retention : nil)
       (gateway, incarnation, number) = (joined, joined.incarnation, joined.number)
     } catch {
+      local?.close()
       throw StoreError(ofPostgres: error)
     }
   }
@@ -44,7 +48,7 @@ package final class PostgresNodeIndex: NodeIndex {
   /// Opens the index for reading only. The process is no gateway: it keeps no nodes in memory.
   package init(reading conninfo: String, patience: Duration) throws(StoreError) {
     database = Database(conninfo, patience: patience)
-    (cache, gateway, limboLimit) = (nil, nil, 0)
+    (local, gateway, limboLimit) = (nil, nil, 0)
     readAhead = ReadAhead(cacheSize: 0)
     do {
       // Without a second try: a user who mistyped something waits.
@@ -71,6 +75,7 @@ package final class PostgresNodeIndex: NodeIndex {
     isClosed.store(true, ordering: .releasing)
     gateway?.close()
     database.close()
+    local?.close()
   }
 
   package func describe(_ error: any Error) -> StoreError { StoreError(ofPostgres: error) }
@@ -81,7 +86,8 @@ package final class PostgresNodeIndex: NodeIndex {
 extension PostgresNodeIndex {
   package func node(_ id: NodeID) throws -> Node? {
     try requireOpen()
-    let tickets = cache?.tickets()
+    if let node = local?.node(id) { return node }
+    let tickets = local?.tickets()
     return try knowingFilesystems {
       let rows = try database.read(WorkingSet.node(id))
       guard rows.count > 0 else { return nil }

@@ -71,6 +71,7 @@ extension PostgresNodeIndex {
   /// Called when nodes were read that were not in memory. Reads those around them, if it seems
   /// worth it.
   func readAhead(around ids: [NodeID]) {
+    guard local != nil else { return }
     for id in ids {
       guard let window = readAhead.miss(id) else { continue }
       // If it fails, each node is read when it is asked for, and says why.
@@ -78,27 +79,20 @@ extension PostgresNodeIndex {
     }
   }
 
-  /// Reads nodes into memory, where they are found by their ids and by their files, unless memory
-  /// has no room for their handles. Returns their ids.
+  /// Reads nodes into memory, where they are found by their ids and by their files, and into the
+  /// cache. Returns their ids.
   func readIntoMemory(_ statement: Statement) throws -> [NodeID] {
     // Taken before the database is asked, so that no node is kept that has changed meanwhile.
-    let tickets = cache?.tickets()
+    let tickets = local?.tickets()
     let rows = try database.read(statement)
     if let tickets { try keep(rows, tickets) }
     return (0..<rows.count).compactMap { rows.node($0, 0) }
   }
 
-  /// Keeps nodes in memory that were read after tickets had been taken.
+  /// Keeps nodes that were read after tickets had been taken.
   ///
   /// - Throws: ``StoreError/damaged(_:)``.
   func keep(_ rows: Rows, _ tickets: NodeCache.Tickets) throws {
-    for row in 0..<rows.count {
-      let (id, record, handle) = try rows.record(row)
-      // The node of a filesystem that another gateway has just added is not needed yet.
-      guard let magic = try? filesystems.magic(record.filesystem) else { continue }
-      cache?.insert(id, record, ticket: tickets[id])
-      guard record.state == .live, !record.isSpilled else { continue }
-      cache?.setHint(MemoryNodes.Key(handle, on: record.filesystem, magic).hash, id)
-    }
+    local?.insert(try (0..<rows.count).map { try rows.cacheEntry($0) }, tickets: tickets)
   }
 }

@@ -41,7 +41,7 @@ extension Gateway {
     let listed = evictions.listed(of: ids)
     guard !listed.isEmpty else { return }
     try write([Eviction.objecting(to: listed)]) {
-      for id in listed { cache?.replace(id, nil) }
+      cache?.remove(listed)
       // Not later: the gateway could have agreed to another proposal meanwhile.
       evictions.remove(listed)
     }

@@ -39,7 +39,7 @@ extension Gateway {
       // If the confirmation was lost, others may have changed these nodes since.
       guard rows != nil else { return result }
       takeNewNodes(of: changes, &state)
-      for (id, record) in changes.records { cache?.replace(id, record) }
+      cache?.replace(changes.records)
       return result
     }
   }
@@ -74,7 +74,7 @@ extension Gateway {
 
   private func takeNewNodes(of changes: RowChanges, _ state: inout State) {
     state.ids.consume(changes.minted.count)
-    cache?.insert(changes.mintedRecords)
+    cache?.insert(changes.mintedEntries)
   }
 
   /// Runs statements that change something, in one transaction of this gateway. They must have the
@@ -143,7 +143,7 @@ extension Gateway {
           next: state.ids.first, keys: keys, Array(found.prefix(statements.count)),
           on: filesystems)
         // The next heartbeat, which waits for this change, brings whatever happens to them later.
-        cache?.insert(set.nodes.entries.map { ($0, $1.record) })
+        cache?.insert(set.nodes.entries.map { LocalCache.Entry($0, $1.record, $1.handle) })
         return (set, Array(found.dropFirst(statements.count)))
       } catch StoreError.unknownFilesystem(let id) {
         // Another gateway has added it.

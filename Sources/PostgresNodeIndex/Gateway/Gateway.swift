@@ -15,7 +15,7 @@ final class Gateway: Sendable {
   let number: UInt64
   let filesystems: KnownFilesystems
   let database: Database
-  let cache: NodeCache?
+  let cache: LocalCache?
   let length: Duration
   /// Whether the others must ask this gateway before they drop nodes.
   private let isAsked: Bool
@@ -52,7 +52,7 @@ final class Gateway: Sendable {
   ///   - length: of the lease.
   ///   - retention: which nodes may be dropped; `nil` if the gateway hands out none.
   init(
-    _ name: String, of database: Database, cache: NodeCache?, _ filesystems: KnownFilesystems,
+    _ name: String, of database: Database, cache: LocalCache?, _ filesystems: KnownFilesystems,
     lease length: Duration, _ retention: Retention?
   ) throws {
     (self.name, self.database, self.cache, self.length) = (name, database, cache, length)
@@ -61,13 +61,16 @@ final class Gateway: Sendable {
     let session = session
     let terms = GatewayTerms(
       lease: length.milliseconds, isAsked: retention != nil, hasPins: false)
-    let (connection, membership) = try database.retrying {
+    var (connection, membership) = try database.retrying {
       let connection = try database.connect()
       try database.createTables(on: connection)
       let membership = try Self.join(
         name, session, isFirst: true, on: connection, database, terms)
       return (connection, membership)
     }
+    // That of an earlier process under the name.
+    let position = cache?.position.flatMap { CachePosition(text: $0) }
+    if !membership.goOn(from: position, lease: length) { cache?.removeAll() }
     hadPins = membership.hasPins
     database.follow(connection, lease)
     incarnation = membership.store.incarnation
@@ -106,7 +109,7 @@ final class Gateway: Sendable {
     thread?.stop()
     state.withLock { state in
       guard wasOpen else { return }
-      lease.revoke()
+      lease.giveBack()
       _ = try? state.connection?.run(
         state.membership.leaving(withPins: clientsHold),
         patience: min(database.patience, .seconds(1)))
@@ -162,13 +165,14 @@ final class Gateway: Sendable {
     while true {
       let moment = SystemCalls.sinceBoot
       // What the others have told meanwhile may be gone.
-      if lease.isOver { lease.revoke() }
+      lease.endIfOver()
       let told = state.forgetTold(before: moment)
       let found = try run(
         state.membership.renewing(session, lease: length.milliseconds, told: told), &state)
       try filesystems.take(found[5])
       let changes = state.membership.take(found[3], of: found[4])
-      for node in changes.nodes { cache?.replace(node, nil) }
+      cache?.remove(
+        changes.nodes, at: CachePosition(state.membership, at: moment).text)
       try answer(Eviction.all(in: found[2]), &state)
       if changes.isIncomplete { continue }
       return lease.renew(from: moment, for: length.nanoseconds)
@@ -176,8 +180,8 @@ final class Gateway: Sendable {
   }
 
   /// Joins again, under a new epoch: after the lease was over, or the connection was lost. What is
-  /// in memory is forgotten: it may be older than what the others still tell, and a database that
-  /// has lost something may have lost nodes.
+  /// in the cache is forgotten if it may be older than what the others still tell, or if the database
+  /// may have lost nodes.
   ///
   /// - Returns: whether the write took effect whose confirmation was lost.
   @discardableResult
@@ -190,12 +194,15 @@ final class Gateway: Sendable {
     do {
       let terms = GatewayTerms(
         lease: length.milliseconds, isAsked: isAsked, hasPins: state.membership.hasPins)
-      let membership = try Self.join(
+      var membership = try Self.join(
         name, session, isFirst: false, on: connection, database, terms)
       guard membership.store.number == number else {
         throw StoreError.damaged("the database has another store by now")
       }
-      lease.revoke()
+      // What a write has changed whose confirmation was lost is not in the cache.
+      let position =
+        state.unsettled == nil ? CachePosition(state.membership, at: lease.renewed) : nil
+      if !membership.goOn(from: position, lease: length) { lease.revoke() }
       // Under another id, the changes have numbers from the start.
       if membership.id != state.membership.id { state.told = [] }
       state.membership = membership

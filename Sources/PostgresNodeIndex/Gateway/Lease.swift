@@ -6,13 +6,12 @@ internal import Synchronization
 /// stopped process finds the lease over.
 final class Lease: Sendable {
   private let end = Atomic<UInt64>(0)
-  /// When it was last renewed, in nanoseconds of `CLOCK_BOOTTIME`.
-  private let renewed = Atomic<UInt64>(SystemCalls.sinceBoot)
-  private let cache: NodeCache?
+  private let lastRenewal = Atomic<UInt64>(SystemCalls.sinceBoot)
+  private let cache: LocalCache?
 
-  init(cache: NodeCache?) {
+  init(cache: LocalCache?) {
     self.cache = cache
-    cache?.validUntil = 0
+    cache?.memory.validUntil = 0
   }
 
   var isOver: Bool { left == .zero }
@@ -25,20 +24,35 @@ final class Lease: Sendable {
 
   /// How long ago it was last renewed; since the gateway joined, if it never was.
   var age: Duration {
-    .nanoseconds(SystemCalls.sinceBoot - renewed.load(ordering: .acquiring))
+    .nanoseconds(SystemCalls.sinceBoot - renewed)
   }
+
+  /// When it was last renewed, in nanoseconds of `CLOCK_BOOTTIME`; when the gateway joined, if it
+  /// never was.
+  var renewed: UInt64 { lastRenewal.load(ordering: .acquiring) }
 
   /// Renews the lease: all changes that the database had at `moment` are in the cache.
   func renew(from moment: UInt64, for length: UInt64) {
-    renewed.store(moment, ordering: .releasing)
+    lastRenewal.store(moment, ordering: .releasing)
     end.store(moment + length, ordering: .releasing)
-    cache?.validUntil = moment + length
+    cache?.memory.validUntil = moment + length
   }
 
-  /// Ends it now, and forgets what is in memory.
+  /// If it was renewed and is over, forgets what is in the cache.
+  func endIfOver() {
+    let end = end.load(ordering: .acquiring)
+    if end > 0 && SystemCalls.sinceBoot >= end { revoke() }
+  }
+
+  /// Ends it now, and forgets what is in the cache.
   func revoke() {
-    end.store(0, ordering: .releasing)
-    cache?.validUntil = 0
+    giveBack()
     cache?.removeAll()
+  }
+
+  /// Ends it now.
+  func giveBack() {
+    end.store(0, ordering: .releasing)
+    cache?.memory.validUntil = 0
   }
 }

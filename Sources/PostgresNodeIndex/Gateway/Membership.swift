@@ -8,13 +8,15 @@ internal import HandleStore
 ///
 /// **The number of writes** tells what became of a write whose confirmation was lost.
 struct Membership {
-  let id: Int64
-  var epoch: Int64
+  private(set) var row: Row
+  /// The row as it was before the gateway joined; `nil` if there was none.
+  let former: Row?
   /// How many writes took effect.
   var writes: Int64
   /// The number of the last change that this gateway has told to the others.
   var changes: Int64
-  /// The numbers of the last changes of the other gateways that are in the cache.
+  /// The numbers of the last changes of the other gateways that are in the cache. Those of an earlier
+  /// process under the name are among them until the lease is renewed for the first time.
   var seen: [Int64: Int64]
   /// The longest lease that any gateway has or had, in milliseconds. A change is told for twice as
   /// long: by then a gateway has heard of it, or its lease is over.
@@ -26,6 +28,15 @@ struct Membership {
   var hasPins: Bool
   /// The store's numbers.
   let store: StoreNumbers
+
+  var id: Int64 { row.id }
+  var epoch: Int64 { row.epoch }
+
+  /// A row of `handlestore_gateway`, under one epoch.
+  struct Row: Equatable {
+    let id: Int64
+    let epoch: Int64
+  }
 
   struct StoreNumbers: Equatable {
     let number: UInt64
@@ -63,6 +74,7 @@ extension Membership {
   ) -> [Statement] {
     [
       Schema.requiringFormat,
+      Statement("SELECT id, epoch FROM handlestore_gateway WHERE name = $1", [.text(name)]),
       Statement(
         """
         INSERT INTO handlestore_gateway (id, name, session, epoch, lease_until, lease_milliseconds,
@@ -106,14 +118,16 @@ extension Membership {
 
   /// Takes up what the statements returned; `nil` if another process has joined under the name.
   init?(_ found: [Rows]) throws {
-    let (own, gateways, numbers) = (found[2], found[4], found[5])
+    let (former, own, gateways, numbers) = (found[1], found[3], found[5], found[6])
     guard own.count == 1, let id = own.integer(0, 0), let epoch = own.integer(0, 1),
       let writes = own.integer(0, 2), let changes = own.integer(0, 3)
     else { return nil }
     guard numbers.count == 1, let number = numbers.integer(0, 0),
       let incarnation = numbers.integer(0, 1), let lineage = numbers.text(0, 2)
     else { throw StoreError.damaged("handlestore_store has no row") }
-    (self.id, self.epoch, self.writes, self.changes) = (id, epoch, writes, changes)
+    row = Row(id: id, epoch: epoch)
+    self.former = former.count > 0 ? Row(former) : nil
+    (self.writes, self.changes) = (writes, changes)
     (agreed, hasPins) = (own.integer(0, 4), own.boolean(0, 5) ?? true)
     store = StoreNumbers(
       number: UInt64(bitPattern: number), incarnation: UInt32(truncatingIfNeeded: incarnation),
@@ -124,6 +138,14 @@ extension Membership {
       else { continue }
       seen[other] = last
     }
+  }
+}
+
+extension Membership.Row {
+  /// The first of rows with an id and an epoch.
+  fileprivate init?(_ rows: Rows) {
+    guard let id = rows.integer(0, 0), let epoch = rows.integer(0, 1) else { return nil }
+    self.init(id: id, epoch: epoch)
   }
 }
 
@@ -260,7 +282,7 @@ extension Membership {
       nodes.append(node)
     }
     let all = Set((0..<gateways.count).compactMap { gateways.integer($0, 0) })
-    seen = seen.filter { all.contains($0.key) }
+    seen = seen.filter { all.contains($0.key) && $0.key != id }
     let new = all.filter { $0 != id && seen[$0] == nil }
     for gateway in new { seen[gateway] = 0 }
     longestLease =

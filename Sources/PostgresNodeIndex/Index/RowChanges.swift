@@ -71,9 +71,11 @@ struct RowChanges {
     changed.map { ($0, after.entries[$0]?.record) }
   }
 
-  /// The new nodes with their records.
-  var mintedRecords: [(NodeID, Record)] {
-    minted.compactMap { id in after.entries[id].map { (id, $0.record) } }
+  /// The new nodes.
+  var mintedEntries: [LocalCache.Entry] {
+    minted.compactMap { id in
+      after.entries[id].map { LocalCache.Entry(id, $0.record, $0.handle) }
+    }
   }
 
   /// Whether there is nothing to write.

@@ -198,6 +198,12 @@ extension Rows {
     return (id, MemoryNodes.Entry(record: record, handle: handle, keys: [key]))
   }
 
+  /// Returns what the cache keeps of the node in a row that begins with the columns of a node.
+  func cacheEntry(_ row: Int) throws -> LocalCache.Entry {
+    let (id, record, handle) = try record(row)
+    return LocalCache.Entry(id, record, handle)
+  }
+
   /// Returns the record in a row that begins with the columns of a node, and its handle.
   func record(_ row: Int) throws -> (NodeID, Record, KernelFileHandle) {
     guard let id = node(row, 0), let since = integer(row, 2), let kinds = integer(row, 3),

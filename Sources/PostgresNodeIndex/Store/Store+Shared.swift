@@ -1,5 +1,6 @@
 internal import Glibc
 public import HandleStore
+public import SystemPackage
 
 /// How a gateway uses a shared store.
 public struct GatewayOptions: Sendable {
@@ -36,6 +37,10 @@ extension Store {
   /// - Parameters:
   ///   - connection: a connection string or URI of libpq, such as `host=db1,db2 dbname=nodes`.
   ///     Leave passwords to a service file or `PGPASSFILE`.
+  ///   - cache: a directory in which to keep the nodes that memory has no room for, so that they are
+  ///     found without the network, also by the next process if this one is killed; `nil` for none. It
+  ///     is made if it does not exist, and must be this gateway's own. It leaves a tenth of its
+  ///     filesystem free. What is in it can be removed at any time while no process uses it.
   ///   - gateway: the gateway's name, 1 to 64 bytes, such as the host's. A process that joins under
   ///     a name takes it over: the process that had it can no longer use the store, and its calls
   ///     throw ``StoreError/inUse(path:pid:)``.
@@ -45,13 +50,15 @@ extension Store {
   ///     ``StoreOptions/durability`` has no meaning here.
   ///   - gatewayOptions: how the gateway uses the store.
   /// - Throws: ``StoreError/badValue(_:)``, ``StoreError/unsupportedVersion(found:supported:)``,
+  ///   ``StoreError/inUse(path:pid:)`` if another process has the directory of the cache,
+  ///   ``StoreError/alreadyOpen(path:)`` if this one has, ``StoreError/diskFull(path:)``,
   ///   ``StoreError/system(_:_:)`` with `ETIMEDOUT` if the database cannot be reached,
   ///   ``StoreError/database(_:_:)`` if it refuses. Each later call that needs the database may
   ///   throw these two as well.
   /// - Complexity: some round trips to the database.
   public convenience init(
-    shared connection: String, gateway: String, options: StoreOptions = StoreOptions(),
-    gatewayOptions: GatewayOptions = GatewayOptions()
+    shared connection: String, cache: FilePath? = nil, gateway: String,
+    options: StoreOptions = StoreOptions(), gatewayOptions: GatewayOptions = GatewayOptions()
   ) throws(StoreError) {
     try gatewayOptions.check()
     guard (1...64).contains(gateway.utf8.count), !gateway.utf8.contains(0) else {
@@ -60,17 +67,18 @@ extension Store {
     guard !options.readOnly else {
       throw .badValue("a gateway opens a shared store for writing; without a name, it is only read")
     }
-    try self.init(shared: connection, gateway: gateway, options, gatewayOptions, isAsked: true)
+    try self.init(
+      shared: connection, cache, gateway: gateway, options, gatewayOptions, isAsked: true)
   }
 
   /// - Parameter isAsked: whether the process hands out ids, so that the others must ask it before
   ///   they drop nodes.
   private convenience init(
-    shared connection: String, gateway: String, _ options: StoreOptions,
+    shared connection: String, _ cache: FilePath?, gateway: String, _ options: StoreOptions,
     _ gatewayOptions: GatewayOptions, isAsked: Bool
   ) throws(StoreError) {
     let index = try PostgresNodeIndex(
-      connection, gateway: gateway, options, lease: gatewayOptions.lease,
+      connection, cache: cache, gateway: gateway, options, lease: gatewayOptions.lease,
       patience: gatewayOptions.patience, isAsked: isAsked)
     self.init(
       index, files: SharedFiles(index.database), number: index.number, options: options,
@@ -121,7 +129,7 @@ extension Store {
       String(UInt32.random(in: 0...UInt32.max), radix: 36),
     ]
     try self.init(
-      shared: connection, gateway: name.joined(separator: "-"), StoreOptions(), GatewayOptions(),
-      isAsked: false)
+      shared: connection, nil, gateway: name.joined(separator: "-"), StoreOptions(),
+      GatewayOptions(), isAsked: false)
   }
 }

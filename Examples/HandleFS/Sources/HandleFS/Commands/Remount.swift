@@ -38,6 +38,7 @@ struct Remount {
     guard try changed.take(word) else { throw MountOptions.unknown(word) }
     if word.name == "ro" { changed.readOnly = present.readOnly }
     if !changed.isShared { changed.store = try Processes.absolute(changed.store) }
+    changed.database.cache = try changed.database.cache.map(Processes.absolute)
     guard changed.arguments == present.arguments else {
       throw CommandError(
         "remount cannot change \(word.name): unmount \(present.mountpoint) and mount it again",

@@ -46,9 +46,10 @@ struct StoreOpening {
   /// How many nodes the gateway remembers. Each of the others costs a round trip.
   private static let cacheSize = 1 << 18
 
-  private func join(_ connection: String) throws -> Store {
+  private func join(_ connection: String, withCache: Bool = true) throws -> Store {
     try Store(
-      shared: connection, gateway: options.database.gateway ?? "",
+      shared: connection, cache: withCache ? options.database.cache.map { FilePath($0) } : nil,
+      gateway: options.database.gateway ?? "",
       options: StoreOptions(cacheSize: Self.cacheSize),
       gatewayOptions: GatewayOptions(patience: .seconds(options.database.patience)))
   }
@@ -71,7 +72,7 @@ struct StoreOpening {
     var told = ""
     while true {
       do {
-        let store = try join(connection)
+        let store = try joinAgain(connection)
         try require(store, of: history)
         wait.end()
         return store
@@ -85,6 +86,20 @@ struct StoreOpening {
         told = "\(error)"
         Processes.sleep(milliseconds: 500)
       }
+    }
+  }
+
+  /// Joins. Without the cache, if that is at fault: no request needs it.
+  private func joinAgain(_ connection: String) throws -> Store {
+    do {
+      return try join(connection)
+    } catch let error as StoreError where options.database.cache != nil {
+      guard error.code != .database, error.errno != .timedOut else { throw error }
+      let store = try join(connection, withCache: false)
+      log.warning(
+        "the cache cannot be used; nodes are found in the database only, until the server starts again",
+        metadata: ["cache": "\(options.database.cache ?? "")", "error": "\(error)"])
+      return store
     }
   }
 

@@ -25,6 +25,15 @@ struct DatabaseOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "A local directory in which to keep the nodes of the database that the mount has come across.",
+      discussion:
+        "They are then found without the network, also by the next server after a kill. It is made if it "
+        + "does not exist, and must be the mount's own.",
+      valueName: "dir"))
+  var cache: String?
+
+  @Option(
+    help: ArgumentHelp(
       "How long a request waits for a database that does not answer, before it fails: 1 to 3600.",
       valueName: "seconds"))
   var patience = 30.0
@@ -39,6 +48,9 @@ struct DatabaseOptions: ParsableArguments {
     }
     guard connection != nil || gateway == nil else {
       throw ValidationError("a gateway is of a database: give --shared CONNECTION too")
+    }
+    guard connection != nil || cache == nil else {
+      throw ValidationError("a cache is of a database: give --shared CONNECTION too")
     }
   }
 
@@ -58,7 +70,7 @@ struct DatabaseOptions: ParsableArguments {
   var arguments: [String] {
     guard let connection else { return [] }
     return ["--shared=\(connection)", "--patience", "\(patience)"]
-      + (gateway.map { ["--gateway=\($0)"] } ?? [])
+      + (gateway.map { ["--gateway=\($0)"] } ?? []) + (cache.map { ["--cache=\($0)"] } ?? [])
   }
 
   /// Returns the options with the name by which the mount is a gateway.

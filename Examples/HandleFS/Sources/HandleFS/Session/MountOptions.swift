@@ -158,7 +158,7 @@ struct MountOptions: ParsableArguments {
     name: .customShort("o"),
     help: ArgumentHelp(
       "Options as mount(8) takes them: the options above (store=DIR, shared=CONNECTION, gateway=NAME, "
-        + "patience=SECONDS, ro, cache_timeout=SECONDS, "
+        + "cache=DIR, patience=SECONDS, ro, cache_timeout=SECONDS, "
         + "passthrough=auto|on|off, handles=auto|require|never, nodes=COUNT, idle_forget=SECONDS, "
         + "cross_mounts, watchdog=SECONDS, "
         + "log_format=text|json, fsname=NAME, allow_idmap, max_background=COUNT, "
@@ -261,18 +261,29 @@ struct MountOptions: ParsableArguments {
     options.source = try Processes.absolute(source)
     options.mountpoint = try Processes.resolved(FilePath(mountpoint)).string
     options.database = database.named(options.mountpoint)
-    guard !isShared else { return options }
-    options.store = try Processes.absolute(store)
-    if "\(options.store)/".hasPrefix("\(options.source)/") {
-      throw CommandError(
-        "the store \(options.store) lies in \(options.source) and would be shown; put it elsewhere",
-        .usage)
-    }
-    if "\(options.store)/".hasPrefix("\(options.mountpoint)/") {
-      throw CommandError(
-        "the store \(options.store) would be hidden by the mount; put it elsewhere", .usage)
+    if isShared {
+      options.database.cache = try database.cache.map { try place(of: "cache", $0, options) }
+    } else {
+      options.store = try place(of: "store", store, options)
     }
     return options
+  }
+
+  /// Returns the absolute path of a directory, which must be neither shown by the mount nor hidden.
+  private func place(
+    of what: String, _ path: String, _ options: MountOptions
+  ) throws -> String {
+    let path = try Processes.absolute(path)
+    if "\(path)/".hasPrefix("\(options.source)/") {
+      throw CommandError(
+        "the \(what) \(path) lies in \(options.source) and would be shown; put it elsewhere", .usage
+      )
+    }
+    if "\(path)/".hasPrefix("\(options.mountpoint)/") {
+      throw CommandError(
+        "the \(what) \(path) would be hidden by the mount; put it elsewhere", .usage)
+    }
+    return path
   }
 
   /// The options as command line arguments.

@@ -1,0 +1,208 @@
+internal import Synchronization
+package import SystemPackage
+
+/// Nodes of an index that is elsewhere, kept in a directory so that they are found without asking
+/// there. Whatever is lost here can be read again: nothing is flushed, and what a power cut may have
+/// torn, or what is damaged, is thrown away. If the disk gets full, the cache starts again empty.
+///
+/// The caller says what is outdated. Any thread may make any call.
+package final class DiskCache: Sendable {
+  private let directory: DiskCacheDirectory
+  private let filesystems: KnownFilesystems
+  /// `nil` once the cache is closed, or cannot be used any more.
+  private let file: Mutex<DiskCacheFile?>
+  /// Held by the thread that writes, or opens or closes the file.
+  private let writer = Mutex(())
+
+  /// Opens the cache in a directory, which no other process may use, or makes one there.
+  ///
+  /// - Parameter filesystems: where the nodes' filesystems are looked up.
+  package init(_ path: FilePath, _ filesystems: KnownFilesystems) throws(StoreError) {
+    self.filesystems = filesystems
+    directory = try DiskCacheDirectory(path)
+    file = Mutex(try directory.open())
+  }
+
+  /// A node as the index has it.
+  package struct Entry {
+    package let id: NodeID
+    package fileprivate(set) var record: Record
+    package let handle: KernelFileHandle
+
+    package init(_ id: NodeID, _ record: Record, _ handle: KernelFileHandle) {
+      (self.id, self.record, self.handle) = (id, record, handle)
+    }
+  }
+
+  // MARK: Reading
+
+  /// Returns a node, or `nil` if it is not here.
+  package func entry(_ id: NodeID) -> (record: Record, node: Node)? {
+    reading { tables, transaction in
+      guard let record = try tables.record(id, in: transaction) else { return nil }
+      return (record, try tables.node(id, record, in: transaction))
+    }
+  }
+
+  /// Returns the live node of a file whose handle has a known layout, if it is here and registering
+  /// the file would change nothing.
+  package func node(
+    of candidate: FoundFile, _ key: FileKey, on filesystem: FilesystemID, _ magic: FilesystemMagic
+  ) -> (id: NodeID, record: Record)? {
+    reading { tables, transaction in
+      guard
+        let id = try tables.indexed(IndexKey(key, on: filesystem), in: transaction)?.node,
+        let record = try tables.record(id, in: transaction), record.filesystem == filesystem,
+        record.isLive(candidate, isAlias: false), !candidate.hasFurtherParent(record),
+        try tables.handle(of: record, id, in: transaction).fileKey(on: magic) == key
+      else { return nil }
+      return (id, record)
+    }
+  }
+
+  private func reading<R>(_ body: (Tables, borrowing ReadTransaction) throws -> R?) -> R? {
+    guard let file = file.withLock({ $0 }) else { return nil }
+    do {
+      guard let transaction = try file.environment.read() else { return nil }
+      return try body(file.tables, transaction)
+    } catch {
+      // Whatever is wrong, the index can be asked.
+      if StoreError(any: error, path: directory.path).code == .damaged { removeAll() }
+      return nil
+    }
+  }
+
+  // MARK: Writing
+
+  /// Adds nodes, or replaces them.
+  ///
+  /// - Parameter mayAdd: returns whether a node is not outdated. It is called while no other thread
+  ///   removes nodes.
+  package func insert(_ entries: [Entry], if mayAdd: (NodeID) -> Bool = { _ in true }) {
+    writing { file, transaction in
+      for entry in entries where mayAdd(entry.id) { try put(entry, file.tables, transaction) }
+    }
+  }
+
+  /// Removes nodes that are outdated or gone. If a position is given, notes that everything before it
+  /// is known here.
+  package func remove(_ ids: [NodeID], at position: String? = nil) {
+    writing { file, transaction in
+      for id in ids { try remove(id, file.tables, transaction) }
+      if let position { try transaction.put(PositionText(position), for: 0, in: file.positions) }
+    }
+  }
+
+  /// The last position of ``remove(_:at:)``; `nil` if there is none.
+  package var position: String? {
+    guard let positions = file.withLock({ $0?.positions }) else { return nil }
+    return reading { _, transaction in
+      var text = PositionText()
+      guard let size = try transaction.get(0, from: positions, into: &text) else { return nil }
+      return text.text(size: size)
+    }
+  }
+
+  /// Removes everything.
+  package func removeAll() {
+    writer.withLock { _ in
+      // If it was given up, it is tried again, but not if it is closed.
+      guard directory.isOpen else { return }
+      startAgain()
+    }
+  }
+
+  /// Makes a new file in place of the old one. If that fails, there is none.
+  private func startAgain() {
+    endFile()
+    file.withLock { $0 = try? directory.openAgain() }
+  }
+
+  private func endFile() {
+    let old = file.withLock { file in
+      defer { file = nil }
+      return file
+    }
+    old?.close()
+  }
+
+  private func put(
+    _ entry: Entry, _ tables: Tables, _ transaction: borrowing WriteTransaction
+  ) throws {
+    var entry = entry
+    try tables.put(&entry.record, entry.handle, for: entry.id, in: transaction)
+    guard entry.record.state == .live, let key = try key(of: entry.record, entry.handle)
+    else { return }
+    try transaction.put(IndexValue(entry.id), for: key, in: tables.inodes)
+  }
+
+  private func remove(
+    _ id: NodeID, _ tables: Tables, _ transaction: borrowing WriteTransaction
+  ) throws {
+    guard let record = try tables.record(id, in: transaction) else { return }
+    if let key = try key(of: record, tables.handle(of: record, id, in: transaction)),
+      try tables.indexed(key, in: transaction)?.node == id
+    {
+      try transaction.remove(key, from: tables.inodes)
+    }
+    try tables.removeNode(id, in: transaction)
+  }
+
+  /// The key under which a node is found: files with opaque handles are not looked for here.
+  private func key(of record: Record, _ handle: KernelFileHandle) throws -> IndexKey? {
+    let key = IndexKey(
+      handle, on: record.filesystem, try filesystems.magic(record.filesystem))
+    return key.isOpaque ? nil : key
+  }
+
+  /// Runs a body in a transaction. If there is no room for it, or it fails, something may be outdated
+  /// or missing, so the cache starts again.
+  private func writing(
+    _ body: (DiskCacheFile, borrowing WriteTransaction) throws -> Void
+  ) {
+    writer.withLock { _ in
+      guard let file = file.withLock({ $0 }) else { return }
+      do {
+        try file.commit(body)
+      } catch {
+        startAgain()
+      }
+    }
+  }
+
+  // MARK: The end
+
+  /// Closes the cache. What is in it stays. Later calls find nothing, and do nothing.
+  package func close() {
+    writer.withLock { _ in
+      endFile()
+      directory.close()
+    }
+  }
+}
+
+/// A row with a text.
+struct PositionText: Stored {
+  private static let room = 1 << 16
+  var words: [UInt64]
+  let size: Int
+
+  init() {
+    words = Array(repeating: 0, count: Self.room / 8)
+    size = Self.room
+  }
+
+  /// A longer text than there is room for becomes an empty one.
+  init(_ text: String) {
+    let bytes = Array(text.utf8.count > Self.room ? "".utf8 : text.utf8)
+    size = bytes.count
+    words = Array(repeating: 0, count: (size + 7) / 8)
+    for (i, byte) in bytes.enumerated() { words[i / 8][byte: i] = byte }
+  }
+
+  /// The text that a row of this size has.
+  func text(size: Int) -> String {
+    let bytes = (0..<min(size, Self.room)).map { words[$0 / 8][byte: $0] }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}

@@ -1,0 +1,64 @@
+internal import HandleStore
+
+/// Up to where a gateway's cache knows the changes of the nodes: what a successor needs to go on with
+/// it. The others tell a change for twice as long as the longest lease lasts.
+struct CachePosition: Equatable {
+  let store: Membership.StoreNumbers
+  /// The gateway's row, and under which epoch it had the cache.
+  let row: Membership.Row
+  /// In nanoseconds of `CLOCK_BOOTTIME`.
+  let moment: UInt64
+  /// For each gateway, the number of its last change that the cache knows.
+  let changes: [Int64: Int64]
+
+  init(_ membership: Membership, at moment: UInt64) {
+    (store, row, self.moment) = (membership.store, membership.row, moment)
+    var changes = membership.seen
+    changes[membership.id] = membership.changes
+    self.changes = changes
+  }
+
+  /// The position as lines of text.
+  var text: String {
+    let numbers = changes.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    let first = "\(store.number) \(store.incarnation) \(row.id) \(row.epoch) \(moment)"
+    return ([first, store.lineage] + numbers).joined(separator: "\n")
+  }
+
+  /// - Returns: `nil` if the text is none.
+  init?(text: String) {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    let first = lines.first?.split(separator: " ") ?? []
+    guard lines.count >= 2, first.count == 5, let number = UInt64(first[0]),
+      let incarnation = UInt32(first[1]), let id = Int64(first[2]), let epoch = Int64(first[3]),
+      let moment = UInt64(first[4])
+    else { return nil }
+    var changes: [Int64: Int64] = [:]
+    for line in lines.dropFirst(2) {
+      let words = line.split(separator: " ").compactMap { Int64($0) }
+      guard words.count == 2 else { return nil }
+      changes[words[0]] = words[1]
+    }
+    store = Membership.StoreNumbers(
+      number: number, incarnation: incarnation, lineage: String(lines[1]))
+    (row, self.moment, self.changes) = (Membership.Row(id: id, epoch: epoch), moment, changes)
+  }
+}
+
+extension Membership {
+  /// Goes on with a cache, if no change can be missed that it does not know: the database is the same,
+  /// only this name's gateway had the row meanwhile, and the cache was current less than a lease ago. For
+  /// from now on the gateway has a lease to learn of the changes, and they are told for twice as long.
+  ///
+  /// - Parameter length: of the gateway's lease.
+  /// - Returns: whether it does.
+  mutating func goOn(from position: CachePosition?, lease length: Duration) -> Bool {
+    let moment = SystemCalls.sinceBoot
+    guard let position, position.store == store, position.row == former,
+      epoch == position.row.epoch + 1,
+      moment >= position.moment, moment - position.moment < length.nanoseconds
+    else { return false }
+    seen = position.changes
+    return true
+  }
+}
