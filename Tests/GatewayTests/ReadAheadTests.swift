@@ -19,7 +19,9 @@ import Testing
     gateways = try Gateways(on: server)
     let name = gateways.database.split(separator: "=").last.map(String.init) ?? ""
     try gateways.run("ALTER DATABASE \(name) SET log_statement = 'all'")
-    (a, b) = try (gateways.open("a"), gateways.open("b", lease: .seconds(1)))
+    // With little room, some nodes would be missed because others have their places.
+    let options = StoreOptions(cacheSize: 1 << 18)
+    (a, b) = try (gateways.open("a"), gateways.open("b", lease: .seconds(1), options))
     filesystem = try Synthetic.attach(to: a)
     _ = try Synthetic.attach(to: b)
   }
@@ -71,9 +73,8 @@ import Testing
     let nodes = try register(directories: 1, files: 4000)
     // Two nodes and then their window, of 512, 1024, 2048 and 4096 ids.
     let count = try reads { try find(nodes) }
-    // Some nodes are missed because others have the places of their hints.
-    #expect(count < 200, "\(count)")
-    #expect(b.statistics.cacheHits > 3900)
+    // A few hints have the places of others.
+    #expect(count < 100, "\(count)")
     try close()
   }
 
@@ -91,14 +92,14 @@ import Testing
     let nodes = try register(directories: 80, files: 100)
     let count = try reads { try list(nodes) }
     // For each of five windows: some files, the window, and what else the listing has.
-    #expect(count < 140, "\(count)")
+    #expect(count < 20, "\(count)")
     try close()
   }
 
   @Test func listingsOfSmallDirectories() throws {
     let nodes = try register(directories: 600, files: 3)
     let count = try reads { try list(nodes) }
-    #expect(count < 100, "\(count)")
+    #expect(count < 20, "\(count)")
     try close()
   }
 

@@ -28,22 +28,23 @@ extension PostgresNodeIndex {
   ) throws -> [RegistrationAttempt] {
     try requireOpen()
     let files = try candidates.map { try file($0, on: filesystem, survivors) }
-    var results = files.map { cached($0) }
-    var others = results.indices.filter { results[$0] == nil }.map { (place: $0, file: files[$0]) }
-    if others.count > 1 {
-      try readKnown(others.map(\.file))
-      for (place, file) in others { results[place] = cached(file) }
-      others.removeAll { results[$0.place] != nil }
+    var results = [RegistrationAttempt?](repeating: nil, count: files.count)
+    var others = takeFromMemory(files, &results)
+    if others.count > 1, try readSample(of: others.map { files[$0] }) {
+      others = takeFromMemory(files, &results)
+      if others.count > 1 {
+        try readNodes(of: others.map { files[$0] })
+        others = takeFromMemory(files, &results)
+      }
     }
     if others.isEmpty { return results.compactMap(\.self) }
-    for (other, attempt) in zip(others, try share(others.map(\.file))) {
-      results[other.place] = attempt
-      // Of several, some were looked up in readKnown(_:).
-      if others.count == 1, other.file.file != nil, case .done(let done) = attempt,
-        done.outcome == .existing
-      {
-        readAhead(around: [done.node])
-      }
+    let attempts = try share(others.map { files[$0] })
+    for (place, attempt) in zip(others, attempts) { results[place] = attempt }
+    // Of several, some were looked up in readSample(of:).
+    if others.count == 1, files[others[0]].file != nil, case .done(let done) = attempts[0],
+      done.outcome == .existing
+    {
+      readAhead(around: [done.node])
     }
     return results.compactMap(\.self)
   }
@@ -55,28 +56,41 @@ extension PostgresNodeIndex {
       candidate, on: filesystem, of: filesystems, survivors, incarnation: incarnation)
   }
 
-  /// Reads the nodes of files that the database knows into memory. Unlike a registration it does
-  /// not keep other threads from registering, and it reads only what a registration that changes
-  /// nothing needs.
-  ///
-  /// A few files are looked up first. Their ids show where the others are likely to be, because the
-  /// database reads consecutive ids much faster than it looks up keys. If none of them is known, the
-  /// others count as new.
-  private func readKnown(_ files: [MemoryNodes.File]) throws {
-    // An opaque handle is never looked for in memory.
-    let files = files.filter { $0.file != nil }
-    guard local != nil, !files.isEmpty else { return }
-    let sample = files.sample(atMost: 4)
-    let found = try readIntoMemory(WorkingSet.nodes(of: sample.map(\.key)))
-    readAhead(around: found)
-    guard !found.isEmpty, sample.count < files.count else { return }
-    let others = files.filter { cached($0) == nil }
-    if !others.isEmpty { _ = try readIntoMemory(WorkingSet.nodes(of: others.map(\.key))) }
+  /// Registers the files that are in memory and have no result yet. Returns the places of those that
+  /// are not there.
+  private func takeFromMemory(
+    _ files: [MemoryNodes.File], _ results: inout [RegistrationAttempt?]
+  ) -> [Int] {
+    var (others, last): ([Int], NodeID?) = ([], nil)
+    for (place, file) in files.enumerated() {
+      if results[place] == nil, let node = local?.node(of: file, after: last) {
+        results[place] = .done(
+          Registration(node: node, generation: incarnation, outcome: .existing))
+      }
+      if results[place] == nil { others.append(place) }
+      if case .done(let done) = results[place] { last = done.node } else { last = nil }
+    }
+    return others
   }
 
-  private func cached(_ file: MemoryNodes.File) -> RegistrationAttempt? {
-    guard let node = local?.node(of: file) else { return nil }
-    return .done(Registration(node: node, generation: incarnation, outcome: .existing))
+  /// Reads the nodes of a few of many files into memory, and with them those that are likely to be
+  /// the nodes of the others: the database reads consecutive ids much faster than it looks up keys.
+  ///
+  /// - Returns: whether the database knows any of the few; otherwise all count as new.
+  private func readSample(of files: [MemoryNodes.File]) throws -> Bool {
+    let found = try readNodes(of: files.sample(atMost: 4))
+    readAhead(around: found)
+    return !found.isEmpty
+  }
+
+  /// Reads the nodes of files that the database knows into memory, and returns their ids. Unlike a
+  /// registration it does not keep other threads from registering, and it reads only what a
+  /// registration that changes nothing needs.
+  @discardableResult
+  private func readNodes(of files: [MemoryNodes.File]) throws -> [NodeID] {
+    // An opaque handle is never looked for in memory.
+    let keys = files.filter { $0.file != nil }.map(\.key)
+    return local == nil || keys.isEmpty ? [] : try readIntoMemory(WorkingSet.nodes(of: keys))
   }
 
   private func share(_ files: [MemoryNodes.File]) throws -> [RegistrationAttempt] {
