@@ -1,4 +1,5 @@
 import ArgumentParser
+import HandleStore
 
 struct SharedCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -21,8 +22,8 @@ struct SharedCommand: ParsableCommand {
       refused.
       """,
     subcommands: [
-      SharedInit.self, SharedStatusCommand.self, SharedRemove.self, SharedImport.self,
-      SharedExport.self,
+      SharedInit.self, SharedStatusCommand.self, SharedName.self, SharedRemove.self,
+      SharedImport.self, SharedExport.self,
     ])
 }
 
@@ -30,4 +31,9 @@ struct SharedCommand: ParsableCommand {
 struct ConnectionArgument: ParsableArguments {
   @Argument(help: "How to reach the database: a connection string or URI of libpq.")
   var connection: DatabaseConnection
+
+  /// Joins the store, which must exist, runs `body`, and leaves.
+  func writing<R>(_ body: (Store) throws -> R) throws -> R {
+    try StoreArgument.writing(connection, body)
+  }
 }

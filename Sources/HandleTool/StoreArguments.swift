@@ -35,10 +35,16 @@ struct StoreArgument: ParsableArguments {
     case .directory(let path):
       try Self.requireSound(path)
       return try opened(path, StoreOptions(), body)
-    case .shared(let connection):
-      try Store(shared: connection.text).close()
-      return try Self.closing(Store(joining: connection.text), body)
+    case .shared(let connection): return try Self.writing(connection, body)
     }
+  }
+
+  /// Joins a shared store, which must exist, runs `body`, and leaves.
+  static func writing<R>(
+    _ connection: DatabaseConnection, _ body: (Store) throws -> R
+  ) throws -> R {
+    try Store(shared: connection.text).close()
+    return try closing(Store(joining: connection.text), body)
   }
 
   /// Like ``writing(_:)``, but makes the store if there is none.

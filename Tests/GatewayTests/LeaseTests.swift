@@ -44,6 +44,7 @@ import Testing
     #expect(throws: StoreError.self) { try old.register(Synthetic.file(2), on: filesystem) }
     let error = #expect(throws: StoreError.self) { try old.node(node) }
     #expect(error?.code == .inUse)
+    #expect(error?.description.hasPrefix("another process has joined under the name a,") == true)
     #expect(try new.register(Synthetic.file(2), on: filesystem).outcome == .created)
     for store in [old, new] { try store.close() }
   }

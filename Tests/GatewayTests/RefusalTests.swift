@@ -87,4 +87,34 @@ import Testing
     // It has left nothing behind.
     try gateways.require("NOT EXISTS (SELECT FROM handlestore_gateway)")
   }
+
+  /// Not that `handlestore repair` would help, which is for stores in a directory.
+  @Test func anotherStoreInItsPlace() throws {
+    let gateways = try Gateways()
+    let a = try gateways.open("a")
+    let filesystem = try Synthetic.attach(to: a)
+    try gateways.run("UPDATE handlestore_store SET number = number + 1")
+    try gateways.run(
+      """
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid()
+      """)
+    let error = #expect(throws: StoreError.self) {
+      try a.register(Synthetic.file(1), on: filesystem)
+    }
+    #expect(error?.code == .database)
+    #expect(error?.description.contains("another store has taken the place of this one") == true)
+    try a.close()
+  }
+
+  @Test func aRowThatMakesNoSense() throws {
+    let gateways = try Gateways()
+    let a = try gateways.open("a")
+    _ = try Synthetic.attach(to: a)
+    try a.close()
+    try gateways.run("UPDATE handlestore_filesystem SET known = 'nonsense'")
+    let error = #expect(throws: StoreError.self) { try Store(shared: gateways.database) }
+    #expect(error?.code == .database)
+    #expect(error?.description.contains("restore a backup of the database") == true)
+  }
 }

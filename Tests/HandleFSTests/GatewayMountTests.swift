@@ -45,6 +45,34 @@ extension Trait where Self == ConditionTrait {
     #expect(try second.open(new) == "ESTALE")
   }
 
+  /// Hosts that see the filesystem under different UUIDs and devices show the same numbers and handles if both
+  /// are told its name. A mount of another filesystem under this name ends.
+  @Test(.mountsOnADatabase) func aFilesystemWithAName() throws {
+    let (volume, database) = (try Volume(.ext4), try DatabaseServer.database())
+    try succeed("mkdir", volume.path.appending("source").string)
+    try write("text", to: volume.path.appending("source/file"))
+    let other = try Volume(withOtherIdentity: volume)
+    let name = ["--filesystem-name", "projects"]
+    let first = try Mounted(volume, shared: database, name)
+    let second = try Mounted(other, shared: database, name)
+    let names = ["", "file"]
+    #expect(try first.prints("handle", names) == second.prints("handle", names))
+    let handle = try first.prints("handle", ["file"])
+    first.killAll()
+    #expect(umount2(first.mountpoint.string, Int32(MNT_DETACH)) == 0)
+    #expect(try second.open(handle) == "has text")
+    try second.unmount()
+    // The host knows its mount now.
+    let third = try Mounted(other, shared: database)
+    #expect(try third.open(handle) == "has text")
+    let (wrong, place) = (try Volume(.ext4), try TemporaryDirectory())
+    let result = try run(
+      [try #require(Mounted.program), wrong.path.string, place.path.string, "--shared", database]
+        + name)
+    #expect(result.status == 2, "\(result)")
+    #expect(result.errors.contains("projects is the name of filesystem 1"), "\(result)")
+  }
+
   /// What is changed through one gateway is soon seen through the other, whatever that has cached.
   @Test(.mountsOnADatabase) func changesAreSeen() throws {
     let (volume, database) = (try Volume(.ext4), try DatabaseServer.database())

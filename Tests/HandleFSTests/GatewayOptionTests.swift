@@ -27,6 +27,8 @@ import Testing
       (["--shared", "service=a", "--gateway", ""], 2, "the name of a gateway has 1 to 64 bytes"),
       (["-o", "shared=service=a,patience=0.5"], 2, "the patience takes 1 to 3600 seconds"),
       (["--store", "/tmp/store", "--gateway", "a"], 2, "give --shared CONNECTION too"),
+      (["--store", "/tmp/store", "--filesystem-name", "a"], 2, "give --shared CONNECTION too"),
+      (["-o", "shared=service=a,filesystem_name"], 2, "give a name: filesystem_name=NAME"),
       (["--shared", "service=nobody-has-this"], 4, "nobody-has-this"),
       (["--shared", "host=/nowhere dbname=a"], 4, "check that its server runs"),
     ])
@@ -72,14 +74,14 @@ import Testing
     trap 'echo "line $LINENO: $BASH_COMMAND" >&2' ERR
     trap 'umount -l -a -t fuse.handlefs' EXIT
     helper() { "$dir/mount.handlefs" "$vol" "$mnt" "$@"; }
-    helper -o "rw,shared=\"$connection\",gateway=name,cache=$dir/cache,patience=5,nosuid" 2>"$dir/errors"
+    helper -o "rw,shared=\"$connection\",gateway=name,filesystem_name=projects,cache=$dir/cache,patience=5,nosuid" 2>"$dir/errors"
     [ "$("$handlefs" status "$mnt" | awk '$1 == "gateway" { print $2 }')" = name, ]
     for format in text json prometheus; do
       if "$handlefs" status "$mnt" --format $format | grep marker; then exit 1; fi
     done
     if grep marker "$dir/errors" /proc/self/mountinfo; then exit 1; fi
-    helper -o "remount,shared=\"$connection\",gateway=name,cache=$dir/cache,patience=5"
-    for change in gateway=other cache=/tmp/cache shared=service=other store=/tmp/store patience=6; do
+    helper -o "remount,shared=\"$connection\",gateway=name,filesystem_name=projects,cache=$dir/cache,patience=5"
+    for change in gateway=other cache=/tmp/cache shared=service=other store=/tmp/store patience=6 filesystem_name=other; do
       if helper -o "remount,$change" 2>"$dir/errors"; then exit 1; fi
       grep -q "remount cannot change ${change%%=*}" "$dir/errors"
     done

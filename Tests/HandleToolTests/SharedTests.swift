@@ -54,6 +54,39 @@ import Testing
     #expect(try output(of: "export", "list", store) == "")
   }
 
+  /// Two hosts see a filesystem under different UUIDs and devices. Each is told its name once.
+  @Test(.opensHandles) func aFilesystemWithAName() throws {
+    let volume = try Volume(.ext4)
+    try makeTree(in: volume.path)
+    let other = try Volume(withOtherIdentity: volume)
+    let (first, second) = (volume.path.string, other.path.string)
+    let database = try DatabaseServer.database()
+    let store = "shared:\(database)"
+    #expect(try handlestore("shared", "name", database, first, "projects").status == 3)
+    try output(of: "shared", "init", database)
+    for path in [first, second] {
+      #expect(
+        try output(of: "shared", "name", database, path, "projects")
+          == "filesystem  1\nname        projects\n")
+    }
+    let counts = try figures(output(of: "index", store, first, "--json"))
+    #expect(counts.number("created") ?? 0 > 20)
+    let again = try figures(output(of: "index", store, second, "--json"))
+    #expect(again.number("created") == 0)
+    #expect(again.number("directories") == counts.number("directories"))
+    let inode = try inodeNumber(of: volume.path.appending("directory/one"))
+    try volume.unmount()
+    let nodes = try objects(output(of: "dump", store, "--format", "json"))
+    let node = try #require(nodes.first { $0.number("inode") == inode }?.number("node"))
+    let opened = try output(of: "open", store, "\(node)")
+    #expect(opened.contains(other.path.appending("directory/one").string), "\(opened)")
+    #expect(try figures(output(of: "verify", store, "--json")).number("stale") == 0)
+    let wrong = try Volume(.ext4)
+    let refused = try handlestore("shared", "name", database, wrong.path.string, "projects")
+    #expect(refused.status == 2)
+    #expect(refused.errors.contains("projects is the name of filesystem 1"), "\(refused.errors)")
+  }
+
   /// Commands take no gateway's name away, and leave no gateway behind.
   @Test(.opensHandles) func aServerGoesOn() throws {
     let place = try Workplace()

@@ -88,7 +88,7 @@ extension Synthetic {
 extension Store {
   /// Attaches by a path.
   @discardableResult
-  public func attach(_ path: FilePath) throws -> FilesystemID {
-    try withDirectory(path) { try attach($0) }
+  public func attach(_ path: FilePath, named name: String? = nil) throws -> FilesystemID {
+    try withDirectory(path) { try attach($0, named: name) }
   }
 }

@@ -65,7 +65,7 @@ extension Store {
   ///     available.
   ///   - id: the export's number on other servers that share its tokens, not 0; `nil` for a random
   ///     one.
-  /// - Throws: ``StoreError/badExport(_:)``, ``StoreError/readOnly``, what ``attach(_:)`` and
+  /// - Throws: ``StoreError/badExport(_:)``, ``StoreError/readOnly``, what ``attach(_:named:)`` and
   ///   ``register(_:on:pinnedBy:)`` throw, ``StoreError/unavailable(_:)`` if the containment
   ///   is not available here, ``StoreError/diskFull(path:)``, ``StoreError/exposedKeys(path:)``,
   ///   ``StoreError/damagedFile(path:_:)``, ``StoreError/foreignFile(path:remedy:)``.

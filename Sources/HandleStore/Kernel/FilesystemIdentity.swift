@@ -33,9 +33,22 @@ public struct FilesystemIdentity: Hashable, Sendable {
   func matches(_ other: FilesystemIdentity) -> Bool {
     guard magic == other.magic && uuid == other.uuid else { return false }
     if let root, let otherRoot = other.root, root != otherRoot { return false }
-    return [\.volume, \.birth, \.seed].allSatisfy { (known: KeyPath<Self, String>) in
-      self[keyPath: known].isEmpty || other[keyPath: known].isEmpty
-        || self[keyPath: known] == other[keyPath: known]
+    return agrees(with: other, in: [\.volume, \.birth, \.seed])
+  }
+
+  /// Whether both have the same root directory, whatever their UUIDs and volumes: hosts may see one
+  /// filesystem under several of these. Both roots must be known.
+  func hasSameRoot(as other: FilesystemIdentity) -> Bool {
+    magic == other.magic && root != nil && root == other.root
+      && agrees(with: other, in: [\.birth, \.seed])
+  }
+
+  private func agrees(
+    with other: FilesystemIdentity, in parts: [KeyPath<Self, String>]
+  ) -> Bool {
+    parts.allSatisfy { part in
+      self[keyPath: part].isEmpty || other[keyPath: part].isEmpty
+        || self[keyPath: part] == other[keyPath: part]
     }
   }
 }

@@ -82,8 +82,8 @@ internal import SystemPackage
     _ index: UInt64, of words: SharedWords, _ next: (UInt64) -> UInt64
   ) -> UInt64 {
     let (before, after) = words.change(Self.place(index), next)
-    if before == 0 && after != 0 { raised.wrappingAdd(1, ordering: .relaxed) }
-    if before != 0 && after == 0 { raised.wrappingSubtract(1, ordering: .relaxed) }
+    if before == 0 && after != 0 { raised.wrappingAdd(1, ordering: .sequentiallyConsistent) }
+    if before != 0 && after == 0 { raised.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
     return after
   }
 
@@ -91,7 +91,7 @@ internal import SystemPackage
   func clear() { for index in indices { _ = subtract(.max, from: index) } }
 
   /// How many words are not 0.
-  var raisedCount: Int { raised.load(ordering: .relaxed) }
+  var raisedCount: Int { raised.load(ordering: .sequentiallyConsistent) }
 
   /// The indices of the words that are not 0, in no order.
   var indices: [UInt64] { pages.flatMap(raised) }

@@ -155,17 +155,19 @@ package final class DiskCache: Sendable {
     return key.isOpaque ? nil : key
   }
 
-  /// Runs a body in a transaction. If there is no room for it, or it fails, something may be outdated
-  /// or missing, so the cache starts again.
+  /// Runs a body in a transaction. If there is no room for it, or it fails, the cache starts again,
+  /// so that nothing outdated stays.
   private func writing(
     _ body: (DiskCacheFile, borrowing WriteTransaction) throws -> Void
   ) {
     writer.withLock { _ in
-      guard let file = file.withLock({ $0 }) else { return }
+      guard let full = file.withLock({ $0 }) else { return }
       do {
-        try file.commit(body)
+        try full.commit(body)
       } catch {
         startAgain()
+        guard let empty = file.withLock({ $0 }) else { return }
+        try? empty.commit(body)
       }
     }
   }

@@ -5,7 +5,7 @@ extension KnownFilesystem {
   /// The lines, without a newline at the end.
   package var text: String {
     let root = identity.root.map { "\($0.type.rawValue) \($0.hexadecimal)" } ?? ""
-    return """
+    let lines = """
       magic \(String(identity.magic.rawValue, radix: 16))
       uuid \(identity.hexadecimal)
       root \(root)
@@ -15,16 +15,24 @@ extension KnownFilesystem {
       newest \(newest)
       era \(era)
       superseded \(isSuperseded ? 1 : 0)
-      volume \(String(identity.volume.map { $0.isNewline ? " " : $0 }))
+      volume \(Self.line(identity.volume))
       """
+    return lines + (name.map { "\nname \($0)" } ?? "")
+      + others.map { "\nalso \($0.hexadecimal) \(Self.line($0.volume))" }.joined()
+  }
+
+  private static func line(_ text: String) -> String {
+    String(text.map { $0.isNewline ? " " : $0 })
   }
 
   /// Reads the lines; `nil` if one of them is missing or damaged.
   package init?(text: String) {
     var fields: [Substring: Substring] = [:]
+    var also: [Substring] = []
     for line in text.split(separator: "\n") {
       let parts = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-      fields[parts[0]] = parts.count > 1 ? parts[1] : ""
+      let value = parts.count > 1 ? parts[1] : ""
+      if parts[0] == "also" { also.append(value) } else { fields[parts[0]] = value }
     }
     guard
       let magic = fields["magic"].flatMap({ UInt32($0, radix: 16) }),
@@ -34,13 +42,26 @@ extension KnownFilesystem {
       let newest = fields["newest"].flatMap({ UInt32($0) }), let era = fields["era"],
       let superseded = fields["superseded"]
     else { return nil }
-    identity = FilesystemIdentity(
+    let identity = FilesystemIdentity(
       magic: FilesystemMagic(rawValue: magic), uuid: uuid, root: Self.handle(root),
       volume: String(volume), birth: String(birth), seed: String(seed))
+    self.init(identity: identity, others: also.compactMap { Self.other($0, of: identity) })
+    name = fields["name"].map { String($0) }
     self.growth = growth
     self.newest = newest
     self.era = String(era)
     isSuperseded = superseded == "1"
+  }
+
+  /// Returns an identity that differs from another one in what a line has: UUID and volume.
+  private static func other(
+    _ line: Substring, of identity: FilesystemIdentity
+  ) -> FilesystemIdentity? {
+    let parts = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.count == 2, let uuid = Hexadecimal.bytes(parts[0]) else { return nil }
+    var other = identity
+    (other.uuid, other.volume) = (uuid, String(parts[1]))
+    return other
   }
 
   private static func handle(_ text: Substring) -> KernelFileHandle? {

@@ -3,6 +3,10 @@ internal import Synchronization
 /// What a store knows of a filesystem.
 package struct KnownFilesystem: Sendable {
   package var identity: FilesystemIdentity
+  /// The name that the administrator gave it, or `nil`.
+  package var name: String?
+  /// The other identities under which hosts have attached it by its name, the oldest first.
+  private(set) var others: [FilesystemIdentity] = []
   /// The ``FilesystemGrowth`` that has certainly reached the disk.
   package var growth: UInt64 = 0
   /// On btrfs, the newest generation of any file that was registered. Handles contain it: it is the
@@ -15,6 +19,33 @@ package struct KnownFilesystem: Sendable {
   package var isSuperseded = false
 
   package init(identity: FilesystemIdentity) { self.identity = identity }
+
+  /// Restores what a row has. The identities differ from the first one in UUID and volume.
+  init(identity: FilesystemIdentity, others: [FilesystemIdentity]) {
+    (self.identity, self.others) = (identity, others)
+  }
+
+  /// How many further identities are remembered: as many hosts find the filesystem again without
+  /// being told its name.
+  private static let mostOthers = 32
+
+  /// All identities that the filesystem is known to have.
+  var identities: [FilesystemIdentity] { [identity] + others }
+
+  /// Whether a filesystem with an identity, which the caller knows by a name, may be this one.
+  func matches(_ other: FilesystemIdentity, named name: String? = nil) -> Bool {
+    identities.contains { $0.matches(other) }
+      || name != nil && name == self.name && identity.hasSameRoot(as: other)
+  }
+
+  /// Takes note of a name, and of the identity under which a filesystem of this name was found.
+  mutating func take(_ name: String, for other: FilesystemIdentity) {
+    self.name = name
+    if identity.root == nil { (identity.root, identity.birth) = (other.root, other.birth) }
+    guard !identities.contains(where: { ($0.uuid, $0.volume) == (other.uuid, other.volume) })
+    else { return }
+    others = (others + [other]).suffix(Self.mostOthers)
+  }
 
   /// Whether a filesystem with the same identity that has grown this far is an earlier state of
   /// this one.

@@ -33,6 +33,7 @@ package final class Holds: NodeHolds {
   private let state = Mutex(State())
   private let counts = Atomic<UInt64>(0)
   private let isComplete = Atomic(false)
+  private let isClosed = Atomic(false)
   private static let beginning: UInt64 = 1 << 32 + 1
 
   package init() {}
@@ -62,6 +63,20 @@ package final class Holds: NodeHolds {
     state.withLock { state in
       state.roots[id] != nil || state.pins.contains { $0.count(of: id) > 0 }
     }
+  }
+
+  // MARK: Closing
+
+  /// Makes each thread that pins a node from here on find the store closed, and take its pin back. It counts
+  /// as an eviction that never ends. Only after this call may the caller check whether clients have pins.
+  func close() {
+    isClosed.store(true, ordering: .releasing)
+    counts.wrappingAdd(Self.beginning, ordering: .sequentiallyConsistent)
+  }
+
+  /// Throws if the store was closed before a node was pinned: its process may no longer hold it.
+  func requireOpen() throws(StoreError) {
+    if isClosed.load(ordering: .acquiring) { throw .closed }
   }
 
   // MARK: Dropping

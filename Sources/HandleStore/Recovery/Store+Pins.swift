@@ -25,7 +25,10 @@ extension Store {
       holds.add(pins)
       do {
         // The process may have agreed that others drop some of these nodes, because nothing held them.
-        if !holds.evictionCount.noneIsUnderWay { try index.keep(pins.nodes) }
+        if !holds.evictionCount.noneIsUnderWay {
+          try holds.requireOpen()
+          try index.keep(pins.nodes)
+        }
       } catch {
         holds.remove(pins)
         throw error
@@ -83,6 +86,7 @@ extension Store {
 
   /// Returns those of some held nodes that do not exist any more. The others stay.
   private func gone(of ids: [NodeID]) throws -> Set<NodeID> {
+    try holds.requireOpen()
     for id in ids { holds.waitForEviction(of: id) }
     try index.keep(ids)
     return Set(try ids.filter { try find($0) == nil })

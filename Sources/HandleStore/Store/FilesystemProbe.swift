@@ -45,7 +45,7 @@ public struct FilesystemProbe: Sendable {
   public let checksGenerationZero: Bool?
   /// What distinguishes the filesystem from others, or `nil` if a store cannot attach it.
   public let identity: FilesystemIdentity?
-  /// The error with which ``Store/attach(_:)`` would refuse the filesystem, or `nil`.
+  /// The error with which ``Store/attach(_:named:)`` would refuse the filesystem, or `nil`.
   public let identityObstacle: StoreError?
 
   /// Whether a file that is kept open gets its node again after it was given up (see

@@ -41,7 +41,7 @@ final class FilesystemTable: Sendable {
     }
   }
 
-  private let known: KnownFilesystems
+  let known: KnownFilesystems
   private let attached = Mutex<[FilesystemID: Attachment]>([:])
 
   init(_ known: KnownFilesystems) { self.known = known }
@@ -98,56 +98,14 @@ final class FilesystemTable: Sendable {
 
   /// Returns the known filesystems of which this one is an earlier state.
   func putBack(
-    _ identity: FilesystemIdentity, _ growth: FilesystemGrowth?
+    _ identity: FilesystemIdentity, named name: String? = nil, _ growth: FilesystemGrowth?
   ) -> [FilesystemID] {
     known.all.filter { id, known in
       // A filesystem whose device has no name may be a copy of one whose device has a name. It
       // proves nothing about the original.
-      !known.isSuperseded && known.identity.matches(identity)
+      !known.isSuperseded && known.matches(identity, named: name)
         && known.identity.volume.isEmpty == identity.volume.isEmpty
         && known.wasPutBack(to: growth) && !isAttached(id)
     }.keys.sorted()
-  }
-
-  /// Returns the filesystem with an identity, or `nil` if the store has none yet.
-  ///
-  /// - Throws: ``StoreError/ambiguousFilesystem(_:)`` if the identity may be that of several
-  ///   filesystems or of a copy, if the kernel does not show the UUID of an XFS or f2fs, or if the
-  ///   only match is attached with another superblock, so that nothing distinguishes the two.
-  func find(_ identity: FilesystemIdentity, superblock: String) throws -> FilesystemID? {
-    let known = known.all
-    let matching = known.filter {
-      $0.value.identity.matches(identity) && !$0.value.isSuperseded
-    }.keys.sorted()
-    return try attached.withLock { attached in
-      if let same = matching.first(where: { attached[$0]?.superblock == superblock }) {
-        return same
-      }
-      // A FUSE server may give its ids to other files after a restart.
-      if identity.magic == .fuse { return nil }
-      guard identity.isUUID || ![.xfs, .f2fs].contains(identity.magic) else {
-        throw StoreError.ambiguousFilesystem(
-          "the kernel does not report its UUID, and its device number may belong to another "
-            + "filesystem tomorrow; use Linux 6.9 or later")
-      }
-      if identity.volume.isEmpty,
-        let original = matching.first(where: { known[$0]?.identity.volume != "" })
-      {
-        throw StoreError.ambiguousFilesystem(
-          "it has the UUID of filesystem \(original), but the name of its device is not known, so it "
-            + "may be a copy; make sure that /sys shows the device (and the image of a loop device)"
-        )
-      }
-      if let twin = matching.first(where: { attached[$0] != nil }) {
-        throw StoreError.ambiguousFilesystem(
-          "it has the UUID of filesystem \(twin), which is mounted too, and nothing distinguishes "
-            + "their devices; give one of them a new UUID (tune2fs -U, xfs_admin -U, btrfstune -u)")
-      }
-      guard matching.count <= 1 else {
-        throw StoreError.ambiguousFilesystem(
-          "it may be any of filesystems \(matching); give it a new UUID")
-      }
-      return matching.first
-    }
   }
 }

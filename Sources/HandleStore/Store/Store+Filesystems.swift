@@ -7,6 +7,8 @@ public struct Filesystem: Hashable, Sendable {
   public let id: FilesystemID
   /// What distinguishes the filesystem from others.
   public let identity: FilesystemIdentity
+  /// The name that ``Store/attach(_:named:)`` gave it, or `nil`.
+  public let name: String?
   /// Whether the store can open files on the filesystem now.
   public let isAttached: Bool
   /// Whether the filesystem was put back to an earlier state. What has its UUID since then is
@@ -24,29 +26,58 @@ extension Store {
   /// distinguishes the two. A filesystem that was made anew, or put back to an earlier state, is
   /// another one too (Docs/Filesystems.md).
   ///
+  /// Hosts that share a store may see one cluster filesystem under different sources or ids. Give it
+  /// a name, the same at each of them: the first call records the name, and later ones find the
+  /// filesystem by it, if its root directory has the same handle and birth. The store then also
+  /// knows the mount of this host without the name.
+  ///
   /// - Parameter descriptor: a directory or a regular file on the filesystem, also one opened with
   ///   `O_PATH`. It remains the caller's. The store keeps a descriptor of its own, so the
   ///   filesystem stays busy until ``detach(_:)`` or ``close()``.
-  /// - Throws: ``StoreError/noHandles(_:)``, ``StoreError/ambiguousFilesystem(_:)``,
+  /// - Parameter name: 1 to 64 bytes without control characters; `nil` if UUID and source suffice.
+  /// - Throws: ``StoreError/badValue(_:)`` if the name belongs to another filesystem, the filesystem
+  ///   has another name, or no mount shows its root directory; ``StoreError/noHandles(_:)``, ``StoreError/ambiguousFilesystem(_:)``,
   ///   ``StoreError/tooManyFilesystems``, ``StoreError/readOnly`` if the filesystem is new, and
   ///   what a registration throws.
   /// - Complexity: O(mounts), and a write for a new filesystem. On btrfs, XFS and overlayfs
   ///   O(nodes) the first time after a mount; this opens each node that was registered in the last
   ///   minutes before the mount.
   @discardableResult
-  public func attach(_ descriptor: FileDescriptor) throws(StoreError) -> FilesystemID {
+  public func attach(
+    _ descriptor: FileDescriptor, named name: String? = nil
+  ) throws(StoreError) -> FilesystemID {
     try withStoreErrors {
       // Another process may have introduced the filesystem since.
       if isReadOnly { try index.reloadFilesystems() }
       // The kernel does not report a filesystem's UUID on an `O_PATH` descriptor.
       let mount = OwnedDescriptor(try reopen(descriptor))
       let (identity, superblock) = try FilesystemIdentity.identify(mount.descriptor)
+      if let name { try FilesystemName.check(name, for: identity) }
       return try attach(mount, identity, superblock) { growth in
         try index.introducing {
-          try supersede(filesystems.putBack(identity, growth))
-          return try filesystems.find(identity, superblock: superblock) ?? introduce(identity)
+          try supersede(filesystems.putBack(identity, named: name, growth))
+          let id =
+            try filesystems.find(identity, named: name, superblock: superblock)
+            ?? introduce(identity)
+          if let name, !isReadOnly { try record(name, for: identity, of: id) }
+          return id
         }
       }
+    }
+  }
+
+  /// Notes the name of a filesystem, and the identity that it has here.
+  private func record(
+    _ name: String, for identity: FilesystemIdentity, of id: FilesystemID
+  ) throws {
+    guard var known = index.filesystems[id] else { return }
+    let before = known.text
+    known.take(name, for: identity)
+    guard known.text != before else { return }
+    try index.record(id) { known in
+      var known = known
+      known?.take(name, for: identity)
+      return known
     }
   }
 
@@ -129,7 +160,8 @@ extension Store {
   @discardableResult
   func attachMounted(_ wanted: Set<FilesystemID>) throws -> StoreError? {
     var ambiguity: StoreError?
-    let known = index.filesystems.all.filter { wanted.contains($0.key) }.values.map(\.identity)
+    let known = index.filesystems.all.filter { wanted.contains($0.key) }.values
+      .flatMap(\.identities)
     let table = try MountTable()
     let mounts = table.mounts.filter { mount in known.contains { $0.mayBe(on: mount) } }
     for mount in mounts.filter({ !$0.isReadOnly }) + mounts.filter(\.isReadOnly) {
@@ -164,7 +196,7 @@ extension Store {
       return nil
     } catch let error as StoreError where error.code == .ambiguousFilesystem {
       let isWanted = index.filesystems.all.contains {
-        wanted.contains($0.key) && $0.value.identity.matches(identity)
+        wanted.contains($0.key) && $0.value.matches(identity)
       }
       return isWanted ? error : nil
     } catch {
@@ -182,7 +214,7 @@ extension Store {
   public func knownFilesystems() -> [Filesystem] {
     index.filesystems.all.sorted { $0.key < $1.key }.map { id, known in
       Filesystem(
-        id: id, identity: known.identity, isAttached: filesystems.isAttached(id),
+        id: id, identity: known.identity, name: known.name, isAttached: filesystems.isAttached(id),
         wasPutBack: known.isSuperseded)
     }
   }
@@ -201,6 +233,33 @@ extension FilesystemIdentity {
         throw .noHandles(status.magic)
       }
       throw StoreError(error, "identifying the filesystem")
+    }
+  }
+}
+
+/// The name that an administrator gives a filesystem.
+private enum FilesystemName {
+  /// Throws unless a filesystem can have the name.
+  static func check(
+    _ name: String, for identity: FilesystemIdentity
+  ) throws(StoreError) {
+    // A mark at the start would be one character with the blank before it in the store's text.
+    guard (1...64).contains(name.utf8.count), name.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f }),
+      " \(name)".first == " "
+    else {
+      throw .badValue(
+        "the name of a filesystem must have 1 to 64 bytes, none of them a control character, and "
+          + "must not begin with a combining mark")
+    }
+    guard identity.magic != .fuse else {
+      throw .badValue(
+        "a FUSE filesystem cannot have a name: its server may give other files the same handles "
+          + "after a restart")
+    }
+    guard identity.root != nil else {
+      throw .badValue(
+        "a filesystem with a name is told from others by its root directory, and no mount shows it; "
+          + "mount the whole filesystem, too")
     }
   }
 }

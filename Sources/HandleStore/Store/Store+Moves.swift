@@ -18,7 +18,7 @@ extension Store {
   ///
   /// - Parameters:
   ///   - file: the file, as found after the move.
-  ///   - filesystem: the id that ``attach(_:)`` returned.
+  ///   - filesystem: the id that ``attach(_:named:)`` returned.
   ///   - directory: the node of the directory in which the file now has a name.
   /// - Returns: the file's node, or `nil` if the store has none; then nothing is recorded.
   /// - Throws: what ``register(_:on:pinnedBy:)`` throws. Then nothing is recorded.

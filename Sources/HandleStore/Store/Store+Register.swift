@@ -13,7 +13,7 @@ extension Store {
   /// - Parameters:
   ///   - file: the file. If `filesystem` is attached, the device number in its status reveals files
   ///     of other filesystems; the number 0 is not checked.
-  ///   - filesystem: the id that ``attach(_:)`` returned.
+  ///   - filesystem: the id that ``attach(_:named:)`` returned.
   ///   - pins: where to count a pin for the node. The node is not dropped until the pin is taken
   ///     back.
   /// - Returns: the node, the generation for the wire, and the outcome.
@@ -43,7 +43,7 @@ extension Store {
   ///
   /// - Parameters:
   ///   - files: the files.
-  ///   - filesystem: the id that ``attach(_:)`` returned.
+  ///   - filesystem: the id that ``attach(_:named:)`` returned.
   ///   - pins: where to count a pin for the node of each file.
   /// - Returns: a result for each file, in order. The outcome is
   ///   ``Registration/Outcome-swift.enum/stale`` for a file that is gone and whose inode belongs to

@@ -120,6 +120,7 @@ public final class Store: Sendable {
     guard SystemCalls.forkCount == forkCount else { return }
     guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
     noteGrowth()
+    holds.close()
     defer { filesystems.detachAll() }
     do {
       // Calls that change the small files hold this lock.

@@ -62,7 +62,9 @@ public enum StoreError: Error, Equatable, Sendable {
 
   // About the store.
 
-  /// A process has the store open for writing; `pid` is `nil` if its id is not known.
+  /// A process has the store open for writing; `pid` is `nil` if its id is not known. Of a shared
+  /// store: another process has joined under the name of this gateway; `path` is then
+  /// `the gateway NAME`.
   case inUse(path: FilePath, pid: Int32?)
   /// This process already has the store open.
   case alreadyOpen(path: FilePath)
@@ -129,7 +131,8 @@ extension StoreError: CustomStringConvertible {
     case .notAttached(let id):
       "filesystem \(id) is not attached; mount it, then open its export again or attach it with a "
         + "directory on it (if it was put back to an earlier state, it counts as another filesystem: "
-        + "look its files up again)"
+        + "look its files up again; if the store is shared, and other hosts mount it from another source, "
+        + "run `handlestore shared name`)"
     case .wrongFilesystem(let handle, let id):
       "the file with handle \(handle) is not on filesystem \(id): its name is a mount point, or the "
         + "file is gone; attach the filesystem that is mounted there and register the file on that one"
@@ -186,6 +189,9 @@ extension StoreError: CustomStringConvertible {
 
   private var storeDescription: String? {
     switch self {
+    case .inUse(let path, _) where Self.gateway(of: path) != nil:
+      "another process has joined under the name \(Self.gateway(of: path) ?? ""), so this one is no "
+        + "gateway any more; give each process a name of its own, and start this one again"
     case .inUse(let path, let pid):
       "\(path) is open for writing by \(pid.map { "process \($0)" } ?? "another process"); stop it, "
         + "or open the store for reading only"

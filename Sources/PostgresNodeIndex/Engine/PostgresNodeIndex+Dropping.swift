@@ -40,13 +40,14 @@ extension PostgresNodeIndex {
       let before = nodes.entries
       let count = nodes.drop(change)
       let dropped = before.keys.filter { nodes.entries[$0] == nil }
-      return (
-        count,
+      let further =
         [
-          FurtherChange(Eviction.requiringAgreement(on: dropped, session)),
-          FurtherChange(Eviction.withdrawing(dropping.ids, session)),
-        ]
-      )
+          // Another gateway that drops nodes waits here, and then counts anew.
+          Schema.lockingCount,
+          Eviction.requiringAgreement(on: dropped, session),
+          Eviction.withdrawing(dropping.ids, session),
+        ] + (dropped.isEmpty ? [] : [Schema.requiring(nodes: dropping.leaving)])
+      return (count, further.map { FurtherChange($0) })
     }
   }
 }

@@ -10,7 +10,8 @@ extension PostgresNodeIndex {
   }
 
   package func introducing<R>(_ body: () throws -> R) throws -> R {
-    let gateway = try writer
+    // Whoever only reads introduces none.
+    guard let gateway else { return try body() }
     return try database.withLock("filesystems") { _ in
       try gateway.refresh()
       return try body()

@@ -28,23 +28,23 @@ extension PostgresNodeIndex {
   ) throws -> [RegistrationAttempt] {
     try requireOpen()
     let files = try candidates.map { try file($0, on: filesystem, survivors) }
-    var results = files.map { cached($0) }
-    var others = results.indices.filter { results[$0] == nil }
-    if others.count > 1 {
-      // An opaque handle is never looked for in memory.
-      try readKnown(others.map { files[$0] }.filter { $0.file != nil })
-      for i in others { results[i] = cached(files[i]) }
-      others.removeAll { results[$0] != nil }
-    }
-    if !others.isEmpty {
-      for (i, attempt) in zip(others, try share(others.map { files[$0] })) {
-        results[i] = attempt
-        if files.count == 1, files[i].file != nil, case .done(let done) = attempt,
-          done.outcome == .existing
-        {
-          readAhead(around: done.node)
-        }
+    var results = [RegistrationAttempt?](repeating: nil, count: files.count)
+    var others = takeFromMemory(files, &results)
+    if others.count > 1, try readSample(of: others.map { files[$0] }) {
+      others = takeFromMemory(files, &results)
+      if others.count > 1 {
+        try readNodes(of: others.map { files[$0] })
+        others = takeFromMemory(files, &results)
       }
+    }
+    if others.isEmpty { return results.compactMap(\.self) }
+    let attempts = try share(others.map { files[$0] })
+    for (place, attempt) in zip(others, attempts) { results[place] = attempt }
+    // Of several, some were looked up in readSample(of:).
+    if others.count == 1, files[others[0]].file != nil, case .done(let done) = attempts[0],
+      done.outcome == .existing
+    {
+      readAhead(around: [done.node])
     }
     return results.compactMap(\.self)
   }
@@ -56,20 +56,41 @@ extension PostgresNodeIndex {
       candidate, on: filesystem, of: filesystems, survivors, incarnation: incarnation)
   }
 
-  /// Reads the nodes of files that the database knows into memory. Unlike a registration it does
-  /// not keep other threads from registering, and it reads only what a registration that changes
-  /// nothing needs. So a directory that another gateway has registered costs little more than a
-  /// round trip.
-  private func readKnown(_ files: [MemoryNodes.File]) throws {
-    guard let local, !files.isEmpty else { return }
-    let tickets = local.tickets()
-    let rows = try database.read(WorkingSet.nodes(of: files.map(\.key)))
-    local.insert(try (0..<rows.count).map { try rows.cacheEntry($0) }, tickets: tickets)
+  /// Registers the files that are in memory and have no result yet. Returns the places of those that
+  /// are not there.
+  private func takeFromMemory(
+    _ files: [MemoryNodes.File], _ results: inout [RegistrationAttempt?]
+  ) -> [Int] {
+    var (others, last): ([Int], NodeID?) = ([], nil)
+    for (place, file) in files.enumerated() {
+      if results[place] == nil, let node = local?.node(of: file, after: last) {
+        results[place] = .done(
+          Registration(node: node, generation: incarnation, outcome: .existing))
+      }
+      if results[place] == nil { others.append(place) }
+      if case .done(let done) = results[place] { last = done.node } else { last = nil }
+    }
+    return others
   }
 
-  private func cached(_ file: MemoryNodes.File) -> RegistrationAttempt? {
-    guard let node = local?.node(of: file) else { return nil }
-    return .done(Registration(node: node, generation: incarnation, outcome: .existing))
+  /// Reads the nodes of a few of many files into memory, and with them those that are likely to be
+  /// the nodes of the others: the database reads consecutive ids much faster than it looks up keys.
+  ///
+  /// - Returns: whether the database knows any of the few; otherwise all count as new.
+  private func readSample(of files: [MemoryNodes.File]) throws -> Bool {
+    let found = try readNodes(of: files.sample(atMost: 4))
+    readAhead(around: found)
+    return !found.isEmpty
+  }
+
+  /// Reads the nodes of files that the database knows into memory, and returns their ids. Unlike a
+  /// registration it does not keep other threads from registering, and it reads only what a
+  /// registration that changes nothing needs.
+  @discardableResult
+  private func readNodes(of files: [MemoryNodes.File]) throws -> [NodeID] {
+    // An opaque handle is never looked for in memory.
+    let keys = files.filter { $0.file != nil }.map(\.key)
+    return local == nil || keys.isEmpty ? [] : try readIntoMemory(WorkingSet.nodes(of: keys))
   }
 
   private func share(_ files: [MemoryNodes.File]) throws -> [RegistrationAttempt] {
@@ -143,4 +164,12 @@ extension PostgresNodeIndex {
 extension MemoryNodes.File {
   /// The keys under which the file is looked for.
   fileprivate var keys: [MemoryNodes.Key] { [key] + (hint.map { [$0] } ?? []) }
+}
+
+extension Array {
+  /// Some elements from all over the array.
+  fileprivate func sample(atMost most: Int) -> [Element] {
+    if count <= most { return self }
+    return (0..<most).map { self[$0 * (count - 1) / (most - 1)] }
+  }
 }

@@ -18,7 +18,7 @@ package final class PostgresNodeIndex: NodeIndex {
   let limboLimit: Int
   /// `nil` if the index keeps no nodes.
   let local: LocalCache?
-  let readAhead = ReadAhead()
+  let readAhead: ReadAhead
   let registrations = CommitQueue<PendingFiles>(isSlow: true)
 
   /// Joins the gateways of the store in a database, which is made if there is none.
@@ -33,6 +33,7 @@ package final class PostgresNodeIndex: NodeIndex {
     database = Database(conninfo, patience: patience)
     local = try LocalCache(size: options.cacheSize, in: cacheDirectory, filesystems)
     limboLimit = options.limboLimit
+    readAhead = ReadAhead(cacheSize: options.cacheSize)
     do {
       let joined = try Gateway(
         name, of: database, cache: local, filesystems, lease: lease,
@@ -48,6 +49,7 @@ package final class PostgresNodeIndex: NodeIndex {
   package init(reading conninfo: String, patience: Duration) throws(StoreError) {
     database = Database(conninfo, patience: patience)
     (local, gateway, limboLimit) = (nil, nil, 0)
+    readAhead = ReadAhead(cacheSize: 0)
     do {
       // Without a second try: a user who mistyped something waits.
       (number, incarnation) = try database.numbers(on: try database.connect())
@@ -90,11 +92,9 @@ extension PostgresNodeIndex {
       let rows = try database.read(WorkingSet.node(id))
       guard rows.count > 0 else { return nil }
       let found = try rows.entry(0, on: filesystems).1
-      if let tickets {
-        local?.insert([LocalCache.Entry(id, found.record, found.handle)], tickets: tickets)
-      }
+      if let tickets { try keep(rows, tickets) }
       // Memory has no room for a spilled handle, so the next call would miss the node again.
-      if !found.record.isSpilled { readAhead(around: id) }
+      if !found.record.isSpilled { readAhead(around: [id]) }
       return found.node(id)
     }
   }

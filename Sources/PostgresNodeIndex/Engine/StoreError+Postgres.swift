@@ -6,6 +6,10 @@ extension StoreError {
   init(ofPostgres error: any Error) {
     guard let error = error as? PostgresError else {
       self.init(any: error, path: "")
+      // Its advice is for a store in a directory.
+      if case .damaged(let what) = self {
+        self = .database(.ioError, "\(what); restore a backup of the database")
+      }
       return
     }
     self =

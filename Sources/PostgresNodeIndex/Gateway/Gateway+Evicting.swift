@@ -192,7 +192,7 @@ struct Eviction {
     Statement(
       """
       SELECT name, lease_until <= clock_timestamp() FROM handlestore_gateway
-      WHERE session <> $1 AND agreed < $2
+      WHERE session <> $1 AND agreed < $2 AND \(Membership.mayHoldNodes)
         AND EXISTS (SELECT FROM handlestore_eviction WHERE session = $1)
       ORDER BY 2 DESC, 1 LIMIT 1
       """, [.integer(session), .integer(number)])
@@ -201,7 +201,8 @@ struct Eviction {
   /// What is true of a row `e` of nodes `$1` that the gateway `$2` may drop.
   private static let isAgreed = """
     e.node = ANY ($1) AND e.session = $2 AND NOT EXISTS (
-      SELECT FROM handlestore_gateway g WHERE g.session <> $2 AND g.agreed < e.number)
+      SELECT FROM handlestore_gateway g
+      WHERE g.session <> $2 AND g.agreed < e.number AND \(Membership.mayHoldNodes))
     """
 
   /// Finds those of some nodes that all others have agreed to drop.

@@ -197,7 +197,10 @@ final class Gateway: Sendable {
       var membership = try Self.join(
         name, session, after: state.membership, on: connection, database, terms)
       guard membership.store.number == number else {
-        throw StoreError.damaged("the database has another store by now")
+        throw StoreError.database(
+          .ioError,
+          "another store has taken the place of this one; if that was intended, start the process again"
+        )
       }
       // What a write has changed whose confirmation was lost is not in the cache.
       let position =
@@ -213,7 +216,7 @@ final class Gateway: Sendable {
       // Another process has the name, or the database has another store.
       let end =
         error is Superseded
-        ? StoreError.inUse(path: FilePath("the gateway \(name)"), pid: nil)
+        ? StoreError.nameTaken(gateway: name)
         : StoreError(ofPostgres: error)
       ending.withLock { $0 = end }
       lease.revoke()

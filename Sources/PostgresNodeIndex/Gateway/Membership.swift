@@ -59,6 +59,12 @@ struct GatewayTerms {
 // MARK: Joining
 
 extension Membership {
+  /// What is true of a gateway that may hold nodes. Without a lease nothing is answered from memory, so
+  /// one that is away holds by pins only, or as roots of exports, if it was stopped and goes on. It is
+  /// not waited for longer than this, as if it had ended.
+  static let mayHoldNodes =
+    "(has_pins OR lease_until > clock_timestamp() - interval '1 hour')"
+
   /// The statements with which a gateway joins, under a name.
   /// They also remove the rows that gateways have left which were killed long ago. By then every
   /// gateway has heard of the last changes of these, and no call of theirs still waits. If the

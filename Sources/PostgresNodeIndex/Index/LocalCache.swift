@@ -34,12 +34,20 @@ final class LocalCache: Sendable {
   }
 
   /// Returns the live node of a file, if registering the file would change nothing.
-  func node(of file: MemoryNodes.File) -> NodeID? {
+  ///
+  /// - Parameter last: the node of the file before it in a listing. Another file may have the place
+  ///   of this file's hint, but the file is likely to have got its id right after that one.
+  func node(of file: MemoryNodes.File, after last: NodeID?) -> NodeID? {
     // An opaque handle is never looked for here.
     guard let key = file.file else { return nil }
     let hash = file.key.hash
-    if let id = memory.node(of: file.candidate, key, under: hash, on: file.filesystem, file.magic) {
-      return id
+    func find() -> NodeID? {
+      memory.node(of: file.candidate, key, under: hash, on: file.filesystem, file.magic)
+    }
+    if let id = find() { return id }
+    if let last {
+      memory.setHint(hash, NodeID(rawValue: last.rawValue &+ 1))
+      if let id = find() { return id }
     }
     guard let disk, memory.isValid else { return nil }
     let tickets = memory.tickets()

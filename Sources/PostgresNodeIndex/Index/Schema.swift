@@ -154,6 +154,16 @@ enum Schema {
      FROM handlestore_store s)
     """
 
+  /// Keeps other gateways from dropping nodes until the transaction ends.
+  static let lockingCount = Statement(
+    "SELECT nodes FROM handlestore_store WHERE only_row FOR UPDATE")
+
+  /// Fails if the store has fewer nodes.
+  static func requiring(nodes: Int) -> Statement {
+    Statement(
+      "SELECT 1 / (CASE WHEN \(count) >= $1 THEN 1 ELSE 0 END)", [.integer(Int64(nodes))])
+  }
+
   /// Names the run of the database: the cluster, when its server began, and the file of a table. If
   /// it is another one than before, the database may have taken another way meanwhile: it may be a
   /// standby that was promoted before it had all, or a backup or a dump that was put back, perhaps

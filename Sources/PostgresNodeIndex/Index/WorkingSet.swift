@@ -24,13 +24,17 @@ struct WorkingSet {
 
   // MARK: Looking for nodes
 
+  /// Each column of a row costs both sides time. So one number has what is small: the type of the
+  /// handle, the filesystem in two bytes, and in the last two, in bits of its own each, the file's
+  /// type and the state.
   private static let nodeColumns = """
-    n.id, n.version::bigint, n.parent, n.hint, n.since, n.handle_type::bigint, n.type::bigint, \
-    n.filesystem::bigint, n.state::bigint, n.handle
+    n.id, n.parent, n.since, \
+    (n.handle_type::bigint << 32) | (n.filesystem::bigint << 16) | n.type | n.state, n.handle
     """
 
-  /// The further parents, too. Only a file with several names has any.
-  private static let placeColumn = """
+  /// What a change depends on, too. Only a file with several names has further parents.
+  private static let allColumns = """
+    \(nodeColumns), n.version::bigint, n.hint, \
     ARRAY(SELECT p.directory FROM handlestore_place p WHERE p.node = n.id)
     """
 
@@ -47,7 +51,7 @@ struct WorkingSet {
   private static func owners(of keys: [MemoryNodes.Key]) -> Statement {
     Statement(
       """
-      SELECT \(nodeColumns), \(placeColumn), k.key, \(aliasColumns)
+      SELECT \(allColumns), k.key, \(aliasColumns)
       FROM handlestore_key k
         CROSS JOIN LATERAL (SELECT * FROM handlestore_node WHERE id = k.node OFFSET 0) n
         LEFT JOIN LATERAL (
@@ -61,8 +65,7 @@ struct WorkingSet {
     let numbers = Parameter.integers(ids.map(\.signed))
     return [
       Statement(
-        "SELECT \(nodeColumns), \(placeColumn) FROM handlestore_node n WHERE n.id = ANY ($1)",
-        [numbers]),
+        "SELECT \(allColumns) FROM handlestore_node n WHERE n.id = ANY ($1)", [numbers]),
       Statement(
         "SELECT a.node, \(aliasColumns) FROM handlestore_alias a WHERE a.node = ANY ($1)", [numbers]
       ),
@@ -75,14 +78,13 @@ struct WorkingSet {
       "SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id = $1", [.integer(id.signed)])
   }
 
-  /// What finds the nodes that have some keys, each with the place of its key, from 1.
+  /// What finds the nodes that have some keys, without their aliases and further parents.
   static func nodes(of keys: [MemoryNodes.Key]) -> Statement {
     Statement(
       """
-      SELECT \(nodeColumns), u.place
-      FROM unnest($1) WITH ORDINALITY AS u (key, place)
-        CROSS JOIN LATERAL (SELECT node FROM handlestore_key WHERE key = u.key OFFSET 0) k
+      SELECT \(nodeColumns) FROM handlestore_key k
         CROSS JOIN LATERAL (SELECT * FROM handlestore_node WHERE id = k.node OFFSET 0) n
+      WHERE k.key = ANY ($1)
       """, [.byteStrings(keys.map(\.bytes))])
   }
 
@@ -98,7 +100,7 @@ struct WorkingSet {
   static func nodes(in ids: Range<UInt64>) -> Statement {
     Statement(
       "SELECT \(nodeColumns) FROM handlestore_node n WHERE n.id >= $1 AND n.id < $2",
-      [.integer(Int64(ids.lowerBound)), .integer(Int64(ids.upperBound))])
+      [.integer(Int64(clamping: ids.lowerBound)), .integer(Int64(clamping: ids.upperBound))])
   }
 
   /// Takes up what the statements found.
@@ -124,8 +126,8 @@ struct WorkingSet {
     let byBytes = Dictionary(keys.map { ($0.bytes, $0) }) { first, _ in first }
     for row in 0..<rows.count {
       let id = try addNode(rows, row, on: known)
-      guard let key = rows.bytes(row, 11).flatMap({ byBytes[$0] }) else { continue }
-      if let alias = Alias(of: id, rows, row, from: 12) {
+      guard let key = rows.bytes(row, 8).flatMap({ byBytes[$0] }) else { continue }
+      if let alias = Alias(of: id, rows, row, from: 9) {
         add(alias, under: key)
       } else {
         nodes.index[key] = id
@@ -147,11 +149,14 @@ struct WorkingSet {
   ) throws -> NodeID {
     var (id, entry) = try rows.entry(row, on: known)
     guard nodes.entries[id] == nil else { return id }
-    for directory in rows.integers(row, 10) ?? [] {
+    versions[id] = rows.integer(row, 5)
+    if let inode = rows.integer(row, 6) {
+      entry.keys.append(.hint(entry.record.filesystem, UInt64(bitPattern: inode)))
+    }
+    for directory in rows.integers(row, 7) ?? [] {
       entry.furtherParents.insert(NodeID(signed: directory))
     }
     nodes.entries[id] = entry
-    versions[id] = rows.integer(row, 1)
     return id
   }
 
@@ -183,15 +188,14 @@ extension Rows {
     integer(row, column).map { NodeID(signed: $0) }
   }
 
-  /// Returns the node in a row that begins with the columns of a node.
+  /// Returns the node in a row that begins with the columns of a node, without the key of its hint.
   func entry(
     _ row: Int, on known: KnownFilesystems
   ) throws -> (NodeID, MemoryNodes.Entry) {
     let (id, record, handle) = try record(row)
-    let on = record.filesystem
-    var keys = [MemoryNodes.Key(handle, on: on, try known.magic(on))]
-    if let hint = integer(row, 3) { keys.append(.hint(on, UInt64(bitPattern: hint))) }
-    return (id, MemoryNodes.Entry(record: record, handle: handle, keys: keys))
+    let key = MemoryNodes.Key(
+      handle, on: record.filesystem, try known.magic(record.filesystem))
+    return (id, MemoryNodes.Entry(record: record, handle: handle, keys: [key]))
   }
 
   /// Returns what the cache keeps of the node in a row that begins with the columns of a node.
@@ -202,25 +206,21 @@ extension Rows {
 
   /// Returns the record in a row that begins with the columns of a node, and its handle.
   func record(_ row: Int) throws -> (NodeID, Record, KernelFileHandle) {
-    guard let id = node(row, 0), let since = integer(row, 4), let type = integer(row, 6),
-      let filesystem = integer(row, 7).flatMap({ UInt16(exactly: $0) }),
-      let state = integer(row, 8).flatMap({ UInt8(exactly: $0) }).flatMap({
-        NodeState(rawValue: $0)
-      }),
-      let handle = handle(row, type: 5, bytes: 9)
+    guard let id = node(row, 0), let since = integer(row, 2), let kinds = integer(row, 3),
+      let state = UInt8(exactly: kinds & 0xfff).flatMap({ NodeState(rawValue: $0) }),
+      let handle = handle(row, type: kinds >> 32, bytes: 4)
     else { throw StoreError.damaged("a row of handlestore_node makes no sense") }
     var record = Record(
-      handle: handle, filesystem: FilesystemID(rawValue: filesystem),
-      type: FileType(rawValue: UInt32(truncatingIfNeeded: type)),
-      parent: node(row, 2), since: UInt32(truncatingIfNeeded: since))
+      handle: handle, filesystem: FilesystemID(rawValue: UInt16(kinds >> 16 & 0xffff)),
+      type: FileType(rawValue: UInt32(kinds & 0xf000)), parent: node(row, 1),
+      since: UInt32(truncatingIfNeeded: since))
     record.enter(state, at: record.since)
     return (id, record, handle)
   }
 
-  fileprivate func handle(_ row: Int, type: Int, bytes: Int) -> KernelFileHandle? {
-    guard let type = integer(row, type), let bytes = self.bytes(row, bytes) else { return nil }
-    return KernelFileHandle(
-      type: HandleType(rawValue: Int32(truncatingIfNeeded: type)), bytes: bytes)
+  fileprivate func handle(_ row: Int, type: Int64, bytes column: Int) -> KernelFileHandle? {
+    let type = HandleType(rawValue: Int32(truncatingIfNeeded: type))
+    return withBytes(row, column) { KernelFileHandle(type: type, bytes: $0) } ?? nil
   }
 }
 
@@ -230,7 +230,8 @@ extension Alias {
   fileprivate init?(of node: NodeID, _ rows: Rows, _ row: Int, from column: Int) {
     guard let since = rows.integer(row, column), let type = rows.integer(row, column + 2),
       let filesystem = rows.integer(row, column + 3),
-      let handle = rows.handle(row, type: column + 1, bytes: column + 4)
+      let handleType = rows.integer(row, column + 1),
+      let handle = rows.handle(row, type: handleType, bytes: column + 4)
     else { return nil }
     self.init(
       node: node, filesystem: FilesystemID(rawValue: UInt16(truncatingIfNeeded: filesystem)),

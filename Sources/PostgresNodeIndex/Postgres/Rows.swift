@@ -41,6 +41,12 @@ struct Rows: Sendable {
     return unsafe Array(value)
   }
 
+  /// Passes a value of a `bytea` to a body, without copying it. Returns `nil` for a null.
+  func withBytes<R>(_ row: Int, _ column: Int, _ body: (Span<UInt8>) -> R) -> R? {
+    guard let value = unsafe result.value(row, column, .bytes) else { return nil }
+    return unsafe body(value.assumingMemoryBound(to: UInt8.self).span)
+  }
+
   /// A value of an `int8[]` of at most one dimension, without nulls in it.
   func integers(_ row: Int, _ column: Int) -> [Int64]? {
     guard let value = unsafe result.value(row, column, .integers) else { return nil }

@@ -131,7 +131,7 @@ struct Source {
             + "mount that uses \(options.store); name it by the same one, or use a store of its own",
           .usage)
       }
-      let filesystem = try store.attach(source)
+      let filesystem = try store.attach(source, named: options.database.filesystemName)
       mounts[name] = mount
       return filesystem
     }

@@ -25,6 +25,16 @@ struct DatabaseOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "The name of SOURCE's filesystem in the store, the same on all hosts.",
+      discussion:
+        "Needed if the hosts mount it from different sources, or see it under different ids: otherwise the "
+        + "store takes it for several filesystems. Another filesystem under this name is refused, by the "
+        + "handle of its root directory.",
+      valueName: "name"))
+  var filesystemName: String?
+
+  @Option(
+    help: ArgumentHelp(
       "A local directory in which to keep the nodes of the database that the mount has come across.",
       discussion:
         "They are then found without the network, also by the next server after a kill. It is made if it "
@@ -49,6 +59,13 @@ struct DatabaseOptions: ParsableArguments {
     guard connection != nil || gateway == nil else {
       throw ValidationError("a gateway is of a database: give --shared CONNECTION too")
     }
+    guard connection != nil || filesystemName == nil else {
+      throw ValidationError(
+        "a filesystem's name is for hosts that share a database: give --shared CONNECTION too")
+    }
+    guard (1...64).contains(filesystemName?.utf8.count ?? 1) else {
+      throw ValidationError("the name of a filesystem has 1 to 64 bytes")
+    }
     guard connection != nil || cache == nil else {
       throw ValidationError("a cache is of a database: give --shared CONNECTION too")
     }
@@ -71,6 +88,7 @@ struct DatabaseOptions: ParsableArguments {
     guard let connection else { return [] }
     return ["--shared=\(connection)", "--patience", "\(patience)"]
       + (gateway.map { ["--gateway=\($0)"] } ?? []) + (cache.map { ["--cache=\($0)"] } ?? [])
+      + (filesystemName.map { ["--filesystem-name=\($0)"] } ?? [])
   }
 
   /// Returns the options with the name by which the mount is a gateway.

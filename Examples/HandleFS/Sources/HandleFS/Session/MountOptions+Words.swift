@@ -18,6 +18,8 @@ extension MountOptions {
     case "shared":
       database.connection = try word.required("a connection string: shared=service=NAME")
     case "gateway": database.gateway = try word.required("a name: gateway=NAME")
+    case "filesystem_name":
+      database.filesystemName = try word.required("a name: filesystem_name=NAME")
     case "cache": database.cache = try word.required("a directory: cache=DIR")
     case "patience": database.patience = try word.seconds()
     case "fsname": fsname = try word.required("a name: fsname=NAME")

@@ -158,7 +158,7 @@ struct MountOptions: ParsableArguments {
     name: .customShort("o"),
     help: ArgumentHelp(
       "Options as mount(8) takes them: the options above (store=DIR, shared=CONNECTION, gateway=NAME, "
-        + "cache=DIR, patience=SECONDS, ro, cache_timeout=SECONDS, "
+        + "filesystem_name=NAME, cache=DIR, patience=SECONDS, ro, cache_timeout=SECONDS, "
         + "passthrough=auto|on|off, handles=auto|require|never, nodes=COUNT, idle_forget=SECONDS, "
         + "cross_mounts, watchdog=SECONDS, "
         + "log_format=text|json, fsname=NAME, allow_idmap, max_background=COUNT, "
