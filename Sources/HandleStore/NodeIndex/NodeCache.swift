@@ -226,6 +226,18 @@ extension NodeCache {
   }
 }
 
+extension FileKey {
+  /// A hash of the inode, whatever its generation, for ``NodeCache/setHint(_:_:)``.
+  package func hintHash(on filesystem: FilesystemID) -> UInt64 {
+    var hash = UInt64(filesystem.rawValue) &+ 0x9e37_79b9_7f4a_7c15
+    for i in 0..<count {
+      hash = (hash ^ words[i]) &* 0xff51_afd7_ed55_8ccd
+      hash ^= hash >> 32
+    }
+    return hash &* 0xc4ce_b9fe_1a85_ec53
+  }
+}
+
 extension Record {
   /// Whether this is a live node of the candidate's type, and the candidate does not change its
   /// parent. A candidate that is found by an alias changes no parent.

@@ -18,7 +18,13 @@ extension PostgresNodeIndex {
   package func register(
     _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt {
-    try register(batch: [candidate], on: filesystem, survivors)[0]
+    try requireOpen()
+    let magic = try filesystems.magic(filesystem)
+    if let id = local?.node(of: candidate, on: filesystem, magic) { return existing(id) }
+    let file = try file(candidate, on: filesystem, survivors)
+    let attempt = try share([file])[0]
+    noteMiss(of: file, attempt)
+    return attempt
   }
 
   /// Known files are found in memory, or read together. Threads that register others at the same
@@ -27,26 +33,35 @@ extension PostgresNodeIndex {
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
     try requireOpen()
-    let files = try candidates.map { try file($0, on: filesystem, survivors) }
-    var results = [RegistrationAttempt?](repeating: nil, count: files.count)
-    var others = takeFromMemory(files, &results)
-    if others.count > 1, try readSample(of: others.map { files[$0] }) {
-      others = takeFromMemory(files, &results)
+    var results = [RegistrationAttempt?](repeating: nil, count: candidates.count)
+    var others = try takeFromMemory(candidates, on: filesystem, &results)
+    if others.count > 1, try readSample(of: others.map { candidates[$0] }, on: filesystem) {
+      others = try takeFromMemory(candidates, on: filesystem, &results)
       if others.count > 1 {
-        try readNodes(of: others.map { files[$0] })
-        others = takeFromMemory(files, &results)
+        try readNodes(of: others.map { candidates[$0] }, on: filesystem)
+        others = try takeFromMemory(candidates, on: filesystem, &results)
       }
     }
-    if others.isEmpty { return results.compactMap(\.self) }
-    let attempts = try share(others.map { files[$0] })
-    for (place, attempt) in zip(others, attempts) { results[place] = attempt }
-    // Of several, some were looked up in readSample(of:).
-    if others.count == 1, files[others[0]].file != nil, case .done(let done) = attempts[0],
-      done.outcome == .existing
-    {
-      readAhead(around: [done.node])
+    if !others.isEmpty {
+      let files = try others.map { try file(candidates[$0], on: filesystem, survivors) }
+      let attempts = try share(files)
+      for (place, attempt) in zip(others, attempts) { results[place] = attempt }
+      // Of several, some were looked up in readSample(of:on:).
+      if files.count == 1 { noteMiss(of: files[0], attempts[0]) }
     }
     return results.compactMap(\.self)
+  }
+
+  private func existing(_ node: NodeID) -> RegistrationAttempt {
+    .done(Registration(node: node, generation: incarnation, outcome: .existing))
+  }
+
+  /// Reads ahead, if it seems worth it, when the database knew a file that was not in memory.
+  private func noteMiss(of file: MemoryNodes.File, _ attempt: RegistrationAttempt) {
+    guard file.file != nil, case .done(let done) = attempt, done.outcome == .existing else {
+      return
+    }
+    readAhead(around: [done.node])
   }
 
   private func file(
@@ -59,13 +74,15 @@ extension PostgresNodeIndex {
   /// Registers the files that are in memory and have no result yet. Returns the places of those that
   /// are not there.
   private func takeFromMemory(
-    _ files: [MemoryNodes.File], _ results: inout [RegistrationAttempt?]
-  ) -> [Int] {
+    _ candidates: [FoundFile], on filesystem: FilesystemID, _ results: inout [RegistrationAttempt?]
+  ) throws -> [Int] {
+    let magic = try filesystems.magic(filesystem)
     var (others, last): ([Int], NodeID?) = ([], nil)
-    for (place, file) in files.enumerated() {
-      if results[place] == nil, let node = local?.node(of: file, after: last) {
-        results[place] = .done(
-          Registration(node: node, generation: incarnation, outcome: .existing))
+    for (place, candidate) in candidates.enumerated() {
+      if results[place] == nil,
+        let node = local?.node(of: candidate, on: filesystem, magic, after: last)
+      {
+        results[place] = existing(node)
       }
       if results[place] == nil { others.append(place) }
       if case .done(let done) = results[place] { last = done.node } else { last = nil }
@@ -77,8 +94,8 @@ extension PostgresNodeIndex {
   /// the nodes of the others: the database reads consecutive ids much faster than it looks up keys.
   ///
   /// - Returns: whether the database knows any of the few; otherwise all count as new.
-  private func readSample(of files: [MemoryNodes.File]) throws -> Bool {
-    let found = try readNodes(of: files.sample(atMost: 4))
+  private func readSample(of files: [FoundFile], on filesystem: FilesystemID) throws -> Bool {
+    let found = try readNodes(of: files.sample(atMost: 4), on: filesystem)
     readAhead(around: found)
     return !found.isEmpty
   }
@@ -87,9 +104,13 @@ extension PostgresNodeIndex {
   /// registration it does not keep other threads from registering, and it reads only what a
   /// registration that changes nothing needs.
   @discardableResult
-  private func readNodes(of files: [MemoryNodes.File]) throws -> [NodeID] {
-    // An opaque handle is never looked for in memory.
-    let keys = files.filter { $0.file != nil }.map(\.key)
+  private func readNodes(of files: [FoundFile], on filesystem: FilesystemID) throws -> [NodeID] {
+    let magic = try filesystems.magic(filesystem)
+    let keys = files.compactMap { file -> MemoryNodes.Key? in
+      let key = MemoryNodes.Key(file.handle, on: filesystem, magic)
+      // An opaque handle is never looked for in memory.
+      if case .inode = key { return key } else { return nil }
+    }
     return local == nil || keys.isEmpty ? [] : try readIntoMemory(WorkingSet.nodes(of: keys))
   }
 
@@ -122,7 +143,7 @@ extension PostgresNodeIndex {
     }
     for (file, attempt) in zip(all, attempts.flatMap(\.self)) {
       guard case .done(let done) = attempt, done.outcome != .stale else { continue }
-      cache?.setHint(file.key.hash, done.node)
+      local?.setHint(file.candidate.handle, on: file.filesystem, file.magic, done.node)
     }
     return attempts
   }

@@ -6,7 +6,7 @@ internal import Synchronization
 /// Files of a directory usually got their ids one after another, and so did the directories of a
 /// tree. So a caller that misses two nodes of a window of consecutive ids in memory will miss the
 /// others, too. If it goes on behind a window that was read, the next one is twice as long.
-struct ReadAhead: ~Copyable {
+final class ReadAhead: Sendable {
   /// How many ids the first window of a walk has.
   private static let shortest: UInt64 = 512
   /// How many windows it remembers: at least one for each walk that is under way.

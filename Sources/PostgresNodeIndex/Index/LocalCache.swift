@@ -35,24 +35,27 @@ final class LocalCache: Sendable {
 
   /// Returns the live node of a file, if registering the file would change nothing.
   ///
-  /// - Parameter last: the node of the file before it in a listing. Another file may have the place
-  ///   of this file's hint, but the file is likely to have got its id right after that one.
-  func node(of file: MemoryNodes.File, after last: NodeID?) -> NodeID? {
+  /// - Parameters:
+  ///   - magic: that of the filesystem.
+  ///   - last: the node of the file before it in a listing. Another file may have the place of this
+  ///     file's hint, but the file is likely to have got its id right after that one.
+  func node(
+    of candidate: FoundFile, on filesystem: FilesystemID, _ magic: FilesystemMagic,
+    after last: NodeID? = nil
+  ) -> NodeID? {
     // An opaque handle is never looked for here.
-    guard let key = file.file else { return nil }
-    let hash = file.key.hash
-    func find() -> NodeID? {
-      memory.node(of: file.candidate, key, under: hash, on: file.filesystem, file.magic)
-    }
-    if let id = find() { return id }
+    guard let key = candidate.handle.fileKey(on: magic) else { return nil }
+    let hash = key.hintHash(on: filesystem)
+    if let id = memory.node(of: candidate, key, under: hash, on: filesystem, magic) { return id }
     if let last {
       memory.setHint(hash, NodeID(rawValue: last.rawValue &+ 1))
-      if let id = find() { return id }
+      if let id = memory.node(of: candidate, key, under: hash, on: filesystem, magic) { return id }
     }
     guard let disk, memory.isValid else { return nil }
     let tickets = memory.tickets()
-    guard let (id, record) = disk.node(of: file.candidate, key, on: file.filesystem, file.magic)
-    else { return nil }
+    guard let (id, record) = disk.node(of: candidate, key, on: filesystem, magic) else {
+      return nil
+    }
     memory.insert(id, record, ticket: tickets[id])
     memory.setHint(hash, id)
     return id
@@ -79,10 +82,19 @@ final class LocalCache: Sendable {
   }
 
   private func setHint(_ entry: Entry) {
-    guard entry.record.state == .live, let magic = try? filesystems.magic(entry.record.filesystem)
-    else { return }
-    let key = MemoryNodes.Key(entry.handle, on: entry.record.filesystem, magic)
-    if case .inode = key { memory.setHint(key.hash, entry.id) }
+    let filesystem = entry.record.filesystem
+    guard entry.record.state == .live, let magic = try? filesystems.magic(filesystem) else {
+      return
+    }
+    setHint(entry.handle, on: filesystem, magic, entry.id)
+  }
+
+  /// Remembers that a node has the file with a handle.
+  func setHint(
+    _ handle: KernelFileHandle, on filesystem: FilesystemID, _ magic: FilesystemMagic, _ id: NodeID
+  ) {
+    guard let key = handle.fileKey(on: magic) else { return }
+    memory.setHint(key.hintHash(on: filesystem), id)
   }
 
   // MARK: Forgetting
@@ -112,9 +124,4 @@ final class LocalCache: Sendable {
   }
 
   func close() { disk?.close() }
-}
-
-extension MemoryNodes.Key {
-  /// For this process only.
-  var hash: UInt64 { UInt64(bitPattern: Int64(hashValue)) }
 }
