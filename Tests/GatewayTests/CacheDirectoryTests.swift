@@ -190,6 +190,32 @@ import Testing
     for store in [a, b] { try store.close() }
   }
 
+  /// A longer lease does not make an old cache younger.
+  @Test func theNextProcessHasALongerLease() throws {
+    let nodes = try killedGateway()
+    let b = try gateways.open("b", lease: .seconds(1))
+    try b.retire(nodes[6])
+    // By now that is not told any more.
+    usleep(11_500_000)
+    let a = try open("a", lease: .seconds(60))
+    #expect(try a.node(nodes[6])?.state == .stale)
+    for store in [a, b] { try store.close() }
+  }
+
+  /// The machine stood still, and its clock, too: only the database knows that the lease was over.
+  @Test func theClockStoodStill() throws {
+    let (a, b) = (try open("a"), try gateways.open("b"))
+    let filesystem = try Synthetic.attach(to: a)
+    let nodes = try a.register(batch: Self.files, on: filesystem).map(\.node)
+    try b.retire(nodes[6])
+    try gateways.run(
+      "BEGIN; DELETE FROM handlestore_change; UPDATE handlestore_gateway "
+        + "SET lease_until = clock_timestamp() - interval '1 hour' WHERE name = 'a'; COMMIT")
+    try a.retire(nodes[7])
+    #expect(try a.node(nodes[6])?.state == .stale)
+    for store in [a, b] { try store.close() }
+  }
+
   /// A process elsewhere had the name meanwhile, with a cache of its own.
   @Test func somebodyElseHadTheName() throws {
     let nodes = try killedGateway()
@@ -223,9 +249,10 @@ import Testing
 
   @Test func oneProcessAtATime() throws {
     let a = try open("a")
-    #expect(throws: StoreError.alreadyOpen(path: cache)) { try open("b") }
+    let error = #expect(throws: StoreError.self) { try open("b") }
+    #expect("\(error as Any)".contains("which this process uses already"), "\(error as Any)")
     let worker = try Child("storeworker", ["cached", gateways.database, "b", cache.string, "1"])
-    #expect(try #require(worker.line()).contains("is open for writing by process"))
+    #expect(try #require(worker.line()).contains("which process \(getpid()) uses"))
     try a.close()
     try open("a").close()
   }
@@ -237,6 +264,11 @@ import Testing
     let error = #expect(throws: StoreError.self) { try open("a") }
     #expect(error?.code == .badValue)
     #expect("\(error as Any)".contains("is no cache of a gateway and not empty"))
+    try Store(at: cache).close()
+    // Even if a file of theirs has the name of ours.
+    try write("theirs", to: cache.appending("cache"))
+    #expect(throws: StoreError.self) { try open("a") }
+    #expect(try read(cache.appending("cache")) == "theirs")
     try Store(at: cache).close()
   }
 

@@ -174,14 +174,13 @@ package enum SystemCalls {
     (try? FullStatus(of: descriptor)).map { Int($0.file.size) } ?? 0
   }
 
-  /// Returns which part of the space of a file's filesystem is free for everybody, from 0 to 1
+  /// Returns how many bytes of a file's filesystem are free for everybody, and how many it has
   /// (`fstatvfs(3)`).
-  static func freeShare(of descriptor: FileDescriptor) -> Double? {
+  static func space(of descriptor: FileDescriptor) -> (free: Int, total: Int)? {
     var status = statvfs()
-    guard unsafe fstatvfs(descriptor.rawValue, &status) == 0, status.f_blocks > 0 else {
-      return nil
-    }
-    return Double(status.f_bavail) / Double(status.f_blocks)
+    guard unsafe fstatvfs(descriptor.rawValue, &status) == 0 else { return nil }
+    let unit = Int(clamping: status.f_frsize)
+    return (Int(clamping: status.f_bavail) * unit, Int(clamping: status.f_blocks) * unit)
   }
 
   /// Returns whether this process can map `length` more bytes (`RLIMIT_AS`).

@@ -23,13 +23,16 @@ extension Environment {
   /// Makes room for a transaction that reached the end of the map: frees the slots of dead readers
   /// or, if there are none, grows the map. No transaction of this thread may be open.
   ///
-  /// - Parameter growths: how often the map has already grown for this transaction. The step is
-  ///   larger each time, up to 1 GiB.
-  func grow(after growths: Int) throws {
+  /// - Parameters:
+  ///   - growths: how often the map has already grown for this transaction. The step is larger each
+  ///     time, up to 1 GiB.
+  ///   - limit: the longest step, in bytes, if it is a MiB or more.
+  func grow(after growths: Int, by limit: Int = .max) throws {
     if reapDeadReaders() > 0 { return }
     let size = info.mapSize
     let usual = size < Self.doubledSize ? size : size / 4
-    let step = min(max(usual, Self.leastStep) << min(growths, 10), Self.mostStep)
+    let wanted = min(max(usual, Self.leastStep) << min(growths, 10), Self.mostStep)
+    let step = max(min(wanted, limit), Self.leastStep)
     do {
       try growMap(by: step)
     } catch let error as LMDBError where error.isDiskFull && step > Self.leastStep {

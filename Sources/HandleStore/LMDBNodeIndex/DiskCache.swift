@@ -11,8 +11,9 @@ package final class DiskCache: Sendable {
   private let filesystems: KnownFilesystems
   /// `nil` once the cache is closed, or cannot be used any more.
   private let file: Mutex<DiskCacheFile?>
-  /// Held by the thread that writes, or opens or closes the file.
-  private let writer = Mutex(())
+  /// Held by the thread that writes, or opens or closes the file. When the cache last started again
+  /// because a write failed.
+  private let writer = Mutex<UInt64>(0)
 
   /// Opens the cache in a directory, which no other process may use, or makes one there.
   ///
@@ -67,9 +68,16 @@ package final class DiskCache: Sendable {
       return try body(file.tables, transaction)
     } catch {
       // Whatever is wrong, the index can be asked.
-      if StoreError(any: error, path: directory.path).code == .damaged { removeAll() }
+      let meaning = StoreError(ofLMDB: error, path: directory.path)
+      if meaning.code == .damaged { removeAll(of: file) }
       return nil
     }
+  }
+
+  /// The last position of ``remove(_:at:)``; `nil` if there is none.
+  package var position: String? {
+    guard let file = file.withLock({ $0 }) else { return nil }
+    return reading { _, transaction in try file.position(in: transaction) }
   }
 
   // MARK: Writing
@@ -79,35 +87,50 @@ package final class DiskCache: Sendable {
   /// - Parameter mayAdd: returns whether a node is not outdated. It is called while no other thread
   ///   removes nodes.
   package func insert(_ entries: [Entry], if mayAdd: (NodeID) -> Bool = { _ in true }) {
-    writing { file, transaction in
+    guard !entries.isEmpty else { return }
+    writing(isNeeded: false) { file, transaction in
       for entry in entries where mayAdd(entry.id) { try put(entry, file.tables, transaction) }
     }
   }
 
   /// Removes nodes that are outdated or gone. If a position is given, notes that everything before it
-  /// is known here.
+  /// is known here. If it takes long, everything is removed.
   package func remove(_ ids: [NodeID], at position: String? = nil) {
-    writing { file, transaction in
-      for id in ids { try remove(id, file.tables, transaction) }
+    guard !ids.isEmpty || position != nil else { return }
+    let start = SystemCalls.now
+    writing(isNeeded: true) { file, transaction in
+      for (i, id) in ids.enumerated() {
+        try remove(id, file.tables, transaction)
+        if i % 256 == 255, SystemCalls.now - start > Self.longestRemoval { throw TakesTooLong() }
+      }
       if let position { try transaction.put(PositionText(position), for: 0, in: file.positions) }
     }
   }
 
-  /// The last position of ``remove(_:at:)``; `nil` if there is none.
-  package var position: String? {
-    guard let positions = file.withLock({ $0?.positions }) else { return nil }
-    return reading { _, transaction in
-      var text = PositionText()
-      guard let size = try transaction.get(0, from: positions, into: &text) else { return nil }
-      return text.text(size: size)
-    }
-  }
+  /// In nanoseconds. The heartbeat waits for it.
+  private static let longestRemoval: UInt64 = 500_000_000
+  private struct TakesTooLong: Error {}
 
   /// Removes everything.
   package func removeAll() {
     writer.withLock { _ in
       // If it was given up, it is tried again, but not if it is closed.
-      guard directory.isOpen else { return }
+      if directory.isOpen && !isEmpty { startAgain() }
+    }
+  }
+
+  private var isEmpty: Bool {
+    let file = file.withLock { $0 }
+    guard let file, let transaction = try? file.environment.read(),
+      let nodes = try? transaction.statistics(file.tables.nodes),
+      let positions = try? transaction.statistics(file.positions)
+    else { return false }
+    return nodes.entries == 0 && positions.entries == 0
+  }
+
+  private func removeAll(of damaged: DiskCacheFile) {
+    writer.withLock { _ in
+      guard file.withLock({ $0?.environment === damaged.environment }) else { return }
       startAgain()
     }
   }
@@ -129,6 +152,8 @@ package final class DiskCache: Sendable {
   private func put(
     _ entry: Entry, _ tables: Tables, _ transaction: borrowing WriteTransaction
   ) throws {
+    // The node of a filesystem that another process has just added is not needed yet.
+    guard (try? filesystems.magic(entry.record.filesystem)) != nil else { return }
     var entry = entry
     try tables.put(&entry.record, entry.handle, for: entry.id, in: transaction)
     guard entry.record.state == .live, let key = try key(of: entry.record, entry.handle)
@@ -157,20 +182,28 @@ package final class DiskCache: Sendable {
 
   /// Runs a body in a transaction. If there is no room for it, or it fails, the cache starts again,
   /// so that nothing outdated stays.
+  ///
+  /// - Parameter isNeeded: if not, a cache that has just started again for lack of room stays as it is.
   private func writing(
-    _ body: (DiskCacheFile, borrowing WriteTransaction) throws -> Void
+    isNeeded: Bool, _ body: (DiskCacheFile, borrowing WriteTransaction) throws -> Void
   ) {
-    writer.withLock { _ in
+    writer.withLock { lastFull in
       guard let full = file.withLock({ $0 }) else { return }
       do {
         try full.commit(body)
       } catch {
+        let now = SystemCalls.now
+        if !isNeeded && lastFull > 0 && now - lastFull < Self.pause { return }
+        lastFull = now
         startAgain()
         guard let empty = file.withLock({ $0 }) else { return }
         try? empty.commit(body)
       }
     }
   }
+
+  /// In nanoseconds.
+  private static let pause: UInt64 = 1_000_000_000
 
   // MARK: The end
 

@@ -10,11 +10,23 @@ final class DiskCacheDirectory: Sendable {
 
   private static let marker: FilePath.Component = "cache"
 
+  /// - Throws: ``StoreError/system(_:_:)`` with `EBUSY` if something uses the directory,
+  ///   ``StoreError/badValue(_:)`` if it is somebody else's, ``StoreError/diskFull(path:)``, and what
+  ///   the kernel says.
   init(_ path: FilePath) throws(StoreError) {
-    directory = try OpenDirectory.openingOrMaking(path)
-    claim = Mutex(try OpenStoreClaim(directory))
-    if try directory.text(of: Self.marker) == nil { try Self.requireEmpty(directory) }
-    lock = Mutex(try WriterLock(directory))
+    do throws(StoreError) {
+      directory = try OpenDirectory.openingOrMaking(path)
+      claim = Mutex(try OpenStoreClaim(directory))
+      try Self.requireOwn(directory)
+      lock = Mutex(try WriterLock(directory))
+    } catch .inUse(_, let pid) {
+      let user = pid.map { "process \($0)" } ?? "another process"
+      throw .system(.resourceBusy, "opening the cache \(path), which \(user) uses")
+    } catch .alreadyOpen {
+      throw .system(.resourceBusy, "opening the cache \(path), which this process uses already")
+    } catch .notAStore {
+      throw .system(.notDirectory, "opening the cache \(path)")
+    }
   }
 
   var path: FilePath { directory.path }
@@ -27,36 +39,73 @@ final class DiskCacheDirectory: Sendable {
     directory.close()
   }
 
-  /// Makes no file in a directory that is neither a cache nor empty.
-  private static func requireEmpty(_ directory: OpenDirectory) throws(StoreError) {
+  // MARK: Whose it is
+
+  private static let title = "handlestore-cache 1"
+
+  /// Throws if the directory is neither a cache nor empty, before anything in it is changed.
+  private static func requireOwn(_ directory: OpenDirectory) throws(StoreError) {
+    if let text = try directory.text(of: marker)?.text {
+      // A process that was killed while it made a cache, or opened it, leaves an empty mark.
+      guard text.isEmpty || text.hasPrefix("handlestore-cache ") else {
+        throw notOwn(directory)
+      }
+      return
+    }
     do throws(Errno) {
       var entries = DirectoryEntries(of: directory.descriptor)
       while let entry = try entries.read() {
-        // A process that was killed while it made a cache leaves these.
-        if ["writer", "cache.new"].contains(entry.name) { continue }
-        throw Errno.directoryNotEmpty
+        if entry.name != "writer" { throw Errno.directoryNotEmpty }
       }
     } catch .directoryNotEmpty {
-      throw .badValue(
-        "\(directory.path) is no cache of a gateway and not empty; name a directory of its own")
+      throw notOwn(directory)
     } catch {
       throw StoreError(error, "reading \(directory.path)")
     }
   }
 
-  /// Opens the file with the nodes that are here already.
+  private static func notOwn(_ directory: OpenDirectory) -> StoreError {
+    .badValue(
+      "\(directory.path) is no cache of a gateway and not empty; name a directory of its own")
+  }
+
+  /// Writes the file `cache`. It need not survive a power cut, after which the cache is empty anyway.
+  private func mark(_ text: String) throws(StoreError) {
+    do throws(Errno) {
+      let file = try directory.open(
+        Self.marker, flags: SystemCalls.createEmpty, mode: 0o600)
+      try SystemCalls.writeAll(file.descriptor, Array(text.utf8))
+    } catch {
+      throw error.isDiskFull
+        ? .diskFull(path: path)
+        : StoreError(error, "writing \(directory.path(of: Self.marker))")
+    }
+  }
+
+  // MARK: The file
+
+  /// Opens the file with the nodes that are here already. A new one, if they cannot be used; also if
+  /// an earlier process ended while it opened this one.
   func open() throws(StoreError) -> DiskCacheFile {
     let found = try directory.text(of: Self.marker)?.text
     guard let found, try found == text(), isWhole else { return try openAgain() }
-    return try openFile()
+    try mark("")
+    do {
+      let file = try openFile()
+      if let transaction = try file.environment.read() { _ = try file.position(in: transaction) }
+      try mark(found)
+      return file
+    } catch {
+      return try openAgain()
+    }
   }
 
   /// Makes a new file, without nodes.
   func openAgain() throws(StoreError) -> DiskCacheFile {
     // First the mark that these are the cache's files.
-    try directory.put("", in: Self.marker)
+    try mark("")
     try directory.startData()
-    if let text = try text() { try directory.put(text, in: Self.marker) }
+    if let text = try text() { try mark(text) }
     return try openFile()
   }
 
@@ -68,7 +117,7 @@ final class DiskCacheDirectory: Sendable {
       let status = try? FullStatus(of: file.descriptor)
     else { return nil }
     return """
-      handlestore-cache 1
+      \(Self.title)
       era \(try Era(of: directory).text)
       data \(status.inodeIdentity)
 
@@ -121,6 +170,13 @@ struct DiskCacheFile {
     }
   }
 
+  /// Returns up to where the cache knows the changes of the nodes.
+  func position(in transaction: borrowing ReadTransaction) throws -> String? {
+    var text = PositionText()
+    guard let size = try transaction.get(0, from: positions, into: &text) else { return nil }
+    return text.text(size: size)
+  }
+
   /// Runs a body in a transaction, for which the file grows as long as a tenth of the filesystem stays
   /// free.
   func commit(_ body: (Self, borrowing WriteTransaction) throws -> Void) throws {
@@ -131,8 +187,9 @@ struct DiskCacheFile {
         try body(self, transaction)
         return try transaction.commit()
       } catch let error as LMDBError where error == .mapFull {
-        guard SystemCalls.freeShare(of: environment.dataFile) ?? 0 > 0.1 else { throw error }
-        try environment.grow(after: growths)
+        let room = SystemCalls.space(of: environment.dataFile).map { $0.free - $0.total / 10 } ?? 0
+        guard room >= 1 << 20 else { throw error }
+        try environment.grow(after: growths, by: room)
         growths += 1
       }
     }

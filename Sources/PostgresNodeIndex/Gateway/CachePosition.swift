@@ -11,8 +11,8 @@ struct CachePosition: Equatable {
   /// For each gateway, the number of its last change that the cache knows.
   let changes: [Int64: Int64]
 
-  init(_ membership: Membership, at moment: UInt64) {
-    (store, row, self.moment) = (membership.store, membership.row, moment)
+  init(_ membership: Membership) {
+    (store, row, moment) = (membership.store, membership.row, membership.moment)
     var changes = membership.seen
     changes[membership.id] = membership.changes
     self.changes = changes
@@ -47,18 +47,18 @@ struct CachePosition: Equatable {
 
 extension Membership {
   /// Goes on with a cache, if no change can be missed that it does not know: the database is the same,
-  /// only this name's gateway had the row meanwhile, and the cache was current less than a lease ago. For
-  /// from now on the gateway has a lease to learn of the changes, and they are told for twice as long.
+  /// it says that the lease is not over and that nobody else had the row meanwhile, and the cache was
+  /// current less than a lease ago. From now on the gateway has another lease to learn of the changes,
+  /// and the others tell them for two.
   ///
-  /// - Parameter length: of the gateway's lease.
   /// - Returns: whether it does.
-  mutating func goOn(from position: CachePosition?, lease length: Duration) -> Bool {
-    let moment = SystemCalls.sinceBoot
-    guard let position, position.store == store, position.row == former,
-      epoch == position.row.epoch + 1,
-      moment >= position.moment, moment - position.moment < length.nanoseconds
+  mutating func goOn(from position: CachePosition?) -> Bool {
+    let now = SystemCalls.sinceBoot
+    guard let position, let former, position.store == store, position.row == former.row,
+      epoch == former.row.epoch + 1,
+      now >= position.moment, now - position.moment < UInt64(former.lease) * 1_000_000
     else { return false }
-    seen = position.changes
+    (seen, moment) = (position.changes, position.moment)
     return true
   }
 }

@@ -70,7 +70,7 @@ final class Gateway: Sendable {
     }
     // That of an earlier process under the name.
     let position = cache?.position.flatMap { CachePosition(text: $0) }
-    if !membership.goOn(from: position, lease: length) { cache?.removeAll() }
+    if !membership.goOn(from: position) { cache?.removeAll() }
     hadPins = membership.hasPins
     database.follow(connection, lease)
     incarnation = membership.store.incarnation
@@ -127,8 +127,9 @@ final class Gateway: Sendable {
     let end = ContinuousClock.now + database.patience
     while true {
       do {
+        let moment = SystemCalls.sinceBoot
         let found = try connection.run(statements, patience: database.patience)
-        guard let membership = try Membership(found) else { throw Superseded() }
+        guard let membership = try Membership(found, at: moment) else { throw Superseded() }
         return membership
       } catch let error as PostgresError where error.isContention {
         // It may be the format.
@@ -152,6 +153,8 @@ final class Gateway: Sendable {
     let end = ContinuousClock.now + database.patience
     while true {
       do {
+        // Whatever it did must be in the cache, or the cache must be empty.
+        if state.unsettled != nil { try rejoin(&state) }
         return try renew(&state)
       } catch let error as PostgresError where error.isContention || error.isOfConnection {
         guard ContinuousClock.now < end else { throw error }
@@ -164,15 +167,19 @@ final class Gateway: Sendable {
   private func renew(_ state: inout State) throws {
     while true {
       let moment = SystemCalls.sinceBoot
-      // What the others have told meanwhile may be gone.
-      lease.endIfOver()
       let told = state.forgetTold(before: moment)
       let found = try run(
         state.membership.renewing(session, lease: length.milliseconds, told: told), &state)
+      // Otherwise what the others have told since then may be gone.
+      if SystemCalls.sinceBoot - state.membership.moment >= 2 * length.nanoseconds {
+        lease.revoke()
+      }
       try filesystems.take(found[5])
       let changes = state.membership.take(found[3], of: found[4])
+      if !changes.isIncomplete { state.membership.moment = moment }
       cache?.remove(
-        changes.nodes, at: CachePosition(state.membership, at: moment).text)
+        changes.nodes,
+        at: changes.isIncomplete ? nil : CachePosition(state.membership).text)
       try answer(Eviction.all(in: found[2]), &state)
       if changes.isIncomplete { continue }
       return lease.renew(from: moment, for: length.nanoseconds)
@@ -203,9 +210,8 @@ final class Gateway: Sendable {
         )
       }
       // What a write has changed whose confirmation was lost is not in the cache.
-      let position =
-        state.unsettled == nil ? CachePosition(state.membership, at: lease.renewed) : nil
-      if !membership.goOn(from: position, lease: length) { lease.revoke() }
+      let position = state.unsettled == nil ? CachePosition(state.membership) : nil
+      if !membership.goOn(from: position) { lease.revoke() }
       // Under another id, or if the database has lost some, the changes have these numbers again.
       if membership.id != state.membership.id || membership.changes < state.membership.changes {
         state.told = []

@@ -6,7 +6,8 @@ internal import Synchronization
 /// stopped process finds the lease over.
 final class Lease: Sendable {
   private let end = Atomic<UInt64>(0)
-  private let lastRenewal = Atomic<UInt64>(SystemCalls.sinceBoot)
+  /// When it was last renewed, in nanoseconds of `CLOCK_BOOTTIME`.
+  private let renewed = Atomic<UInt64>(SystemCalls.sinceBoot)
   private let cache: LocalCache?
 
   init(cache: LocalCache?) {
@@ -24,24 +25,14 @@ final class Lease: Sendable {
 
   /// How long ago it was last renewed; since the gateway joined, if it never was.
   var age: Duration {
-    .nanoseconds(SystemCalls.sinceBoot - renewed)
+    .nanoseconds(SystemCalls.sinceBoot - renewed.load(ordering: .acquiring))
   }
-
-  /// When it was last renewed, in nanoseconds of `CLOCK_BOOTTIME`; when the gateway joined, if it
-  /// never was.
-  var renewed: UInt64 { lastRenewal.load(ordering: .acquiring) }
 
   /// Renews the lease: all changes that the database had at `moment` are in the cache.
   func renew(from moment: UInt64, for length: UInt64) {
-    lastRenewal.store(moment, ordering: .releasing)
+    renewed.store(moment, ordering: .releasing)
     end.store(moment + length, ordering: .releasing)
     cache?.memory.validUntil = moment + length
-  }
-
-  /// If it was renewed and is over, forgets what is in the cache.
-  func endIfOver() {
-    let end = end.load(ordering: .acquiring)
-    if end > 0 && SystemCalls.sinceBoot >= end { revoke() }
   }
 
   /// Ends it now, and forgets what is in the cache.

@@ -9,8 +9,8 @@ internal import HandleStore
 /// **The number of writes** tells what became of a write whose confirmation was lost.
 struct Membership {
   private(set) var row: Row
-  /// The row as it was before the gateway joined; `nil` if there was none.
-  let former: Row?
+  /// The row as it was before the gateway joined; `nil` if there was none, or its lease was over.
+  let former: Former?
   /// How many writes took effect.
   var writes: Int64
   /// The number of the last change that this gateway has told to the others.
@@ -18,6 +18,8 @@ struct Membership {
   /// The numbers of the last changes of the other gateways that are in the cache. Those of an earlier
   /// process under the name are among them until the lease is renewed for the first time.
   var seen: [Int64: Int64]
+  /// When they were the last ones, in nanoseconds of `CLOCK_BOOTTIME`.
+  var moment: UInt64
   /// The longest lease that any gateway has or had, in milliseconds. A change is told for twice as
   /// long: by then a gateway has heard of it, or its lease is over.
   private(set) var longestLease: Int64 = 0
@@ -36,6 +38,13 @@ struct Membership {
   struct Row: Equatable {
     let id: Int64
     let epoch: Int64
+  }
+
+  /// What a gateway finds that joins.
+  struct Former {
+    let row: Row
+    /// How long the lease was, in milliseconds.
+    let lease: Int64
   }
 
   struct StoreNumbers: Equatable {
@@ -81,7 +90,11 @@ extension Membership {
   ) -> [Statement] {
     [
       Schema.requiringFormat,
-      Statement("SELECT id, epoch FROM handlestore_gateway WHERE name = $1", [.text(name)]),
+      Statement(
+        """
+        SELECT id, epoch, lease_milliseconds FROM handlestore_gateway
+        WHERE name = $1 AND lease_until > clock_timestamp()
+        """, [.text(name)]),
       Statement(
         """
         INSERT INTO handlestore_gateway (id, name, session, epoch, lease_until, lease_milliseconds,
@@ -124,8 +137,9 @@ extension Membership {
     ]
   }
 
-  /// Takes up what the statements returned; `nil` if another process has joined under the name.
-  init?(_ found: [Rows]) throws {
+  /// Takes up what the statements returned that began at a moment; `nil` if another process has joined
+  /// under the name.
+  init?(_ found: [Rows], at moment: UInt64) throws {
     let (former, own, gateways, numbers) = (found[1], found[3], found[5], found[6])
     guard own.count == 1, let id = own.integer(0, 0), let epoch = own.integer(0, 1),
       let writes = own.integer(0, 2), let changes = own.integer(0, 3)
@@ -134,7 +148,8 @@ extension Membership {
       let incarnation = numbers.integer(0, 1), let lineage = numbers.text(0, 2)
     else { throw StoreError.damaged("handlestore_store has no row") }
     row = Row(id: id, epoch: epoch)
-    self.former = former.count > 0 ? Row(former) : nil
+    self.former = former.count > 0 ? Former(former) : nil
+    self.moment = moment
     (self.writes, self.changes) = (writes, changes)
     (agreed, hasPins) = (own.integer(0, 4), own.boolean(0, 5) ?? true)
     store = StoreNumbers(
@@ -149,11 +164,13 @@ extension Membership {
   }
 }
 
-extension Membership.Row {
-  /// The first of rows with an id and an epoch.
+extension Membership.Former {
+  /// The first of rows with an id, an epoch and a lease.
   fileprivate init?(_ rows: Rows) {
-    guard let id = rows.integer(0, 0), let epoch = rows.integer(0, 1) else { return nil }
-    self.init(id: id, epoch: epoch)
+    guard let id = rows.integer(0, 0), let epoch = rows.integer(0, 1),
+      let lease = rows.integer(0, 2)
+    else { return nil }
+    self.init(row: Membership.Row(id: id, epoch: epoch), lease: lease)
   }
 }
 

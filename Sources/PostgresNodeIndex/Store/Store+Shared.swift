@@ -50,8 +50,8 @@ extension Store {
   ///     ``StoreOptions/durability`` has no meaning here.
   ///   - gatewayOptions: how the gateway uses the store.
   /// - Throws: ``StoreError/badValue(_:)``, ``StoreError/unsupportedVersion(found:supported:)``,
-  ///   ``StoreError/inUse(path:pid:)`` if another process has the directory of the cache,
-  ///   ``StoreError/alreadyOpen(path:)`` if this one has, ``StoreError/diskFull(path:)``,
+  ///   ``StoreError/system(_:_:)`` with `EBUSY` if something uses the directory of the cache,
+  ///   ``StoreError/diskFull(path:)`` if it cannot be made,
   ///   ``StoreError/system(_:_:)`` with `ETIMEDOUT` if the database cannot be reached,
   ///   ``StoreError/database(_:_:)`` if it refuses. Each later call that needs the database may
   ///   throw these two as well.
