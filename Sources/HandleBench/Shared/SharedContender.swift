@@ -49,8 +49,8 @@ final class StoreContender: SharedContender {
     files = try SyntheticFiles(stores[0], on: directory)
   }
 
-  /// Stores in directories. One process can open a directory once, so the store without a cache is
-  /// another one, and also stands for the gateway that has no node in memory.
+  /// Stores in directories. One process can open a directory once, so the stores without a cache, and
+  /// with a small one, are others. The first also stands for the gateway that has no node in memory.
   init(_ bench: Bench, _ durability: Durability) throws {
     func open(cacheSize: Int = 65_536) throws -> Store {
       try Store(
@@ -61,9 +61,9 @@ final class StoreContender: SharedContender {
     isShared = false
     stores = [try open()]
     bare = try open(cacheSize: 0)
-    (other, filed) = (bare, bare)
+    (other, filed) = (bare, try open(cacheSize: 1))
     files = try SyntheticFiles(stores[0])
-    _ = try SyntheticFiles(bare)
+    for store in [bare, filed] { _ = try SyntheticFiles(store) }
   }
 
   func close() throws {

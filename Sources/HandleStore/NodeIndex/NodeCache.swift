@@ -158,18 +158,29 @@ package final class NodeCache: Sendable {
   /// Returns a node that may have an index key with this hash. The node's record shows whether it
   /// has.
   func hint(_ hash: UInt64) -> NodeID? {
-    let hint = hints[place(hash)]
-    guard hint >> Self.hintBits == hash >> Self.hintBits, hint & Self.hintMask != 0 else {
-      return nil
-    }
+    let place = place(hash)
+    return hint(hash, at: place) ?? hint(hash, at: place ^ 1)
+  }
+
+  private func hint(_ hash: UInt64, at place: Int) -> NodeID? {
+    let hint = hints[place]
+    guard Self.belongs(hint, to: hash), hint & Self.hintMask != 0 else { return nil }
     return NodeID(rawValue: upperID.load(ordering: .relaxed) | hint & Self.hintMask)
   }
 
-  /// Remembers that a node has an index key with this hash.
+  private static func belongs(_ hint: UInt64, to hash: UInt64) -> Bool {
+    hint >> hintBits == hash >> hintBits
+  }
+
+  /// Remembers that a node has an index key with this hash. A hint may be in two places; the last one
+  /// takes the first, and moves the one that is there to the second.
   package func setHint(_ hash: UInt64, _ id: NodeID) {
     let upper = id.rawValue & ~Self.hintMask
     if upperID.load(ordering: .relaxed) != upper { upperID.store(upper, ordering: .relaxed) }
-    hints[place(hash)] = hash & ~Self.hintMask | id.rawValue & Self.hintMask
+    let place = place(hash)
+    let former = hints[place]
+    if former != 0 && !Self.belongs(former, to: hash) { hints[place ^ 1] = former }
+    hints[place] = hash & ~Self.hintMask | id.rawValue & Self.hintMask
   }
 
   private func place(_ hash: UInt64) -> Int {
