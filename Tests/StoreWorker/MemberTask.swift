@@ -127,8 +127,16 @@ extension Tasks {
   static func member(_ arguments: [String]) throws {
     #if !THREAD_SANITIZER
       let options = GatewayOptions(lease: .seconds(2), patience: .seconds(5))
-      let task = try MemberTask(arguments) {
-        try Store(shared: $0, gateway: $1, gatewayOptions: options)
+      let task = try MemberTask(arguments) { database, name in
+        // Its predecessor's. Somebody else who has the name may use it; then it goes without.
+        let cache = FilePath(arguments[2]).appending("cache-\(name)")
+        do {
+          return try Store(
+            shared: database, cache: cache, gateway: name, options: StoreOptions(cacheSize: 1024),
+            gatewayOptions: options)
+        } catch StoreError.system(.resourceBusy, _) {
+          return try Store(shared: database, gateway: name, gatewayOptions: options)
+        }
       }
       try task.workUntilKilled()
     #endif
