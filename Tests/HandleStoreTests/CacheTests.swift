@@ -23,6 +23,19 @@ import Testing
     try test.store.close()
   }
 
+  /// Files whose hints fall on one place do not push each other out, up to two.
+  @Test func knownFilesAreFoundInMemory() throws {
+    let test = try TestStore(StoreOptions(cacheSize: 65_536))
+    let id = try test.store.attach(Synthetic.directory)
+    let files = (1...10_000 as ClosedRange<UInt64>).map { Synthetic.file($0) }
+    _ = try test.store.register(batch: files, on: id)
+    let hits = test.store.statistics.cacheHits
+    for file in files { #expect(try test.store.register(file, on: id).outcome == .existing) }
+    // With one place for each, 700 or more would be missing.
+    #expect(test.store.statistics.cacheHits - hits > 9_600)
+    try test.store.close()
+  }
+
   @Test(arguments: [0, 4, 65_536]) func aMoveInTheSameBatchIsSeenAsItIs(_ cacheSize: Int) throws {
     let test = try TestStore(StoreOptions(cacheSize: cacheSize))
     let id = try test.store.attach(Synthetic.directory)
