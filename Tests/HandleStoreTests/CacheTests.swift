@@ -27,6 +27,9 @@ import Testing
   @Test func knownFilesAreFoundInMemory() throws {
     let test = try TestStore(StoreOptions(cacheSize: 65_536))
     let id = try test.store.attach(Synthetic.directory)
+    // Others that came before have all the places.
+    let others = (1_000_000..<1_200_000 as Range<UInt64>).map { Synthetic.file($0) }
+    _ = try test.store.register(batch: others, on: id)
     let files = (1...10_000 as ClosedRange<UInt64>).map { Synthetic.file($0) }
     _ = try test.store.register(batch: files, on: id)
     let hits = test.store.statistics.cacheHits

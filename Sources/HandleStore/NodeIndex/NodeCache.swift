@@ -159,7 +159,7 @@ package final class NodeCache: Sendable {
   /// has.
   func hint(_ hash: UInt64) -> NodeID? {
     let place = place(hash)
-    return hint(hash, at: place) ?? hint(hash, at: place ^ 1)
+    return hint(hash, at: place) ?? hint(hash, at: place + 1)
   }
 
   private func hint(_ hash: UInt64, at place: Int) -> NodeID? {
@@ -172,19 +172,20 @@ package final class NodeCache: Sendable {
     hint >> hintBits == hash >> hintBits
   }
 
-  /// Remembers that a node has an index key with this hash. A hint may be in two places; the last one
-  /// takes the first, and moves the one that is there to the second.
+  /// Remembers that a node has an index key with this hash. The last hint of two takes the first place,
+  /// and moves the one that is there to the second.
   package func setHint(_ hash: UInt64, _ id: NodeID) {
     let upper = id.rawValue & ~Self.hintMask
     if upperID.load(ordering: .relaxed) != upper { upperID.store(upper, ordering: .relaxed) }
     let place = place(hash)
     let former = hints[place]
-    if former != 0 && !Self.belongs(former, to: hash) { hints[place ^ 1] = former }
+    if former != 0 && !Self.belongs(former, to: hash) { hints[place + 1] = former }
     hints[place] = hash & ~Self.hintMask | id.rawValue & Self.hintMask
   }
 
+  /// The first of the two places where a hint may be.
   private func place(_ hash: UInt64) -> Int {
-    Int(truncatingIfNeeded: hash) & (hints.count - 1)
+    Int(truncatingIfNeeded: hash) & (hints.count - 2)
   }
 
   /// Forgets all records.
