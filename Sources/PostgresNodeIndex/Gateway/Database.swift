@@ -150,7 +150,7 @@ final class Database: Sendable {
   /// one that uses the store, has a lock. If the process is stopped meanwhile, the lock and the
   /// transaction end after ``patience``, and the call throws.
   func withLock<R>(_ name: String, _ body: (Connection) throws -> R) throws -> R {
-    let connection = try connect()
+    let connection = try retrying { try connect() }
     func run(_ text: String, _ parameters: [Parameter] = []) throws {
       _ = try connection.run([Statement(text, parameters)], patience: patience)
     }
