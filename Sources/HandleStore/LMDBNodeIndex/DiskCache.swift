@@ -11,13 +11,13 @@ package final class DiskCache: Sendable {
   private let filesystems: KnownFilesystems
   /// `nil` once the cache is closed, or cannot be used any more.
   private let file: Mutex<DiskCacheFile?>
-  /// Held by the thread that writes, or opens or closes the file. When the cache last started again
-  /// because a write failed.
+  /// Held by the thread that writes, or opens or closes the file. The value is the time at which the
+  /// cache last started again because a write failed, in nanoseconds; 0 if it never did.
   private let writer = Mutex<UInt64>(0)
 
   /// Opens the cache in a directory, which no other process may use, or makes one there.
   ///
-  /// - Parameter filesystems: where the nodes' filesystems are looked up.
+  /// - Parameter filesystems: the filesystems of the nodes, as they are known at any time.
   package init(_ path: FilePath, _ filesystems: KnownFilesystems) throws(StoreError) {
     self.filesystems = filesystems
     directory = try DiskCacheDirectory(path)
@@ -93,8 +93,8 @@ package final class DiskCache: Sendable {
     }
   }
 
-  /// Removes nodes that are outdated or gone. If a position is given, notes that everything before it
-  /// is known here. If it takes long, everything is removed.
+  /// Removes nodes that are outdated or gone, and keeps a position, which says which changes are known
+  /// here. If it takes long, everything is removed.
   package func remove(_ ids: [NodeID], at position: String? = nil) {
     guard !ids.isEmpty || position != nil else { return }
     let start = SystemCalls.now
@@ -107,7 +107,7 @@ package final class DiskCache: Sendable {
     }
   }
 
-  /// In nanoseconds. The heartbeat waits for it.
+  /// How long a removal may take, in nanoseconds: the heartbeat waits for it.
   private static let longestRemoval: UInt64 = 500_000_000
   private struct TakesTooLong: Error {}
 
@@ -202,7 +202,7 @@ package final class DiskCache: Sendable {
     }
   }
 
-  /// In nanoseconds.
+  /// How long the cache stays as it is after it has started again, in nanoseconds.
   private static let pause: UInt64 = 1_000_000_000
 
   // MARK: The end

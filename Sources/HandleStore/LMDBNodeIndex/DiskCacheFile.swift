@@ -170,7 +170,7 @@ struct DiskCacheFile {
     }
   }
 
-  /// Returns up to where the cache knows the changes of the nodes.
+  /// Returns the text that says which changes of the nodes the cache knows; `nil` if there is none.
   func position(in transaction: borrowing ReadTransaction) throws -> String? {
     var text = PositionText()
     guard let size = try transaction.get(0, from: positions, into: &text) else { return nil }

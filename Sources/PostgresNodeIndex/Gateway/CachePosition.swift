@@ -1,7 +1,7 @@
 internal import HandleStore
 
-/// Up to where a gateway's cache knows the changes of the nodes: what a successor needs to go on with
-/// it. The others tell a change for twice as long as the longest lease lasts.
+/// Which changes of the nodes a gateway's cache knows: what a successor needs to go on with it. The
+/// others tell a change for twice as long as the longest lease lasts.
 struct CachePosition: Equatable {
   let store: Membership.StoreNumbers
   /// The gateway's row, and under which epoch it had the cache.
