@@ -79,7 +79,7 @@ import Testing
       #expect(events.line(seconds: 60)?.contains(#""modify""#) == true)
     }
     try mounted.waitForNewServer(after: mounted.killServer())
-    #expect(events.comesAgain(watching: 2000))
+    #expect(events.comesAgain(watching: 2000...2000))
     #expect(events.line(seconds: 120) == #"{"overflow":true}"#)
   }
 
@@ -103,7 +103,8 @@ import Testing
     }
     kill(supervisor, SIGCONT)
     try mounted.waitForNewServer(after: server)
-    #expect(events.comesAgain(watching: takenForTelling ? 1 : 2))
+    // The new server may have found by itself that the file is gone.
+    #expect(events.comesAgain(watching: takenForTelling ? 1...1 : 1...2))
     #expect(events.tells("deleteSelf", waiting: 10))
     try mounted.waitForNewServer(after: mounted.killServer())
     #expect(!events.tells("deleteSelf", waiting: 1))
@@ -155,8 +156,8 @@ private struct Heard {
 
 extension Child {
   /// Reads until it watches again, by another server.
-  fileprivate func comesAgain(watching count: Int) -> Bool {
-    lines(waiting: 10) { $0 == #"{"watching":\#(count)}"# }
+  fileprivate func comesAgain(watching counts: ClosedRange<Int>) -> Bool {
+    lines(waiting: 10) { line in counts.contains { line == #"{"watching":\#($0)}"# } }
   }
 
   /// Gives its lines to a body until that has found what it wants; says whether it has.
