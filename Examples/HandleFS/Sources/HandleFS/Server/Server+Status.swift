@@ -39,7 +39,7 @@ extension Server {
 
   /// Whether the directory of the cache can be used; `nil` if none was named.
   var cacheIsUsable: Bool? {
-    options.database.cache.map { _ in store.gatewayStatus?.cacheIsUsable ?? false }
+    options.hasCache ? store.gatewayStatus?.cacheIsUsable ?? false : nil
   }
 
   // MARK: JSON
