@@ -308,22 +308,50 @@ import Testing
 
   /// The cache takes what there is room for, and harms nothing.
   @Test(.serverAndMounts) func aDiskThatIsAlmostFull() throws {
-    let volume = try Volume(.tmpfs, megabytes: 64)
-    try succeed("fallocate", "--length", "54M", volume.path.appending("other").string)
+    let volume = try almostFullDisk()
     let a = try open("a", in: volume.path.appending("cache"))
-    let filesystem = try Synthetic.attach(to: a)
-    for batch in 0..<20 as Range<UInt64> {
-      let files = (0..<2500).map { Synthetic.file(1 + batch * 2500 + $0) }
-      let nodes = try a.register(batch: files, on: filesystem).map(\.node)
-      #expect(found(nodes.suffix(500), by: a) == 500)
-      #expect(try #require(freeShare(of: volume.path)) > 0.08)
+    try registerMany(at: a) { nodes in
+      let found = found(nodes.suffix(500), by: a)
+      #expect(found == 500 && freeShare(of: volume.path) > 0.08)
     }
+    #expect(a.gatewayStatus?.cacheIsUsable == true)
     try a.close()
   }
 
-  private func freeShare(of path: FilePath) -> Double? {
+  /// A gateway does without a cache whose files cannot be made again, and says so.
+  @Test(.serverAndMounts) func aDirectoryThatIsGone() throws {
+    let volume = try almostFullDisk()
+    let a = try open("a", in: volume.path.appending("cache"))
+    try FileManager.default.removeItem(atPath: volume.path.appending("cache").string)
+    try registerMany(at: a) { nodes in
+      for id in nodes.suffix(500) {
+        let node = try a.node(id)
+        #expect(node?.state == .live)
+      }
+    }
+    #expect(a.gatewayStatus?.cacheIsUsable == false)
+    try a.close()
+  }
+
+  private func almostFullDisk() throws -> Volume {
+    let volume = try Volume(.tmpfs, megabytes: 64)
+    try succeed("fallocate", "--length", "54M", volume.path.appending("other").string)
+    return volume
+  }
+
+  /// Registers more files than the disk has room for, and gives their nodes to a body.
+  private func registerMany(at store: Store, _ body: ([NodeID]) throws -> Void) throws {
+    let filesystem = try Synthetic.attach(to: store)
+    for batch in 0..<20 as Range<UInt64> {
+      let files = (0..<2500).map { Synthetic.file(1 + batch * 2500 + $0) }
+      let nodes = try store.register(batch: files, on: filesystem).map(\.node)
+      try body(nodes)
+    }
+  }
+
+  private func freeShare(of path: FilePath) -> Double {
     var status = statvfs()
-    guard statvfs(path.string, &status) == 0 else { return nil }
+    guard statvfs(path.string, &status) == 0 else { return 0 }
     return Double(status.f_bavail) / Double(status.f_blocks)
   }
 }

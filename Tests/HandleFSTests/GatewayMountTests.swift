@@ -22,13 +22,13 @@ extension Trait where Self == ConditionTrait {
     let (volume, database) = (try Volume(.ext4), try DatabaseServer.database())
     let first = try Mounted(volume, shared: database)
     let second = try Mounted(volume, shared: database)
-    try first.shell("mkdir d; echo text >d/file; ln -s file d/link; mkfifo d/pipe")
+    try first.perform("mkdir d; echo text >d/file; ln -s file d/link; mkfifo d/pipe")
     let names = ["", "d", "d/file", "d/link", "d/pipe"]
-    #expect(try first.prints("handle", names) == second.prints("handle", names))
-    let handle = try first.prints("handle", ["d/file"])
+    #expect(try first.handleText(names) == second.handleText(names))
+    let handle = try first.handleText(["d/file"])
     #expect(try second.open(handle) == "has text")
-    try second.shell("mv d/file d/moved; echo more >>d/moved; echo new >new")
-    let new = try second.prints("handle", ["new"])
+    try second.perform("mv d/file d/moved; echo more >>d/moved; echo new >new")
+    let new = try second.handleText(["new"])
     #expect(try first.open(handle) == "has text\nmore")
     first.killAll()
     #expect(try second.open(handle) == "has text\nmore")
@@ -40,8 +40,8 @@ extension Trait where Self == ConditionTrait {
     try first.unmount()
     try second.mount()
     #expect(try second.open(new) == "has new")
-    #expect(try second.prints("handle", ["d/moved", "new"]) == "\(handle)\n\(new)")
-    try second.shell("rm new")
+    #expect(try second.handleText(["d/moved", "new"]) == "\(handle)\n\(new)")
+    try second.perform("rm new")
     #expect(try second.open(new) == "ESTALE")
   }
 
@@ -56,8 +56,8 @@ extension Trait where Self == ConditionTrait {
     let first = try Mounted(volume, shared: database, name)
     let second = try Mounted(other, shared: database, name)
     let names = ["", "file"]
-    #expect(try first.prints("handle", names) == second.prints("handle", names))
-    let handle = try first.prints("handle", ["file"])
+    #expect(try first.handleText(names) == second.handleText(names))
+    let handle = try first.handleText(["file"])
     first.killAll()
     #expect(umount2(first.mountpoint.string, Int32(MNT_DETACH)) == 0)
     #expect(try second.open(handle) == "has text")
@@ -79,11 +79,12 @@ extension Trait where Self == ConditionTrait {
     let mounts = try (0..<2).map { _ in try Mounted(volume, shared: database) }
     for (one, other) in [(mounts[0], mounts[1]), (mounts[1], mounts[0])] {
       for round in 1...5 {
-        _ = try other.shell("ls; cat file || :")
-        try one.shell("echo \(round) >file; touch new; chmod \(600 + round) file")
-        try other.shows("cat file; ls; stat -c %a file", "\(round)\nfile\nnew\n\(600 + round)\n")
-        try one.shell("rm file new")
-        try other.shows("ls", "")
+        try other.perform("ls; cat file || :")
+        try one.perform("echo \(round) >file; touch new; chmod \(600 + round) file")
+        try other.expectSoon(
+          "cat file; ls; stat -c %a file", "\(round)\nfile\nnew\n\(600 + round)\n", within: 2)
+        try one.perform("rm file new")
+        try other.expectSoon("ls", "", within: 2)
       }
     }
   }
@@ -125,7 +126,7 @@ extension Trait where Self == ConditionTrait {
       if round > 2 { try mounted.waitForNewServer(after: mounted.killServer()) }
       usleep(200_000)
       if round % 2 == 0 { try server.start() } else { server.resume() }
-      try mounted.shell("touch round-\(round); ls -l >/dev/null")
+      try mounted.perform("touch round-\(round); ls -l >/dev/null")
       try #require(load.ended.isEmpty, "\(load.ended)\n\(mounted.log.suffix(2000))")
     }
     let failures = try load.finish()
@@ -141,7 +142,7 @@ extension Trait where Self == ConditionTrait {
       try write("text", to: mounted.source.appending(name))
     }
     // The second time, after the kernel was told that the file is new, it keeps what it hears.
-    try mounted.shell("stat known; sleep 0.2; stat known")
+    try mounted.perform("stat known; sleep 0.2; stat known")
     #expect(try mounted.status("database") == "answers")
     server.pause()
     try write("longer text", to: mounted.source.appending("known"))
@@ -157,8 +158,8 @@ extension Trait where Self == ConditionTrait {
       })
     #expect(try mounted.isDatabaseUp() == false)
     server.resume()
-    try mounted.shell("stat file")
-    try mounted.shows("stat -c %s known", "11\n", seconds: 20)
+    try mounted.perform("stat file")
+    try mounted.expectSoon("stat -c %s known", "11\n", within: 20)
     #expect(try eventually(seconds: 20) { try mounted.status("database") == "answers" })
     #expect(try mounted.isDatabaseUp() == true)
   }
@@ -207,13 +208,13 @@ extension Trait where Self == ConditionTrait {
     try serve(database)
     let mounted = try Mounted(
       Volume(.ext4), shared: "service=nodes", by: ["PGSERVICEFILE=\(services)"])
-    try mounted.shell("echo text >file")
+    try mounted.perform("echo text >file")
     try serve(DatabaseServer.database())
     try mounted.waitForNewServer(after: mounted.killServer())
     #expect(
       try eventually(seconds: 20) { try mounted.status("database").contains("has another store") })
     try serve(database)
-    try mounted.shows("cat file", "text\n", seconds: 20)
+    try mounted.expectSoon("cat file", "text\n", within: 20)
   }
 
   // MARK: Names
@@ -223,9 +224,9 @@ extension Trait where Self == ConditionTrait {
   @Test(.mountsOnADatabase) func oneNameIsOfOneMount() throws {
     let (volume, database) = (try Volume(.ext4), try DatabaseServer.database())
     let first = try Mounted(volume, shared: database, ["--gateway", "one"])
-    try first.shell("echo text >file")
+    try first.perform("echo text >file")
     let second = try Mounted(volume, shared: database, ["--gateway", "one"])
-    try second.shell("cat file; echo text >other")
+    try second.perform("cat file; echo text >other")
     #expect(
       try eventually(seconds: 20) {
         try first.status("database").hasPrefix("taken over by another mount")
@@ -236,7 +237,7 @@ extension Trait where Self == ConditionTrait {
     // The mount that is started again has the name.
     let program = try #require(Mounted.program)
     #expect(try first.run([program, "restart", first.mountpoint.string]).status == 0)
-    try first.shows("cat other", "text\n")
+    try first.expectSoon("cat other", "text\n", within: 2)
   }
 
   /// There is no store to check after a crash.
@@ -245,7 +246,7 @@ extension Trait where Self == ConditionTrait {
     let server = try #require(mounted.serverID)
     #expect(kill(server, SIGABRT) == 0)
     try mounted.waitForNewServer(after: server)
-    try mounted.shell("echo >file")
+    try mounted.perform("echo >file")
     #expect(!mounted.log.contains("store"), "\(mounted.log)")
   }
 
@@ -265,40 +266,6 @@ extension Trait where Self == ConditionTrait {
     #expect(names[0].0 != names[1].0)
   }
 
-  // MARK: The cache
-
-  /// What a killed server knew is found without the database.
-  @Test(.mountsOnADatabase) func theNextServerGoesOnWithTheCache() throws {
-    let (server, directory) = (try DatabaseServer(), try TemporaryDirectory())
-    let cache = directory.appending("cache")
-    let mounted = try Mounted(
-      Volume(.ext4), shared: server.database(),
-      ["--cache", cache.string, "--patience", "1", "--cache-timeout", "0"])
-    try mounted.shell("for i in $(seq 300); do echo text >file$i; done; stat file*")
-    // Until a heartbeat has noted what the cache knows.
-    usleep(2_500_000)
-    try mounted.waitForNewServer(after: mounted.killServer())
-    // The next one must join the gateways.
-    try mounted.shell("stat .")
-    server.pause()
-    try mounted.shell("cat file7 file300; stat file100")
-    server.resume()
-
-    // A cache that cannot be used keeps nobody from working.
-    try succeed("rm", "-r", cache.string)
-    try write("", to: cache)
-    try mounted.waitForNewServer(after: mounted.killServer())
-    try mounted.shows("cat file7", "text\n")
-    #expect(mounted.log.contains("the cache cannot be used"), "\(mounted.log)")
-    // But whoever mounts is told.
-    try mounted.unmount()
-    let error = #expect(throws: CommandFailure.self) { try mounted.mount() }
-    #expect("\(error as Any)".contains("Not a directory"), "\(error as Any)")
-    try succeed("rm", cache.string)
-    try mounted.mount()
-    try mounted.shows("cat file7", "text\n")
-  }
-
   // MARK: Pins
 
   /// What the kernel knows is held for as long as the filesystem is mounted, whatever becomes of the
@@ -313,15 +280,15 @@ extension Trait where Self == ConditionTrait {
       #expect(throws: Never.self) { try DatabaseServer.run(sql, in: database) }
     }
     let first = try Mounted(volume, shared: database)
-    try first.shell("echo text >file; stat file")
+    try first.perform("echo text >file; stat file")
     try expectGateways(withPins: 1)
     try first.waitForNewServer(after: first.killServer())
-    try first.shell("stat file")
+    try first.perform("stat file")
     let program = try #require(Mounted.program)
     #expect(try first.run([program, "restart", first.mountpoint.string]).status == 0)
     try expectGateways(withPins: 1)
     let second = try Mounted(volume, shared: database)
-    try second.shell("stat file")
+    try second.perform("stat file")
     try expectGateways(withPins: 2)
     second.killAll()
     try first.unmount()
@@ -335,7 +302,7 @@ extension Trait where Self == ConditionTrait {
   @Test(.mountsOnADatabase) func eachTellsItsWatchers() throws {
     let (volume, database) = (try Volume(.ext4), try DatabaseServer.database())
     let mounts = try (0..<2).map { _ in try Mounted(volume, shared: database) }
-    try mounts[0].shell("echo >file")
+    try mounts[0].perform("echo >file")
     let program = try #require(Mounted.program)
     let watchers = try mounts.map { mounted in
       try Child([
@@ -347,7 +314,7 @@ extension Trait where Self == ConditionTrait {
     #expect(watchers[0].line(seconds: 20)?.contains("watching") == true)
     // After ten seconds a new server ends the watches of those who have not come again.
     usleep(11_000_000)
-    try mounts[1].shell("rm file")
+    try mounts[1].perform("rm file")
     for watcher in watchers {
       var deletions = 0
       while deletions == 0, let line = watcher.line(seconds: 20) {
@@ -360,33 +327,6 @@ extension Trait where Self == ConditionTrait {
 }
 
 extension Mounted {
-  /// Runs commands of `sh` in the mount's root; they must succeed.
-  @discardableResult fileprivate func shell(
-    _ script: String, _ location: SourceLocation = #_sourceLocation
-  ) throws -> String {
-    let result = try run(["sh", "-ec", #"cd "$0"; "# + script, mountpoint.string])
-    #expect(result.status == 0, "\(result.errors)\(log.suffix(2000))", sourceLocation: location)
-    return result.output
-  }
-
-  /// Waits until commands of `sh` in the mount's root print a text.
-  fileprivate func shows(
-    _ script: String, _ text: String, seconds: Double = 2,
-    _ location: SourceLocation = #_sourceLocation
-  ) throws {
-    var last = CommandResult(status: 0, output: "", errors: "")
-    _ = try eventually(seconds: seconds) {
-      last = try run(["sh", "-c", #"cd "$0"; "# + script, mountpoint.string])
-      return last.output == text
-    }
-    #expect(last.output == text, "\(last)", sourceLocation: location)
-  }
-
-  /// Runs a helper of the tests on names in the mount's root; returns what it prints.
-  fileprivate func prints(_ tool: String, _ names: [String]) throws -> String {
-    try load([tool] + names.map { mountpoint.pushing(FilePath($0)).string })
-  }
-
   /// Opens a file by its handle.
   fileprivate func open(_ handle: String) throws -> String {
     try load("open-handle", mountpoint.string, handle)

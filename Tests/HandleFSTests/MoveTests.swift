@@ -10,7 +10,7 @@ import Testing
     let before = ["a/moved", "a/linked", "a/left", "b/right", "a/sub/deep/file", "a/again"]
     try mounted.fill(before)
     let handles = try mounted.handles(before)
-    try mounted.shell(
+    try mounted.perform(
       """
       mv a/moved b/moved
       ln a/linked b/linked; rm a/linked
@@ -31,7 +31,7 @@ import Testing
     let handles = try mounted.handles(["a/moved"])
     try write("rename acted", to: mounted.fault)
     let server = try #require(mounted.serverID)
-    try mounted.shell("mv a/moved b/moved")
+    try mounted.perform("mv a/moved b/moved")
     try? FileManager.default.removeItem(atPath: mounted.fault.string)
     try mounted.waitForNewServer(after: server)
     try mounted.unmount()
@@ -44,7 +44,7 @@ import Testing
     let mounted = try Mounted(kind)
     try mounted.fill(["a/moved", "a/linked", "a/sub/file"])
     let handles = try mounted.handles(["a/moved", "a/linked", "a/sub/file"])
-    try mounted.shell("mv a/moved b/moved; ln a/linked b/linked")
+    try mounted.perform("mv a/moved b/moved; ln a/linked b/linked")
     try succeed(
       "sh", "-c",
       #"cd "$0"; mv source/b/moved moved; mv source/a/sub sub; mv source/b/linked linked; rm source/a/linked"#,
@@ -55,7 +55,7 @@ import Testing
     try mounted.mount()
     #expect(try mounted.open(handles) == ["ESTALE", "ESTALE", "ESTALE"])
     try succeed("sh", "-c", #"cd "$0"; mv moved linked sub source/a"#, mounted.volume.path.string)
-    try mounted.shell("cat a/moved a/linked a/sub/file")
+    try mounted.perform("cat a/moved a/linked a/sub/file")
     #expect(try mounted.open(handles) == ["a/moved", "a/linked", "a/sub/file"])
   }
 
@@ -81,14 +81,8 @@ import Testing
 extension Mounted {
   /// Makes directories, and files with their names in them.
   fileprivate func fill(_ names: [String]) throws {
-    try shell("mkdir -p a/sub/deep b c d")
-    for name in names { try shell("printf %s \(name) > \(name)") }
-  }
-
-  /// Runs commands in the mount.
-  fileprivate func shell(_ text: String) throws {
-    let result = try run(["sh", "-ec", "cd \(mountpoint); \(text)"])
-    #expect(result.status == 0, "\(text): \(result.errors)")
+    try perform("mkdir -p a/sub/deep b c d")
+    for name in names { try perform("printf %s \(name) > \(name)") }
   }
 
   fileprivate func handles(_ names: [String]) throws -> [String] {

@@ -61,6 +61,7 @@ package final class DiskCache: Sendable {
     }
   }
 
+  @inline(__always)
   private func reading<R>(_ body: (Tables, borrowing ReadTransaction) throws -> R?) -> R? {
     guard let file = file.withLock({ $0 }) else { return nil }
     do {
@@ -79,6 +80,10 @@ package final class DiskCache: Sendable {
     guard let file = file.withLock({ $0 }) else { return nil }
     return reading { _, transaction in try file.position(in: transaction) }
   }
+
+  /// Whether nodes can be kept here now. A file that could not be made again is tried again when the
+  /// cache is emptied the next time.
+  package var isUsable: Bool { file.withLock { $0 != nil } }
 
   // MARK: Writing
 
@@ -130,7 +135,7 @@ package final class DiskCache: Sendable {
 
   private func removeAll(of damaged: DiskCacheFile) {
     writer.withLock { _ in
-      guard file.withLock({ $0?.environment === damaged.environment }) else { return }
+      guard file.withLock({ $0 === damaged }) else { return }
       startAgain()
     }
   }

@@ -148,7 +148,7 @@ final class DiskCacheDirectory: Sendable {
 }
 
 /// The open file of a ``DiskCache``.
-struct DiskCacheFile {
+final class DiskCacheFile: Sendable {
   let environment: Environment
   let tables: Tables
   let positions: Table<UInt64, PositionText>
@@ -179,7 +179,7 @@ struct DiskCacheFile {
 
   /// Runs a body in a transaction, for which the file grows as long as a tenth of the filesystem stays
   /// free.
-  func commit(_ body: (Self, borrowing WriteTransaction) throws -> Void) throws {
+  func commit(_ body: (DiskCacheFile, borrowing WriteTransaction) throws -> Void) throws {
     var growths = 0
     while true {
       do {

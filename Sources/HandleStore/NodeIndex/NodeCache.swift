@@ -80,13 +80,15 @@ package final class NodeCache: Sendable {
 
   /// Returns a node's record, or `nil` if it is not cached.
   package func find(_ id: NodeID) -> Record? {
-    guard isValid else { return nil }
+    // The end that was valid before the record is read, and the time after that.
+    let end = validUntil
     let set = set(id)
-    return shard(id).contents.withLock { shard in
+    let found: Record? = shard(id).contents.withLock { shard in
       guard let way = way(id, in: set, &shard) else { return nil }
       shard.hits += 1
       return shard.records[way * sets + set]
     }
+    return found != nil && Self.isBefore(end) ? found : nil
   }
 
   /// Returns the ticket for inserting a node's record. Take it before the snapshot from which the
@@ -201,9 +203,10 @@ package final class NodeCache: Sendable {
   // MARK: Validity
 
   /// Whether the records may be used now.
-  package var isValid: Bool {
-    let end = end.load(ordering: .acquiring)
-    return end == .max || SystemCalls.sinceBoot < end
+  package var isValid: Bool { Self.isBefore(validUntil) }
+
+  private static func isBefore(_ end: UInt64) -> Bool {
+    end == .max || SystemCalls.sinceBoot < end
   }
 
   /// Until when the records may be used, in nanoseconds of `CLOCK_BOOTTIME`, which also counts while

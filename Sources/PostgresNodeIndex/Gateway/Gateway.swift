@@ -30,6 +30,8 @@ final class Gateway: Sendable {
   let state: Mutex<State>
   private let heartbeat = Mutex<Heartbeat?>(nil)
   private let ending = Mutex<StoreError?>(nil)
+  /// Whether ``ending`` has an error.
+  private let hasEnded = Atomic(false)
 
   struct State {
     var connection: Connection?
@@ -91,7 +93,19 @@ final class Gateway: Sendable {
   }
 
   /// Why the gateway is of no use any more; `nil` if it is.
-  var end: StoreError? { ending.withLock { $0 } }
+  var end: StoreError? { hasEnded.load(ordering: .acquiring) ? ending.withLock { $0 } : nil }
+
+  /// Notes why the gateway is of no use any more, unless that is known already; returns whether it was
+  /// of use.
+  @discardableResult
+  private func finish(_ reason: StoreError) -> Bool {
+    ending.withLock { ending in
+      guard ending == nil else { return false }
+      ending = reason
+      hasEnded.store(true, ordering: .releasing)
+      return true
+    }
+  }
 
   /// Gives the lease back, removes the gateway's row unless another gateway needs it, and ends all
   /// connections.
@@ -102,10 +116,7 @@ final class Gateway: Sendable {
       return heartbeat
     }
     // Calls that wait for the database give up.
-    let wasOpen = ending.withLock { ending in
-      defer { ending = ending ?? .closed }
-      return ending == nil
-    }
+    let wasOpen = finish(.closed)
     thread?.stop()
     state.withLock { state in
       guard wasOpen else { return }
@@ -224,7 +235,7 @@ final class Gateway: Sendable {
         error is Superseded
         ? StoreError.nameTaken(gateway: name)
         : StoreError(ofPostgres: error)
-      ending.withLock { $0 = end }
+      finish(end)
       lease.revoke()
       state.connection = nil
       database.close()

@@ -123,5 +123,8 @@ final class LocalCache: Sendable {
     memory.removeAll()
   }
 
+  /// Whether the directory can be used now; `nil` if there is none.
+  var directoryIsUsable: Bool? { disk?.isUsable }
+
   func close() { disk?.close() }
 }

@@ -11,6 +11,10 @@ public struct GatewayStatus: Sendable {
   public let silence: Duration
   /// Whether the database has not failed to renew the lease twice in a row.
   public let isHeard: Bool
+  /// Whether the cache's directory can be used; `nil` if the gateway has none. If its files could not be
+  /// made again after the disk was full or an error, the gateway does without until it empties the cache
+  /// the next time.
+  public let cacheIsUsable: Bool?
   /// Why the gateway cannot be used any more, such as ``StoreError/inUse(path:pid:)`` if another
   /// process has joined under its name; `nil` if it can.
   public let end: StoreError?
@@ -30,6 +34,7 @@ extension PostgresNodeIndex {
     let silence = gateway.lease.age
     return GatewayStatus(
       name: gateway.name, leaseLeft: gateway.lease.left, silence: silence,
-      isHeard: silence < gateway.length * 2 / 5, end: gateway.end)
+      isHeard: silence < gateway.length * 2 / 5, cacheIsUsable: local?.directoryIsUsable,
+      end: gateway.end)
   }
 }

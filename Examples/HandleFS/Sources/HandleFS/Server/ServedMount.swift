@@ -63,6 +63,7 @@ extension ServerOptions {
       cacheTimeout: mount.cacheTimeout,
       passthrough: mounted == .mountedWithPassthrough, maxBackground: mount.maxBackground,
       congestion: mount.congestionThreshold, nodes: mount.nodes, idleForget: mount.idleForget,
-      files: files, endsOnDamage: endsOnDamage, mountpoint: mount.mountpoint)
+      files: files, hasCache: mount.database.cache != nil, endsOnDamage: endsOnDamage,
+      mountpoint: mount.mountpoint)
   }
 }

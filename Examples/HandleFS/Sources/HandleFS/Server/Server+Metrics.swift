@@ -13,6 +13,11 @@ extension Server {
       metrics.addGateway(
         isUp: gateway.isHeard && gateway.end == nil, lease: gateway.leaseLeft / .seconds(1))
     }
+    if let cacheIsUsable {
+      metrics.gauge(
+        "handlefs_cache_usable", "Whether the directory of the cache can be used.",
+        cacheIsUsable ? 1 : 0)
+    }
     let known = store.statistics
     known.addCounters(to: &metrics)
     known.addHistograms(to: &metrics)

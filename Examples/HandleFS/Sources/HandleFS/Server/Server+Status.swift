@@ -37,6 +37,11 @@ extension Server {
     MountHistory.Reason.allCases.map { ($0.rawValue, history.restarts($0)) }
   }
 
+  /// Whether the directory of the cache can be used; `nil` if none was named.
+  var cacheIsUsable: Bool? {
+    options.hasCache ? store.gatewayStatus?.cacheIsUsable ?? false : nil
+  }
+
   // MARK: JSON
 
   /// An object, its members in alphabetical order.
@@ -49,6 +54,7 @@ extension Server {
         ("restarts", .object(restarts.map { ($0, .number($1)) })),
         ("operations", .object(statistics.operations.map { ($0, $1.json) })),
       ] + figures.map { ($0, .number($1)) } + (store.gatewayStatus?.members ?? [])
+      + (cacheIsUsable.map { [("cache_usable", .flag($0))] } ?? [])
     var bytes: [UInt8] = []
     JSON.object(members.sorted { $0.0 < $1.0 }).append(to: &bytes)
     return bytes + Array("\n".utf8)
@@ -63,7 +69,8 @@ extension Server {
       ("server", "process \(Processes.id), since \(Timestamp.text(started))"),
       ("restarts", replaced.isEmpty ? "none" : replaced.joined(separator: ", ")),
     ]
-    return (about + (store.gatewayStatus?.lines ?? [])).map { Text.left($0, 22) + $1 }
+    let cache = cacheIsUsable.map { [("cache", $0 ? "usable" : "not usable; see the log")] } ?? []
+    return (about + (store.gatewayStatus?.lines ?? []) + cache).map { Text.left($0, 22) + $1 }
       + figures.map { name, count in
         Text.left(String(name.map { $0 == "_" ? " " : $0 }), 22)
           + Text.right(Text.grouped(Int(clamping: count)), 14)

@@ -127,6 +127,8 @@ struct ServerOptions {
   var idleForget: Double
   /// The most files that the server's cache keeps open.
   var files: Int
+  /// Whether the user named a directory for the nodes of a shared store.
+  var hasCache: Bool
   /// Whether the server ends when it finds damage in its store, so that the supervisor repairs it.
   /// `false` right after a repair: then the request gets `EIO` instead of never being answered.
   var endsOnDamage = true

@@ -4,12 +4,12 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What tests of several mounts do with one of them.
+/// What tests do with a mount as its users do.
 extension Mounted {
   /// Runs commands of `sh` in the mount's root; they must succeed.
   func perform(_ script: String, _ location: SourceLocation = #_sourceLocation) throws {
     let result = try run(["sh", "-ec", #"cd "$0"; "# + script, mountpoint.string], location)
-    #expect(result.status == 0, "\(result.errors)", sourceLocation: location)
+    #expect(result.status == 0, "\(result.errors)\(log.suffix(2000))", sourceLocation: location)
   }
 
   private func run(_ command: [String], _ location: SourceLocation) throws -> CommandResult {
