@@ -71,6 +71,7 @@ import Testing
     checkNoise()
     #expect(result.workloads.count >= 8)
     for workload in result.workloads { try check(workload) }
+    try checkBatches()
     // Nothing is left but the result.
     let left = try FileManager.default.contentsOfDirectory(atPath: directory.path.string)
     #expect(left == ["result.json"])
@@ -117,7 +118,7 @@ import Testing
   }
 
   /// The time of a batch is not the time of an operation, and the table says so.
-  @Test func aBatchIsNamed() throws {
+  private func checkBatches() throws {
     let batched = try #require(result.workloads.first { $0.name.contains("batched") })
     for contender in batched.contenders {
       #expect(contender.latency?.sample.hasPrefix("batch of ") == true)

@@ -60,6 +60,11 @@ struct BenchmarkResult: Codable {
     private static let isOptimised = true
   #endif
 
+  /// The options that were given or that have defaults.
+  var optionsText: String {
+    options.filter { !$0.value.isEmpty }.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
+  }
+
   /// Returns an option's value; `nil` if this benchmark has no such option.
   func option(_ name: String) -> String? { options.first { $0.name == name }?.value }
 }

@@ -61,3 +61,32 @@ enum Figure {
     goal.measure == .ratio ? decimal(value, 2) : text(value, unit)
   }
 }
+
+/// Short forms, for the marks of axes.
+extension Figure {
+  /// Returns a number without zeros at its end.
+  static func plain(_ value: Double) -> String {
+    let rounded = (value * 1e6).rounded() / 1e6
+    return rounded == rounded.rounded() ? decimal(rounded, 0) : "\(rounded)"
+  }
+
+  /// Returns a large number with a letter for thousands or more: 10 k, 3 M.
+  static func count(_ value: Double) -> String {
+    for (scale, letter) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] where value >= scale {
+      return "\(plain(value / scale)) \(letter)"
+    }
+    return plain(value)
+  }
+
+  static func short(_ value: Double, _ unit: Unit) -> String {
+    switch unit {
+    case .operationsPerSecond, .runsPerSecond: return "\(count(value))/s"
+    case .bytes: return bytes(value)
+    case .nanoseconds:
+      for (scale, name) in [(1e9, "s"), (1e6, "ms"), (1e3, "µs")] where value >= scale {
+        return "\(plain(value / scale)) \(name)"
+      }
+      return "\(plain(value)) ns"
+    }
+  }
+}

@@ -18,12 +18,17 @@ struct Measured: Codable {
   /// The median of the rounds.
   var middle: Double? { spread?.median }
 
-  /// Combines each round's value with that of another contender in the same round.
+  /// Combines each round's value with that of another contender in the same round. Rounds in which
+  /// either failed are left out.
+  func values(with other: Measured, _ combine: (Double, Double) -> Double) -> [Double] {
+    zip(rounds, other.rounds).compactMap { ours, theirs in
+      if let ours, let theirs { combine(ours, theirs) } else { nil }
+    }
+  }
+
+  /// The same; `nil` if no round is left.
   func spread(with other: Measured, _ combine: (Double, Double) -> Double) -> Spread? {
-    Spread(
-      zip(rounds, other.rounds).compactMap { ours, theirs in
-        if let ours, let theirs { combine(ours, theirs) } else { nil }
-      })
+    Spread(values(with: other, combine))
   }
 
   /// Returns a value with six digits: no clock tells more.

@@ -54,11 +54,14 @@ extension Noise {
     var object = encoder.container(keyedBy: Keys.self)
     try object.encode(before, forKey: .before)
     try object.encode(after, forKey: .after)
-    try object.encode(Self.rounded(spreadPercent), forKey: .spreadPercent)
-    try object.encode(Self.rounded(driftPercent), forKey: .driftPercent)
+    try object.encode(shownSpread, forKey: .spreadPercent)
+    try object.encode(shownDrift, forKey: .driftPercent)
     try object.encode(Self.limit, forKey: .limitPercent)
     try object.encode(isNoisy, forKey: .isNoisy)
   }
+
+  var shownSpread: Double { Self.rounded(spreadPercent) }
+  var shownDrift: Double { Self.rounded(driftPercent) }
 
   private static func rounded(_ percent: Double) -> Double { (percent * 10).rounded() / 10 }
 }

@@ -21,7 +21,7 @@ struct ResultText {
     Swift.print(
       """
       handlebench \(result.benchmark) \(result.version): \
-      \(result.options.map { "\($0.name) \($0.value)" }.joined(separator: ", "))
+      \(result.optionsText)
       \(machine.processors) × \(machine.processor)\(machine.isVirtual ? " (virtual)" : ""), \
       \(Figure.bytes(Double(machine.memoryBytes))), Linux \(machine.kernel), \(machine.filesystem)
       \(machine.software.map { "\($0.name) \($0.version)" }.joined(separator: ", "))
@@ -117,9 +117,13 @@ struct ResultText {
     guard let goal = workload.goal else { return "" }
     let limit = Figure.text(goal, workload.unit)
     guard let reached = workload.reached else { return "goal \(limit): nothing to compare with" }
+    let value = Figure.text(reached.median, workload.unit)
     let figure =
-      goal.measure == .difference
-      ? "\(Figure.text(reached.median, workload.unit)) more, " : ""
+      switch goal.measure {
+      case .ratio: ""
+      case .difference: "\(value) more, "
+      case .value: "\(value), "
+      }
     return "\(figure)goal \(limit)  \(goal.isMet(by: reached.median) ? "met" : "NOT MET")"
   }
 

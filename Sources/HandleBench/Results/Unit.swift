@@ -8,4 +8,14 @@ enum Unit: String, Codable {
   case bytes = "bytes"
 
   var isMoreBetter: Bool { self == .operationsPerSecond || self == .runsPerSecond }
+
+  /// What the values are, as a heading.
+  var title: String {
+    switch self {
+    case .nanoseconds: "Time of an operation"
+    case .operationsPerSecond: "Operations a second"
+    case .runsPerSecond: "Time of a run"
+    case .bytes: "Size"
+    }
+  }
 }
