@@ -18,7 +18,7 @@ struct HandleBench: ParsableCommand {
       """,
     version: "handlebench \(HS_VERSION)",
     subcommands: [
-      Run.self, FileSystems.self, SharedStores.self, ReportCommand.self, CompareCommand.self,
-      Forge.self,
+      Run.self, FileSystems.self, SharedStores.self, AllCommand.self, ReportCommand.self,
+      CompareCommand.self, Forge.self,
     ])
 }
