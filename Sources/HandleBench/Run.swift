@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import HandleStore
+import Foundation
 import SystemPackage
 
 extension Durability: ExpressibleByArgument {}
@@ -16,12 +17,12 @@ struct Run: ParsableCommand {
         handlebench run --nodes 1000000
         handlebench run --tree /usr --json result.json
 
-      Columns: nanoseconds per operation (the median round), then p50, p99 and p99.9 of single \
-      operations, for the library and for the yardstick; their ratio (the median of the rounds' \
-      ratios), and the goal for the ratio. The signature's row shows what its check adds, in \
-      nanoseconds: on the left the time for tokens that this check refuses, on the right for \
-      tokens that the check before it refuses. The rows "C on Swift" show what a call through the \
-      C library takes, on the left, beside the Swift call.
+      The first table has the time of an operation (the median round), the second one the ratio of \
+      the library's time to the yardstick's (the median of the rounds' ratios), the goal, and whether \
+      it is met, and the third one percentiles of single operations, or of whole batches. The \
+      signature's row shows what its check adds: the library's time is that for tokens that this \
+      check refuses, the yardstick's that for tokens that the check before it refuses. In the rows \
+      "C on Swift" the library is called through its C interface, and the yardstick is the Swift call.
       """)
 
   @Option(help: "How many nodes to register.")
@@ -56,16 +57,16 @@ struct Run: ParsableCommand {
       nodes: UInt64(nodes), threads: threads, durability: durability, rounds: rounds,
       parent: directory)
     defer { bench.cleanUp() }
-    let report = Report(title: "\(nodes) nodes, durability \(durability.rawValue)")
-    report.printHead()
-    var rows: [Comparison] = []
-    func show(_ row: Comparison) {
-      report.print(row)
-      rows.append(row)
-    }
+    var result = BenchmarkResult(
+      of: "run",
+      options: [
+        "nodes": "\(nodes)", "threads": "\(threads)", "durability": durability.rawValue,
+        "rounds": "\(rounds)",
+      ], directory: bench.root.path)
+    func show(_ row: Comparison) { result.workloads.append(row) }
     try bench.synthetic(show)
     try bench.throughC(show)
     if let tree { try bench.tree(FilePath(tree), show) }
-    if let json { try report.write(rows, to: FilePath(json)) }
+    try result.finish(json: json)
   }
 }

@@ -20,7 +20,9 @@ extension Bench {
   }
 
   private func registerBatched() throws -> Comparison {
-    try Comparison("register, batched", goal: .ratio(1.25), rounds: rounds) { recorder in
+    try Comparison(
+      "register, batched", goal: .ratio(1.25), rounds: rounds, sample: "batch of \(Self.batchSize)"
+    ) { recorder in
       try withFreshStore { store, files in
         var timing = Timing(nanoseconds: 0, operations: nodes)
         for first in stride(from: 0, to: nodes, by: UInt64.Stride(Self.batchSize)) {

@@ -14,7 +14,20 @@ struct Competition {
   }
 
   /// Runs all rounds. The contender that begins is another one in each.
-  func run(_ contenders: [Contender]) throws -> [FileSystemResult] {
+  ///
+  /// - Parameters:
+  ///   - contenders: the bare filesystem, HandleFS, and then the others.
+  ///   - result: gets the rows, and what the servers used.
+  func run(_ contenders: [Contender], into result: inout BenchmarkResult) throws {
+    let results = try run(contenders)
+    let inOrder = [results[1], results[0]] + results.dropFirst(2)
+    result.workloads = turns.flatMap(\.workloads).enumerated().map { i, workload in
+      workload.row(inOrder.map { $0.measured(i) })
+    }
+    result.servers = results.dropFirst().map(\.usage)
+  }
+
+  private func run(_ contenders: [Contender]) throws -> [FileSystemResult] {
     let workloads = turns.map(\.workloads.count).reduce(0, +)
     var results = contenders.map { FileSystemResult($0, workloads: workloads) }
     let progress = Progress(steps: rounds * turns.count * contenders.count)

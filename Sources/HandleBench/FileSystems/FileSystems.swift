@@ -28,9 +28,9 @@ struct FileSystems: ParsableCommand {
       descriptor for each file may open as many as the kernel allows.
 
       The first table has the operations a second (the median of the rounds, and half of what they \
-      vary by); for commands the seconds. The second table has the ratios of HandleFS to the bare \
-      filesystem and to the fastest other server, which is named; the goal, and whether it is met. \
-      A ratio is the median of the rounds' ratios. For each server, the highest number of open \
+      vary by); for commands the seconds. The second table has the ratio of HandleFS to the fastest \
+      other server, which is named, the goal, and whether it is met; for rows without a goal, the \
+      ratio to the bare filesystem. A ratio is the median of the rounds' ratios. For each server, the highest number of open \
       descriptors and the highest memory use follow. A server that fails ends nothing: its figure \
       is missing, and the reason is printed.
       """)
@@ -81,6 +81,13 @@ struct FileSystems: ParsableCommand {
 
   func run() throws {
     let interruption = Interruption()
+    var result = BenchmarkResult(
+      of: "fs",
+      options: [
+        "files": "\(files)", "rounds": "\(rounds)", "kills": "\(kills)",
+        "handlefs-options": handlefsOptions,
+      ], directory: directory)
+    result.machine.software += try handleFSVersion()
     let place = try WorkingPlace(in: directory)
     defer { place.remove() }
     let peers = try Peers(given: given(), building: place.elsewhere)
@@ -94,13 +101,19 @@ struct FileSystems: ParsableCommand {
     let competition = Competition(
       turns: Turn.all(files: files, projects), rounds: rounds, place: place,
       check: interruption.check)
-    let report = FileSystemReport(
-      workloads: competition.turns.flatMap(\.workloads), results: try competition.run(contenders),
-      missing: peers.missing + projects.missing,
-      restarts: try kills == 0
-        ? [] : RestartTimes.measure(contenders[1], place, kills: kills, check: interruption.check))
-    report.print()
-    if let json { try Text.write(report.json, to: FilePath(json)) }
+    try competition.run(contenders, into: &result)
+    result.missing = peers.missing + projects.missing
+    if kills > 0 {
+      result.restarts = try RestartTimes.measure(
+        contenders[1], place, kills: kills, check: interruption.check)
+    }
+    try result.finish(json: json)
+  }
+
+  private func handleFSVersion() throws -> [Machine.Software] {
+    let words = try output(of: handlefs, ["--version"]).split { $0.isWhitespace }
+    return words.count < 2
+      ? [] : [Machine.Software(name: "HandleFS", version: String(words[1]))]
   }
 
   /// Returns the servers that `--peer` names.

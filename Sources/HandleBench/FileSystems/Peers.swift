@@ -5,7 +5,7 @@ struct Peers {
   /// Those that take part.
   private(set) var contenders: [Contender] = []
   /// Those that the goals name and that do not take part, and why.
-  private(set) var missing: [(name: String, reason: String)] = []
+  private(set) var missing: [Missing] = []
 
   /// Finds the servers that the goals name, and builds passthrough_ll.
   ///
@@ -17,7 +17,7 @@ struct Peers {
     where !given.contains(where: { $0.name == name }) {
       switch command {
       case .success(let command): contenders.append(.other(name, command))
-      case .failure(let error): missing.append((name, error.description))
+      case .failure(let error): missing.append(Missing(name: name, reason: error.description))
       }
     }
     contenders += given

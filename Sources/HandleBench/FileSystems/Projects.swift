@@ -8,17 +8,17 @@ import SystemPackage
 struct Projects {
   private(set) var turns: [Turn] = []
   /// What is not measured, and why.
-  private(set) var missing: [(name: String, reason: String)] = []
+  private(set) var missing: [Missing] = []
 
   /// Makes both below a directory.
   init(in directory: String, files: Int) throws {
     if let reason = Self.lacks(["git"]) {
-      missing.append(("git status", reason))
+      missing.append(Missing(name: "git status", reason: reason))
     } else {
       turns.append(try Self.repository("\(directory)/repository", files: 5 * files))
     }
     if let reason = Self.lacks(["gcc", "make"]) {
-      missing.append(("compile", reason))
+      missing.append(Missing(name: "compile", reason: reason))
     } else {
       turns.append(try Self.program("\(directory)/program", files: max(1, files / 50)))
     }

@@ -25,10 +25,11 @@ struct SharedStores: ParsableCommand {
       and stores in directories, with each durability. For these, a file of another gateway is one \
       that they have on the disk only.
 
-      The first table has the operations a second (the median of the rounds); the time that the \
-      gateways take divided by that of libpq (the median of the rounds' ratios); the goal, and \
-      whether it is met. The second table has p50 and p99 of single calls in one more round: a call \
-      registers a whole batch.
+      The first table has the times of an operation: the time of the run, divided by the operations \
+      of all threads (the median of the rounds). The second one has the time that the gateways take \
+      divided by that of libpq, or of LMDB if there is no such work for libpq (the median of the \
+      rounds' ratios), the goal, and whether it is met. The third one has percentiles of single \
+      calls in one more round.
       """)
 
   @Argument(help: "The database: a connection string or URI of libpq.")
@@ -51,6 +52,9 @@ struct SharedStores: ParsableCommand {
 
   func run() throws {
     let interruption = Interruption()
+    var result = BenchmarkResult(
+      of: "shared", options: ["rounds": "\(rounds)"], directory: directory ?? NSTemporaryDirectory()
+    )
     let bench = try Bench(
       nodes: 0, threads: 1, durability: .process, rounds: rounds, parent: directory)
     defer { bench.cleanUp() }
@@ -60,13 +64,11 @@ struct SharedStores: ParsableCommand {
       try measure(inSchema, yardstick, bench, check: interruption.check)
     }
     try yardstick.close()
-    let (server, results) = try outcome.get()
-    let report = SharedReport(server: server, contenders: Self.names, results: results)
-    report.print()
-    if let json { try Text.write(report.json, to: FilePath(json)) }
+    let (server, workloads) = try outcome.get()
+    result.machine.software.append(server)
+    result.workloads = workloads
+    try result.finish(json: json)
   }
-
-  private static let names = ["shared", "libpq", "LMDB, process", "LMDB, power"]
 
   /// Returns a connection string whose sessions have their tables in the schema.
   static func inSchema(_ connection: String) -> String {
@@ -79,14 +81,14 @@ struct SharedStores: ParsableCommand {
 
   private func measure(
     _ inSchema: String, _ yardstick: LibpqContender, _ bench: Bench, check: () throws -> Void
-  ) throws -> (SharedServer, [SharedResult]) {
+  ) throws -> (Machine.Software, [Comparison]) {
     let stores = try [
       StoreContender(shared: inSchema, bench),
       StoreContender(bench, .process), StoreContender(bench, .power),
     ]
     defer { for store in stores { try? store.close() } }
     try yardstick.createTables()
-    let server = try SharedServer(of: inSchema)
+    let server = try Machine.Software(serverOf: inSchema)
     let contenders: [any SharedContender] = [stores[0], yardstick, stores[1], stores[2]]
     let progress = Progress(steps: SharedWorkload.all.count * (rounds + 1) * contenders.count)
     defer { progress.clear() }
@@ -105,8 +107,8 @@ struct SharedStores: ParsableCommand {
   private func measure(
     _ workload: SharedWorkload, _ contenders: [any SharedContender],
     prepare: (any SharedContender) throws -> Void, finishStep: () -> Void
-  ) throws -> SharedResult {
-    var times = contenders.map { _ in [Double]() }
+  ) throws -> Comparison {
+    var times = contenders.map { _ in [Double?]() }
     let recorders = contenders.map { _ in Recorder() }
     for round in 0...rounds {
       for (i, contender) in contenders.enumerated() {
@@ -116,11 +118,11 @@ struct SharedStores: ParsableCommand {
         finishStep()
       }
     }
-    return SharedResult(
-      workload: workload,
-      sides: zip(times, recorders).map { times, recorder in
-        Spread(times).map { Side(each: $0.median, recorder) }
-      },
-      ratio: Spread(zip(times[0], times[1]).map { $0 / $1 })?.median)
+    let measured = contenders.indices.filter { !times[$0].isEmpty }.map { i in
+      Measured(
+        name: contenders[i].name, rounds: times[i],
+        latency: Latency(recorders[i], of: workload.sample))
+    }
+    return Comparison(name: workload.name, contenders: measured, goal: workload.goal)
   }
 }

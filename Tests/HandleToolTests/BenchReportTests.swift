@@ -1,0 +1,130 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `handlebench report`, looked at in headless Chromium.
+@Suite(.enabled(if: BenchReportTests.canLook, "gnuplot, chromium-driver or Selenium is missing"))
+struct BenchReportTests {
+  static let canLook =
+    (try? run(
+      "sh", "-c",
+      "command -v gnuplot && command -v chromedriver && /usr/bin/python3 -c 'import selenium'"
+    ).status) == 0
+
+  /// What Tests/Report/look.py found.
+  private struct Look: Decodable {
+    let window, content: Int
+    let values, complaints: [String]
+    let plots: [[Double]]
+    let back, axis, text: String
+  }
+
+  private let directory: TemporaryDirectory
+
+  init() throws { directory = try TemporaryDirectory() }
+
+  private var page: String { directory.appending("report.html").string }
+
+  private func report(_ results: [String]) throws {
+    let result = try run([product("handlebench"), "report"] + results + ["--html", page])
+    try #require(result.status == 0, "\(result.errors)")
+  }
+
+  /// Opens the page. The browser must have nothing to complain about, and nothing may stick out.
+  private func look(_ width: Int, _ scheme: String) throws -> Look {
+    let picture = directory.appending("\(width)-\(scheme).png").string
+    let result = try run([
+      "timeout", "120", BenchResults.directory.appending("look.py").string, page, "\(width)",
+      scheme, picture,
+    ])
+    try #require(result.status == 0, "\(result.errors)")
+    let look = try JSONDecoder().decode(Look.self, from: Data(result.output.utf8))
+    #expect(look.window == width)
+    #expect(look.content <= width, "the page can be scrolled sideways")
+    #expect(look.complaints == [])
+    let size = try FileManager.default.attributesOfItem(atPath: picture)[.size] as? Int ?? 0
+    #expect(size > 100_000, "the screenshot shows little: \(size) bytes")
+    return look
+  }
+
+  @Test func everyFigureIsOnThePage() throws {
+    try report(BenchResults.all)
+    let wide = try look(1200, "light")
+    let shown = Set(wide.values.compactMap(Double.init))
+    for path in BenchResults.all {
+      let result = try BenchResults.read(path)
+      let missing = numbers(in: result).subtracting(shown)
+      #expect(missing == [], "\(path)")
+      for text in texts(in: result) { #expect(wide.text.contains(text), "\(text), \(path)") }
+    }
+    // Goals and values of each, commands and servers of fs, latencies, and the growth of two runs.
+    #expect(wide.plots.count > 25)
+    #expect(wide.plots.allSatisfy { $0[0] > 200 && $0[1] > 50 }, "\(wide.plots)")
+    #expect(wide.text.contains("Noisy machine"))
+    #expect(wide.text.contains("goals met. Missed:"))
+    try checkNarrow(beside: wide)
+  }
+
+  /// At the width of a telephone, in the dark.
+  private func checkNarrow(beside wide: Look) throws {
+    let narrow = try look(360, "dark")
+    #expect(narrow.plots.count == wide.plots.count)
+    #expect(narrow.plots.allSatisfy { $0[0] > 200 && $0[0] <= 360 }, "\(narrow.plots)")
+    #expect(narrow.values == wide.values)
+    #expect(narrow.back != wide.back && narrow.axis != wide.axis)
+  }
+
+  /// All numbers of a result, without that of its form.
+  private func numbers(in value: Any) -> Set<Double> {
+    switch value {
+    case let object as [String: Any]:
+      object.filter { $0.key != "format" }.reduce(into: []) { $0.formUnion(numbers(in: $1.value)) }
+    case let array as [Any]: array.reduce(into: []) { $0.formUnion(numbers(in: $1)) }
+    case let number as NSNumber where !isFlag(number): [number.doubleValue]
+    default: []
+    }
+  }
+
+  /// `JSONSerialization` makes `true` and `false` numbers.
+  private func isFlag(_ number: NSNumber) -> Bool { String(cString: number.objCType) == "c" }
+
+  /// The names in a result that a reader must find.
+  private func texts(in result: [String: Any]) -> [String] {
+    let machine = result["machine"] as? [String: Any] ?? [:]
+    let workloads = result["workloads"] as? [[String: Any]] ?? []
+    let contenders = workloads.flatMap { $0["contenders"] as? [[String: Any]] ?? [] }
+    let missing = result["missing"] as? [[String: Any]] ?? []
+    return ["processor", "kernel", "filesystem"].compactMap { machine[$0] as? String }
+      + (workloads + contenders + missing).compactMap { $0["name"] as? String }
+  }
+
+  /// Names come from whoever ran the benchmark. None becomes markup, or a command of gnuplot.
+  @Test func namesAreOnlyText() throws {
+    let file = directory.appending("touched").string
+    let name = "<script>console.error(1)</script> & \"quoted\" 'x' `touch \(file)` \\ $1 @A"
+    let result = try BenchResults.changed("run-10000", in: directory) { tree in
+      var machine = tree["machine"] as? [String: Any] ?? [:]
+      machine["processor"] = name
+      tree["machine"] = machine
+      BenchResults.changeFirstWorkload(&tree) { workload in
+        workload["name"] = name
+        var contenders = workload["contenders"] as? [[String: Any]] ?? []
+        contenders[0]["name"] = name
+        workload["contenders"] = contenders
+      }
+    }
+    try report([result])
+    let look = try look(1200, "light")
+    #expect(look.text.components(separatedBy: name).count > 4)
+    #expect(!FileManager.default.fileExists(atPath: file))
+  }
+
+  @Test func aMissingGnuplotIsNamed() throws {
+    let result = try run(
+      ["/usr/bin/env", "PATH=/nonexistent", product("handlebench"), "report"] + BenchResults.all
+        + ["--html", page])
+    #expect(result.status == 1)
+    #expect(result.errors.contains("install Debian's package gnuplot-nox"), "\(result.errors)")
+    #expect(!FileManager.default.fileExists(atPath: page))
+  }
+}
