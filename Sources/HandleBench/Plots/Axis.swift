@@ -29,10 +29,8 @@ struct Axis {
   static func logarithmic(_ values: [Double], room: Int, label: (Double) -> String) -> Axis {
     let (least, most) = (values.min() ?? 1, values.max() ?? 10)
     let range = least / 1.3...most * 1.3
-    let ticks = choices(range).lazy.map { $0.map { Tick(value: $0, label: label($0)) } }
-      .first { ticks in
-        ticks.count < 7 && ticks.map { $0.label.count + 2 }.reduce(0, +) <= room
-      }
+    let ticks = choices(range).map { $0.map { Tick(value: $0, label: label($0)) } }
+      .first { $0.count < 7 && $0.map { $0.label.count + 2 }.reduce(0, +) <= room }
     return Axis(range: range, isLogarithmic: true, ticks: ticks ?? [])
   }
 
