@@ -220,8 +220,12 @@ final class Gateway: Sendable {
           "another store has taken the place of this one; if that was intended, start the process again"
         )
       }
-      // What a write has changed whose confirmation was lost is not in the cache.
-      let position = state.unsettled == nil ? CachePosition(state.membership) : nil
+      // Otherwise a write whose confirmation was lost has changed what is not in the cache, or this process
+      // or the database was put back to an earlier state, and the ids may be in use.
+      let isContinued = membership.writes == state.membership.writes
+      if !isContinued { state.ids = IDRange() }
+      let position =
+        isContinued && state.unsettled == nil ? CachePosition(state.membership) : nil
       if !membership.goOn(from: position) { lease.revoke() }
       // Under another id, or if the database has lost some, the changes have these numbers again.
       if membership.id != state.membership.id || membership.changes < state.membership.changes {
