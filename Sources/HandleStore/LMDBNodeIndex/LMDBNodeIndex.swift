@@ -42,7 +42,8 @@ final class LMDBNodeIndex: NodeIndex {
         environment: environment, tables: tables,
         ids: IDAllocator(
           state: opening.state, hasBegun: opening.hasBegun, directory: directory),
-        filesystems: filesystems, cache: cache, statistics: counters, limboLimit: options.limboLimit)
+        filesystems: filesystems, cache: cache, statistics: counters, limboLimit: options.limboLimit
+      )
     do {
       try reloadFilesystems()
     } catch {
