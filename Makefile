@@ -6,7 +6,8 @@
 # make soak       the same campaigns for longer (SOAK=20 for twenty times as long)
 # make lint       the format and the arrows between the floors
 # make bench      the benchmark
-# make docs       the reference of the Swift library, in .build-docs
+# make docs       the articles and the reference of the Swift library, in .build-docs
+# make site       all pages of the project, in .build-site (AT=/path if they are not at the root of their host)
 # make packages   install the Debian packages that tests need
 #
 # make build      build what is installed: needs no root
@@ -28,7 +29,7 @@ TREE ?= /usr/include
 SOAK ?= 10
 FUZZ ?= 60
 
-.PHONY: help demo test check soak fuzz lint bench docs packages build install uninstall deb clean
+.PHONY: help demo test check soak fuzz lint bench docs site packages build install uninstall deb clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -59,6 +60,10 @@ docs:
 	@swift build --product handlestore
 	@Scripts/docs
 
+site: packages build
+	@swift build --product handlestore
+	@Scripts/site $(AT)
+
 packages:
 	@Scripts/packages
 
@@ -76,4 +81,4 @@ deb:
 
 clean:
 	@rm -rf .build .build-c .build-deb .build-docs .build-fuzz .build-handlefs .build-packages .build-rust
-	@rm -rf .build-test .build-tools .build-tsan Examples/HandleFS/.build
+	@rm -rf .build-site .build-test .build-tools .build-tsan Examples/HandleFS/.build

@@ -98,7 +98,8 @@ struct Campaign {
 
   private func path(_ run: Int) -> FilePath { volume.path.appending("history-\(run)") }
 
-  private func size(_ run: Int) -> Int64 {
+  /// The size of the history of a process; 0 until it has joined.
+  func size(_ run: Int) -> Int64 {
     guard let file = try? FileDescriptor.open(path(run), .readOnly) else { return 0 }
     defer { try? file.close() }
     return (try? file.seek(offset: 0, from: .end)) ?? 0

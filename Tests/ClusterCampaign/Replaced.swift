@@ -26,6 +26,10 @@ extension Campaign {
   /// first one must end.
   mutating func replace(_ gateway: Int) throws {
     let (old, run) = (members[gateway], running[gateway])
+    // One that has not joined yet would take the name from the other one.
+    guard eventually(seconds: 60, { size(run) > 0 }) else {
+      throw CommandFailure(description: "a gateway does not work")
+    }
     let isStopped = Bool.random(using: &random)
     if isStopped { kill(old.pid, SIGSTOP) }
     note(.replaceGateway)

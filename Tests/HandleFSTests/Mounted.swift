@@ -303,16 +303,6 @@ final class Mounted: @unchecked Sendable {
   }
 }
 
-/// Waits until a condition holds; says whether it does.
-func eventually(seconds: Double, _ condition: () throws -> Bool) rethrows -> Bool {
-  let end = ContinuousClock.now + .seconds(seconds)
-  while try !condition() {
-    if ContinuousClock.now > end { return false }
-    usleep(8000)
-  }
-  return true
-}
-
 /// Stops a process (SIGSTOP), and waits until each thread of it has stopped.
 func stop(_ process: pid_t) throws {
   #expect(kill(process, SIGSTOP) == 0)
