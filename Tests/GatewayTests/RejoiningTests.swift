@@ -65,6 +65,22 @@ import Testing
     try index.close()
   }
 
+  /// A confirmation was lost, and joining again failed, too, because somebody had a lock. The connection is
+  /// fine by now.
+  @Test func theNextWriteAfterALostConfirmation() throws {
+    let gateways = try Gateways()
+    let index = try PostgresNodeIndex(
+      gateways.database, gateway: "a", StoreOptions(), lease: .seconds(60), patience: .seconds(2))
+    let filesystem = try attach(to: index)
+    let nodes = try (1...2 as ClosedRange<UInt64>).map { try node($0, of: index, on: filesystem) }
+    let before = try index.writer.state.withLock { $0.membership }
+    #expect(try index.retire(nodes[0], ifItIs: nil))
+    try index.writer.state.withLock { ($0.membership, $0.unsettled) = (before, before.writes + 1) }
+    #expect(try index.retire(nodes[1], ifItIs: nil))
+    try gateways.require("(SELECT changes FROM handlestore_gateway) = 2")
+    try index.close()
+  }
+
   /// To introduce a filesystem a process takes a lock over a connection of its own.
   @Test func aLockWaitsForTheDatabase() throws {
     let server = try DatabaseServer()

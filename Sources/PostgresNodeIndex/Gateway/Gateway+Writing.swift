@@ -108,6 +108,8 @@ extension Gateway {
       while true {
         if let reason = self.end { throw reason }
         do {
+          // The next write would have the number of one of which it is not known whether it took effect.
+          if state.unsettled != nil { try renewOrRejoin(&state) }
           return try body(&state)
         } catch let error as PostgresError where error.isContention || error.isOfConnection {
           guard ContinuousClock.now < end else { throw error }
