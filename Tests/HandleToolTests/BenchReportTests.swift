@@ -2,15 +2,18 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `handlebench report`, looked at in headless Chromium.
-@Suite(.enabled(if: BenchReportTests.canLook, "gnuplot, chromium-driver or Selenium is missing"))
-struct BenchReportTests {
-  static let canLook =
+/// What `handlebench report` and a look at its page need.
+private enum Browser {
+  static let isInstalled =
     (try? run(
       "sh", "-c",
       "command -v gnuplot && command -v chromedriver && /usr/bin/python3 -c 'import selenium'"
     ).status) == 0
+}
 
+/// `handlebench report`, looked at in headless Chromium.
+@Suite(.enabled(if: Browser.isInstalled, "gnuplot, chromium-driver or Selenium is missing"))
+struct BenchReportTests {
   /// What Tests/Report/look.py found.
   private struct Look: Decodable {
     let window, content: Int

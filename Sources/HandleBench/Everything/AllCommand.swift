@@ -12,7 +12,7 @@ struct AllCommand: ParsableCommand {
       These are run with 100,000 and with 1,000,000 nodes; fs, for root and if HandleFS is installed; \
       and shared, if PostgreSQL's programs are in PATH or where Debian puts them: a server is started \
       below DIR for that time (for root, as the user postgres). A benchmark that is left out, or \
-      fails, is on the page with the reason. It takes about an hour, and needs 2 GB below DIR and \
+      fails, is on the page with the reason. It takes about an hour, and needs some GB below DIR and \
       gnuplot.
 
         handlebench all --directory /srv --html report.html
@@ -31,7 +31,14 @@ struct AllCommand: ParsableCommand {
     try Gnuplot.require()
     let interruption = Interruption()
     let place = "\(directory)/handlebench-all-\(ProcessInfo.processInfo.processIdentifier)"
-    try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
+    do {
+      try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
+    } catch {
+      throw BenchError(
+        description: """
+          \(directory) is not a directory that can be written to; give another one with --directory
+          """)
+    }
     defer { try? FileManager.default.removeItem(atPath: place) }
     var (results, leftOut): ([BenchmarkResult], [Missing]) = ([], [])
     for benchmark in benchmarks(place) {

@@ -71,7 +71,7 @@ enum Style {
       border-bottom: 1px solid var(--line);
     }
     th { font-weight: 600; min-width: 5rem; }
-    tbody th { font-weight: 400; min-width: 9rem; }
+    tbody th { font-weight: 400; min-width: 8rem; position: sticky; left: 0; background: var(--back); }
     td data, td strong, .item { white-space: nowrap; }
     td > small { display: block; color: var(--quiet); }
     .item { display: inline-block; margin-right: 0.9rem; }

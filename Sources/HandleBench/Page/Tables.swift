@@ -4,7 +4,7 @@ struct Tables {
 
   var html: [HTML] {
     let values = HTML.table(
-      ["Workload"] + names.map { HTML($0) } + ["Ratio", "Goal"], result.workloads.map(row))
+      ["Workload", "Goal", "Ratio"] + names.map { HTML($0) }, result.workloads.map(row))
     return [.element("h3", [:], "Figures"), explanation, values] + servers + missing
       + [rounds, percentiles, restarts, noise]
   }
@@ -27,10 +27,10 @@ struct Tables {
   private func row(_ workload: Comparison) -> [HTML] {
     let title = HTML(
       [HTML(workload.title)] + (workload.threads.map { [HTML.hidden($0)] } ?? []))
-    return [title]
+    return [title, goal(workload), ratio(workload)]
       + names.map { name in
         workload.contenders.first { $0.name == name }.map { cell($0, workload.unit) } ?? ""
-      } + [ratio(workload), goal(workload)]
+      }
   }
 
   private func cell(_ measured: Measured, _ unit: Unit) -> HTML {

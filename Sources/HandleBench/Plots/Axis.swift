@@ -42,7 +42,8 @@ struct Axis {
         factors.map { $0 * pow(10, Double(power)) }
       }.filter(range.contains)
     }
-    return [within([1, 2, 3, 4, 5, 6, 7, 8, 9]), within([1, 2, 5]), within([1, 3])]
-      + [1, 2, 3, 6].map { within([1], every: $0) }
+    let usual =
+      [within([1, 2, 5]), within([1, 3])] + [1, 2, 3, 6].map { within([1], every: $0) }
+    return usual[0].count > 1 ? usual : [within([1, 2, 3, 4, 5, 6, 7, 8, 9])] + usual
   }
 }
