@@ -9,6 +9,7 @@ enum Style {
       --plot-1: #3d454e; --plot-2: #e3e6ea; --plot-3: #2f9e5b; --plot-4: #d1453b;
       --plot-10: #1f6feb; --plot-11: #6b7280; --plot-12: #b45309; --plot-13: #7c3aed;
       --plot-14: #0e7c86; --plot-15: #be185d; --plot-16: #4d7c0f; --plot-17: #92400e;
+      --plot-18: #0f766e; --plot-19: #4338ca;
     }
 
     """
@@ -21,6 +22,7 @@ enum Style {
         --plot-1: #c3cad2; --plot-2: #2f363e; --plot-3: #3fb56f; --plot-4: #f06a60;
         --plot-10: #6cb0ff; --plot-11: #a3adb8; --plot-12: #f2a65a; --plot-13: #b99cff;
         --plot-14: #4fc7d1; --plot-15: #ff8fb8; --plot-16: #a5cf5b; --plot-17: #d9a066;
+        --plot-18: #5eead4; --plot-19: #a5b4fc;
       }
     }
 
@@ -64,6 +66,8 @@ enum Style {
     .series-5 { color: var(--plot-15); }
     .series-6 { color: var(--plot-16); }
     .series-7 { color: var(--plot-17); }
+    .series-8 { color: var(--plot-18); }
+    .series-9 { color: var(--plot-19); }
     .scroll { overflow-x: auto; margin: 0.5rem 0 1rem; }
     table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
     th, td {

@@ -5,7 +5,7 @@ enum Colour {
   case series(Int)
 
   /// How many contenders have colours of their own.
-  static let seriesCount = 8
+  static let seriesCount = 10
 
   private var number: Int {
     switch self {
@@ -34,6 +34,7 @@ enum Shape {
   /// The number of gnuplot's shape, and a character like it.
   private static let all: [(number: Int, character: String)] = [
     (7, "●"), (5, "■"), (9, "▲"), (11, "▼"), (13, "◆"), (6, "○"), (4, "□"), (8, "△"),
+    (10, "▽"), (12, "◇"),
   ]
 
   static func number(_ series: Int) -> Int { all[series % all.count].number }

@@ -81,7 +81,7 @@ extension Figure {
   static func short(_ value: Double, _ unit: Unit) -> String {
     switch unit {
     case .operationsPerSecond, .runsPerSecond: return "\(count(value))/s"
-    case .bytes: return bytes(value)
+    case .bytes: return value < 10_240 ? "\(plain(value)) B" : bytes(value)
     case .nanoseconds:
       for (scale, name) in [(1e9, "s"), (1e6, "ms"), (1e3, "µs")] where value >= scale {
         return "\(plain(value / scale)) \(name)"
