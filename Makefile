@@ -6,7 +6,7 @@
 # make soak       the same campaigns for longer (SOAK=20 for twenty times as long)
 # make lint       the format and the arrows between the floors
 # make bench      the benchmark
-# make docs       the reference of the Swift library, in .build-docs
+# make docs       the articles and the reference of the Swift library, in .build-docs
 # make site       all pages of the project, in .build-site (AT=/path if they are not at the root of their host)
 # make packages   install the Debian packages that tests need
 #

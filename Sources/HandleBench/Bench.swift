@@ -1,4 +1,5 @@
 import CYardstick
+import Formatting
 import Foundation
 import HandleStore
 import SystemPackage
@@ -15,19 +16,44 @@ final class Bench {
   let durability: Durability
   let rounds: Int
   let root: URL
+  /// Throws if the run is to end.
+  var requireGoing: () throws -> Void = {}
+  var progress = Progress(steps: 0)
+  /// What could not be measured.
+  var missing: [Missing] = []
   private var made = 0
 
+  /// Makes a directory for the stores in an existing one.
   init(nodes: UInt64, threads: Int, durability: Durability, rounds: Int, parent: String?) throws {
     self.nodes = nodes
     self.threads = threads
     self.durability = durability
     self.rounds = rounds
-    root = URL(fileURLWithPath: parent ?? NSTemporaryDirectory())
+    let parent = parent ?? NSTemporaryDirectory()
+    try Text.requireDirectory(parent)
+    root = URL(fileURLWithPath: parent)
       .appendingPathComponent("handlebench-\(ProcessInfo.processInfo.processIdentifier)")
-    try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
+    do {
+      try FileManager.default.createDirectory(at: root, withIntermediateDirectories: false)
+    } catch {
+      throw BenchError(
+        description:
+          "\(root.path) cannot be created: \(error.localizedDescription); name another directory")
+    }
   }
 
-  func cleanUp() { try? FileManager.default.removeItem(at: root) }
+  func cleanUp() {
+    progress.clear()
+    try? FileManager.default.removeItem(at: root)
+  }
+
+  /// Shows what is done next, does it, and counts it as a step.
+  func step<R>(_ name: String, _ body: () throws -> R) throws -> R {
+    try requireGoing()
+    progress.show(name)
+    defer { progress.finishStep() }
+    return try body()
+  }
 
   /// Makes a new empty directory.
   func newDirectory() throws -> FilePath {
@@ -44,14 +70,42 @@ final class Bench {
     try Store(at: path, options: StoreOptions(durability: durability, cacheSize: cacheSize))
   }
 
-  /// Opens the yardstick's store, runs `body`, and closes it.
-  func withYardstick<R>(_ path: FilePath, _ body: () throws -> R) throws -> R {
-    let directory = try FileDescriptor.open(path, .readOnly)
-    defer { try? directory.close() }
-    try Self.check(ys_open(directory.rawValue, durability == .power ? 1 : 0))
-    defer { ys_close() }
-    return try body()
+  /// Opens a store, runs `body`, and closes it.
+  func withStore<R>(
+    _ path: FilePath, cacheSize: Int = 65_536, _ body: (Store) throws -> R
+  ) throws -> R {
+    let store = try open(path, cacheSize: cacheSize)
+    defer { try? store.close() }
+    return try body(store)
   }
+
+  /// Runs `body` with a new empty directory, and removes that.
+  func withNewDirectory<R>(_ body: (FilePath) throws -> R) throws -> R {
+    let path = try newDirectory()
+    defer { remove(path) }
+    return try body(path)
+  }
+
+  /// Runs `body` with a new store and files that do not exist.
+  func withFreshStore<R>(
+    _ numbering: Numbering = .scattered, _ body: (Store, SyntheticFiles) throws -> R
+  ) throws -> R {
+    try withNewDirectory { path in
+      try withStore(path) { try body($0, SyntheticFiles($0, numbering)) }
+    }
+  }
+
+  /// Registers a file that no workload registers. The first file of a store waits for the disk, which
+  /// would be a large part of the time of so few files.
+  func reserveIDs(of store: Store, _ files: SyntheticFiles) throws {
+    _ = try store.register(files[nodes], on: files.filesystem)
+  }
+
+  /// How many nodes a run gets.
+  var gets: UInt64 { min(20 * nodes, 200_000) }
+
+  /// The number of files to register one by one. The slowest of the maps needs seconds for so many.
+  var singly: UInt64 { min(nodes, durability == .power ? 2_000 : 20_000) }
 
   /// Returns the yardstick's result.
   ///

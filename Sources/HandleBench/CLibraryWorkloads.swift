@@ -7,12 +7,12 @@ extension Bench {
   /// Runs calls of `handlestore.h` beside the Swift calls that they stand on: here the Swift library is
   /// the yardstick.
   func throughC(_ show: (Comparison) -> Void) throws {
-    show(try getThroughC())
-    show(try registerThroughC())
+    show(try step("get: C on Swift") { try getThroughC() })
+    show(try step("register: C on Swift") { try registerThroughC() })
   }
 
   private func getThroughC() throws -> Comparison {
-    let (few, gets) = (min(UInt64(THROUGHC_FILES), nodes), UInt64(2_000_000))
+    let (few, gets) = (min(UInt64(THROUGHC_FILES), nodes), 10 * self.gets)
     return try withFreshStore { store, files in
       let all = files.batch(0..<few)
       let nodes = try store.register(batch: all, on: files.filesystem).map(\.node)
@@ -56,13 +56,13 @@ extension Bench {
   }
 
   private func withFreshStoreInC<R>(_ body: () throws -> R) throws -> R {
-    let path = try newDirectory()
-    defer { remove(path) }
-    let directory = try FileDescriptor.open(path, .readOnly)
-    defer { try? directory.close() }
-    defer { throughc_close() }
-    try Self.requireSuccess(throughc_open(directory.rawValue, durability == .power ? 1 : 0))
-    return try body()
+    try withNewDirectory { path in
+      let directory = try FileDescriptor.open(path, .readOnly)
+      defer { try? directory.close() }
+      defer { throughc_close() }
+      try Self.requireSuccess(throughc_open(directory.rawValue, durability == .power ? 1 : 0))
+      return try body()
+    }
   }
 
   private static func prepareInC(_ files: [FoundFile]) throws {

@@ -1,15 +1,18 @@
-import CYardstick
 import HandleStore
 import SystemPackage
 
 /// Files that do not exist, with handles as a filesystem would make them.
 struct SyntheticFiles {
   let filesystem: FilesystemID
+  private let numbering: Numbering
   private let make: (UInt64) -> [UInt8]
   private let type: HandleType
 
   /// Creates files on the filesystem of a directory: that of the store unless it says otherwise.
-  init(_ store: Store, on path: FilePath? = nil) throws {
+  init(
+    _ store: Store, _ numbering: Numbering = .scattered, on path: FilePath? = nil
+  ) throws {
+    self.numbering = numbering
     let directory = try FileDescriptor.open(path ?? store.path, .readOnly)
     defer { try? directory.close() }
     let id = try store.attach(directory)
@@ -31,7 +34,7 @@ struct SyntheticFiles {
 
   /// The n-th file.
   subscript(n: UInt64) -> FoundFile {
-    let inode = ys_inode(n)
+    let inode = numbering.inode(n)
     guard let handle = KernelFileHandle(type: type, bytes: make(inode)) else {
       fatalError("a synthetic handle has a length")
     }

@@ -1,4 +1,5 @@
 import Formatting
+import Foundation
 import SystemPackage
 
 extension Text {
@@ -34,4 +35,29 @@ extension JSON {
   }
 
   static func count(_ count: Int) -> JSON { .number(UInt64(count)) }
+}
+
+/// Paths that are checked before any work begins.
+extension Text {
+  static func requireDirectory(_ path: String) throws {
+    do {
+      try FileDescriptor.open(FilePath(path), .readOnly, options: .directory).close()
+    } catch {
+      throw BenchError(description: "\(path): \(error); name a directory that exists")
+    }
+  }
+
+  /// Checks that a file can be written, without changing it.
+  static func requireWritable(_ path: String) throws {
+    let path = FilePath(path)
+    do {
+      let isNew = (try? FileDescriptor.open(path, .readOnly).close()) == nil
+      let file = try FileDescriptor.open(
+        path, .writeOnly, options: .create, permissions: .ownerReadWrite)
+      try file.close()
+      if isNew { try? FileManager.default.removeItem(atPath: path.string) }
+    } catch {
+      throw BenchError(description: "\(path) cannot be written: \(error); name another file")
+    }
+  }
 }

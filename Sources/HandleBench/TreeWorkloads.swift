@@ -1,22 +1,40 @@
 import CYardstick
+import Formatting
 import HandleStore
 import SystemPackage
 
 extension Bench {
+  /// Checks that the files of a tree can be opened by their handles, before any work begins.
+  func requireTree(_ path: FilePath) throws {
+    try Text.requireDirectory(path.string)
+    try withTree(path) { root, store, filesystem in
+      let top = try store.register(FoundFile(of: root), on: filesystem)
+      try store.open(top.node).close()
+      let tree = try store.addExport("tree", roots: [root], containment: .walk)
+      _ = try tree.token(for: top.node)
+    }
+  }
+
   /// Runs the workloads on the files of a real tree.
   func tree(_ path: FilePath, _ show: (Comparison) -> Void) throws {
+    try withTree(path) { root, store, filesystem in
+      let nodes = try step("registering \(path)") { try registerTree(root, store, filesystem) }
+      try Self.check(ys_tree(root.rawValue))
+      show(try step("open by node") { try openByNode(nodes, store, root) })
+      let tokens = TokenWorkloads(bench: self, store: store, tree: root, path: path, nodes: nodes)
+      try tokens.run(show)
+    }
+  }
+
+  /// Runs `body` with a tree's root, and a new store that knows the tree's filesystem.
+  private func withTree<R>(
+    _ path: FilePath, _ body: (FileDescriptor, Store, FilesystemID) throws -> R
+  ) throws -> R {
     let root = try FileDescriptor.open(path, .readOnly, options: .directory)
     defer { try? root.close() }
-    let directory = try newDirectory()
-    defer { remove(directory) }
-    let store = try open(directory)
-    defer { try? store.close() }
-    let filesystem = try store.attach(root)
-    let nodes = try registerTree(root, store, filesystem)
-    let handles = try Self.check(ys_tree(root.rawValue))
-    print("\(path): \(nodes.count) files registered, \(handles) found by the yardstick")
-    show(try openByNode(nodes, store, root))
-    try TokenWorkloads(bench: self, store: store, tree: root, path: path, nodes: nodes).run(show)
+    return try withNewDirectory { directory in
+      try withStore(directory) { try body(root, $0, $0.attach(root)) }
+    }
   }
 
   /// Registers all files below a directory that are on its filesystem.

@@ -154,4 +154,20 @@ import Testing
     #expect(try store.node(all[0]) == nil)
     try store.close()
   }
+
+  /// The server makes a copy of the database, in the same run, with the same files.
+  @Test func aDatabaseThatIsACopy() throws {
+    let gateways = try Gateways()
+    let first = try gateways.open("a")
+    let filesystem = try Synthetic.attach(to: first)
+    _ = try first.register(Synthetic.file(0), on: filesystem)
+    try first.close()
+    let copy = try gateways.copy()
+    let stores = try [gateways, copy].map { try $0.open("a") }
+    let nodes = try zip(stores, [1, 2]).map { store, key in
+      try store.register(Synthetic.file(key), on: filesystem).node
+    }
+    #expect(nodes[0] != nodes[1])
+    for store in stores { try store.close() }
+  }
 }

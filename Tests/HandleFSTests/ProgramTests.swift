@@ -189,6 +189,34 @@ private final class CopiedMount {
     #expect(try mounted.load("tell", mounted.socket("supervisor"), "rest") == "unknown request")
     #expect(try mounted.load("tell", mounted.socket("server"), "") == "unknown request")
   }
+
+  /// If a program that does not serve was put in the place of the one that runs, this one goes on, also
+  /// after a kill.
+  @Test(.mountsHandleFS) func theFormerProgramIsKept() throws {
+    let mounted = try Mounted(.ext4)
+    let directory = try TemporaryDirectory()
+    try write("text", to: mounted.source.appending("file"))
+    let program = directory.appending("handlefs")
+    func restart() throws -> String {
+      try mounted.load("tell", mounted.socket("supervisor"), "restart \(program)")
+    }
+    try succeed("cp", try #require(Mounted.program), program.string)
+    var answer = try restart()
+    #expect(answer.hasPrefix("serving as process "), "\(answer)")
+    let broken = directory.appending("broken")
+    try write("#!/bin/sh\nexit 1\n", to: broken)
+    try succeed("chmod", "755", broken.string)
+    try succeed("mv", broken.string, program.string)
+    answer = try restart()
+    #expect(answer.contains("one from the former binary takes over"), "\(answer)")
+    try mounted.expectSoon("cat file", "text", within: 10)
+    try mounted.killServing()
+    try mounted.expectSoon("cat file", "text", within: 10)
+    // Its supervisor is replaced, too.
+    try mounted.killSupervisor()
+    try mounted.killServing()
+    try mounted.expectSoon("cat file", "text", within: 10)
+  }
 }
 
 extension Mounted {

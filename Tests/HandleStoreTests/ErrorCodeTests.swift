@@ -1,6 +1,7 @@
 import Glibc
 import HandleStore
 import SystemPackage
+import TestSupport
 import Testing
 
 /// Programs in other languages know the errors by these numbers.
@@ -21,6 +22,16 @@ import Testing
     for code in StoreError.Code.allCases {
       #expect(Self.numbers[code] == code.rawValue, "\(code)")
     }
+  }
+
+  /// Docs/Operations.md says of each error what it means and what to do, in the order of the numbers.
+  @Test func eachCodeIsInTheTable() throws {
+    let document = FilePath(#filePath).removingLastComponent()
+      .appending("../../Docs/Operations.md")
+    let rows = try read(document).split(separator: "\n").compactMap {
+      $0.prefixMatch(of: /\| (\d+) \| `(\w+)` \|/).map { "\($0.1) \($0.2)" }
+    }
+    #expect(rows == StoreError.Code.allCases.map { "\($0.rawValue) \($0)" })
   }
 
   /// The errors that a file server meets while it serves.

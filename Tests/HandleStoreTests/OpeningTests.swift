@@ -31,6 +31,30 @@ import Testing
     #expect(try read(file) == "mine")
   }
 
+  /// A store that was closed is opened, read and closed without a write that waits for the disk: its file
+  /// `state`, which each write replaces, stays. The first change writes it.
+  @Test func whatIsOnlyReadIsNotWritten() throws {
+    let test = try TestStore()
+    let nodes = try test.store.registerEach(0..<10, on: test.store.attach(Synthetic.directory))
+      .map(\.node)
+    try test.store.close()
+    func state() throws -> FileStatus {
+      let file = try FileDescriptor.open(test.path.appending("state"), .readOnly)
+      return try file.closeAfter { try FileStatus(of: file) }
+    }
+    let before = try state()
+    try test.reopen()
+    for node in nodes { #expect(try test.store.node(node)?.state == .live) }
+    #expect(try state() == before)
+    try test.store.close()
+    #expect(try state() == before)
+    try test.reopen()
+    _ = try test.store.retire(nodes[0])
+    #expect(try read(test.path.appending("state")).contains("session running"))
+    try test.store.close()
+    #expect(try read(test.path.appending("state")).contains("session closed"))
+  }
+
   /// A store's file `state`, changed by a body.
   private func withState(_ body: (FilePath, [UInt8]) throws -> Void) throws {
     let test = try TestStore()

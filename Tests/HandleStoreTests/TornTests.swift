@@ -18,14 +18,22 @@ extension PowerCutTests {
       var store: FilePath { volumePath.appending("store") }
       var data: FilePath { store.appending("data.mdb") }
 
-      init(_ durability: Durability) throws {
+      /// - Parameter hadClosed: whether an earlier writer has closed the store.
+      init(_ durability: Durability, hadClosed: Bool = false) throws {
         self.durability = durability
         directory = try TemporaryDirectory()
         log = directory.appending("log").string
         volumePath = try #require(volume).path
+        if hadClosed {
+          try write(seed: 2)
+          try Store(at: store).close()
+        }
+        try write(seed: 1)
+      }
+
+      private func write(seed: Int) throws {
         let child = try Child(
-          "storeworker",
-          ["write", volumePath.appending("store").string, durability.rawValue, log, "1"])
+          "storeworker", ["write", store.string, durability.rawValue, log, "\(seed)"])
         #expect(child.line() == "writing")
         usleep(200_000)
         child.kill()
@@ -50,8 +58,8 @@ extension PowerCutTests {
       }
     }
 
-    @Test func whatMayBeTornIsCheckedAfterABoot() throws {
-      let killed = try Killed(.process)
+    @Test(arguments: [false, true]) func whatMayBeTornIsCheckedAfterABoot(hadClosed: Bool) throws {
+      let killed = try Killed(.process, hadClosed: hadClosed)
       try killed.damage()
       let before = try Data(contentsOf: URL(fileURLWithPath: killed.data.string))
       #expect(try killed.verify(afterBoot: true).hasPrefix("error torn"))

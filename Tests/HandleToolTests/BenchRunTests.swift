@@ -38,6 +38,7 @@ import Testing
     struct Goal: Decodable {
       let measure: String
       let limit: Double
+      let isAtMost: Bool
     }
     struct Spread: Decodable { let median, lowest, highest: Double }
     let format: Int
@@ -113,7 +114,8 @@ import Testing
     }
     #expect(workload.goal == nil || workload.isMet != nil, "\(workload.name)")
     if let goal = workload.goal, let reached = workload.reached {
-      #expect(workload.isMet == (reached.median <= goal.limit), "\(workload.name)")
+      let isMet = goal.isAtMost ? reached.median <= goal.limit : reached.median >= goal.limit
+      #expect(workload.isMet == isMet, "\(workload.name)")
     }
   }
 
@@ -124,7 +126,7 @@ import Testing
       #expect(contender.latency?.sample.hasPrefix("batch of ") == true)
     }
     #expect(text.contains("[batch of "))
-    let got = try #require(result.workloads.first { $0.name == "get, random from LMDB" })
+    let got = try #require(result.workloads.first { $0.name == "get, random, scattered" })
     let latency = try #require(got.contenders.first?.latency)
     #expect(latency.sample == "operation")
     #expect(latency.points.contains { $0.percent == 99.99 })

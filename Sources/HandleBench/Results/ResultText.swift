@@ -67,11 +67,30 @@ struct ResultText {
     return quantiles.joined(separator: " / ") + sample
   }
 
-  /// Prints a row for each workload, with a cell for each contender.
+  /// Prints a row for each workload, with a cell for each contender. Workloads with other contenders
+  /// have a table of their own.
   private func printTable(
     _ head: String, _ workloads: [Comparison]? = nil, cell: (Comparison, Measured) -> String
   ) {
-    let workloads = workloads ?? result.workloads
+    Swift.print("\(head)\n")
+    for group in Self.groups(workloads ?? result.workloads) { printRows(group, cell) }
+  }
+
+  /// Divides workloads into those that have contenders in common, besides the first.
+  private static func groups(_ workloads: [Comparison]) -> [[Comparison]] {
+    var groups: [[Comparison]] = []
+    for workload in workloads {
+      let names = Set(workload.others.map(\.name))
+      if let last = groups.last, !names.isDisjoint(with: last.flatMap(\.others).map(\.name)) {
+        groups[groups.count - 1].append(workload)
+      } else {
+        groups.append([workload])
+      }
+    }
+    return groups
+  }
+
+  private func printRows(_ workloads: [Comparison], _ cell: (Comparison, Measured) -> String) {
     let names = workloads.flatMap { $0.contenders.map(\.name) }.uniqued()
     let rows = workloads.map { workload in
       names.map { name in
@@ -84,7 +103,7 @@ struct ResultText {
     func line(_ title: String, _ cells: [String]) -> String {
       Text.left(title, Self.title) + zip(cells, widths).map { Text.cell($0, $1) }.joined()
     }
-    Swift.print("\(head)\n\n\(line("", names))")
+    Swift.print(line("", names))
     for (workload, cells) in zip(workloads, rows) { Swift.print(line(workload.title, cells)) }
   }
 

@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include "sharedload.h"
 #include "cpostgres.h"
-#include "yardstick.h"
+#include "maps.h"
 
 #include <endian.h>
 #include <poll.h>
@@ -191,7 +191,7 @@ int64_t sharedload_create_tables(void)
 /* Sends a statement about file number `n`, whose node has the same number. */
 static int send_one(PGconn *connection, int statement, uint64_t n)
 {
-    uint64_t id = htobe64(n), inode = htobe64(ys_inode(n));
+    uint64_t id = htobe64(n), inode = htobe64(maps_inode(MAPS_SCATTERED, n));
     char handle[12] = "gen", key[19] = "i\0\1";
     memcpy(handle + 4, &inode, 8);
     memcpy(key + 3, &inode, 8);

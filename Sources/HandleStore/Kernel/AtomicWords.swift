@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 
 /// Words that any thread may read and write. Each access is atomic; accesses to different words
@@ -6,14 +7,16 @@ internal import Synchronization
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   package let count: Int
 
-  /// Creates `count` words, all zero.
+  /// Creates `count` words, all zero. Many of them take no memory until they are set (`calloc(3)`).
   package init(count: Int) {
-    unsafe words = .allocate(capacity: count)
-    for i in 0..<count { unsafe (words + i).initialize(to: Atomic(0)) }
+    guard let memory = unsafe calloc(count, MemoryLayout<Atomic<UInt64>>.stride) else {
+      fatalError("there is no memory for \(count) words")
+    }
+    unsafe words = memory.bindMemory(to: Atomic<UInt64>.self, capacity: count)
     self.count = count
   }
 
-  deinit { unsafe words.deallocate() }
+  deinit { unsafe free(words) }
 
   package subscript(index: Int) -> UInt64 {
     get {

@@ -8,15 +8,25 @@ struct IDAllocator {
   /// killed process left unused are never used.
   static let rangeSize: UInt64 = 1 << 20
 
-  /// The reservation on the disk. Copies of the allocator share it, so that a copy is a few words.
+  /// The session's state and its reservation on the disk. Copies of the allocator share it, so that a
+  /// copy is a few words.
   private final class Reservation: Sendable {
     let state: Mutex<StateFile>
     let directory: OpenDirectory
     let isMade = Atomic(false)
+    /// Whether the state is on the disk.
+    let hasBegun: Atomic<Bool>
 
-    init(_ state: StateFile, _ directory: OpenDirectory) {
+    init(_ state: StateFile, hasBegun: Bool, _ directory: OpenDirectory) {
       self.state = Mutex(state)
+      self.hasBegun = Atomic(hasBegun)
       self.directory = directory
+    }
+
+    func begin() throws {
+      guard !hasBegun.load(ordering: .acquiring) else { return }
+      try state.withLock { try $0.write(in: directory) }
+      hasBegun.store(true, ordering: .releasing)
     }
 
     /// Reserves the range that begins at `bound`, and returns its end. Writes nothing if the range
@@ -42,11 +52,18 @@ struct IDAllocator {
   private var bound: UInt64
 
   /// Continues above every id that may have been handed out.
-  init(state: StateFile, directory: OpenDirectory) {
-    reservation = Reservation(state, directory)
+  ///
+  /// - Parameters:
+  ///   - state: that of the session.
+  ///   - hasBegun: whether it is on the disk.
+  init(state: StateFile, hasBegun: Bool, directory: OpenDirectory) {
+    reservation = Reservation(state, hasBegun: hasBegun, directory)
     upcoming = state.idBound
     bound = state.idBound
   }
+
+  /// Puts the session's state on the disk, unless it is there: before the session's first change.
+  func beginSession() throws { try reservation.begin() }
 
   /// Whether a range was reserved since the store was opened.
   var hasReserved: Bool { reservation.isMade.load(ordering: .relaxed) }
@@ -70,8 +87,10 @@ struct IDAllocator {
     return least + .random(in: 0...(limit - least) / 16)
   }
 
-  /// The state of a closed store: reserved ids that were not used become available again.
-  var closedState: StateFile {
+  /// The state of a closed store: reserved ids that were not used become available again. `nil` if the
+  /// session changed nothing.
+  var closedState: StateFile? {
+    guard reservation.hasBegun.load(ordering: .acquiring) else { return nil }
     var closed = reservation.state.withLock { $0 }
     closed.idBound = upcoming
     closed.session = .closed

@@ -40,8 +40,10 @@ final class LMDBNodeIndex: NodeIndex {
       ? nil
       : Writer(
         environment: environment, tables: tables,
-        ids: IDAllocator(state: opening.state, directory: directory), filesystems: filesystems,
-        cache: cache, statistics: counters, limboLimit: options.limboLimit)
+        ids: IDAllocator(
+          state: opening.state, hasBegun: opening.hasBegun, directory: directory),
+        filesystems: filesystems, cache: cache, statistics: counters, limboLimit: options.limboLimit
+      )
     do {
       try reloadFilesystems()
     } catch {
@@ -61,7 +63,7 @@ final class LMDBNodeIndex: NodeIndex {
     guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
     var failure: (any Error)?
     do {
-      try writer?.close().write(in: directory)
+      try writer?.close()?.write(in: directory)
     } catch {
       failure = error
     }

@@ -5,7 +5,10 @@ struct LMDBOpening {
   let directory: OpenDirectory
   let claim: OpenStoreClaim
   let lock: WriterLock?
+  /// The state of this session; of a reader, that of the last one.
   let state: StateFile
+  /// Whether ``state`` is on the disk.
+  let hasBegun: Bool
   let environment: Environment
   let tables: Tables
 
@@ -32,10 +35,10 @@ struct LMDBOpening {
         if !options.readOnly { try environment.allocateMap() }
         tables = try Self.openTables(environment, found, isNew: isNew)
         if options.readOnly {
-          state = found
+          (state, hasBegun) = (found, true)
         } else {
           if isNew || found.isUnflushed && options.durability == .power { try environment.sync() }
-          state = try Self.begin(found, options, era: era, here: here, in: directory)
+          (state, hasBegun) = try Self.begin(found, options, era: era, here: here, in: directory)
         }
       } catch {
         environment.stop()
@@ -167,16 +170,18 @@ struct LMDBOpening {
     return tables
   }
 
-  /// Returns the state of a session that writes, and puts it on the disk before the session's first
-  /// change. Ids that a killed session had reserved are skipped. If that session was of the same
-  /// kind, nothing is written, so that a killed server can start again on a full disk. A copy
-  /// becomes a store of its own, which hands out other ids than the original and all other copies.
+  /// Returns the state of a session that writes, and whether it is on the disk. If the store was closed,
+  /// the session's first change puts it there, so that opening it waits for no disk. Ids that a killed
+  /// session had reserved are skipped. If that session was of the same kind, nothing is written, so
+  /// that a killed server can start again on a full disk. A copy becomes a store of its own, which
+  /// hands out other ids than the original and all other copies.
   private static func begin(
     _ found: StateFile, _ options: StoreOptions, era: Era, here: DirectoryIdentity,
     in directory: OpenDirectory
-  ) throws(StoreError) -> StateFile {
+  ) throws(StoreError) -> (StateFile, hasBegun: Bool) {
     var state = found
-    if found.isCopy(in: here) {
+    let isCopy = found.isCopy(in: here)
+    if isCopy {
       state.idBound = try IDAllocator.boundOfCopy(found.idBound)
       state.skipped += state.idBound - found.idBound
       state.directory = here
@@ -184,8 +189,9 @@ struct LMDBOpening {
     state.session = .running
     state.durability = options.durability
     state.era = era
+    if found.session == .closed && !isCopy { return (state, false) }
     if state != found { try state.write(in: directory) }
-    return state
+    return (state, true)
   }
 }
 

@@ -100,6 +100,7 @@ final class Writer: Sendable {
     _ body: (inout ChangeContext, borrowing WriteTransaction) throws -> R
   ) throws -> R {
     state.context.begin()
+    try ids.beginSession()
     let start = SystemCalls.now
     let transaction = try environment.write()
     let result = try body(&state.context, transaction)
@@ -125,13 +126,14 @@ final class Writer: Sendable {
   /// waits for the disk.
   var hasReservedIDs: Bool { ids.hasReserved }
 
-  /// Ends all changes, flushes, and returns the state file to write.
-  func close() throws -> StateFile {
+  /// Ends all changes, flushes, and returns the state file to write; `nil` if nothing was changed.
+  func close() throws -> StateFile? {
     try state.withLock { state in
       state.closed = true
-      try environment.sync()
       state.context.begin()
-      return state.context.ids.closedState
+      guard let closed = state.context.ids.closedState else { return nil }
+      try environment.sync()
+      return closed
     }
   }
 }

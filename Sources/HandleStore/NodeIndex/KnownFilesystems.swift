@@ -33,7 +33,7 @@ package struct KnownFilesystem: Sendable {
   var identities: [FilesystemIdentity] { [identity] + others }
 
   /// Whether a filesystem with an identity, which the caller knows by a name, may be this one.
-  func matches(_ other: FilesystemIdentity, named name: String? = nil) -> Bool {
+  package func matches(_ other: FilesystemIdentity, named name: String? = nil) -> Bool {
     identities.contains { $0.matches(other) }
       || name != nil && name == self.name && identity.hasSameRoot(as: other)
   }

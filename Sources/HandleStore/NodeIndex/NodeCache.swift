@@ -11,11 +11,12 @@ package final class NodeCache: Sendable {
   /// What a reader must show to insert a record that it has read.
   package struct Ticket { fileprivate let changes: UInt64 }
 
+  /// The arrays are empty until the first record comes, because to fill them takes time that a server
+  /// that starts again does not have.
   private struct Shard {
     /// Ordered by set, then by place.
-    var ids: [UInt64]
-    /// Ordered by place, then by set. Empty until the first record comes, because to fill it takes time
-    /// that a server that starts again does not have.
+    var ids: [UInt64] = []
+    /// Ordered by place, then by set.
     var records: [Record] = []
     var changes: UInt64 = 0
     var hits: UInt64 = 0
@@ -23,12 +24,7 @@ package final class NodeCache: Sendable {
   }
 
   private final class LockedShard: Sendable {
-    let contents: Mutex<Shard>
-
-    init(sets: Int) {
-      contents = Mutex(
-        Shard(ids: Array(repeating: 0, count: sets * ways)))
-    }
+    let contents = Mutex(Shard())
   }
 
   private static let ways = 4
@@ -56,7 +52,7 @@ package final class NodeCache: Sendable {
     while sets < Self.mostSets && sets * Self.ways * Self.shardCount < size { sets *= 2 }
     self.sets = sets
     hints = AtomicWords(count: sets * Self.ways * Self.shardCount)
-    shards = (0..<Self.shardCount).map { _ in LockedShard(sets: sets) }
+    shards = (0..<Self.shardCount).map { _ in LockedShard() }
   }
 
   private func shard(_ id: NodeID) -> LockedShard { shards[Self.shardNumber(id)] }
@@ -73,7 +69,7 @@ package final class NodeCache: Sendable {
 
   /// Returns the place of a node in its set. An empty place has the id 0, which no node has.
   private func way(_ id: NodeID, in set: Int, _ shard: inout Shard) -> Int? {
-    guard id.rawValue != 0 else { return nil }
+    guard id.rawValue != 0, !shard.ids.isEmpty else { return nil }
     for way in 0..<Self.ways where shard.ids[set * Self.ways + way] == id.rawValue { return way }
     return nil
   }
@@ -149,10 +145,13 @@ package final class NodeCache: Sendable {
   }
 
   private func put(_ id: NodeID, _ record: Record, in set: Int, of shard: inout Shard) {
+    if shard.ids.isEmpty {
+      shard.ids = Array(repeating: 0, count: sets * Self.ways)
+      shard.records = Array(repeating: Record(), count: sets * Self.ways)
+    }
     // A run uses the same place in its sets, so that the records of neighbours are adjacent.
     let way = way(id, in: set, &shard) ?? shard.puts / Self.run % Self.ways
     shard.puts &+= 1
-    if shard.records.isEmpty { shard.records = Array(repeating: Record(), count: sets * Self.ways) }
     shard.ids[set * Self.ways + way] = id.rawValue
     shard.records[way * sets + set] = record
   }

@@ -14,7 +14,8 @@ struct CachePosition: Equatable {
   init(_ membership: Membership) {
     (store, row, moment) = (membership.store, membership.row, membership.moment)
     var changes = membership.seen
-    changes[membership.id] = membership.changes
+    // Those of an earlier process may not be in the cache until the lease is renewed.
+    changes[membership.id] = membership.seen[membership.id] ?? membership.changes
     self.changes = changes
   }
 

@@ -31,7 +31,10 @@ extension Gateway {
       var after = before.nodes
       let (result, further) = try decide(&after, found)
       let changes = RowChanges(from: before, to: after)
-      if changes.isEmpty && further.isEmpty { return result }
+      if changes.isEmpty && further.isEmpty {
+        try requireLease()
+        return result
+      }
       let rows = try commit(
         changes.statements(limboLimit: limboLimit) + further.map(\.statement),
         minted: changes.minted.count - changes.dropped.count, changed: changes.changed, &state)
@@ -42,6 +45,12 @@ extension Gateway {
       cache?.replace(changes.records)
       return result
     }
+  }
+
+  /// A server that was replaced answers for a moment, and cannot commit. What is not written counts only
+  /// with a lease.
+  private func requireLease() throws(PostgresError) {
+    guard !lease.isOver else { throw .unreachable("the gateway's lease is over") }
   }
 
   /// Decides a change as if nobody had the keys, and writes it if that is so: in one round trip
@@ -99,6 +108,8 @@ extension Gateway {
       while true {
         if let reason = self.end { throw reason }
         do {
+          // The next write would have the number of one of which it is not known whether it took effect.
+          if state.unsettled != nil { try renewOrRejoin(&state) }
           return try body(&state)
         } catch let error as PostgresError where error.isContention || error.isOfConnection {
           guard ContinuousClock.now < end else { throw error }

@@ -185,7 +185,7 @@ final class Gateway: Sendable {
       if SystemCalls.sinceBoot - state.membership.moment >= 2 * length.nanoseconds {
         lease.revoke()
       }
-      try filesystems.take(found[5])
+      try takeFilesystems(found[5], &state)
       let changes = state.membership.take(found[3], of: found[4])
       if !changes.isIncomplete { state.membership.moment = moment }
       cache?.remove(
@@ -220,8 +220,11 @@ final class Gateway: Sendable {
           "another store has taken the place of this one; if that was intended, start the process again"
         )
       }
-      // What a write has changed whose confirmation was lost is not in the cache.
-      let position = state.unsettled == nil ? CachePosition(state.membership) : nil
+      // Otherwise a write whose confirmation was lost has changed what is in the cache, or this process or
+      // the database was put back to an earlier state, and the ids may be in use.
+      let isContinued = membership.writes == state.membership.writes
+      if !isContinued { state.ids = IDRange() }
+      let position = isContinued ? CachePosition(state.membership) : nil
       if !membership.goOn(from: position) { lease.revoke() }
       // Under another id, or if the database has lost some, the changes have these numbers again.
       if membership.id != state.membership.id || membership.changes < state.membership.changes {
@@ -235,12 +238,17 @@ final class Gateway: Sendable {
         error is Superseded
         ? StoreError.nameTaken(gateway: name)
         : StoreError(ofPostgres: error)
-      finish(end)
-      lease.revoke()
-      state.connection = nil
-      database.close()
+      abandon(end, &state)
       throw end
     }
+  }
+
+  /// Ends the gateway: it is of no use any more.
+  func abandon(_ reason: StoreError, _ state: inout State) {
+    finish(reason)
+    lease.revoke()
+    state.connection = nil
+    database.close()
   }
 
   /// Runs statements over the gateway's connection.
@@ -279,18 +287,6 @@ extension Gateway.State {
     guard let last = told.lastIndex(where: { $0.moment + age < moment }) else { return 0 }
     defer { told.removeFirst(last + 1) }
     return told[last].number
-  }
-}
-
-extension KnownFilesystems {
-  /// Takes up rows with the id and the text of a filesystem.
-  func take(_ rows: Rows) throws {
-    for row in 0..<rows.count {
-      guard let id = rows.integer(row, 0).flatMap({ UInt16(exactly: $0) }),
-        let known = rows.text(row, 1).flatMap({ KnownFilesystem(text: $0) })
-      else { throw StoreError.damaged("a row of handlestore_filesystem makes no sense") }
-      self[FilesystemID(rawValue: id)] = known
-    }
   }
 }
 

@@ -164,12 +164,13 @@ enum Schema {
       "SELECT 1 / (CASE WHEN \(count) >= $1 THEN 1 ELSE 0 END)", [.integer(Int64(nodes))])
   }
 
-  /// Names the run of the database: the cluster, when its server began, and the file of a table. If
-  /// it is another one than before, the database may have taken another way meanwhile: it may be a
-  /// standby that was promoted before it had all, or a backup or a dump that was put back, perhaps
-  /// twice.
+  /// Names the run of the database: the cluster, when its server began, the database, and the file of a
+  /// table. If it is another one than before, the database may have taken another way meanwhile: it may
+  /// be a standby that was promoted before it had all, a backup or a dump that was put back, perhaps
+  /// twice, or a copy (`CREATE DATABASE … TEMPLATE`), whose files have the same numbers.
   static let lineage = """
     (SELECT system_identifier || ' ' || extract(epoch FROM pg_postmaster_start_time())
+       || ' ' || (SELECT oid FROM pg_database WHERE datname = current_database())
        || ' ' || pg_relation_filenode('handlestore_store')
      FROM pg_control_system())
     """

@@ -15,7 +15,7 @@ struct RunningServer {
 
   /// Starts a server and connects it by new sockets.
   init(
-    _ program: FilePath, _ options: MountOptions, in session: inout SessionDescriptors,
+    _ program: Program, _ options: MountOptions, in session: inout SessionDescriptors,
     inBackground: Bool, afterMending isMended: Bool = false
   ) throws {
     let (control, parking) = (try Parking.makeSockets(), try Parking.makeSockets())
@@ -27,8 +27,8 @@ struct RunningServer {
     }
     let flags = (inBackground ? ["--background"] : []) + (isMended ? ["--mended"] : [])
     do {
-      id = try Processes.spawn(
-        program, arguments: ["serve"] + flags + options.arguments, descriptors: session.all)
+      id = try program.spawn(
+        arguments: ["serve"] + flags + options.arguments, descriptors: session.all)
       process = try Processes.descriptor(of: id)
     } catch {
       try? control.mine.close()

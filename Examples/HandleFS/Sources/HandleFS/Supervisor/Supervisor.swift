@@ -10,9 +10,9 @@ final class Supervisor {
   /// A server that is to replace the present one on request.
   private struct Replacement {
     /// The program of the new server.
-    let program: FilePath
+    let program: Program
     /// The program of the present server.
-    let former: FilePath
+    let former: Program
     /// The connection of the command that asked for the replacement.
     let asker: FileDescriptor
     /// When it must serve at the latest; `nil` until it is started.
@@ -30,7 +30,7 @@ final class Supervisor {
   private var sockets: Sockets
   /// The filesystem's device number; empty until it is mounted.
   private var device = ""
-  private var program: FilePath
+  private var program: Program
   private var server: RunningServer
   private let parked = ParkedFiles()
   /// Sockets through which former servers parked files. If a server was a guest, its host goes on for a
@@ -61,7 +61,7 @@ final class Supervisor {
     Processes.raiseDescriptorLimit()
     Processes.ignoreClosedPipes()
     signals = try Processes.signals()
-    program = Processes.program
+    program = Program(Processes.program)
     let fuse = try SessionDescriptors.openFUSE()
     let source = try options.openSource()
     let store = try options.openStore()
@@ -99,7 +99,7 @@ final class Supervisor {
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
     device = try session.device
     sockets = Sockets(device: device)
-    program = Processes.program
+    program = Program(Processes.program)
     server = try RunningServer(adopting: id, session)
     if server.process == nil { startAt = Processes.now }
     log.warning(
@@ -287,7 +287,7 @@ final class Supervisor {
       manager.tell("READY=1", servingStatus)
       // A deadline means that this server is the replacement that was asked for.
       if replacement?.deadline != nil {
-        answerAsker("serving as process \(server.id), \(program)")
+        answerAsker("serving as process \(server.id), \(program.path)")
       }
     case .unmounted: isUnmounted = true
     default: break
@@ -376,7 +376,8 @@ final class Supervisor {
       return (try? asker.close()) ?? ()
     }
     replacement = Replacement(
-      program: FilePath(String(words[1])), former: program, asker: asker)
+      program: Program(FilePath(String(words[1]))),
+      former: Program(of: server.id, startedFrom: program.path), asker: asker)
     manager.tellReloading()
     server.stop()
   }

@@ -7,12 +7,14 @@ internal import SystemPackage
 enum Processes {
   /// Starts a program with `descriptors` as its descriptors 3, 4, … and with this process's
   /// environment; returns its process id.
+  ///
+  /// - Parameter name: its first argument; `nil` for its path.
   static func spawn(
-    _ program: FilePath, arguments: [String], descriptors: [FileDescriptor],
-    newSession: Bool = false
+    _ program: FilePath, named name: FilePath? = nil, arguments: [String],
+    descriptors: [FileDescriptor], newSession: Bool = false
   ) throws(Errno) -> Int32 {
     let numbers = descriptors.map(\.rawValue)
-    var copies = unsafe ([program.string] + arguments).map { unsafe strdup($0) } + [nil]
+    var copies = unsafe ([(name ?? program).string] + arguments).map { unsafe strdup($0) } + [nil]
     defer { unsafe copies.forEach { unsafe free($0) } }
     return try checked(
       unsafe program.withPlatformString {
@@ -116,7 +118,9 @@ enum Processes {
   static let program: FilePath = {
     var path = [CChar](repeating: 0, count: Int(PATH_MAX))
     let length = unsafe readlink("/proc/self/exe", &path, path.count - 1)
-    return length > 0 ? FilePath(platformString: path) : "/proc/self/exe"
+    let found = FilePath(platformString: path)
+    // A file that was replaced or removed while it runs has no path any more.
+    return length > 0 && !found.string.hasSuffix(" (deleted)") ? found : "/proc/self/exe"
   }()
 
   /// Ignores SIGPIPE: a write to a closed pipe or socket then only fails with `EPIPE`.

@@ -1,0 +1,27 @@
+internal import SystemPackage
+
+/// A program that a supervisor starts.
+final class Program {
+  /// Where it was when it was named. Its processes have this as their first argument.
+  let path: FilePath
+  /// The file itself, if its path is not known to lead there; `nil` if the path is what counts.
+  private let file: FileDescriptor?
+
+  init(_ path: FilePath) { (self.path, file) = (path, nil) }
+
+  /// The program that a process runs (`/proc/PID/exe`), even if another file has its path by now.
+  init(of process: Int32, startedFrom path: FilePath) {
+    self.path = path
+    file = try? FileDescriptor.open(
+      FilePath("/proc/\(process)/exe"), .readOnly, options: .closeOnExec)
+  }
+
+  deinit { try? file?.close() }
+
+  /// Starts it (``Processes/spawn(_:named:arguments:descriptors:newSession:)``).
+  func spawn(arguments: [String], descriptors: [FileDescriptor]) throws(Errno) -> Int32 {
+    let place = file.map { FilePath("/proc/\(Processes.id)/fd/\($0.rawValue)") }
+    return try Processes.spawn(
+      place ?? path, named: path, arguments: arguments, descriptors: descriptors)
+  }
+}
