@@ -8,6 +8,7 @@ struct TemporaryDatabase {
   private let data: String
   /// For the socket, whose path must be short.
   private let socket: String
+  private let server = Process()
 
   var connection: String { "host=\(socket) dbname=postgres user=\(Self.user)" }
 
@@ -27,26 +28,41 @@ struct TemporaryDatabase {
   }
 
   private func start() throws {
-    try run("initdb", ["-D", data, "-U", Self.user, "-A", "trust"])
-    try run(
-      "pg_ctl",
-      ["-D", data, "-l", "\(data)/log", "-w", "-o", "-k \(socket) -h ''", "start"])
+    let initdb = command("initdb", ["-D", data, "-U", Self.user, "-A", "trust"])
+    try output(of: initdb[0], Array(initdb.dropFirst()), includingErrors: true)
+    let postgres = command("postgres", ["-D", data, "-k", socket, "-h", ""])
+    guard let first = Contender.find(postgres[0]) else {
+      throw BenchError(description: "there is no program \(postgres[0])")
+    }
+    server.executableURL = URL(fileURLWithPath: first)
+    server.arguments = Array(postgres.dropFirst())
+    server.standardError = FileHandle.nullDevice
+    try server.run()
+    for _ in 0..<300 where server.isRunning {
+      usleep(200_000)
+      if isReady { return }
+    }
+    throw BenchError(description: "PostgreSQL does not start")
+  }
+
+  private var isReady: Bool {
+    (try? output(of: "\(programs)/pg_isready", ["-q", "-h", socket])) != nil
   }
 
   func stop() {
-    try? run("pg_ctl", ["-D", data, "-m", "fast", "-w", "stop"])
+    if server.isRunning {
+      // A fast shutdown.
+      server.interrupt()
+      server.waitUntilExit()
+    }
     for path in [data, socket] { try? FileManager.default.removeItem(atPath: path) }
   }
 
-  /// Runs a program of PostgreSQL, which refuses to be run by root.
-  private func run(_ program: String, _ arguments: [String]) throws {
-    let path = "\(programs)/\(program)"
-    guard geteuid() == 0 else {
-      try output(of: path, arguments, includingErrors: true)
-      return
-    }
-    let user = ["--reuid=\(Self.user)", "--regid=\(Self.user)", "--clear-groups"]
-    try output(of: "setpriv", user + [path] + arguments, includingErrors: true)
+  /// The words that run a program of PostgreSQL, which refuses to be run by root.
+  private func command(_ program: String, _ arguments: [String]) -> [String] {
+    let words = ["\(programs)/\(program)"] + arguments
+    guard geteuid() == 0 else { return words }
+    return ["setpriv", "--reuid=\(Self.user)", "--regid=\(Self.user)", "--clear-groups"] + words
   }
 
   /// Returns the directory with the programs: one of PATH, or that of Debian's newest version.
