@@ -70,14 +70,15 @@ class Check:
                 if not target.startswith(self.root + "/"):
                     continue
                 self.links.append((address, link))
-                inReference = [REFERENCE in place for place in (address, target)]
-                isDeep = all(inReference) and "/documentation/handlestore" not in address[-30:]
-                if target.endswith((".html", "/")) and not isDeep:
+                in_reference = [REFERENCE in place for place in (address, target)]
+                is_deep = all(in_reference) and "/documentation/handlestore" not in address[-30:]
+                if target.endswith((".html", "/")) and not is_deep:
                     waiting.append(target)
         for page, link in self.links:
             target, part = urllib.parse.urldefrag(link)
             parts = self.read.get(target)
-            if parts is not None and part and REFERENCE not in target and urllib.parse.unquote(part) not in parts:
+            is_missing = parts is not None and part and urllib.parse.unquote(part) not in parts
+            if is_missing and REFERENCE not in target:
                 self.problem(page, f"a link leads to {part} of {target}, which is not there")
 
     def visit(self, address):
@@ -108,7 +109,7 @@ class Check:
                 "width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
             try:
                 # What moves when the width changes needs a moment.
-                WebDriverWait(page, 3, 0.1).until_not(self.scrollsSideways)
+                WebDriverWait(page, 3, 0.1).until_not(self.scrolls_sideways)
             except TimeoutException:
                 self.problem(address, f"can be scrolled sideways at {width} pixels")
             if self.screenshots:
@@ -116,7 +117,7 @@ class Check:
                 page.save_screenshot(str(self.screenshots / f"{name}-{width}.png"))
 
     @staticmethod
-    def scrollsSideways(page):
+    def scrolls_sideways(page):
         return page.execute_script(
             "window.scrollTo(1000, 0); let x = window.scrollX; window.scrollTo(0, 0); return x") > 0
 
