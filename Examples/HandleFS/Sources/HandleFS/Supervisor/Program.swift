@@ -2,7 +2,7 @@ internal import SystemPackage
 
 /// A program that a supervisor starts.
 final class Program {
-  /// Where it was when it was named. Its processes have this as their first argument.
+  /// The path by which it was named, which its processes have as their first argument.
   let path: FilePath
   /// The file itself, if its path is not known to lead there; `nil` if the path is what counts.
   private let file: FileDescriptor?
