@@ -10,7 +10,7 @@ import Testing
 
   private func errors(_ path: String, _ place: String) throws -> String {
     let result = try run([
-      "/usr/bin/env", "PATH=\(path)", product("handlebench"), "all", "--directory", place, "--html",
+      "/usr/bin/env", "PATH=\(path)", Commands.handlebench, "all", "--directory", place, "--html",
       directory.appending("report.html").string,
     ])
     #expect(result.status == 1)

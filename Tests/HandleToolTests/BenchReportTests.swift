@@ -29,7 +29,7 @@ struct BenchReportTests {
   private var page: String { directory.appending("report.html").string }
 
   private func report(_ results: [String]) throws {
-    let result = try run([product("handlebench"), "report"] + results + ["--html", page])
+    let result = try run([Commands.handlebench, "report"] + results + ["--html", page])
     try #require(result.status == 0, "\(result.errors)")
   }
 
@@ -132,7 +132,7 @@ struct BenchReportTests {
 
   @Test func aMissingGnuplotIsNamed() throws {
     let result = try run(
-      ["/usr/bin/env", "PATH=/nonexistent", product("handlebench"), "report"] + BenchResults.all
+      ["/usr/bin/env", "PATH=/nonexistent", Commands.handlebench, "report"] + BenchResults.all
         + ["--html", page])
     #expect(result.status == 1)
     #expect(result.errors.contains("install Debian's package gnuplot-nox"), "\(result.errors)")
