@@ -2,7 +2,7 @@ internal import Glibc
 internal import Synchronization
 
 /// Words that any thread may read and write. Each access is atomic; accesses to different words
-/// have no order between threads.
+/// have no order between threads, but for ``load(_:)`` and ``store(_:at:)``.
 @safe package final class AtomicWords: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   package let count: Int
@@ -27,5 +27,17 @@ internal import Synchronization
       precondition(index >= 0 && index < count)
       unsafe words[index].store(newValue, ordering: .relaxed)
     }
+  }
+
+  /// Reads a word. Later accesses happen after what came before the ``store(_:at:)`` of its value.
+  package func load(_ index: Int) -> UInt64 {
+    precondition(index >= 0 && index < count)
+    return unsafe words[index].load(ordering: .acquiring)
+  }
+
+  /// Sets a word after all earlier accesses of this thread.
+  package func store(_ value: UInt64, at index: Int) {
+    precondition(index >= 0 && index < count)
+    unsafe words[index].store(value, ordering: .releasing)
   }
 }

@@ -1,9 +1,9 @@
 internal import Synchronization
 
-/// The records of recently used nodes, in memory. The cache consists of shards, each with a lock of
-/// its own, and a shard of sets with four places each; a node's id selects its set. The ids of a
-/// set are adjacent in memory, and so are the records of neighbouring ids, so that a find or an
-/// insertion touches few cache lines.
+/// The records of recently used nodes, in memory. The cache consists of shards, each with a lock for
+/// its writers, and a shard of sets with four places each; a node's id selects its set. Readers take no
+/// lock. The ids of a set are adjacent in memory, and so are the records of neighbouring ids, so that a
+/// find or an insertion touches few cache lines.
 ///
 /// A record read from a snapshot is inserted only if no record of its shard has changed since
 /// before the snapshot. Otherwise a slow reader could overwrite a new record with an old one.
@@ -11,20 +11,14 @@ package final class NodeCache: Sendable {
   /// What a reader must show to insert a record that it has read.
   package struct Ticket { fileprivate let changes: UInt64 }
 
-  /// The arrays are empty until the first record comes, because to fill them takes time that a server
-  /// that starts again does not have.
   private struct Shard {
-    /// Ordered by set, then by place.
-    var ids: [UInt64] = []
-    /// Ordered by place, then by set.
-    var records: [Record] = []
     var changes: UInt64 = 0
-    var hits: UInt64 = 0
     var puts = 0
   }
 
   private final class LockedShard: Sendable {
     let contents = Mutex(Shard())
+    let hits = Atomic<UInt64>(0)
   }
 
   private static let ways = 4
@@ -36,6 +30,13 @@ package final class NodeCache: Sendable {
   private let shards: [LockedShard]
   /// How many sets each shard has; a power of two.
   private let sets: Int
+  /// For each set its version, which is odd while a record of the set is written, and its ids. An empty
+  /// place has the id 0, which no node has.
+  private let heads: AtomicWords
+  private static let headSize = 1 + ways
+  /// The words of the records, ordered by place, then by set.
+  private let records: AtomicWords
+  private static let recordSize = Record.size / 8
   /// For the hash of an index key, the node that last had such a key: the upper bits of the hash, and
   /// the lower ones of the id.
   private let hints: AtomicWords
@@ -45,13 +46,17 @@ package final class NodeCache: Sendable {
   private static let hintBits: UInt64 = 48
   private static let hintMask: UInt64 = 1 << hintBits - 1
 
-  /// Makes room for `size` nodes, rounded up, but at most 2²⁴; `nil` if `size` is 0 or less.
+  /// Makes room for `size` nodes, rounded up, but at most 2²⁴; `nil` if `size` is 0 or less. The room takes
+  /// memory as it is filled.
   package init?(size: Int) {
     guard size > 0 else { return nil }
     var sets = 1
     while sets < Self.mostSets && sets * Self.ways * Self.shardCount < size { sets *= 2 }
     self.sets = sets
-    hints = AtomicWords(count: sets * Self.ways * Self.shardCount)
+    let allSets = sets * Self.shardCount
+    heads = AtomicWords(count: allSets * Self.headSize)
+    records = AtomicWords(count: allSets * Self.ways * Self.recordSize)
+    hints = AtomicWords(count: allSets * Self.ways)
     shards = (0..<Self.shardCount).map { _ in LockedShard() }
   }
 
@@ -61,30 +66,48 @@ package final class NodeCache: Sendable {
     Int(truncatingIfNeeded: id.rawValue / UInt64(run)) & (shardCount - 1)
   }
 
+  /// Returns the number of a node's set, among those of all shards.
   private func set(_ id: NodeID) -> Int {
+    let shard = Self.shardNumber(id)
     let id = Int(truncatingIfNeeded: id.rawValue)
     let runs = id / (Self.run * Self.shardCount)
-    return (runs * Self.run + id & (Self.run - 1)) & (sets - 1)
+    return shard * sets + (runs * Self.run + id & (Self.run - 1)) & (sets - 1)
   }
 
-  /// Returns the place of a node in its set. An empty place has the id 0, which no node has.
-  private func way(_ id: NodeID, in set: Int, _ shard: inout Shard) -> Int? {
-    guard id.rawValue != 0, !shard.ids.isEmpty else { return nil }
-    for way in 0..<Self.ways where shard.ids[set * Self.ways + way] == id.rawValue { return way }
+  /// Returns the place of a node in its set.
+  private func way(_ id: NodeID, in set: Int) -> Int? {
+    guard id.rawValue != 0 else { return nil }
+    for way in 0..<Self.ways where heads[head(set, way)] == id.rawValue { return way }
     return nil
   }
 
-  /// Returns a node's record, or `nil` if it is not cached.
+  private func head(_ set: Int, _ way: Int) -> Int { set * Self.headSize + 1 + way }
+
+  private func record(_ set: Int, _ way: Int) -> Int {
+    (way * sets * Self.shardCount + set) * Self.recordSize
+  }
+
+  // MARK: Reading
+
+  /// Returns a node's record, or `nil` if it is not cached, or being written at this moment.
   package func find(_ id: NodeID) -> Record? {
     // The end that was valid before the record is read, and the time after that.
     let end = validUntil
+    guard let record = read(id) else { return nil }
+    shard(id).hits.wrappingAdd(1, ordering: .relaxed)
+    return Self.isBefore(end) ? record : nil
+  }
+
+  /// Reads words between two looks at the version of their set: it must be even, and the same.
+  private func read(_ id: NodeID) -> Record? {
     let set = set(id)
-    let found: Record? = shard(id).contents.withLock { shard in
-      guard let way = way(id, in: set, &shard) else { return nil }
-      shard.hits += 1
-      return shard.records[way * sets + set]
-    }
-    return found != nil && Self.isBefore(end) ? found : nil
+    let version = heads.load(set * Self.headSize)
+    guard version & 1 == 0, let way = way(id, in: set) else { return nil }
+    let first = self.record(set, way)
+    var record = Record()
+    for i in 0..<Self.recordSize { record.words[i] = records[first + i] }
+    atomicMemoryFence(ordering: .acquiring)
+    return heads[set * Self.headSize] == version ? record : nil
   }
 
   /// Returns the ticket for inserting a node's record. Take it before the snapshot from which the
@@ -109,12 +132,13 @@ package final class NodeCache: Sendable {
     shard(id).contents.withLock { $0.changes == ticket.changes }
   }
 
+  // MARK: Writing
+
   /// Inserts a record read from a snapshot that began after ``ticket(for:)`` returned the ticket.
   package func insert(_ id: NodeID, _ record: Record, ticket: Ticket) {
-    let set = set(id)
     shard(id).contents.withLock { shard in
       guard shard.changes == ticket.changes else { return }
-      put(id, record, in: set, of: &shard)
+      put(id, record, &shard)
     }
   }
 
@@ -125,8 +149,7 @@ package final class NodeCache: Sendable {
       let shard = shard(added[next].0)
       shard.contents.withLock { contents in
         repeat {
-          let (id, record) = added[next]
-          put(id, record, in: set(id), of: &contents)
+          put(added[next].0, added[next].1, &contents)
           next += 1
         } while next < added.count && self.shard(added[next].0) === shard
       }
@@ -135,26 +158,48 @@ package final class NodeCache: Sendable {
 
   /// Updates the cached record of a node, or removes it if the node has none any more.
   package func replace(_ id: NodeID, _ record: Record?) {
-    let set = set(id)
     shard(id).contents.withLock { shard in
       shard.changes += 1
-      guard let way = way(id, in: set, &shard) else { return }
-      guard let record else { return shard.ids[set * Self.ways + way] = 0 }
-      shard.records[way * sets + set] = record
+      let set = set(id)
+      guard let way = way(id, in: set) else { return }
+      if let record { write(id, record, set, way) } else { heads[head(set, way)] = 0 }
     }
   }
 
-  private func put(_ id: NodeID, _ record: Record, in set: Int, of shard: inout Shard) {
-    if shard.ids.isEmpty {
-      shard.ids = Array(repeating: 0, count: sets * Self.ways)
-      shard.records = Array(repeating: Record(), count: sets * Self.ways)
-    }
+  private func put(_ id: NodeID, _ record: Record, _ shard: inout Shard) {
+    let set = set(id)
     // A run uses the same place in its sets, so that the records of neighbours are adjacent.
-    let way = way(id, in: set, &shard) ?? shard.puts / Self.run % Self.ways
+    let way = way(id, in: set) ?? shard.puts / Self.run % Self.ways
     shard.puts &+= 1
-    shard.ids[set * Self.ways + way] = id.rawValue
-    shard.records[way * sets + set] = record
+    write(id, record, set, way)
   }
+
+  /// Writes a record in the shard's lock. A reader that sees any of the words also sees the odd version,
+  /// and one that sees the next even version sees all words.
+  private func write(_ id: NodeID, _ record: Record, _ set: Int, _ way: Int) {
+    let version = heads[set * Self.headSize]
+    heads[set * Self.headSize] = version | 1
+    atomicMemoryFence(ordering: .releasing)
+    heads[head(set, way)] = id.rawValue
+    let first = self.record(set, way)
+    for i in 0..<Self.recordSize { records[first + i] = record.words[i] }
+    heads.store((version | 1) &+ 1, at: set * Self.headSize)
+  }
+
+  /// Forgets all records.
+  package func removeAll() {
+    for (number, shard) in shards.enumerated() {
+      shard.contents.withLock { shard in
+        shard.changes += 1
+        guard shard.puts > 0 else { return }
+        for set in number * sets..<(number + 1) * sets {
+          for way in 0..<Self.ways { heads[head(set, way)] = 0 }
+        }
+      }
+    }
+  }
+
+  // MARK: Hints
 
   /// Returns a node that may have an index key with this hash. The node's record shows whether it
   /// has.
@@ -189,16 +234,6 @@ package final class NodeCache: Sendable {
     Int(truncatingIfNeeded: hash) & (hints.count - 2)
   }
 
-  /// Forgets all records.
-  package func removeAll() {
-    for shard in shards {
-      shard.contents.withLock { shard in
-        shard.changes += 1
-        for place in shard.ids.indices { shard.ids[place] = 0 }
-      }
-    }
-  }
-
   // MARK: Validity
 
   /// Whether the records may be used now.
@@ -216,7 +251,7 @@ package final class NodeCache: Sendable {
   }
 
   /// How many times the cache had a node.
-  package var hits: UInt64 { shards.reduce(0) { $0 + $1.contents.withLock { $0.hits } } }
+  package var hits: UInt64 { shards.reduce(0) { $0 + $1.hits.load(ordering: .relaxed) } }
 }
 
 // MARK: Known files
