@@ -145,6 +145,18 @@ let package = Package(
   swiftLanguageModes: [.v6]
 )
 
+// Tests of commands that were built before (Scripts/test) need none of their parts here.
+if Context.environment["HANDLESTORE_COMMANDS"] != nil {
+  let parts = ["CYardstick", "HandleBench", "HandleTool"]
+  package.products.removeAll { ["handlebench", "handlestore"].contains($0.name) }
+  package.targets.removeAll { parts.contains($0.name) }
+  for target in package.targets {
+    target.dependencies.removeAll { dependency in
+      if case .byNameItem(let name, _) = dependency { parts.contains(name) } else { false }
+    }
+  }
+}
+
 // Under ThreadSanitizer only the library and the tests with threads are built (Scripts/test).
 if Context.environment["HANDLESTORE_THREADS"] != nil {
   let sources = [

@@ -17,7 +17,7 @@ import Testing
   private func benchmark(_ more: String...) throws -> CommandResult {
     try run(
       [
-        product("handlebench"), "fs", volume.path.string, "--handlefs",
+        Commands.handlebench, "fs", volume.path.string, "--handlefs",
         try #require(Mounted.program), "--files", "20", "--json", results.string,
       ] + more, environment: ["TMPDIR": directory.path.string])
   }
@@ -117,7 +117,7 @@ import Testing
     (["--peer", "bare=true {mountpoint}"], "a name of its own"),
     (["--peer", "x=true {mountpoint}", "--peer", "x=true {mountpoint}"], "a name of its own"),
   ]) func wrongUsage(_ arguments: [String], _ message: String) throws {
-    let result = try run([product("handlebench"), "fs", volume.path.string] + arguments)
+    let result = try run([Commands.handlebench, "fs", volume.path.string] + arguments)
     #expect(result.status == 64)
     #expect(result.errors.contains(message), "\(result.errors)")
   }
@@ -131,7 +131,7 @@ import Testing
 
   @Test func anInterruptedRunRemovesEverything() throws {
     let child = try Child([
-      "env", "TMPDIR=\(directory.path)", product("handlebench"), "fs", volume.path.string,
+      "env", "TMPDIR=\(directory.path)", Commands.handlebench, "fs", volume.path.string,
       "--handlefs", try #require(Mounted.program), "--files", "500", "--rounds", "100",
     ])
     #expect(eventually(seconds: 60) { (try? self.isAtWork()) ?? false })

@@ -27,7 +27,7 @@ import Testing
       }
     }
     for operation in Self.others { try perform(operation, on: mounted, killedAt: nil) }
-    #expect(try mounted.run([product("handlestore"), "check", mounted.store.string]).status == 0)
+    #expect(try mounted.run([Commands.handlestore, "check", mounted.store.string]).status == 0)
   }
 
   /// With the kernel keeping no open file.

@@ -225,7 +225,7 @@ extension Mounted {
   /// The store is whole.
   func expectHealth(_ location: SourceLocation = #_sourceLocation) throws {
     try unmountIfMounted()
-    let check = try TestSupport.run(product("handlestore"), "check", store.string)
+    let check = try TestSupport.run(Commands.handlestore, "check", store.string)
     #expect(check.status == 0, "\(check.output)\(check.errors)", sourceLocation: location)
     let findings = try Store.check(at: store).findings
     #expect(findings.isEmpty, "\(findings)", sourceLocation: location)

@@ -38,7 +38,7 @@ import Testing
     let kept = try FileManager.default.contentsOfDirectory(
       atPath: mounted.store.appending("set-aside").string)
     #expect(kept.count == 1)
-    let checked = try run([product("handlestore"), "check", mounted.store.string])
+    let checked = try run([Commands.handlestore, "check", mounted.store.string])
     #expect(checked.status == 0, "\(checked.output)")
   }
 
@@ -80,7 +80,7 @@ import Testing
     for index in [false, true] {
       if index {
         try succeed(
-          product("handlestore"), "index", mounted.store.string, foreign.string)
+          Commands.handlestore, "index", mounted.store.string, foreign.string)
       }
       try mounted.killServer()
       let all = try mounted.run(["sh", "-c", "cat \"$0\"/file-*", mounted.mountpoint.string])
@@ -94,7 +94,7 @@ import Testing
         try String(contentsOfFile: foreign.appending(name).string, encoding: .utf8) == "foreign")
     }
     try mounted.unmount()
-    let stat = try run([product("handlestore"), "stat", "--format", "json", mounted.store.string])
+    let stat = try run([Commands.handlestore, "stat", "--format", "json", mounted.store.string])
     #expect(stat.output.contains("\"nodes\":61,"), "\(stat.output)")
   }
 

@@ -13,7 +13,7 @@ struct BenchAllTests {
 
   private func words(_ place: String, _ page: String, path: String) -> [String] {
     [
-      "/usr/bin/env", "PATH=\(path)", product("handlebench"), "all", "--quick", "--directory",
+      "/usr/bin/env", "PATH=\(path)", Commands.handlebench, "all", "--quick", "--directory",
       place, "--handlefs", "/no/such/handlefs", "--html", page,
     ]
   }

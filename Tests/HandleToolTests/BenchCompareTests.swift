@@ -24,7 +24,7 @@ import Testing
   }
 
   private func compare(_ old: String, _ new: String, _ more: String...) throws -> CommandResult {
-    try run([product("handlebench"), "compare", old, new] + more)
+    try run([Commands.handlebench, "compare", old, new] + more)
   }
 
   private func scaled(_ factor: Double) -> [Double] { Self.steady.map { $0 * factor } }

@@ -25,14 +25,14 @@ struct BenchOptionTests {
 
   private func bench(_ arguments: String...) throws -> CommandResult {
     try run(
-      [product("handlebench"), "run", "--directory", directory.path.string] + arguments)
+      [Commands.handlebench, "run", "--directory", directory.path.string] + arguments)
   }
 
   /// Runs the smallest benchmark and returns what it wrote.
   private func result(_ arguments: String...) throws -> Result {
     let file = directory.appending("result.json").string
     let ran = try run(
-      [product("handlebench"), "run", "--directory", directory.path.string, "--json", file]
+      [Commands.handlebench, "run", "--directory", directory.path.string, "--json", file]
         + ["--nodes", "1000", "--rounds", "1"] + arguments)
     try #require(ran.status == 0, "\(ran.errors)")
     return try JSONDecoder().decode(
@@ -103,7 +103,7 @@ struct BenchOptionTests {
     ["--nodes", "999"], ["--nodes", "100000001"], ["--inodes", "sorted"], ["--threads", "0"],
     ["--rounds", "0"],
   ]) func wrongUsage(_ arguments: [String]) throws {
-    let result = try run([product("handlebench"), "run"] + arguments)
+    let result = try run([Commands.handlebench, "run"] + arguments)
     #expect(result.status == 64)
     #expect(result.output == "")
   }
@@ -138,7 +138,7 @@ struct BenchOptionTests {
   /// A run that is interrupted removes its stores.
   @Test func interruption() throws {
     let result = try run([
-      "timeout", "--preserve-status", "-s", "INT", "2", product("handlebench"), "run",
+      "timeout", "--preserve-status", "-s", "INT", "2", Commands.handlebench, "run",
       "--directory", directory.path.string,
     ])
     #expect(result.status == 1)

@@ -29,7 +29,7 @@ struct BenchReportTests {
   private var page: String { directory.appending("report.html").string }
 
   private func report(_ results: [String]) throws {
-    let result = try run([product("handlebench"), "report"] + results + ["--html", page])
+    let result = try run([Commands.handlebench, "report"] + results + ["--html", page])
     try #require(result.status == 0, "\(result.errors)")
   }
 
@@ -189,7 +189,7 @@ struct BenchReportTests {
     try succeed("chmod", "+x", programs.appending("gnuplot").string)
     let result = try run(
       [
-        "/usr/bin/env", "PATH=\(programs):/usr/bin:/bin", product("handlebench"), "report",
+        "/usr/bin/env", "PATH=\(programs):/usr/bin:/bin", Commands.handlebench, "report",
         long, "--html", page,
       ])
     #expect(result.status == 1)
@@ -202,7 +202,7 @@ struct BenchReportTests {
     let page = volume.path.appending("report.html").string
     _ = try run("dd", "if=/dev/zero", "of=\(volume.path.appending("ballast"))", "bs=1M")
     let result = try run(
-      [product("handlebench"), "report"] + BenchResults.all + ["--html", page])
+      [Commands.handlebench, "report"] + BenchResults.all + ["--html", page])
     #expect(result.status == 1)
     #expect(
       result.errors.contains("\(page) cannot be written, or not as a whole: No space left"),
@@ -211,7 +211,7 @@ struct BenchReportTests {
 
   @Test func aMissingGnuplotIsNamed() throws {
     let result = try run(
-      ["/usr/bin/env", "PATH=/nonexistent", product("handlebench"), "report"] + BenchResults.all
+      ["/usr/bin/env", "PATH=/nonexistent", Commands.handlebench, "report"] + BenchResults.all
         + ["--html", page])
     #expect(result.status == 1)
     #expect(result.errors.contains("install Debian's package gnuplot-nox"), "\(result.errors)")

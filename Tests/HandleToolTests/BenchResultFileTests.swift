@@ -9,7 +9,7 @@ import Testing
   init() throws { directory = try TemporaryDirectory() }
 
   private func errors(of file: String) throws -> String {
-    let result = try run(product("handlebench"), "compare", file, BenchResults.path("run-10000"))
+    let result = try run(Commands.handlebench, "compare", file, BenchResults.path("run-10000"))
     #expect(result.status == 1)
     return result.errors
   }

@@ -58,7 +58,7 @@ import Testing
     directory = try TemporaryDirectory()
     let file = directory.appending("result.json").string
     let ran = try run([
-      product("handlebench"), "run", "--nodes", "1000", "--rounds", "2", "--directory",
+      Commands.handlebench, "run", "--nodes", "1000", "--rounds", "2", "--directory",
       directory.path.string, "--json", file,
     ])
     try #require(ran.status == 0, "\(ran.errors)")

@@ -64,7 +64,7 @@ import Testing
     _ statuses: Set<Int32>, _ told: String, _ command: String, _ arguments: String...
   ) throws -> CommandResult {
     let words = [command] + (arguments.isEmpty ? [place.store] : arguments)
-    let result = try run([product("handlestore")] + words)
+    let result = try run([Commands.handlestore] + words)
     #expect(statuses.contains(result.status), "\(told): \(words): \(result.errors)")
     let ways = ["handlestore repair", "handlestore check", "not a handle store", "format version"]
     #expect(

@@ -36,7 +36,7 @@ import Testing
   @Test func aNodeThatIsNotWhatWasAskedFor() throws {
     let place = try Workplace.indexed()
     for option in [["--filesystem", "9"], ["--state", "stale"]] {
-      let result = try run([product("handlestore"), "dump", place.store, "--node", "2"] + option)
+      let result = try run([Commands.handlestore, "dump", place.store, "--node", "2"] + option)
       #expect(result.status == 1)
       #expect(result.errors.contains("node 2 is live and on filesystem 1"))
     }
@@ -127,7 +127,7 @@ import Testing
     _ = try store.register(
       batch: (1...20_000).map { Synthetic.file($0) }, on: filesystem)
     try store.close()
-    let script = "set -o pipefail; '\(product("handlestore"))' dump \(path) --format \(format)"
+    let script = "set -o pipefail; '\(Commands.handlestore)' dump \(path) --format \(format)"
     let result = try run("bash", "-c", script + " | head -1")
     #expect(result.status == 0)
     #expect(result.errors == "")
@@ -136,7 +136,7 @@ import Testing
 
   @Test func aFullDiskIsSaid() throws {
     let place = try Workplace.indexed()
-    let script = "'\(product("handlestore"))' dump '\(place.store)' > /dev/full"
+    let script = "'\(Commands.handlestore)' dump '\(place.store)' > /dev/full"
     let result = try run("sh", "-c", script)
     #expect(result.status == 4)
     #expect(result.errors.contains("writing the output: No space left on device"))

@@ -100,7 +100,7 @@ import Testing
     for command in [
       ["add", place.store, "more", place.inside.string], ["remove", place.store, "tree"],
     ] {
-      let result = try run([product("handlestore"), "export"] + command)
+      let result = try run([Commands.handlestore, "export"] + command)
       #expect(result.status == 3)
       #expect(result.errors.contains("is open for writing by process \(getpid())"))
     }
@@ -123,7 +123,7 @@ import Testing
       (["x", "/no/such"], 4, "opening /no/such: No such file or directory; name a directory"),
       (["x", root + "/file"], 4, "Not a directory; name a directory"),
     ] as [([String], Int32, String)] {
-      let result = try run([product("handlestore"), "export", "add", place.store] + arguments)
+      let result = try run([Commands.handlestore, "export", "add", place.store] + arguments)
       #expect(result.status == status, "\(arguments)")
       #expect(result.output == "")
       #expect(result.errors.hasPrefix("handlestore: ") && result.errors.contains(message))
@@ -179,7 +179,7 @@ import Testing
       ["export", "remove", place.store, "none"], ["token", place.store, "none", "file"],
       ["token", place.store, "none", "--node", "1"], ["decode", place.store, "none", "00"],
     ] {
-      let result = try run([product("handlestore")] + command)
+      let result = try run([Commands.handlestore] + command)
       #expect(result.status == 3)
       #expect(
         result.errors

@@ -39,7 +39,7 @@ final class ExportedDirectory {
 
   /// The token of a file, as `token` prints it.
   func token(_ path: String, _ options: String..., export: String = "tree") throws -> String {
-    let text = try succeed([product("handlestore"), "token", store, export, path] + options)
+    let text = try succeed([Commands.handlestore, "token", store, export, path] + options)
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     #expect(lines.count == 2 && lines[1].isEmpty, "one line and nothing else: \(text)")
     #expect(lines[0].allSatisfy { $0.isHexDigit && !$0.isUppercase })

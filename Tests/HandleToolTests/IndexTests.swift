@@ -38,7 +38,7 @@ import Testing
   /// The numbers of closed streams are given to the next files that are opened.
   @Test func closedStreamsDoNoHarm() throws {
     let place = try Workplace()
-    let command = [product("handlestore"), "index", place.store, place.tree]
+    let command = [Commands.handlestore, "index", place.store, place.tree]
     let result = try run(["sh", "-c", #""$@" <&- >&- 2>&-"#, "sh"] + command)
     #expect(result.status == 0)
     try output(of: "check", place.store)
@@ -84,10 +84,10 @@ import Testing
     let store = try TemporaryDirectory()
     try write("old", to: volume.path.appending("file"))
     let arguments = [store.appending("store").string, volume.path.string, "--json"]
-    try succeed([product("handlestore"), "index"] + arguments)
+    try succeed([Commands.handlestore, "index"] + arguments)
     try unlink(volume.path.appending("file"))
     try write("new", to: volume.path.appending("file"))
-    let counts = try figures(succeed([product("handlestore"), "index"] + arguments))
+    let counts = try figures(succeed([Commands.handlestore, "index"] + arguments))
     #expect(counts.number("replaced") == 1)
     #expect(counts.number("created") == 0)
   }
@@ -146,7 +146,7 @@ import Testing
     try succeed("bash", "-c", script, "bash", place.tree)
     let command = "ulimit -n 24; exec \"$0\" index \"$1\" \"$2\" --json"
     let text = try succeed(
-      "bash", "-c", command, product("handlestore"), place.store, place.tree)
+      "bash", "-c", command, Commands.handlestore, place.store, place.tree)
     #expect(try figures(text).number("created") == UInt64(Workplace.files) + 300)
     try succeed("rm", "-r", place.tree)
   }
@@ -155,14 +155,14 @@ import Testing
     let place = try Workplace()
     let command = "ulimit -n 7; exec \"$0\" index \"$1\" \"$2\""
     let result = try run(
-      "bash", "-c", command, product("handlestore"), place.store, place.tree)
+      "bash", "-c", command, Commands.handlestore, place.store, place.tree)
     #expect(result.status == 4)
     #expect(result.errors.contains("no file descriptors are left"))
   }
 
   @Test func aTerminalSeesABarThatGoesAway() throws {
     let place = try Workplace()
-    let command = "'\(product("handlestore"))' index '\(place.store)' '\(place.tree)'"
+    let command = "'\(Commands.handlestore)' index '\(place.store)' '\(place.tree)'"
     let result = try run("script", "-qec", command, "/dev/null")
     #expect(result.status == 0)
     #expect(result.output.contains("\r\u{1b}[K"))

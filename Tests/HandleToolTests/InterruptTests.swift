@@ -36,7 +36,7 @@ import Testing
     let trace = directory.path.appending("trace").string
     let result = try run(
       ["strace", "-f", "-o", trace, "-e", "trace=\(call)"]
-        + ["-e", "inject=\(call):error=EINTR:when=1+2", product("handlestore")] + arguments)
+        + ["-e", "inject=\(call):error=EINTR:when=1+2", Commands.handlestore] + arguments)
     let lines = try String(contentsOfFile: trace, encoding: .utf8)
     #expect(lines.contains("(INJECTED)"), "\(call) was never interrupted")
     return result

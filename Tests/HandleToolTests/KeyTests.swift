@@ -18,7 +18,7 @@ import Testing
     let secrets = words.filter { $0.count >= 32 }
     #expect(secrets.count == 2)
     for command in [["key", "list", place.store], ["key", "rotate", place.store, "--json"]] {
-      let text = try succeed([product("handlestore")] + command)
+      let text = try succeed([Commands.handlestore] + command)
       #expect(!secrets.contains { text.contains($0) })
     }
   }
@@ -116,7 +116,7 @@ import Testing
       ["token", place.store, "tree", "file"], ["token", place.store, "tree", "--node", "1"],
       ["export", "add", place.store, "more", place.inside.string],
     ] {
-      let result = try run([product("handlestore")] + command)
+      let result = try run([Commands.handlestore] + command)
       #expect(result.status == 3, "\(command)")
       #expect(result.errors.contains("\(keys) can be read by others"))
       #expect(
@@ -132,7 +132,7 @@ import Testing
     for command in [
       ["key", "share", place.other, place.store], ["key", "share", place.store, place.other],
     ] {
-      let result = try run([product("handlestore")] + command)
+      let result = try run([Commands.handlestore] + command)
       #expect(result.status == 3)
       #expect(result.errors.contains("handlestore: there is no store at \(place.other)"))
     }

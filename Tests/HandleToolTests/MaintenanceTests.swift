@@ -164,7 +164,7 @@ import Testing
     try store.retire(other)
     try store.close()
     for command in [["stat", place.store, "--format", "json"], ["check", place.store, "--json"]] {
-      let printed = try run([product("handlestore")] + command).output
+      let printed = try run([Commands.handlestore] + command).output
       let figures = try figures(printed)
       #expect(figures.number("watches") == 3 && figures.number("limbo") == 1, "\(command)")
     }

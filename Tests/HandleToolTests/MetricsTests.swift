@@ -88,7 +88,7 @@ import Testing
       #"d="$0$(printf "$1")"; mkdir "$d" && mv "$2" "$d/s" && cd "$d" && exec "$3" stat s --format "$4""#
     for format in ["openmetrics", "prometheus"] {
       let text = try succeed(
-        "sh", "-c", script, parent.string, bytes, place.store, product("handlestore"), format)
+        "sh", "-c", script, parent.string, bytes, place.store, Commands.handlestore, format)
       try succeed(
         "sh", "-c", #"d="$0$(printf "$1")"; mv "$d/s" "$2"; rmdir "$d""#, parent.string, bytes,
         place.store)
@@ -103,7 +103,7 @@ import Testing
   func aFullDiskIsAnError(_ format: String) throws {
     let place = try Workplace.indexed()
     let result = try run(
-      "sh", "-c", #"exec "$0" stat "$1" --format "$2" >/dev/full"#, product("handlestore"),
+      "sh", "-c", #"exec "$0" stat "$1" --format "$2" >/dev/full"#, Commands.handlestore,
       place.store, format)
     #expect(result.status == 4)
     #expect(result.errors.contains("No space left on device"))

@@ -26,7 +26,7 @@ struct RefusalTests {
     ["decode", "s", "e", "xy"], ["key", "list"], ["key", "rotate", "s", "--keep", "-1"],
     ["key", "rotate", "s", "--keep", "256"], ["key", "share", "s"],
   ]) func wrongUsage(_ arguments: [String]) throws {
-    let result = try run([product("handlestore")] + arguments)
+    let result = try run([Commands.handlestore] + arguments)
     #expect(result.status == 2)
     #expect(result.output == "")
     #expect(result.errors.hasPrefix("handlestore: "))
@@ -38,7 +38,7 @@ struct RefusalTests {
     (["export", "frobnicate"], "unknown command 'frobnicate'; see handlestore export --help"),
     (["open", "s", "-5"], "'-5' is neither a node id nor a count; both are 0 or more"),
   ]) func wrongUsageIsExplained(_ arguments: [String], _ message: String) throws {
-    let result = try run([product("handlestore")] + arguments)
+    let result = try run([Commands.handlestore] + arguments)
     #expect(result.errors.hasPrefix("handlestore: \(message)\n"), "\(result.errors)")
   }
 
@@ -49,7 +49,7 @@ struct RefusalTests {
   }
 
   @Test func nothingAskedIsAskedForHelp() throws {
-    #expect(try succeed(product("handlestore")).contains("USAGE: handlestore"))
+    #expect(try succeed(Commands.handlestore).contains("USAGE: handlestore"))
   }
 
   @Test(arguments: [
@@ -58,7 +58,7 @@ struct RefusalTests {
     "key rotate", "key share",
   ]) func helpTeaches(_ command: String) throws {
     let words = command.split(separator: " ").map { String($0) }
-    let help = try succeed([product("handlestore")] + words + ["--help"])
+    let help = try succeed([Commands.handlestore] + words + ["--help"])
     #expect(help.contains("OVERVIEW: "))
     #expect(help.contains("  handlestore \(command) "))
     #expect(help.contains("Exit codes: 0 "))
@@ -79,7 +79,7 @@ struct RefusalTests {
 
   private func refused(_ command: [String], on store: String) throws -> CommandResult {
     try run(
-      [product("handlestore")] + command.map { $0.replacingOccurrences(of: "S", with: store) })
+      [Commands.handlestore] + command.map { $0.replacingOccurrences(of: "S", with: store) })
   }
 
   @Test(arguments: commands) func noStore(_ command: [String]) throws {
@@ -148,7 +148,7 @@ struct RefusalTests {
     try succeed("mkfifo", path.appending(name).string)
     for command in Self.commands where command[0] != "repair" {
       let result = try run(
-        ["timeout", "20", product("handlestore")]
+        ["timeout", "20", Commands.handlestore]
           + command.map { $0.replacingOccurrences(of: "S", with: path.string) })
       #expect(result.status <= 4, "\(command)")
     }
@@ -156,7 +156,7 @@ struct RefusalTests {
 
   @Test func aLimitOnTheSizeOfFiles() throws {
     let place = try Workplace()
-    let command = [product("handlestore"), "index", place.store, "/usr/include"]
+    let command = [Commands.handlestore, "index", place.store, "/usr/include"]
     let result = try run(["sh", "-c", #"ulimit -f 200; "$@""#, "sh"] + command)
     #expect(result.status == 4)
     #expect(result.errors.contains("RLIMIT_FSIZE"))
@@ -179,7 +179,7 @@ struct RefusalTests {
     let directory = try TemporaryDirectory()
     let store = directory.appending("store").string
     for command in [["index", store, path], ["probe", path]] {
-      let result = try run([product("handlestore")] + command)
+      let result = try run([Commands.handlestore] + command)
       #expect(result.status == 4)
       #expect(result.errors.contains("handlestore: opening \(path): \(message)"))
     }
@@ -207,7 +207,7 @@ struct RefusalTests {
     ] {
       let result = try run(
         ["setpriv", "--bounding-set", "-dac_read_search", "--inh-caps", "-all"]
-          + [product("handlestore")] + command)
+          + [Commands.handlestore] + command)
       #expect(result.status == 4)
       #expect(result.errors.contains("is not permitted; run as root, or with CAP_DAC_READ_SEARCH"))
     }

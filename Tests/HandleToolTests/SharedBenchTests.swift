@@ -7,7 +7,7 @@ struct SharedBenchTests {
   @Test func aSchemaThatIsThereIsLeftAlone() throws {
     let database = try DatabaseServer.database()
     try DatabaseServer.run("CREATE SCHEMA handlebench CREATE TABLE t ()", in: database)
-    let result = try run([product("handlebench"), "shared", database])
+    let result = try run([Commands.handlebench, "shared", database])
     #expect(result.status == 1)
     #expect(result.errors.contains("schema \"handlebench\" already exists"))
     try DatabaseServer.run("SELECT FROM handlebench.t", in: database)
@@ -18,7 +18,7 @@ struct SharedBenchTests {
     let parts = database.split(separator: " ").map { $0.split(separator: "=")[1] }
     let uri = "postgresql:///\(parts[2])?host=\(parts[0])&user=\(parts[1])"
     let result = try run([
-      "timeout", "--preserve-status", "-s", "INT", "2", product("handlebench"), "shared",
+      "timeout", "--preserve-status", "-s", "INT", "2", Commands.handlebench, "shared",
       isURI ? uri : database,
     ])
     #expect(result.status == 1)

@@ -46,10 +46,10 @@ import Testing
     ]
     try output(of: "index", place.store, place.tree)
     for command in refusals.prefix(2) {
-      let result = try run([product("handlestore")] + command)
+      let result = try run([Commands.handlestore] + command)
       #expect(result.status == 4, "\(command): \(result.errors)")
     }
-    #expect(try run([product("handlestore")] + refusals[2]).status == 2)
+    #expect(try run([Commands.handlestore] + refusals[2]).status == 2)
   }
 
   @Test(.checksMetrics) func figuresForMonitoring() throws {

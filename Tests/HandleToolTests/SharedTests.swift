@@ -146,7 +146,7 @@ import Testing
       (["stat", store], "handlestore shared status"),
       (["shared", "import", store, "dbname=x"], "name the directory"),
     ] {
-      let result = try run([product("handlestore")] + command)
+      let result = try run([Commands.handlestore] + command)
       #expect(result.status == 2, "\(command)")
       #expect(result.errors.hasPrefix("handlestore: this store is in a database; "))
       #expect(result.errors.contains(word), "\(result.errors)")
@@ -162,7 +162,7 @@ import Testing
       ["shared", "export", database, "/nowhere/store"],
     ]
     for command in none {
-      let result = try run([product("handlestore")] + command)
+      let result = try run([Commands.handlestore] + command)
       #expect(result.status == 3, "\(command): \(result.errors)")
       #expect(result.errors.contains("there is no store at the database"), "\(result.errors)")
     }
@@ -183,7 +183,7 @@ import Testing
         ["shared", "init", connection], ["shared", "status", connection],
       ] {
         // A second try would take the patience, half a minute.
-        let result = try run(["timeout", "25", product("handlestore")] + command)
+        let result = try run(["timeout", "25", Commands.handlestore] + command)
         #expect(result.status == 4, "\(command): \(result.errors)")
         #expect(result.errors.hasPrefix("handlestore: "))
         #expect(!result.errors.contains("secret"), "\(result.errors)")
@@ -200,7 +200,7 @@ import Testing
     try write(
       "[nodes]\n" + words.map { "\($0[0])=\($0[1])\n" }.joined(), to: services)
     let environment = ["PGSERVICEFILE": services.string]
-    let command = product("handlestore")
+    let command = Commands.handlestore
     #expect(
       try run([command, "shared", "init", "service=nodes"], environment: environment).status == 0)
     let named = environment.merging(["PGSERVICE": "nodes"]) { $1 }

@@ -33,7 +33,7 @@ import Testing
 
   private func expectNoWaiting(_ command: [String]) {
     do {
-      let child = try Child([product("handlestore")] + command)
+      let child = try Child([Commands.handlestore] + command)
       #expect(child.wait(seconds: 20) != nil, "\(command.joined(separator: " ")) waits")
     } catch {
       Issue.record("\(command): \(error)")

@@ -29,7 +29,7 @@ import Testing
   }
 
   private func output(of arguments: [String]) throws -> String {
-    try succeed([product("handlestore")] + arguments)
+    try succeed([Commands.handlestore] + arguments)
   }
 
   @Test func whatDecodePrints() throws {

@@ -11,13 +11,13 @@ extension Trait where Self == ConditionTrait {
 
 /// Runs the command to its end.
 func handlestore(_ arguments: String...) throws -> CommandResult {
-  try run([product("handlestore")] + arguments)
+  try run([Commands.handlestore] + arguments)
 }
 
 /// Runs the command, which must end well; returns what it printed.
 @discardableResult
 func output(of arguments: String...) throws -> String {
-  let result = try run([product("handlestore")] + arguments)
+  let result = try run([Commands.handlestore] + arguments)
   #expect(result.status == 0, "\(arguments): \(result.errors)")
   #expect(result.errors == "")
   return result.output
@@ -48,7 +48,7 @@ struct Workplace {
 
   /// The nodes as `dump` prints them in JSON.
   func nodes(_ options: String...) throws -> [JSONObject] {
-    let result = try run([product("handlestore"), "dump", store, "--format", "json"] + options)
+    let result = try run([Commands.handlestore, "dump", store, "--format", "json"] + options)
     #expect(result.status == 0, "\(result.errors)")
     return try objects(result.output)
   }

@@ -124,7 +124,7 @@ import Testing
         IndexKey(node.handle, on: node.filesystem, .ext), from: tables.inodes)
     }
     let command = ["token", copy.path.string, "e", "--node", "\(node.id)"]
-    let result = try run([product("handlestore")] + command)
+    let result = try run([Commands.handlestore] + command)
     #expect(result.status == 3 && result.errors.contains("handlestore repair"), "\(result)")
   }
 

@@ -51,3 +51,19 @@ public func product(_ name: String) -> String {
   let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
   return URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent(name).path
 }
+
+/// The paths of the commands: in the directory that the environment variable HANDLESTORE_COMMANDS names,
+/// or beside the tests.
+public enum Commands {
+  /// `handlestore`.
+  public static let handlestore = path("handlestore")
+  /// `handlebench`.
+  public static let handlebench = path("handlebench")
+
+  private static func path(_ name: String) -> String {
+    guard let directory = ProcessInfo.processInfo.environment["HANDLESTORE_COMMANDS"] else {
+      return product(name)
+    }
+    return "\(directory)/\(name)"
+  }
+}

@@ -7,7 +7,7 @@ import Testing
   @Test(arguments: VolumeKind.allCases) func noneIsAccepted(_ kind: VolumeKind) throws {
     let volume = try Volume(kind)
     let forged = try run([
-      product("handlebench"), "forge", volume.path.string, "--count", "\(1000 * soak)", "--seed",
+      Commands.handlebench, "forge", volume.path.string, "--count", "\(1000 * soak)", "--seed",
       "\(seed(usually: 1))",
     ])
     #expect(forged.status == 0, "\(forged.output)\(forged.errors)")

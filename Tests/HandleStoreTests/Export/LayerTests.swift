@@ -63,7 +63,7 @@ private final class Layered {
   }
 
   func requireSound() throws {
-    try succeed(product("handlestore"), "check", #require(test).path.string)
+    try succeed(Commands.handlestore, "check", #require(test).path.string)
   }
 }
 

@@ -35,7 +35,7 @@ import Testing
     let reader = try Store(at: test.path, options: StoreOptions(readOnly: true))
     let volume = try Volume(.ext4)
     try succeed(
-      product("handlestore"), "export", "add", test.path.string, "new", volume.path.string)
+      Commands.handlestore, "export", "add", test.path.string, "new", volume.path.string)
     #expect(try reader.openExport("new").record.name == "new")
     try reader.close()
   }
