@@ -42,11 +42,11 @@ struct BenchAllTests {
   // MARK: A run that ends early
 
   /// The process of a run that has begun, and the name of its place.
-  private func begun() throws -> Process {
+  private func begun(_ output: FileHandle? = nil) throws -> Process {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = Array(words(directory.path.string, page, path: Self.path).dropFirst())
-    process.standardOutput = FileHandle.nullDevice
+    process.standardOutput = output ?? .nullDevice
     process.standardError = FileHandle.nullDevice
     try process.run()
     #expect(try eventually(seconds: 30) { try !leftovers.isEmpty })
@@ -64,10 +64,15 @@ struct BenchAllTests {
   }
 
   @Test(arguments: [SIGINT, SIGTERM, SIGHUP]) func interruption(_ signal: Int32) throws {
-    let process = try begun()
+    let files = try TemporaryDirectory()
+    try write("", to: files.appending("output"))
+    let output = URL(fileURLWithPath: files.appending("output").string)
+    let process = try begun(FileHandle(forWritingTo: output))
     usleep(500_000)
     kill(process.processIdentifier, signal)
     process.waitUntilExit()
+    // The benchmark that ran did not go on to its end.
+    #expect(try !String(contentsOf: output, encoding: .utf8).contains("medians of the rounds"))
     #expect(process.terminationReason == .exit && process.terminationStatus == 1)
     #expect(try leftovers == [])
     #expect(processes == [])
@@ -78,11 +83,14 @@ struct BenchAllTests {
   func aKilledRunLeavesNoProcess() throws {
     let process = try begun()
     #expect(eventually(seconds: 120) { processes.contains { $0.contains("postgres -D ") } })
+    // The server asks for no password, so nobody else may reach its socket.
+    let socket = "/tmp/handlebench-\(process.processIdentifier)"
+    let attributes = try FileManager.default.attributesOfItem(atPath: socket)
+    #expect(attributes[.posixPermissions] as? Int == 0o700)
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
     #expect(eventually(seconds: 60) { processes == [] }, "\(processes)")
-    try? FileManager.default.removeItem(
-      atPath: "/tmp/handlebench-\(process.processIdentifier)")
+    try? FileManager.default.removeItem(atPath: socket)
   }
 
   // MARK: What is refused before anything is measured
