@@ -43,8 +43,9 @@ struct RefusalTests {
   }
 
   @Test func theVersion() throws {
-    for command in ["handlestore", "handlebench"] {
-      #expect(try succeed(product(command), "--version") == "\(command) \(HS_VERSION)\n")
+    for command in [Commands.handlestore, Commands.handlebench] {
+      let name = FilePath(command).lastComponent?.string ?? ""
+      #expect(try succeed(command, "--version") == "\(name) \(HS_VERSION)\n")
     }
   }
 

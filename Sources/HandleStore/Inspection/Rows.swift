@@ -47,7 +47,7 @@ extension IndexKey {
   }
 
   /// The bytes of the key.
-  var bytes: ArraySlice<UInt8> { (0..<size).map { words[byte: $0] }[...] }
+  var bytes: ArraySlice<UInt8> { (0..<size).map { words[$0 >> 3][byte: $0] }[...] }
 }
 
 extension LeafEntry {

@@ -1,5 +1,4 @@
 internal import CLMDB
-internal import Glibc
 
 /// A position in a table. A cursor cannot outlive its transaction.
 @safe struct Cursor<Key: Stored, Value: Stored>: ~Copyable, ~Escapable {
@@ -12,10 +11,7 @@ internal import Glibc
   init(
     _ table: Table<Key, Value>, in transaction: borrowing some Reading & ~Copyable
   ) throws(LMDBError) {
-    var opened: OpaquePointer?
-    try lmdb(unsafe mdb_cursor_open(transaction.raw, table.dbi, &opened))
-    guard let cursor = unsafe opened else { throw LMDBError(code: ENOMEM) }
-    unsafe raw = cursor
+    unsafe raw = try transaction.openCursor(table.dbi)
   }
 
   deinit { unsafe mdb_cursor_close(raw) }

@@ -27,6 +27,36 @@ extension [UInt64]: Words {
   }
 }
 
+/// Words of which there are mostly five or fewer. Only more of them are allocated, so that a copy
+/// mostly costs little. Words beyond those that were set are zero.
+struct FewWords: Words {
+  private var first = InlineArray<5, UInt64>(repeating: 0)
+  /// All words, if they are more than five.
+  private var all: [UInt64]?
+
+  /// Creates words that are zero.
+  init(count: Int) {
+    if count > 5 { all = [UInt64](repeating: 0, count: count) }
+  }
+
+  subscript(i: Int) -> UInt64 {
+    @inline(__always) get { all.map { $0[i] } ?? first[i] }
+    @inline(__always) set { if all == nil { first[i] = newValue } else { all?[i] = newValue } }
+  }
+
+  @inline(__always)
+  func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+    guard let all else { return unsafe first.withBytes(body) }
+    return unsafe all.withBytes(body)
+  }
+
+  mutating func withMutableBytes<R>(_ body: (UnsafeMutableRawBufferPointer) -> R) -> R {
+    guard var words = all.take() else { return unsafe first.withMutableBytes(body) }
+    defer { all = words }
+    return unsafe words.withMutableBytes(body)
+  }
+}
+
 /// A key or value of a table: words of eight bytes, of which the first `size` bytes are stored.
 protocol Stored {
   associatedtype Storage: Words

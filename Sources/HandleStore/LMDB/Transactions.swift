@@ -124,6 +124,14 @@ extension Reading where Self: ~Copyable {
     return unsafe found.copy(into: &value)
   }
 
+  /// Opens a cursor, which the caller closes before the transaction ends.
+  func openCursor(_ dbi: UInt32) throws(LMDBError) -> OpaquePointer {
+    var opened: OpaquePointer?
+    try lmdb(unsafe mdb_cursor_open(raw, dbi, &opened))
+    guard let cursor = unsafe opened else { throw LMDBError(code: ENOMEM) }
+    return unsafe cursor
+  }
+
   func statistics<K, V>(_ table: Table<K, V>) throws(LMDBError) -> TableStatistics {
     var stat = MDB_stat()
     try lmdb(unsafe mdb_stat(raw, table.dbi, &stat))

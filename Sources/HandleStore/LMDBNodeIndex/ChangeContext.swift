@@ -24,7 +24,7 @@ struct ChangeContext {
   var added: [(NodeID, Record)] = []
   /// The filesystem records that the transaction wrote.
   var recorded: [FilesystemID: KnownFilesystem] = [:]
-  /// The nodes of registered files, each with the hash of its key.
+  /// The nodes of registered files, each with the hash of its file's key.
   var registered: [(UInt64, NodeID)] = []
 
   init(
@@ -48,6 +48,11 @@ struct ChangeContext {
   }
 
   private static let reusedCapacity = 1 << 14
+
+  /// Notes which node a registered file has; `nil` for an opaque handle, which the cache does not know.
+  mutating func note(_ file: FileKey?, on filesystem: FilesystemID, has node: NodeID) {
+    if let file { registered.append((file.hintHash(on: filesystem), node)) }
+  }
 
   /// Marks the ids taken so far as used, whatever becomes of the transaction.
   mutating func consumeIDs() { unusedIDs = ids }

@@ -10,7 +10,7 @@
 struct IndexKey: Equatable {
   static let opaqueBit: UInt16 = 0x8000
 
-  var words = InlineArray<18, UInt64>(repeating: 0)
+  var words: FewWords
   private(set) var size = 2
   /// What the key's handle names; `nil` for an opaque handle and for a hint.
   private(set) var file: FileKey?
@@ -18,9 +18,15 @@ struct IndexKey: Equatable {
   /// Whether this is the key of an opaque handle, or a hint for one.
   var isOpaque: Bool { file == nil }
 
-  init() {}
+  init() { words = FewWords(count: Self.mostWords) }
 
-  private init(prefix: UInt16) { words[0] = UInt64(prefix.byteSwapped) }
+  /// - Parameter count: how many words follow.
+  private init(prefix: UInt16, words count: Int) {
+    words = FewWords(count: count + 1)
+    words[0] = UInt64(prefix.byteSwapped)
+  }
+
+  private static let mostWords = 18
 
   /// The key of a handle on a filesystem with a magic number.
   init(_ handle: KernelFileHandle, on filesystem: FilesystemID, _ magic: FilesystemMagic) {
@@ -33,20 +39,20 @@ struct IndexKey: Equatable {
 
   /// The key of an inode that a known handle type names.
   init(_ file: FileKey, on filesystem: FilesystemID) {
-    self.init(prefix: filesystem.rawValue)
+    self.init(prefix: filesystem.rawValue, words: file.count)
     for i in 0..<file.count { append(bigEndian: file.words[i]) }
     self.file = file
   }
 
   /// The hint for opaque handles of files with an `st_ino`.
   init(hint inode: UInt64, on filesystem: FilesystemID) {
-    self.init(prefix: filesystem.rawValue | Self.opaqueBit)
+    self.init(prefix: filesystem.rawValue | Self.opaqueBit, words: 1)
     append(bigEndian: inode)
   }
 
   /// The key of an opaque handle.
   private init(opaque handle: KernelFileHandle, on filesystem: FilesystemID) {
-    self.init(prefix: filesystem.rawValue | Self.opaqueBit)
+    self.init(prefix: filesystem.rawValue | Self.opaqueBit, words: 1 + handle.wordCount)
     append(
       bigEndian: UInt64(handle.length) << 32 | UInt64(UInt32(bitPattern: handle.type.rawValue)))
     for i in 0..<handle.wordCount { append(handle.words[i]) }
@@ -62,7 +68,11 @@ struct IndexKey: Equatable {
     size += 8
   }
 
-  var hash: UInt64 { Checksum.wide(words.span, 0..<size, seed: 0) }
+  var hash: UInt64 {
+    var all = InlineArray<18, UInt64>(repeating: 0)
+    for i in 0...(size / 8) { all[i] = words[i] }
+    return Checksum.wide(all.span, 0..<size, seed: 0)
+  }
 
   static func == (a: IndexKey, b: IndexKey) -> Bool {
     guard a.size == b.size else { return false }

@@ -10,7 +10,9 @@ extension LMDBNodeIndex {
     if let node = try known(candidate, under: key, registrar) { return .done(existing(node)) }
     do {
       return try perform { context, transaction in
-        try registrar.register(candidate, under: key, in: &context, transaction)
+        let nodes = try NewNodes(context.tables, in: transaction)
+        return try registrar.register(
+          candidate, under: key, to: nodes, in: &context, transaction)
       }
     } catch {
       guard case .diskFull = describe(error) else { throw error }
@@ -22,16 +24,16 @@ extension LMDBNodeIndex {
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt] {
     let registrar = try registrar(on: filesystem, survivors)
+    let order = registrar.order(of: candidates)
     do {
       return try perform(weight: candidates.count) { context, transaction in
-        var results: [RegistrationAttempt] = []
-        results.reserveCapacity(candidates.count)
+        let nodes = try NewNodes(context.tables, in: transaction)
+        var results = [RegistrationAttempt](
+          repeating: .done(.stale(generation: registrar.incarnation)), count: candidates.count)
         // A span lends each candidate, and the array would copy it.
         let candidates = candidates.span
-        for i in candidates.indices {
-          let key = registrar.key(of: candidates[i].handle)
-          results.append(
-            try registrar.register(candidates[i], under: key, in: &context, transaction))
+        for i in order {
+          results[i] = try registrar.register(candidates[i], to: nodes, in: &context, transaction)
         }
         return results
       }
@@ -91,8 +93,7 @@ extension LMDBNodeIndex {
     _ candidate: FoundFile, under key: IndexKey, _ registrar: Registrar
   ) -> NodeID? {
     guard let file = key.file else { return nil }
-    return cache?.node(
-      of: candidate, file, under: key.hash, on: registrar.filesystem, registrar.magic)
+    return cache?.node(of: candidate, file, on: registrar.filesystem, registrar.magic)
   }
 
   /// Returns the file's node from LMDB.

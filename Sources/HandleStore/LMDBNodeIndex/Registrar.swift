@@ -8,46 +8,69 @@ struct Registrar: Sendable {
   let survivors: Survivors
 
   /// Returns the key of a file in the index.
+  @inline(__always)
   func key(of handle: KernelFileHandle) -> IndexKey { IndexKey(handle, on: filesystem, magic) }
 
-  /// Finds a file's node, or mints one.
+  /// Returns the indices of candidates in the order of their keys, in which it is quickest to register
+  /// them. Candidates that may have the same key keep their order.
+  func order(of candidates: [FoundFile]) -> [Int] {
+    let span = candidates.span
+    var numbers: [UInt64] = []
+    numbers.reserveCapacity(span.count)
+    for i in span.indices { numbers.append(span[i].handle.fileKey(on: magic)?.number ?? 0) }
+    let isSorted = zip(numbers, numbers.dropFirst()).allSatisfy { $0 <= $1 }
+    guard !isSorted else { return Array(numbers.indices) }
+    return numbers.indices.sorted { (numbers[$0], $0) < (numbers[$1], $1) }
+  }
+
+  /// Finds a file's node, or adds one to `nodes`.
+  @inline(__always)
   func register(
-    _ candidate: FoundFile, under key: IndexKey, in context: inout ChangeContext,
-    _ transaction: borrowing WriteTransaction
+    _ candidate: borrowing FoundFile, to nodes: borrowing NewNodes,
+    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
+  ) throws -> RegistrationAttempt {
+    try register(
+      candidate, under: key(of: candidate.handle), to: nodes, in: &context, transaction)
+  }
+
+  /// Finds the node of a file with this key, or adds one to `nodes`.
+  func register(
+    _ candidate: FoundFile, under key: IndexKey, to nodes: borrowing NewNodes,
+    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> RegistrationAttempt {
     let id = try context.ids.next()
     let replaced: NodeID?
-    switch try take(key, of: candidate, for: id, in: &context, transaction) {
+    switch try take(key, of: candidate, for: id, nodes, in: &context, transaction) {
     case .taken(let old): replaced = old
     case .contested(let other): return .contested(other)
     case .stale: return .done(.stale(generation: incarnation))
     case .same(let node):
-      context.registered.append((key.hash, node))
+      context.note(key.file, on: filesystem, has: node)
       return .done(Registration(node: node, generation: incarnation, outcome: .existing))
     }
     if magic == .btrfs { try context.note(key.file, on: filesystem, in: transaction) }
-    try mint(id, for: candidate, in: &context, transaction)
-    context.registered.append((key.hash, id))
+    try mint(id, for: candidate, nodes, in: &context, transaction)
+    context.note(key.file, on: filesystem, has: id)
     return .done(
       Registration(
         node: id, generation: incarnation, outcome: replaced.map { .replaced($0) } ?? .created))
   }
 
   private func mint(
-    _ id: NodeID, for candidate: FoundFile, in context: inout ChangeContext,
-    _ transaction: borrowing WriteTransaction
+    _ id: NodeID, for candidate: FoundFile, _ nodes: borrowing NewNodes,
+    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws {
     context.ids.take()
     var record = Record(
       handle: candidate.handle, filesystem: filesystem, type: candidate.status.type,
       parent: candidate.parent, since: context.now)
-    try context.tables.append(&record, candidate.handle, for: id, in: transaction)
+    try nodes.append(&record, candidate.handle, for: id, in: transaction)
     context.added.append((id, record))
   }
 
   // MARK: Taking the key
 
-  /// Who has the candidate's key after ``take(_:of:for:in:_:)``.
+  /// Who has the candidate's key after ``take(_:of:for:_:in:_:)``.
   private enum Taking {
     /// The new node has it. A live node that had it before is stale now.
     case taken(from: NodeID?)
@@ -60,13 +83,13 @@ struct Registrar: Sendable {
   /// Gives a candidate's key to the new node `id`, unless the candidate's own node or another file
   /// keeps the key.
   private func take(
-    _ key: IndexKey, of candidate: FoundFile, for id: NodeID, in context: inout ChangeContext,
-    _ transaction: borrowing WriteTransaction
+    _ key: IndexKey, of candidate: FoundFile, for id: NodeID, _ nodes: borrowing NewNodes,
+    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> Taking {
     if key.isOpaque {
       return try takeOpaque(key, of: candidate, for: id, in: &context, transaction)
     }
-    guard let value = try context.tables.insert(IndexValue(id), for: key, in: transaction) else {
+    guard let value = try nodes.insert(id, for: key) else {
       return .taken(from: nil)
     }
     var holder = try holder(value, in: context, transaction)

@@ -63,16 +63,6 @@ extension Tables {
     return FileRelation.File(handle: handle, key: file, type: record.type)
   }
 
-  /// Adds an index entry. If the key has one already, leaves that one and returns it.
-  @inline(__always)
-  func insert(
-    _ value: IndexValue, for key: IndexKey, in transaction: borrowing WriteTransaction
-  ) throws -> IndexValue? {
-    var existing = IndexValue()
-    let found = try transaction.insert(value, for: key, in: inodes, existing: &existing)
-    return found == nil ? nil : existing
-  }
-
   /// Makes the index name a node under a file's key, and for an opaque handle also under the hint.
   func putKeys(
     _ key: IndexKey, of id: NodeID, inode: UInt64, on filesystem: FilesystemID,

@@ -225,14 +225,14 @@ extension NodeCache {
   /// Returns the live node of a file, if it is here and registering the file would change nothing.
   ///
   /// - Parameters:
-  ///   - key: what the candidate's handle names.
-  ///   - hash: the hash of its index key, under which ``setHint(_:_:)`` was called.
+  ///   - key: what the candidate's handle names. ``setHint(_:_:)`` was called with its hash.
   @inline(__always)
   package func node(
-    of candidate: FoundFile, _ key: FileKey, under hash: UInt64, on filesystem: FilesystemID,
+    of candidate: FoundFile, _ key: FileKey, on filesystem: FilesystemID,
     _ magic: FilesystemMagic
   ) -> NodeID? {
-    guard let id = hint(hash), let record = find(id), record.filesystem == filesystem,
+    guard let id = hint(key.hintHash(on: filesystem)), let record = find(id),
+      record.filesystem == filesystem,
       record.isLive(candidate, isAlias: false), !candidate.hasFurtherParent(record),
       record.inlineHandle?.fileKey(on: magic) == key
     else { return nil }
@@ -248,7 +248,8 @@ extension FileKey {
       hash = (hash ^ words[i]) &* 0xff51_afd7_ed55_8ccd
       hash ^= hash >> 32
     }
-    return hash &* 0xc4ce_b9fe_1a85_ec53
+    hash = hash &* 0xc4ce_b9fe_1a85_ec53
+    return hash ^ hash >> 32
   }
 }
 

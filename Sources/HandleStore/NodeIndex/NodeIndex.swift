@@ -98,8 +98,9 @@ package protocol NodeIndex: AnyObject, Sendable {
     _ candidate: FoundFile, on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> RegistrationAttempt
 
-  /// Registers several files in one change, in order, each as the call for one file does. A
-  /// candidate that is contested or stale does not keep the others from being registered.
+  /// Registers several files in one change, each as the call for one file does. Candidates with the same
+  /// key are registered in their order, others in any. A candidate that is contested or stale does not
+  /// keep the others from being registered.
   func register(
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors
   ) throws -> [RegistrationAttempt]

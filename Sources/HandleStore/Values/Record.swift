@@ -25,6 +25,7 @@ package struct Record {
 
   package init() {}
 
+  @inline(__always)
   package init(
     handle: KernelFileHandle, filesystem: FilesystemID, type: FileType, parent: NodeID?,
     since: UInt32

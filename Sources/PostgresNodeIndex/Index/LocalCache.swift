@@ -45,11 +45,10 @@ final class LocalCache: Sendable {
   ) -> NodeID? {
     // An opaque handle is never looked for here.
     guard let key = candidate.handle.fileKey(on: magic) else { return nil }
-    let hash = key.hintHash(on: filesystem)
-    if let id = memory.node(of: candidate, key, under: hash, on: filesystem, magic) { return id }
+    if let id = memory.node(of: candidate, key, on: filesystem, magic) { return id }
     if let last {
-      memory.setHint(hash, NodeID(rawValue: last.rawValue &+ 1))
-      if let id = memory.node(of: candidate, key, under: hash, on: filesystem, magic) { return id }
+      memory.setHint(key.hintHash(on: filesystem), NodeID(rawValue: last.rawValue &+ 1))
+      if let id = memory.node(of: candidate, key, on: filesystem, magic) { return id }
     }
     guard let disk, memory.isValid else { return nil }
     let tickets = memory.tickets()
@@ -57,7 +56,7 @@ final class LocalCache: Sendable {
       return nil
     }
     memory.insert(id, record, ticket: tickets[id])
-    memory.setHint(hash, id)
+    memory.setHint(key.hintHash(on: filesystem), id)
     return id
   }
 
