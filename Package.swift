@@ -82,6 +82,10 @@ let package = Package(
       name: "storeworker",
       dependencies: ["CTestSupport", "HandleStore", "PostgresNodeIndex", "TestSupport", system],
       path: "Tests/StoreWorker", swiftSettings: testing),
+    // Takes paths whose instructions Tests/HotPaths/run counts.
+    .executableTarget(
+      name: "hotpaths", dependencies: ["HandleStore", system], path: "Tests/HotPaths",
+      exclude: ["run", "counts"], swiftSettings: strict),
     // Faults in a cluster of Scripts/cluster, in which it runs.
     .executableTarget(
       name: "clustercampaign",

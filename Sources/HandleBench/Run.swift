@@ -48,8 +48,8 @@ struct Run: ParsableCommand {
   var inodes: Numbering?
 
   @Option(
-    help: "Up to how many threads register at the same time; 2, 4, 8 … are measured.")
-  var threads: Int = 4
+    help: "Up to how many threads register at the same time; 1, 2, 4, 8 … are measured.")
+  var threads: Int = 16
 
   @Option(help: "What a commit survives: process or power.")
   var durability: Durability = .process
@@ -123,7 +123,7 @@ struct Run: ParsableCommand {
 
   /// How many steps follow the maps.
   private func otherSteps(_ bench: Bench) -> Int {
-    let ofThreads = threads > 1 ? bench.threadCounts.count * (rounds + 1) : 0
+    let ofThreads = threads > 1 ? bench.threadCounts.count * rounds : 0
     let ofTree = tree == nil ? 0 : 5 + Containment.allCases.count
     return 2 + ofThreads + ofTree
   }

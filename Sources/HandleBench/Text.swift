@@ -21,9 +21,26 @@ extension Text {
   }
 
   static func write(_ text: String, to path: FilePath) throws {
-    let file = try FileDescriptor.open(
-      path, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
-    try file.closeAfter { _ = try file.writeAll(text.utf8) }
+    do {
+      let file = try FileDescriptor.open(
+        path, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
+      try file.closeAfter { _ = try file.writeAll(text.utf8) }
+    } catch {
+      throw BenchError(
+        description: "\(path) cannot be written, or not as a whole: \(error); name another file")
+    }
+  }
+
+  /// Returns a text without control characters, which could do anything to a terminal: `\x1B` for
+  /// one.
+  static func printable(_ text: String) -> String {
+    text.unicodeScalars.reduce(into: "") { result, scalar in
+      guard scalar.properties.generalCategory == .control else {
+        return result.unicodeScalars.append(scalar)
+      }
+      let digits = String(scalar.value, radix: 16, uppercase: true)
+      result += "\\x" + right(digits, 2).replacing(" ", with: "0")
+    }
   }
 }
 

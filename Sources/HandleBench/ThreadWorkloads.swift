@@ -9,26 +9,25 @@ extension Bench {
   /// Registers files one by one, by one thread and by several, in turn.
   func registerInThreads() throws -> [Comparison] {
     let counts = threadCounts
-    let all = try Comparison(
-      "", rounds: rounds, contenders: counts.map { "\($0)" }
-    ) { i, _ in try registerSingly(by: counts[i]) }
-    let single = Self.throughput(all.contenders[0], named: "one thread")
-    return zip(counts, all.contenders).dropFirst().map { count, measured in
+    var rates = counts.map { _ in [Double?]() }
+    for _ in 0..<rounds {
+      for (i, count) in counts.enumerated() {
+        rates[i].append(1e9 / (try registerSingly(by: count)).each)
+      }
+    }
+    let single = Measured(name: "one thread", rounds: rates[0])
+    return zip(counts, rates).map { count, rates in
       Comparison(
         name: "register, one by one", threads: count, unit: .operationsPerSecond,
-        contenders: [Self.throughput(measured, named: "library"), single],
+        contenders: [Measured(name: "library", rounds: rates)] + (count > 1 ? [single] : []),
         goal: count == 4
           ? .atLeast(durability == .power ? 3 : 1.5, timesThatOf: single.name) : nil)
     }
   }
 
-  private static func throughput(_ measured: Measured, named name: String) -> Measured {
-    Measured(name: name, rounds: measured.rounds.map { $0.map { 1e9 / $0 } })
-  }
-
   /// Registers files of a new store.
   private func registerSingly(by threads: Int) throws -> Timing {
-    try step("register, \(threads) threads") {
+    try step("register, \(threads) \(threads == 1 ? "thread" : "threads")") {
       try withFreshStore(.clustered) { store, files in
         let (all, filesystem) = (files.batch(0..<singly), files.filesystem)
         try reserveIDs(of: store, files)

@@ -74,6 +74,11 @@ import Testing
     #expect(results.missing.map(\.name) == ["passthrough_hp"])
     #expect(results.servers[0].command.suffix(2) == ["--cache-timeout", "2"])
     #expect(results.restarts.count == 2)
+    #expect(results.walks.map(\.name) == results.servers.map(\.name))
+    for walk in results.walks {
+      #expect(walk.points.map(\.files) == (0...20).map { $0 * 5 })
+      #expect(walk.points.allSatisfy { $0.descriptors > 0 && $0.kibibytes > 0 }, "\(walk.name)")
+    }
     for server in results.servers {
       #expect((server.failures != []) == (server.name == "broken"))
       #expect(server.descriptors > 0 && server.kibibytes > 0 || server.name == "broken")
@@ -161,6 +166,11 @@ private struct Results: Decodable {
     let command, failures: [String]
     let descriptors, kibibytes: Int
   }
+  struct Walk: Decodable {
+    struct Point: Decodable { let files, descriptors, kibibytes: Int }
+    let name: String
+    let points: [Point]
+  }
   struct Goal: Decodable { let limit: Double }
   struct Contender: Decodable {
     let name: String
@@ -188,4 +198,5 @@ private struct Results: Decodable {
   let servers: [Server]
   let missing: [Missing]
   let restarts: [UInt64]
+  let walks: [Walk]
 }

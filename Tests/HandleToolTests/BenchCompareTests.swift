@@ -67,6 +67,19 @@ import Testing
     #expect(found.output.contains("+20.0 %"))
   }
 
+  /// A rate that nothing is compared with is shown as a time.
+  @Test func aRateByItself() throws {
+    let alone = { (tree: inout [String: Any]) in
+      BenchResults.changeFirstWorkload(&tree) { workload in
+        workload["unit"] = "operations/s"
+        workload["contenders"] = Array((workload["contenders"] as? [Any] ?? []).prefix(1))
+      }
+    }
+    let old = try result("old", scaled(1e6 / 102), Self.steady, alone)
+    let found = try compare(old, result("new", scaled(1e6 / 204), Self.steady, alone))
+    #expect(found.output.contains(/register, batched +1,000 +2,000 +\+100\.0 %.* SLOWER\n/))
+  }
+
   /// A slower machine is no regression.
   @Test func bothSidesBecameSlower() throws {
     let found = try compare(result("old", scaled(1)), result("new", scaled(2), scaled(2)))
@@ -87,6 +100,7 @@ import Testing
       result("old", [100, 101], [100, 101]), result("new", [900, 901], [100, 101]))
     #expect(found.status == 0)
     #expect(found.output.contains("not compared: fewer than 3 rounds"))
+    #expect(found.output.contains("0 of 0 workloads slower by more than 5 %; 1 not compared"))
   }
 
   @Test func workloadsOfOneFileAreNamed() throws {
@@ -112,8 +126,24 @@ import Testing
     #expect(found.errors.contains("give two results of one of them"), "\(found.errors)")
   }
 
-  @Test func wrongUsage() throws {
-    let file = BenchResults.path("fs")
-    #expect(try compare(file, file, "--threshold=-1").status == 64)
+  /// Names do nothing to a terminal, and each workload has one line.
+  @Test func namesWithControlCharacters() throws {
+    let named = { (tree: inout [String: Any]) in
+      BenchResults.changeFirstWorkload(&tree) { $0["name"] = "a\u{1b}[31m\nb\u{9b}c" }
+    }
+    let old = try result("old", scaled(1), Self.steady, named)
+    let found = try compare(old, result("new", scaled(1), Self.steady, named))
+    #expect(found.output.contains(#"a\x1B[31m\x0Ab\x9Bc "#), "\(found.output)")
+    #expect(!found.output.contains("\u{1b}") && !found.output.contains("\u{9b}"))
+  }
+
+  @Test func thresholds() throws {
+    let (old, new) = (try result("old", scaled(1)), try result("new", scaled(1.03)))
+    #expect(try compare(old, new, "--threshold", "0").status == 1)
+    #expect(try compare(old, new).status == 0)
+    #expect(try compare(old, new, "--threshold", "1000").status == 0)
+    for wrong in ["-1", "nan", "inf"] {
+      #expect(try compare(old, new, "--threshold=\(wrong)").status == 64)
+    }
   }
 }

@@ -130,6 +130,85 @@ struct BenchReportTests {
     #expect(!FileManager.default.fileExists(atPath: file))
   }
 
+  /// Not even a name that looks like one of gnuplot's colours is changed, and a long one does not make
+  /// the page wider.
+  @Test func namesStayWhatTheyAre() throws {
+    let (colour, long) = ("rgb(0, 0, 1)", String(repeating: "long", count: 2500))
+    let result = try BenchResults.changed("fs", in: directory) { tree in
+      var workloads = tree["workloads"] as? [[String: Any]] ?? []
+      for i in workloads.indices {
+        var contenders = workloads[i]["contenders"] as? [[String: Any]] ?? []
+        contenders[1]["name"] = long
+        workloads[i]["contenders"] = contenders
+      }
+      workloads[0]["name"] = colour
+      workloads[1]["name"] = long
+      tree["workloads"] = workloads
+    }
+    try report([result])
+    let text = try String(contentsOfFile: page, encoding: .utf8)
+    #expect(text.contains("<text>\(colour), 1 thread</text>"))
+    #expect(try look(360, "light").text.contains(long))
+  }
+
+  /// Nodes that are no number, no open descriptors, and no workloads.
+  @Test func resultsOfNothing() throws {
+    let nodes = try ["none", "nan", "-5", "1e999", "0"].map { nodes in
+      try BenchResults.changed("run-10000", in: directory, as: "\(nodes).json") { tree in
+        tree["options"] = [["name": "nodes", "value": nodes]]
+      }
+    }
+    let idle = try BenchResults.changed("fs", in: directory, as: "idle.json") { tree in
+      var servers = tree["servers"] as? [[String: Any]] ?? []
+      for i in servers.indices { servers[i]["descriptors"] = 0 }
+      tree["servers"] = servers
+    }
+    let empty = try BenchResults.changed("shared", in: directory, as: "empty.json") { tree in
+      tree["workloads"] = [[String: Any]]()
+    }
+    try report(nodes + [idle, empty])
+    let text = try look(1200, "light").text
+    #expect(text.contains("A store of some nodes"))
+    #expect(text.contains("No goal to compare with."))
+  }
+
+  // MARK: What goes wrong
+
+  /// A gnuplot that ends at once, and one that prints nothing.
+  @Test(arguments: ["exit 3", "cat >/dev/null"]) func gnuplotFails(_ script: String) throws {
+    // So many rows that the script does not fit into a pipe.
+    let long = try BenchResults.changed("run-10000", in: directory) { tree in
+      let workloads = tree["workloads"] as? [[String: Any]] ?? []
+      tree["workloads"] = (0..<3000).map { i in
+        workloads[0].merging(["name": "row \(i)"]) { $1 }
+      }
+    }
+    let programs = directory.appending("programs")
+    try succeed("mkdir", programs.string)
+    try write("#!/bin/sh\n\(script)\n", to: programs.appending("gnuplot"))
+    try succeed("chmod", "+x", programs.appending("gnuplot").string)
+    let result = try run(
+      [
+        "/usr/bin/env", "PATH=\(programs):/usr/bin:/bin", Commands.handlebench, "report",
+        long, "--html", page,
+      ])
+    #expect(result.status == 1)
+    #expect(result.errors.contains("gnuplot failed"), "\(result.errors)")
+    #expect(!FileManager.default.fileExists(atPath: page))
+  }
+
+  @Test(.enabled(if: mayMount, "mounting needs root")) func aFullDisk() throws {
+    let volume = try Volume(.ext4)
+    let page = volume.path.appending("report.html").string
+    _ = try run("dd", "if=/dev/zero", "of=\(volume.path.appending("ballast"))", "bs=1M")
+    let result = try run(
+      [Commands.handlebench, "report"] + BenchResults.all + ["--html", page])
+    #expect(result.status == 1)
+    #expect(
+      result.errors.contains("\(page) cannot be written, or not as a whole: No space left"),
+      "\(result.errors)")
+  }
+
   @Test func aMissingGnuplotIsNamed() throws {
     let result = try run(
       ["/usr/bin/env", "PATH=/nonexistent", Commands.handlebench, "report"] + BenchResults.all

@@ -19,6 +19,7 @@ import Testing
     }
     struct Workload: Decodable {
       let name, unit: String
+      let threads: Int?
       let contenders: [Contender]
       let goal: Goal?
       let reached: Spread?
@@ -76,6 +77,13 @@ import Testing
     // Nothing is left but the result.
     let left = try FileManager.default.contentsOfDirectory(atPath: directory.path.string)
     #expect(left == ["result.json"])
+  }
+
+  @Test func threadsAreMeasured() throws {
+    let rows = result.workloads.filter { $0.threads != nil }
+    #expect(rows.map(\.threads) == [1, 2, 4, 8, 16])
+    #expect(rows.map(\.contenders.count) == [1, 2, 2, 2, 2])
+    for row in rows { #expect(row.contenders.allSatisfy { $0.rounds.count == 2 }) }
   }
 
   private func checkMachine() {

@@ -55,6 +55,8 @@ struct Change {
     let other = reference.flatMap { name in row.others.first { $0.name == name } }
     let values =
       other.map { row.ours.values(with: $0, /) } ?? row.ours.rounds.compactMap(\.self)
-    return values.filter { $0 > 0 }.map { row.unit.isMoreBetter ? 1 / $0 : $0 }
+    // A rate by itself becomes a time in nanoseconds.
+    let inverse = other == nil ? 1e9 : 1
+    return values.map { row.unit.isMoreBetter ? inverse / $0 : $0 }
   }
 }

@@ -2,19 +2,30 @@ import Formatting
 
 /// How the workloads of one result changed in another one.
 struct Changes {
-  let old, new: BenchmarkResult
+  private let old, new: BenchmarkResult
+  private let all: [Change]
 
-  private var all: [Change] {
-    new.workloads.compactMap { row in
-      old.workloads.first { $0.title == row.title && $0.unit == row.unit }.map { Change($0, row) }
-    }
+  /// - Throws: ``BenchError`` if the results are of two benchmarks.
+  init(old: BenchmarkResult, new: BenchmarkResult) throws {
+    try Self.requireSameBenchmark(old, new)
+    (self.old, self.new) = (old, new)
+    let earlier = Dictionary(old.workloads.map { (Key($0), $0) }) { first, _ in first }
+    all = new.workloads.compactMap { row in earlier[Key(row)].map { Change($0, row) } }
+  }
+
+  /// What workloads of both results have in common if they are the same one.
+  private struct Key: Hashable {
+    let title: String
+    let unit: Unit
+
+    init(_ workload: Comparison) { (title, unit) = (workload.title, workload.unit) }
   }
 
   func regressions(_ threshold: Double) -> [Change] {
     all.filter { $0.isRegression(threshold: threshold) }
   }
 
-  func requireSameBenchmark() throws {
+  private static func requireSameBenchmark(_ old: BenchmarkResult, _ new: BenchmarkResult) throws {
     guard old.benchmark == new.benchmark else {
       throw BenchError(
         description: """
@@ -25,21 +36,28 @@ struct Changes {
   }
 
   func print(threshold: Double) {
-    for warning in warnings { Swift.print("note: \(warning)") }
-    Swift.print(
+    for warning in warnings { Self.show("note: \(warning)") }
+    Self.show(
       Text.left("", Self.title) + Text.cell("old", 10) + Text.cell("new", 10)
         + Text.cell("change", 10) + Text.cell("95 % of redraws", 20))
-    for change in all { Swift.print(Self.line(change, threshold)) }
+    for change in all { Self.show(Self.line(change, threshold)) }
     for (name, one, other) in [("OLD", old, new), ("NEW", new, old)] {
-      let titles = other.workloads.map { "\($0.title), \($0.unit)" }
-      for row in one.workloads where !titles.contains("\(row.title), \(row.unit)") {
-        Swift.print(Text.left(row.title, Self.title) + "  only in \(name)")
+      let common = Set(other.workloads.map(Key.init))
+      for row in one.workloads where !common.contains(Key(row)) {
+        Self.show(Text.left(row.title, Self.title) + "  only in \(name)")
       }
     }
-    let count = regressions(threshold).count
-    Swift.print(
-      "\n\(count) of \(all.count) workloads slower by more than \(Figure.plain(threshold)) %")
+    Swift.print("\n\(summary(threshold))")
   }
+
+  private func summary(_ threshold: Double) -> String {
+    let compared = all.count { $0.bootstrap != nil }
+    let rest = all.count - compared
+    return "\(regressions(threshold).count) of \(compared) workloads slower by more than "
+      + "\(Figure.plain(threshold)) %\(rest > 0 ? "; \(rest) not compared" : "")"
+  }
+
+  private static func show(_ line: String) { Swift.print(Text.printable(line)) }
 
   private static let title = 38
 

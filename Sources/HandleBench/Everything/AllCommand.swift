@@ -16,6 +16,8 @@ struct AllCommand: ParsableCommand {
       gnuplot.
 
         handlebench all --directory /srv --html report.html
+
+      The exit status is 1 if a benchmark failed.
       """)
 
   @Option(help: "A directory to work in, on the filesystem to measure.")
@@ -27,9 +29,27 @@ struct AllCommand: ParsableCommand {
   @Option(help: "The HandleFS binary.")
   var handlefs = "handlefs"
 
+  @Flag(help: "Do as little as possible, to see that everything works: the figures say nothing.")
+  var quick = false
+
   func run() throws {
     try Gnuplot.require()
+    try Text.requireWritable(html)
     let interruption = Interruption()
+    let place = try newPlace()
+    // Results are kept if the page cannot be written.
+    var isDone = false
+    defer { if isDone || interruption.came { try? FileManager.default.removeItem(atPath: place) } }
+    let runner = Runner(place: place, interruption: interruption)
+    try runner.run(benchmarks(place, runner))
+    do { try writePage(runner) } catch {
+      throw BenchError(description: "\(error); the results are in \(place), for handlebench report")
+    }
+    isDone = true
+    if runner.hasFailed { throw ExitCode(1) }
+  }
+
+  private func newPlace() throws -> String {
     let place = "\(directory)/handlebench-all-\(ProcessInfo.processInfo.processIdentifier)"
     do {
       try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
@@ -39,71 +59,35 @@ struct AllCommand: ParsableCommand {
           \(directory) is not a directory that can be written to; give another one with --directory
           """)
     }
-    defer { try? FileManager.default.removeItem(atPath: place) }
-    var (results, leftOut): ([BenchmarkResult], [Missing]) = ([], [])
-    for benchmark in benchmarks(place) {
-      do {
-        results.append(try benchmark.result(in: place))
-      } catch {
-        leftOut.append(Missing(name: benchmark.name, reason: "\(error)"))
-        print("\(benchmark.name) is left out: \(error)\n")
-      }
-      try interruption.check()
-    }
-    var page = Page(results, leftOut: leftOut)
+    return place
+  }
+
+  private func writePage(_ runner: Runner) throws {
+    var page = Page(runner.results, leftOut: runner.leftOut)
     try Text.write(try page.text(), to: FilePath(html))
   }
 
-  private func benchmarks(_ place: String) -> [Benchmark] {
-    let sizes = [100_000, 1_000_000].map { nodes in
-      Benchmark(name: "run with \(Text.grouped(nodes)) nodes") { json in
-        try Self.handlebench(
-          ["run", "--nodes", "\(nodes)", "--directory", place, "--json", json])
+  private func benchmarks(_ place: String, _ runner: Runner) -> [Benchmark] {
+    let rounds = quick ? ["--rounds", "1"] : []
+    let sizes = (quick ? [1000, 2000] : [100_000, 1_000_000]).map { nodes in
+      Benchmark(name: "run with \(Text.grouped(nodes)) nodes", file: "run-\(nodes).json") {
+        ["run", "--nodes", "\(nodes)", "--directory", place] + rounds
       }
     }
+    let few = quick ? ["--files", "100", "--kills", "10"] : []
     return sizes + [
-      Benchmark(name: "fs", run: { try fileSystems(place, $0) }),
-      Benchmark(name: "shared", run: { try shared(place, $0) }),
+      Benchmark(name: "fs", file: "fs.json", obstacle: obstacleToFileSystems) {
+        ["fs", place, "--handlefs", handlefs] + few + rounds
+      },
+      Benchmark(name: "shared", file: "shared.json", obstacle: TemporaryDatabase.obstacle) {
+        ["shared", try runner.startDatabase(), "--directory", place] + rounds
+      },
     ]
   }
 
-  private func fileSystems(_ place: String, _ json: String) throws {
-    guard geteuid() == 0 else { throw BenchError(description: "mounting needs root") }
-    guard Contender.find(handlefs) != nil else {
-      throw BenchError(description: "there is no \(handlefs) in PATH; give it with --handlefs")
-    }
-    try Self.handlebench(["fs", place, "--handlefs", handlefs, "--json", json])
-  }
-
-  private func shared(_ place: String, _ json: String) throws {
-    let database = try TemporaryDatabase(in: place)
-    defer { database.stop() }
-    try Self.handlebench(["shared", database.connection, "--directory", place, "--json", json])
-  }
-
-  /// Runs this program. What it prints is shown.
-  private static func handlebench(_ arguments: [String]) throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.arguments = arguments
-    try process.run()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else {
-      throw BenchError(description: "handlebench \(arguments[0]) failed; it printed the reason")
-    }
-  }
-}
-
-/// One of the benchmarks.
-private struct Benchmark {
-  let name: String
-  /// Runs it. It writes its result to the file that is given.
-  let run: (String) throws -> Void
-
-  func result(in place: String) throws -> BenchmarkResult {
-    let json = "\(place)/result.json"
-    defer { try? FileManager.default.removeItem(atPath: json) }
-    try run(json)
-    return try BenchmarkResult(from: json)
+  private var obstacleToFileSystems: String? {
+    if geteuid() != 0 { return "mounting needs root" }
+    let isThere = Contender.find(handlefs).map(FileManager.default.isExecutableFile) ?? false
+    return isThere ? nil : "there is no program \(handlefs); give HandleFS's with --handlefs"
   }
 }

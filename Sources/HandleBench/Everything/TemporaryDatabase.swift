@@ -1,14 +1,15 @@
 import Foundation
 
 /// A PostgreSQL server for the time of a benchmark, with the settings that a new one has.
-struct TemporaryDatabase {
+final class TemporaryDatabase {
   private static let user = "postgres"
 
   private let programs: String
   private let data: String
-  /// For the socket, whose path must be short.
+  /// For the socket, whose path must be short. Nobody else may enter it: the server asks for no
+  /// password.
   private let socket: String
-  private let server = Process()
+  private var server: BoundProcess?
 
   var connection: String { "host=\(socket) dbname=postgres user=\(Self.user)" }
 
@@ -17,27 +18,32 @@ struct TemporaryDatabase {
     programs = try Self.findPrograms()
     data = "\(place)/database"
     socket = "/tmp/handlebench-\(ProcessInfo.processInfo.processIdentifier)"
-    for path in [data, socket] {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-      if geteuid() == 0 { try output(of: "chown", [Self.user, path]) }
-    }
-    do { try start() } catch {
+    do {
+      try makeDirectories()
+      try start()
+    } catch {
       stop()
       throw error
     }
   }
 
-  private func start() throws {
-    let initdb = command("initdb", ["-D", data, "-U", Self.user, "-A", "trust"])
-    try output(of: initdb[0], Array(initdb.dropFirst()), includingErrors: true)
-    let postgres = command("postgres", ["-D", data, "-k", socket, "-h", ""])
-    guard let first = Contender.find(postgres[0]) else {
-      throw BenchError(description: "there is no program \(postgres[0])")
+  private func makeDirectories() throws {
+    for path in [data, socket] {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+      if let user = Self.otherUser { try output(of: "chown", [user, path]) }
     }
-    server.executableURL = URL(fileURLWithPath: first)
-    server.arguments = Array(postgres.dropFirst())
-    server.standardError = FileHandle.nullDevice
-    try server.run()
+  }
+
+  private func start() throws {
+    let initdb = ["\(programs)/initdb", "-D", data, "-U", Self.user, "-A", "trust"]
+    try output(
+      of: "setpriv", BoundProcess.options(for: Self.otherUser) + initdb, includingErrors: true)
+    // SIGINT is a fast shutdown.
+    let server = try BoundProcess(
+      ["\(programs)/postgres", "-D", data, "-k", socket, "-h", ""], as: Self.otherUser,
+      signal: "INT", isQuiet: true)
+    self.server = server
     for _ in 0..<300 where server.isRunning {
       usleep(200_000)
       if isReady { return }
@@ -50,25 +56,25 @@ struct TemporaryDatabase {
   }
 
   func stop() {
-    if server.isRunning {
-      // A fast shutdown.
-      server.interrupt()
-      server.waitUntilExit()
-    }
+    server?.interrupt()
     for path in [data, socket] { try? FileManager.default.removeItem(atPath: path) }
   }
 
-  /// The words that run a program of PostgreSQL, which refuses to be run by root.
-  private func command(_ program: String, _ arguments: [String]) -> [String] {
-    let words = ["\(programs)/\(program)"] + arguments
-    guard geteuid() == 0 else { return words }
-    return ["setpriv", "--reuid=\(Self.user)", "--regid=\(Self.user)", "--clear-groups"] + words
+  /// The user for PostgreSQL's programs, which root must not run; `nil` for this one.
+  private static var otherUser: String? { geteuid() == 0 ? user : nil }
+
+  /// Why no server can be started here; `nil` if one can.
+  static var obstacle: String? {
+    do {
+      _ = try findPrograms()
+      return nil
+    } catch { return "\(error)" }
   }
 
   /// Returns the directory with the programs: one of PATH, or that of Debian's newest version.
   private static func findPrograms() throws -> String {
     if let initdb = Contender.find("initdb") {
-      return URL(fileURLWithPath: initdb).deletingLastPathComponent().path
+      return URL(fileURLWithPath: initdb).resolvingSymlinksInPath().deletingLastPathComponent().path
     }
     let root = "/usr/lib/postgresql"
     let versions = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []

@@ -90,8 +90,11 @@ struct MountedContender {
   }
 
   /// Returns how many descriptors the server has open, and how much memory it uses, in KiB.
-  func usage() -> (descriptors: Int, kibibytes: Int) {
-    guard let server = server() else { return (0, 0) }
+  func usage() -> (descriptors: Int, kibibytes: Int) { Self.usage(of: server()) }
+
+  /// The same of a server's process; nothing if there is none.
+  static func usage(of server: Int32?) -> (descriptors: Int, kibibytes: Int) {
+    guard let server else { return (0, 0) }
     let open = try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(server)/fd")
     let status = try? String(contentsOfFile: "/proc/\(server)/status", encoding: .utf8)
     let size = status?.firstMatch(of: /VmRSS:\s*(\d+)/).flatMap { Int($0.1) }

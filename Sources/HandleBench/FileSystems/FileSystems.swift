@@ -14,8 +14,10 @@ struct FileSystems: ParsableCommand {
       four at once, create, stat, read, list, rename and unlink small files, and write and read a \
       big file. A client is a thread with a directory and a table of descriptors of its own. Then \
       git status runs on a repository, and make on a C program. For rows named cold, the kernel's \
-      caches are dropped (/proc/sys/vm/drop_caches); this slows down the whole machine. At the end the server of HandleFS is killed many times, and the time until the next \
-      reply is measured. Everything that was created is removed. Needs root.
+      caches are dropped (/proc/sys/vm/drop_caches); this slows down the whole machine. A client \
+      then walks through five times as many files on each server, and the server's memory and \
+      descriptors are noted. At the end the server of HandleFS is killed many times, and the time \
+      until the next reply is measured. Everything that was created is removed. Needs root.
 
         handlebench fs /srv
         handlebench fs /srv --handlefs-options "--cache-timeout 60" --json result.json
@@ -80,6 +82,7 @@ struct FileSystems: ParsableCommand {
   }
 
   func run() throws {
+    try requireAll()
     let interruption = Interruption()
     var result = BenchmarkResult(
       of: "fs",
@@ -103,11 +106,38 @@ struct FileSystems: ParsableCommand {
       check: interruption.check)
     try competition.run(contenders, into: &result)
     result.missing = peers.missing + projects.missing
+    try walk(on: contenders.dropFirst(), place, interruption.check, into: &result)
     if kills > 0 {
       result.restarts = try RestartTimes.measure(
         contenders[1], place, kills: kills, check: interruption.check)
     }
     try result.finish(json: json)
+  }
+
+  /// Checks what can be checked before any work begins.
+  private func requireAll() throws {
+    guard geteuid() == 0 else {
+      throw BenchError(description: "mounting needs root; run handlebench fs as root")
+    }
+    try Text.requireDirectory(directory)
+    if let json { try Text.requireWritable(json) }
+  }
+
+  /// Shows what servers hold. One that fails ends nothing.
+  private func walk(
+    on servers: some Sequence<Contender>, _ place: WorkingPlace, _ check: () throws -> Void,
+    into result: inout BenchmarkResult
+  ) throws {
+    let walks = try Walks(in: place, files: 5 * files)
+    for server in servers {
+      do {
+        result.walks = (result.walks ?? []) + [try walks.measure(server, check: check)]
+      } catch {
+        try check()
+        guard server.isOther else { throw error }
+        result.missing.append(Missing(name: "a walk on \(server.name)", reason: "\(error)"))
+      }
+    }
   }
 
   private func handleFSVersion() throws -> [Machine.Software] {

@@ -64,8 +64,11 @@ final class WorkingPlace {
 
   private func start(_ command: [String], from source: String) throws -> Process {
     let (process, before) = (Process(), Self.device(mountpoint))
-    // Some servers hold a descriptor for each file. They get as many as there may be.
-    let limit = #"ulimit -n 1048576 2>/dev/null || ulimit -n "$(ulimit -H -n)"; exec "$0" "$@""#
+    // Some servers hold a descriptor for each file. They get as many as there may be. If this program
+    // is killed, the server unmounts itself.
+    let limit =
+      #"ulimit -n 1048576 2>/dev/null || ulimit -n "$(ulimit -H -n)"; "#
+      + #"exec setpriv --pdeathsig TERM "$0" "$@""#
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
     process.arguments = ["-c", limit] + command.map { replaced($0, source) }
     let log = try FileHandle(forWritingTo: emptyLog())

@@ -6,7 +6,7 @@ struct Growth {
   init(_ results: [BenchmarkResult]) {
     self.results = results.compactMap { result in
       guard result.benchmark == "run" else { return nil }
-      return result.option("nodes").flatMap(Double.init).map { ($0, result) }
+      return result.nodes.map { (Double($0), result) }
     }.sorted { $0.nodes < $1.nodes }
   }
 

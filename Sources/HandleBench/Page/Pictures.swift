@@ -11,7 +11,7 @@ struct Pictures {
   var groups: [(title: String, plots: [Plot])] {
     [
       ("At a glance", overview), ("Sizes", sizes), ("Threads", threads), ("Servers", servers),
-      ("Restarts", restarts), ("Latencies", latencies),
+      ("A walk through files", walks), ("Restarts", restarts), ("Latencies", latencies),
     ].filter { !$0.1.isEmpty }
   }
 
@@ -61,6 +61,22 @@ struct Pictures {
         "Open descriptors", caption: "The most that a server had.",
         known.map { ($0.name, Double($0.descriptors)) }, label: Figure.count),
     ]
+  }
+
+  private var walks: [Plot] {
+    let walks = result.walks ?? []
+    func lines(_ value: (Walk.Point) -> Double) -> [Plot.Line] {
+      walks.map { walk in
+        let points = walk.points.map { (x: Double($0.files), y: value($0)) }
+        return Plot.Line(
+          series: order.firstIndex(of: walk.name) ?? 0, name: walk.name,
+          points: points.filter { $0.y > 0 })
+      }.filter { $0.points.count > 1 }
+    }
+    return [
+      Plot.walk("Memory", lines { Double($0.kibibytes) / 1024 }) { "\(Figure.plain($0)) MiB" },
+      Plot.walk("Open descriptors", lines { Double($0.descriptors) }) { Figure.count($0) },
+    ].compactMap(\.self)
   }
 
   private var restarts: [Plot] {

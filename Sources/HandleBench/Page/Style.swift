@@ -68,13 +68,15 @@ enum Style {
     .series-7 { color: var(--plot-17); }
     .series-8 { color: var(--plot-18); }
     .series-9 { color: var(--plot-19); }
+    .legend li, article li, dd, h2, h3, figcaption { min-width: 0; overflow-wrap: anywhere; }
     .scroll { overflow-x: auto; margin: 0.5rem 0 1rem; }
     table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
     th, td {
       text-align: left; vertical-align: top; padding: 0.3rem 0.9rem 0.3rem 0;
       border-bottom: 1px solid var(--line);
     }
-    th { font-weight: 600; min-width: 5rem; }
+    th { font-weight: 600; min-width: 5rem; max-width: 16rem; }
+    td { max-width: 48rem; }
     tbody th { font-weight: 400; min-width: 8rem; position: sticky; left: 0; background: var(--back); }
     td data, td strong, .item { white-space: nowrap; }
     td > small { display: block; color: var(--quiet); }

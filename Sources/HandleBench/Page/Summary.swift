@@ -1,3 +1,4 @@
+import Formatting
 import Foundation
 
 /// The machine of a result, how noisy it was, and the goals that are missed.
@@ -82,7 +83,7 @@ extension BenchmarkResult {
   var heading: String {
     switch benchmark {
     case "run":
-      let nodes = option("nodes").flatMap(Double.init).map { Figure.decimal($0, 0) } ?? "some"
+      let nodes = nodes.map(Text.grouped) ?? "some"
       return "A store of \(nodes) nodes"
     case "fs": return "HandleFS beside other servers"
     case "shared": return "A store that gateways share"

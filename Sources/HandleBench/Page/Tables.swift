@@ -6,7 +6,7 @@ struct Tables {
     let values = HTML.table(
       ["Workload", "Goal", "Ratio"] + names.map { HTML($0) }, result.workloads.map(row))
     return [.element("h3", [:], "Figures"), explanation, values] + servers + missing
-      + [rounds, percentiles, restarts, noise]
+      + [rounds, percentiles, walks, restarts, noise]
   }
 
   private var names: [String] { result.contenderNames }
@@ -151,6 +151,22 @@ struct Tables {
     return [
       .table(["Server", "Open descriptors", "Memory", "Command", "Failures"], rows)
     ]
+  }
+
+  private var walks: HTML {
+    let walks = result.walks ?? []
+    guard !walks.isEmpty else { return "" }
+    let rows = walks.flatMap { walk in
+      walk.points.map { point in
+        [
+          HTML(walk.name), .figure(UInt64(point.files)), .figure(UInt64(point.descriptors)),
+          .figure(point.kibibytes, Figure.bytes(Double(point.kibibytes) * 1024)),
+        ]
+      }
+    }
+    return .details(
+      "Every step of the walk",
+      [.table(["Server", "Files listed", "Open descriptors", "Memory"], rows)])
   }
 
   private var missing: [HTML] { HTML.list("Not measured:", result.missing) }

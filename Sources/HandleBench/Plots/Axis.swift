@@ -13,7 +13,8 @@ struct Axis {
 
   /// An axis from zero.
   static func linear(_ values: [Double], label: (Double) -> String) -> Axis {
-    let most = max(values.max() ?? 1, .leastNonzeroMagnitude)
+    let largest = values.max() ?? 0
+    let most = largest > 0 ? largest : 1
     let power = pow(10, floor(log10(most)))
     let step = [0.2, 0.5, 1, 2, 5].map { $0 * power }.first { most / $0 <= 4 } ?? power
     let end = (most / step).rounded(.up) * step

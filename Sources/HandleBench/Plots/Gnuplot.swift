@@ -24,8 +24,10 @@ enum Gnuplot {
     (process.standardInput, process.standardOutput) = (input, output)
     process.standardError = errors
     try process.run()
+    // If it ends early, its status says so, and no signal.
+    signal(SIGPIPE, SIG_IGN)
     // It reads all of the script before it prints, because the script ends with the plot.
-    try input.fileHandleForWriting.write(contentsOf: Data(script.utf8))
+    try? input.fileHandleForWriting.write(contentsOf: Data(script.utf8))
     try input.fileHandleForWriting.close()
     let drawn = output.fileHandleForReading.readDataToEndOfFile()
     let said = errors.fileHandleForReading.readDataToEndOfFile()

@@ -70,6 +70,15 @@ extension Plot {
     return plot
   }
 
+  /// What servers hold, by the files that a client has seen. Returns `nil` if nothing is known.
+  static func walk(_ title: String, _ lines: [Line], label: (Double) -> String) -> Plot? {
+    guard !lines.isEmpty else { return nil }
+    var plot = Plot(title, caption: "By the files that a client has listed.", height: 250)
+    plot.set("x", .linear(lines.flatMap(\.points).map(\.x)) { Figure.count($0) })
+    plot.addLines(lines, label: label)
+    return plot
+  }
+
   /// Draws lines with points over a logarithmic y axis. The first contender's is on top.
   private mutating func addLines(_ lines: [Line], label: (Double) -> String) {
     set("y", .logarithmic(lines.flatMap(\.points).map(\.y), room: 60, label: label))

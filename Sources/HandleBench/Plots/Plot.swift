@@ -87,7 +87,7 @@ struct Plot {
   /// and names that gnuplot gives to its parts.
   private func finished(_ drawn: String, _ id: String) -> String {
     let body = drawn.firstRange(of: "<svg").map { String(drawn[$0.lowerBound...]) } ?? ""
-    let bare = body.replacing(/<title>[^<]*<\/title>/, with: "")
+    let bare = Colour.replace(in: body).replacing(/<title>[^<]*<\/title>/, with: "")
       .replacing(/<desc>[^<]*<\/desc>/, with: "")
       .replacing(/<filter(?s:.*?)<\/filter>/, with: "")
       .replacing("gpPt", with: "\(id)-point").replacing("gpDot", with: "\(id)-dot")
@@ -97,7 +97,7 @@ struct Plot {
         return "<text>\(HTML(text).markup)</text>"
       }
     let label = HTML("\(title). \(caption)").markup
-    return Colour.replace(in: bare)
-      .replacing("<svg", with: "<svg role=\"img\" aria-label=\"\(label)\"", maxReplacements: 1)
+    return bare.replacing(
+      "<svg", with: "<svg role=\"img\" aria-label=\"\(label)\"", maxReplacements: 1)
   }
 }

@@ -28,6 +28,8 @@ struct BenchmarkResult: Codable {
   var workloads: [Comparison] = []
   /// What the servers used at most, if servers were measured.
   var servers: [ServerUsage] = []
+  /// What the servers held during a walk; `nil` in results of earlier versions.
+  var walks: [Walk]?
   /// What was not measured, and why.
   var missing: [Missing] = []
   /// The times from the kill of a server to its next reply, in nanoseconds, sorted.
@@ -50,8 +52,10 @@ struct BenchmarkResult: Codable {
   /// Measures the noise after the run, prints everything, and writes it to a file if one is given.
   mutating func finish(json: String?) throws {
     noise.finish()
-    if let json { try write(to: FilePath(json)) }
+    // The figures are printed even if the file cannot be written, and written if nobody reads them.
+    let written = Result { if let json { try write(to: FilePath(json)) } }
     ResultText(result: self).print()
+    try written.get()
   }
 
   #if DEBUG
@@ -65,8 +69,10 @@ struct BenchmarkResult: Codable {
     options.filter { !$0.value.isEmpty }.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
   }
 
-  /// Returns an option's value; `nil` if this benchmark has no such option.
-  func option(_ name: String) -> String? { options.first { $0.name == name }?.value }
+  /// How many nodes a store had; `nil` if this benchmark has no such option.
+  var nodes: Int? {
+    options.first { $0.name == "nodes" }.flatMap { Int($0.value) }.flatMap { $0 > 0 ? $0 : nil }
+  }
 }
 
 /// What a server used at most, and why it failed.
@@ -112,13 +118,11 @@ extension BenchmarkResult {
           handlebench that wrote it
           """)
     }
-    try checkRows(path)
-  }
-
-  /// Refuses rows without a contender, which no benchmark writes.
-  private func checkRows(_ path: String) throws {
-    guard workloads.allSatisfy({ !$0.contenders.isEmpty }) else {
-      throw BenchError(description: "\(path) has a workload without a contender")
+    if let fault = ResultCheck(result: self).fault {
+      throw BenchError(
+        description: """
+          \(path) is not a result of handlebench: \(fault); give a file that --json wrote
+          """)
     }
   }
 

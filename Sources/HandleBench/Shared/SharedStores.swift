@@ -51,6 +51,7 @@ struct SharedStores: ParsableCommand {
   }
 
   func run() throws {
+    if let json { try Text.requireWritable(json) }
     let interruption = Interruption()
     var result = BenchmarkResult(
       of: "shared", options: ["rounds": "\(rounds)"], directory: directory ?? NSTemporaryDirectory()

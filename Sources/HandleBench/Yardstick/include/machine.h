@@ -8,7 +8,7 @@
  * nanoseconds that it took. */
 int64_t machine_work(void);
 
-/* Versions as major << 16 | minor << 8 | patch; 0 if there is none. */
+/* Versions of the libraries, as major << 16 | minor << 8 | patch; 0 if there is none. */
 uint32_t machine_lmdb_version(void);
 uint32_t machine_clang_version(void);
 
