@@ -118,11 +118,19 @@ import Testing
     private mutating func registerMany() throws {
       let number = UInt16.random(in: 1...3, using: &random)
       let filesystem = FilesystemID(rawValue: number)
-      let files = (0..<8).map { _ in candidate(number) }
+      let files = try sorted((0..<8).map { _ in candidate(number) }, on: filesystem)
       let attempts = try all {
         try $0.index.register(batch: files, on: filesystem, Survivors()).map { Attempt($0) }
       }
       highest = max(highest, attempts?.compactMap(\.node?.rawValue).max() ?? 0)
+    }
+
+    /// Sorts files by their keys, without changing the order of those with one key. An engine may register
+    /// a batch in any such order, so only batches in this one get the same ids from all.
+    private func sorted(_ files: [FoundFile], on filesystem: FilesystemID) throws -> [FoundFile] {
+      let magic = try engines[0].index.filesystems.magic(filesystem)
+      let numbers = files.map { $0.handle.fileKey(on: magic)?.number ?? 0 }
+      return files.indices.sorted { (numbers[$0], $0) < (numbers[$1], $1) }.map { files[$0] }
     }
 
     private mutating func move(_ id: NodeID) throws {

@@ -60,7 +60,8 @@ extension FilesystemIdentity {
     _ descriptor: FileDescriptor
   ) throws(Errno) -> (identity: FilesystemIdentity, superblock: String) {
     let table = try MountTable()
-    var (identity, mount) = try ofVolume(descriptor, table)
+    guard let mount = table[try mountID(of: descriptor)] else { throw .noSuchFileOrDirectory }
+    var identity = try ofVolume(descriptor, mount)
     if let root = root(mount, table) { (identity.root, identity.birth) = root }
     if identity.magic == .ext { identity.seed = ExtSuperblock.hashSeed(of: mount) ?? "" }
     return (identity, mount.device)
@@ -71,9 +72,7 @@ extension FilesystemIdentity {
   /// other filesystem gets while a file is open.
   static func ofKept(_ descriptor: FileDescriptor) throws(Errno) -> FilesystemIdentity {
     let magic = try FilesystemStatus(of: descriptor).magic
-    guard let mount = try MountTable()[FullStatus(of: descriptor).mount] else {
-      throw .noSuchFileOrDirectory
-    }
+    let mount = try MountEntry(id: FullStatus(of: descriptor).mount)
     return FilesystemIdentity(
       magic: magic, uuid: keptMark, root: nil, volume: "kept:\(mount.device)")
   }
@@ -85,22 +84,23 @@ extension FilesystemIdentity {
 
   /// Returns the identity without the root directory and the hash seed, which count as unknown.
   static func ofVolume(_ descriptor: FileDescriptor) throws(Errno) -> FilesystemIdentity {
-    try ofVolume(descriptor, MountTable()).identity
+    try ofVolume(descriptor, MountEntry(id: mountID(of: descriptor)))
+  }
+
+  private static func mountID(of descriptor: FileDescriptor) throws(Errno) -> Int {
+    Int(try KernelFileHandle.make(descriptor, "").mount)
   }
 
   private static func ofVolume(
-    _ descriptor: FileDescriptor, _ table: MountTable
-  ) throws(Errno) -> (identity: FilesystemIdentity, mount: MountEntry) {
+    _ descriptor: FileDescriptor, _ mount: MountEntry
+  ) throws(Errno) -> FilesystemIdentity {
     let status = try FilesystemStatus(of: descriptor)
-    let mountID = try KernelFileHandle.make(descriptor, "").mount
-    guard let mount = table[Int(mountID)] else { throw .noSuchFileOrDirectory }
     let named = name(descriptor, status)
     let device = Volume.name(of: mount, descriptor)
-    let identity = FilesystemIdentity(
+    return FilesystemIdentity(
       magic: status.magic, uuid: named.uuid, root: nil,
       volume: device.isEmpty && !named.isUUID && mount.device.hasPrefix("0:")
         ? Self.volume(fromSourceOf: mount) : device)
-    return (identity, mount)
   }
 
   private static func volume(fromSourceOf mount: MountEntry) -> String {

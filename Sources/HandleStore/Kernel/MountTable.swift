@@ -21,10 +21,24 @@ public struct MountEntry: Sendable {
 
   /// Reads the table.
   static func read() throws(Errno) -> [MountEntry] {
+    try lines().compactMap { MountEntry(line: $0) }
+  }
+
+  /// Reads one entry of the table, without parsing the others.
+  ///
+  /// - Throws: `ENOENT` if this process does not see the mount.
+  init(id: Int) throws(Errno) {
+    let start = Array("\(id) ".utf8)
+    guard let line = try Self.lines().first(where: { $0.starts(with: start) }),
+      let entry = MountEntry(line: line)
+    else { throw .noSuchFileOrDirectory }
+    self = entry
+  }
+
+  private static func lines() throws(Errno) -> [ArraySlice<UInt8>] {
     let file = OwnedDescriptor(
       try SystemCalls.open("/proc/self/mountinfo", flags: SystemCalls.readOnly))
-    let text = try SystemCalls.readAll(file.descriptor)
-    return text.split(separator: UInt8(ascii: "\n")).compactMap { MountEntry(line: $0) }
+    return try SystemCalls.readAll(file.descriptor).split(separator: UInt8(ascii: "\n"))
   }
 
   /// Parses a line as bytes: a path need not be UTF-8, and a blank and a combining character after it
