@@ -150,7 +150,7 @@ import Testing
     let other = try DatabaseServer.session(in: database)
     other.send("BEGIN; LOCK TABLE handlestore_limbo IN EXCLUSIVE MODE; SELECT 'locked';")
     #expect(other.line() == "locked")
-    let importing = try Child("handlestore", ["shared", "import", path, database])
+    let importing = try Child([Commands.handlestore, "shared", "import", path, database])
     for _ in 0..<6000 {
       other.send("SELECT count(*) FROM pg_locks WHERE NOT granted;")
       if other.line() == "1" { break }
