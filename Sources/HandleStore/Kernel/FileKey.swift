@@ -70,9 +70,18 @@ extension KernelFileHandle {
   ///
   /// The layouts are those of `fs/ext4/namei.c`, `fs/xfs/xfs_export.c`, `mm/shmem.c`,
   /// `fs/fuse/inode.c`, `fs/btrfs/export.c` and `fs/overlayfs/export.c`.
+  @inline(__always)
   public func fileKey(on filesystem: FilesystemMagic) -> FileKey? {
     switch filesystem {
     case .ext, .f2fs: inode32Key(from: 0, length: length, type: type)
+    default: furtherKey(on: filesystem)
+    }
+  }
+
+  /// Not part of ``fileKey(on:)``, which for this is short enough to stand where it is called, so that the
+  /// handle is not copied.
+  private func furtherKey(on filesystem: FilesystemMagic) -> FileKey? {
+    switch filesystem {
     case .xfs:
       inode32Key(from: 0, length: length, type: type, zeroIsWildcard: false)
         ?? inode64Key(from: 0, length: length, type: type, zeroIsWildcard: false)
@@ -81,16 +90,6 @@ extension KernelFileHandle {
     case .btrfs: btrfsKey(from: 0, length: length, type: type)
     case .overlay: overlayKey
     default: nil
-    }
-  }
-
-  /// Does what ``fileKey(on:)`` does. It stands where it is called, so that a handle of the most frequent
-  /// layout is not copied for the call.
-  @inline(__always)
-  func fileKeyInPlace(on filesystem: FilesystemMagic) -> FileKey? {
-    switch filesystem {
-    case .ext, .f2fs: inode32Key(from: 0, length: length, type: type)
-    default: fileKey(on: filesystem)
     }
   }
 

@@ -9,10 +9,7 @@ struct Registrar: Sendable {
 
   /// Returns the key of a file in the index.
   @inline(__always)
-  func key(of handle: KernelFileHandle) -> IndexKey {
-    if let file = handle.fileKeyInPlace(on: magic) { return IndexKey(file, on: filesystem) }
-    return IndexKey(handle, on: filesystem, magic)
-  }
+  func key(of handle: KernelFileHandle) -> IndexKey { IndexKey(handle, on: filesystem, magic) }
 
   /// Returns the indices of candidates in the order of their keys, in which it is quickest to register
   /// them. Candidates that may have the same key keep their order.
@@ -20,7 +17,7 @@ struct Registrar: Sendable {
     let span = candidates.span
     var numbers: [UInt64] = []
     numbers.reserveCapacity(span.count)
-    for i in span.indices { numbers.append(span[i].handle.fileKeyInPlace(on: magic)?.number ?? 0) }
+    for i in span.indices { numbers.append(span[i].handle.fileKey(on: magic)?.number ?? 0) }
     let isSorted = zip(numbers, numbers.dropFirst()).allSatisfy { $0 <= $1 }
     guard !isSorted else { return Array(numbers.indices) }
     return numbers.indices.sorted { (numbers[$0], $0) < (numbers[$1], $1) }
