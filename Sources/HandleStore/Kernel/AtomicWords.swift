@@ -7,16 +7,20 @@ internal import Synchronization
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   package let count: Int
 
-  /// Creates `count` words, all zero. Many of them take no memory until they are set (`calloc(3)`).
+  /// Creates `count` words, all zero. A page of them takes memory when a word in it is set (`mmap(2)`;
+  /// `calloc(3)` clears memory that was used before).
   package init(count: Int) {
-    guard let memory = unsafe calloc(count, MemoryLayout<Atomic<UInt64>>.stride) else {
+    let memory = unsafe mmap(
+      nil, count * MemoryLayout<Atomic<UInt64>>.stride, PROT_READ | PROT_WRITE,
+      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard unsafe memory != MAP_FAILED, let memory = unsafe memory else {
       fatalError("there is no memory for \(count) words")
     }
     unsafe words = memory.bindMemory(to: Atomic<UInt64>.self, capacity: count)
     self.count = count
   }
 
-  deinit { unsafe free(words) }
+  deinit { unsafe munmap(words, count * MemoryLayout<Atomic<UInt64>>.stride) }
 
   package subscript(index: Int) -> UInt64 {
     get {
