@@ -14,6 +14,24 @@ import Testing
     try (0..<count).map { try test.register(Synthetic.file($0)).node }
   }
 
+  /// Two files have one `st_ino`, as on two layers of an overlayfs. If both nodes are dropped, the hint goes
+  /// with them, so that a third file can get it.
+  @Test(arguments: Engine.allCases) func hintsGoWithTheirNodes(_ engine: Engine) throws {
+    let test = try TestIndex(engine)
+    let fs = TestIndex.unknown
+    let inodes = 1...20 as ClosedRange<UInt64>
+    var ids: [NodeID] = []
+    for inode in inodes {
+      ids.append(try test.register(opaque(inode, inode: inode), on: fs).node)
+      ids.append(try test.register(opaque(100 + inode, inode: inode), on: fs, .both).node)
+    }
+    #expect(try test.index.dropAgreed(dropping(ids)) == 40)
+    for inode in inodes {
+      let third = try test.register(opaque(200 + inode, inode: inode), on: fs)
+      #expect(third.outcome == .created)
+    }
+  }
+
   @Test(arguments: Engine.allCases) func whatMayGoGoes(_ engine: Engine) throws {
     let test = try TestIndex(engine)
     let ids = try files(8, in: test)

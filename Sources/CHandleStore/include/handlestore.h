@@ -250,7 +250,7 @@ typedef struct hs_store_options {
     uint32_t read_only;        /* not 0: only read; another process may write */
     uint32_t retention;        /* HS_RETAIN_... */
     uint64_t retention_value;  /* seconds (up to 2^32 - 1) or nodes */
-    uint64_t cache_size;       /* how many nodes to keep in memory, at 64 bytes each */
+    uint64_t cache_size;       /* how many nodes to keep in memory, at 66 bytes each */
     uint64_t limbo_limit;      /* how many deleted nodes to keep for those who watch them */
 } hs_store_options;
 

@@ -2,20 +2,19 @@ internal import Glibc
 internal import Synchronization
 
 /// Words that any thread may read and write. Each access is atomic; accesses to different words
-/// have no order between threads, but for ``load(_:)`` and ``store(_:at:)``.
+/// have no order between threads, except through ``load(_:)`` and ``store(_:at:)``.
 @safe package final class AtomicWords: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   package let count: Int
 
-  /// Creates `count` words, all zero. A page of them takes memory when a word in it is set (`mmap(2)`;
-  /// `calloc(3)` clears memory that was used before).
-  package init(count: Int) {
+  /// Creates `count` words, 1 or more, all zero; `nil` if there is no memory for them. A page of them takes
+  /// memory when a word in it is set (`mmap(2)`). `calloc(3)` would clear memory that was used before, and
+  /// so take all of it.
+  package init?(count: Int) {
     let memory = unsafe mmap(
       nil, count * MemoryLayout<Atomic<UInt64>>.stride, PROT_READ | PROT_WRITE,
-      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-    guard unsafe memory != MAP_FAILED, let memory = unsafe memory else {
-      fatalError("there is no memory for \(count) words")
-    }
+      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    guard unsafe memory != MAP_FAILED, let memory = unsafe memory else { return nil }
     unsafe words = memory.bindMemory(to: Atomic<UInt64>.self, capacity: count)
     self.count = count
   }

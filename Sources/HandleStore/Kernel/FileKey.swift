@@ -78,8 +78,7 @@ extension KernelFileHandle {
     }
   }
 
-  /// Not part of ``fileKey(on:)``, which for this is short enough to stand where it is called, so that the
-  /// handle is not copied.
+  /// A function of its own, so that ``fileKey(on:)`` is short enough to be inlined: a call copies the handle.
   private func furtherKey(on filesystem: FilesystemMagic) -> FileKey? {
     switch filesystem {
     case .xfs:

@@ -17,7 +17,8 @@ internal import Glibc
   deinit { unsafe mdb_cursor_close(raw) }
 
   /// Puts a value under a key that is above all others in the table. While this cursor is open, rows
-  /// may be added to the table only through it.
+  /// may be added to the table only through it: before 0.9.20, LMDB took the page of a cursor that had
+  /// appended for the last one.
   @inline(__always)
   func append(_ value: Value, for key: Key) throws(LMDBError) {
     var stored = unsafe MDB_val()

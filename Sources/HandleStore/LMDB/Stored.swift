@@ -27,8 +27,8 @@ extension [UInt64]: Words {
   }
 }
 
-/// Words of which there are mostly five or fewer. Only more of them are allocated, so that a copy
-/// mostly costs little. Words beyond those that were set are zero.
+/// Words of which there are mostly five or fewer. Up to five are stored in place, more on the heap, so that
+/// a copy mostly costs little. Words beyond those that were set are zero.
 struct FewWords: Words {
   private var first = InlineArray<5, UInt64>(repeating: 0)
   /// All words, if they are more than five.

@@ -11,8 +11,9 @@ struct Registrar: Sendable {
   @inline(__always)
   func key(of handle: KernelFileHandle) -> IndexKey { IndexKey(handle, on: filesystem, magic) }
 
-  /// Returns the indices of candidates in the order of their keys, in which it is quickest to register
-  /// them. Candidates that may have the same key keep their order.
+  /// Returns the indices of candidates in the order of their inode numbers, in which it is quickest to
+  /// register them. Candidates that may have the same key, and those with opaque handles, keep their
+  /// order.
   func order(of candidates: [FoundFile]) -> [Int] {
     let span = candidates.span
     var numbers: [UInt64] = []

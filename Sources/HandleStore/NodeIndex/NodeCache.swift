@@ -23,7 +23,7 @@ package final class NodeCache: Sendable {
 
   private static let ways = 4
   private static let shardCount = 16
-  /// The most sets in a shard: in all shards 2²⁴ nodes, which take a gibibyte.
+  /// The most sets in a shard: in all shards 2²⁴ nodes, which take 1.03 GiB.
   private static let mostSets = 1 << 18
   /// How many consecutive ids are in the same shard.
   private static let run = 64
@@ -46,17 +46,19 @@ package final class NodeCache: Sendable {
   private static let hintBits: UInt64 = 48
   private static let hintMask: UInt64 = 1 << hintBits - 1
 
-  /// Makes room for `size` nodes, rounded up, but at most 2²⁴; `nil` if `size` is 0 or less. The room takes
-  /// memory as it is filled.
+  /// Makes room for `size` nodes, rounded up, but at most 2²⁴; `nil` if `size` is 0 or less, or if there are
+  /// no addresses for the room. It takes memory as it is filled.
   package init?(size: Int) {
     guard size > 0 else { return nil }
     var sets = 1
     while sets < Self.mostSets && sets * Self.ways * Self.shardCount < size { sets *= 2 }
     self.sets = sets
     let allSets = sets * Self.shardCount
-    heads = AtomicWords(count: allSets * Self.headSize)
-    records = AtomicWords(count: allSets * Self.ways * Self.recordSize)
-    hints = AtomicWords(count: allSets * Self.ways)
+    guard let heads = AtomicWords(count: allSets * Self.headSize),
+      let records = AtomicWords(count: allSets * Self.ways * Self.recordSize),
+      let hints = AtomicWords(count: allSets * Self.ways)
+    else { return nil }
+    (self.heads, self.records, self.hints) = (heads, records, hints)
     shards = (0..<Self.shardCount).map { _ in LockedShard() }
   }
 
@@ -89,7 +91,7 @@ package final class NodeCache: Sendable {
 
   // MARK: Reading
 
-  /// Returns a node's record, or `nil` if it is not cached, or being written at this moment.
+  /// Returns a node's record, or `nil` if it is not cached, or if a record of its set is being written at this moment.
   package func find(_ id: NodeID) -> Record? {
     // The end that was valid before the record is read, and the time after that.
     let end = validUntil
@@ -98,16 +100,21 @@ package final class NodeCache: Sendable {
     return Self.isBefore(end) ? record : nil
   }
 
-  /// Reads words between two looks at the version of their set: it must be even, and the same.
+  /// Reads words between two looks at the version of their set: it must be even, and the same. A record
+  /// takes less time to write than to find elsewhere, so the call tries again a few times.
   private func read(_ id: NodeID) -> Record? {
     let set = set(id)
-    let version = heads.load(set * Self.headSize)
-    guard version & 1 == 0, let way = way(id, in: set) else { return nil }
-    let first = self.record(set, way)
-    var record = Record()
-    for i in 0..<Self.recordSize { record.words[i] = records[first + i] }
-    atomicMemoryFence(ordering: .acquiring)
-    return heads[set * Self.headSize] == version ? record : nil
+    for _ in 0..<8 {
+      let version = heads.load(set * Self.headSize)
+      guard version & 1 == 0 else { continue }
+      guard let way = way(id, in: set) else { return nil }
+      let first = self.record(set, way)
+      var record = Record()
+      for i in 0..<Self.recordSize { record.words[i] = records[first + i] }
+      atomicMemoryFence(ordering: .acquiring)
+      if heads[set * Self.headSize] == version { return record }
+    }
+    return nil
   }
 
   /// Returns the ticket for inserting a node's record. Take it before the snapshot from which the
@@ -193,7 +200,10 @@ package final class NodeCache: Sendable {
         shard.changes += 1
         guard shard.puts > 0 else { return }
         for set in number * sets..<(number + 1) * sets {
-          for way in 0..<Self.ways { heads[head(set, way)] = 0 }
+          // To read a page that was never written takes no memory.
+          for way in 0..<Self.ways where heads[head(set, way)] != 0 {
+            heads[head(set, way)] = 0
+          }
         }
       }
     }

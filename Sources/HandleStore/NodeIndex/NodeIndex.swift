@@ -99,7 +99,7 @@ package protocol NodeIndex: AnyObject, Sendable {
   ) throws -> RegistrationAttempt
 
   /// Registers several files in one change, each as the call for one file does. Candidates with the same
-  /// key are registered in their order, others in any. A candidate that is contested or stale does not
+  /// key, and those with opaque handles, are registered in their order, others in any. A candidate that is contested or stale does not
   /// keep the others from being registered.
   func register(
     batch candidates: [FoundFile], on filesystem: FilesystemID, _ survivors: Survivors

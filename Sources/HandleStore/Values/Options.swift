@@ -22,9 +22,10 @@ public enum Retention: Hashable, Sendable {
 public struct StoreOptions: Sendable {
   /// What an acknowledged change survives.
   public var durability: Durability
-  /// How many nodes to keep in memory, at 64 bytes each. The number is rounded up to a power of
+  /// How many nodes to keep in memory, at 66 bytes each. The number is rounded up to a power of
   /// two, at most 16,777,216; 0 or less for none. A store opened for reading only has no cache,
-  /// because another process may change what it holds.
+  /// because another process may change what it holds. A process without addresses for it
+  /// (`RLIMIT_AS`) has none either.
   public var cacheSize: Int
   /// Whether to open the store for reading only, while another process may write to it.
   public var readOnly: Bool

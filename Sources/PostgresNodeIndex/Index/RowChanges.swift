@@ -39,7 +39,20 @@ struct RowChanges {
     retired = updated.filter {
       old[$0]?.record.state == .live && after.entries[$0]?.record.state == .stale
     }
-    keys = Self.keyChanges(before, after)
+    keys = Self.keyChanges(before, after) + Self.disputedKeys(before, after)
+  }
+
+  /// The keys that nodes lose and that another node of the working set claims. Several nodes may have the
+  /// hint for one `st_ino` as a key of their own, and if nobody looked for it, the working set does not
+  /// know which of them the index names. Each of them takes it along.
+  private static func disputedKeys(_ before: WorkingSet, _ after: MemoryNodes) -> [KeyChange] {
+    before.nodes.entries.flatMap { id, entry -> [KeyChange] in
+      guard entry.record.state == .live else { return [] }
+      let kept = after.entries[id].map { $0.record.state == .live ? $0.keys : [] } ?? []
+      return entry.keys.filter { key in
+        !before.soughtKeys.contains(key) && before.nodes.index[key] != id && !kept.contains(key)
+      }.map { KeyChange(key: $0, before: Owner(node: id, isAlias: false), after: nil) }
+    }
   }
 
   private static func keyChanges(_ before: WorkingSet, _ after: MemoryNodes) -> [KeyChange] {

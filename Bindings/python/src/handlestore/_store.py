@@ -53,7 +53,7 @@ class Store(Watches):
         retain_seconds, retain_nodes: when `forget` and `evict` may drop a node that nobody holds: so
         many seconds after it became live or stale, or while the store has more nodes than so many.
         Without them, never.
-        cache_size: how many nodes to keep in memory, at 64 bytes each.
+        cache_size: how many nodes to keep in memory, at 66 bytes each.
         limbo_limit: how many deleted nodes to keep for those who watch them.
         """
         options = _options(durability, retain_seconds, retain_nodes, cache_size, limbo_limit)

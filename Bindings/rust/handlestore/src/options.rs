@@ -82,7 +82,7 @@ impl StoreOptions {
         self
     }
 
-    /// How many nodes to keep in memory, at 64 bytes each; 65,536 unless it is set.
+    /// How many nodes to keep in memory, at 66 bytes each; 65,536 unless it is set.
     pub fn cache_size(&mut self, nodes: u64) -> &mut Self {
         self.cache_size = nodes;
         self
