@@ -82,7 +82,7 @@ let package = Package(
       name: "storeworker",
       dependencies: ["CTestSupport", "HandleStore", "PostgresNodeIndex", "TestSupport", system],
       path: "Tests/StoreWorker", swiftSettings: testing),
-    // Takes paths whose instructions Tests/HotPaths/run counts.
+    // Runs the paths whose instructions Tests/HotPaths/run counts.
     .executableTarget(
       name: "hotpaths", dependencies: ["HandleStore", system], path: "Tests/HotPaths",
       exclude: ["run", "counts"], swiftSettings: strict),
@@ -145,7 +145,7 @@ let package = Package(
   swiftLanguageModes: [.v6]
 )
 
-// Tests of commands that were built before (Scripts/test) need none of their parts here.
+// If the commands were built before (Scripts/test), the tests run those, and they are not built here.
 if Context.environment["HANDLESTORE_COMMANDS"] != nil {
   let parts = ["CYardstick", "HandleBench", "HandleTool"]
   package.products.removeAll { ["handlebench", "handlestore"].contains($0.name) }

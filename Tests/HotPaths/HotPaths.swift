@@ -1,7 +1,7 @@
 import HandleStore
 import SystemPackage
 
-/// Takes one path through the library a number of times, for Tests/HotPaths/run.
+/// Runs one path through the library a number of times, for Tests/HotPaths/run.
 ///
 ///     hotpaths PATH COUNT VOLUME STORE
 ///

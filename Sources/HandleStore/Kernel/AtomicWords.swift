@@ -32,7 +32,7 @@ internal import Synchronization
     }
   }
 
-  /// Reads a word. Later accesses happen after what came before the ``store(_:at:)`` of its value.
+  /// Reads a word. Whoever reads a value of ``store(_:at:)`` also sees what that thread did before.
   package func load(_ index: Int) -> UInt64 {
     precondition(index >= 0 && index < count)
     return unsafe words[index].load(ordering: .acquiring)
