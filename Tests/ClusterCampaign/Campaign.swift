@@ -41,6 +41,7 @@ struct Campaign {
 
   /// Inflicts faults, each some time after the one before it.
   mutating func run(_ count: Int, _ chosen: [Fault]) throws {
+    try awaitStore()
     usleep(1_000_000)
     for number in 0..<count {
       // Each once, and then any.
@@ -53,6 +54,20 @@ struct Campaign {
       if fault.isOfDatabase { try cluster("ready") }
       usleep(.random(in: 0..<1_000_000, using: &random))
       try requireMembers()
+    }
+  }
+
+  /// Waits until all gateways have joined, and the standbys have the store. A standby that is promoted without
+  /// it would leave the gateways none.
+  private func awaitStore() throws {
+    for member in members { try awaitJoining(member) }
+    try cluster("ready")
+  }
+
+  /// Waits until a gateway that was started has joined.
+  func awaitJoining(_ member: Child) throws {
+    guard member.line() == "working" else {
+      throw CommandFailure(description: "a gateway does not start: \(member.rest())")
     }
   }
 

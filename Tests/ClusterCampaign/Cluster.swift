@@ -27,7 +27,8 @@ struct Cluster {
     let output = child.rest().trimmingCharacters(in: .whitespacesAndNewlines)
     let status = child.wait()
     guard status == 0 else {
-      throw CommandFailure(description: "\(arguments): \(output) (\(status))")
+      throw CommandFailure(
+        description: "cluster \(arguments.joined(separator: " ")) ended with \(status): \(output)")
     }
     return output
   }

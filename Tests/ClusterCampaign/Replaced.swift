@@ -34,9 +34,7 @@ extension Campaign {
     if isStopped { kill(old.pid, SIGSTOP) }
     note(.replaceGateway)
     members[gateway] = try start(gateway)
-    guard members[gateway].line() == "working" else {
-      throw CommandFailure(description: "a gateway does not start: \(members[gateway].rest())")
-    }
+    try awaitJoining(members[gateway])
     replaced.append(run)
     if isStopped { kill(old.pid, SIGCONT) }
     guard old.wait(seconds: 30) != nil else {
