@@ -21,7 +21,8 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CFUSE", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
-    .target(name: "CHandleFS", dependencies: ["CFUSE"]),
+    .systemLibrary(name: "CURing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+    .target(name: "CHandleFS", dependencies: ["CFUSE", "CURing"]),
     .executableTarget(
       name: "HandleFS",
       dependencies: [

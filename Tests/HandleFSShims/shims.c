@@ -99,9 +99,9 @@ static void serving(int fuse)
         return;
     char bytes[8] = {0};
     expect(hf_take_init(session, bytes, sizeof bytes) == -EINVAL, "a short INIT is taken");
-    expect(hf_serve(session, 0, &none, NULL) == -EINVAL, "no thread serves");
+    expect(hf_serve(session, 0, -1, &none, NULL) == -EINVAL, "no thread serves");
     threads_left = 0;
-    expect(hf_serve(session, 4, &none, NULL) == -EAGAIN, "a thread that could not be made");
+    expect(hf_serve(session, 4, -1, &none, NULL) == -EAGAIN, "a thread that could not be made");
     expect(entries("/proc/self/task") == 3, "threads are left");
     fuse_session_destroy(session);
 }

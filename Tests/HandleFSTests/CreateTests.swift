@@ -73,12 +73,12 @@ import Testing
       for client in 1 2 3 4 5 6 7 8; do
         (while [ ! -e "$stop" ]; do for i in 1 2 3 4 5 6 7 8; do [ -e none-$i ]; done; done) &
       done
-      for i in $(seq 20); do echo >other-$i; done
+      for i in $(seq 40); do echo >other-$i; done
       for round in $(seq 400); do
         cp /bin/true program
         exec 9<>program
         printf '\177' >&9
-        for i in $(seq 20); do printf x >other-$i; done
+        for i in $(seq 40); do printf x >other-$i; done
         "$1/program" || echo "round $round"
         exec 9>&-
         rm program

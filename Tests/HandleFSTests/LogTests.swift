@@ -63,7 +63,8 @@ import Testing
 
   /// libfuse prints on standard error when a reply cannot be sent.
   @Test(.mountsHandleFS) func whatLibrariesPrintIsALine() throws {
-    let mounted = try Mounted(.ext4, ["--log-format", "json", "--cache-timeout", "0"])
+    let mounted = try Mounted(
+      .ext4, ["--log-format", "json", "--cache-timeout", "0", "--transport", "dev"])
     let server = try #require(mounted.serverID)
     let tracer = try Child(
       ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=writev"]

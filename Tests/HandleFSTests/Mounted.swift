@@ -101,11 +101,13 @@ final class Mounted: @unchecked Sendable {
     self.volume = volume
     self.source = source ?? volume.path.appending("source")
     self.store = store ?? directory.appending("store")
+    let environment = ProcessInfo.processInfo.environment
+    let transport = environment["HANDLEFS_TRANSPORT"].map { ["--transport", $0] } ?? []
     let limit = descriptors.map { ["prlimit", "--nofile=\($0):\($0)"] } ?? []
     command =
       ["env", "HANDLEFS_FAULT=\(directory.appending("fault"))"] + wrapper + limit
       + [program, self.source.string, directory.appending("mounted").string]
-      + (place ?? ["--store", self.store.string]) + ["--foreground"]
+      + (place ?? ["--store", self.store.string]) + transport + ["--foreground"]
     self.options = options
     for path in [directory.path, volume.path, self.source, mountpoint] {
       try FileManager.default.createDirectory(

@@ -13,7 +13,7 @@ import Testing
       cc -Wall -Werror -fsanitize=address,undefined -fno-sanitize=alignment \
       -fno-sanitize-recover=all -O1 -o "$1" \
       -I "$2/include" Tests/HandleFSShims/shims.c "$2"/*.c \
-      $(pkg-config --cflags --libs fuse3) -lpthread -ldl
+      $(pkg-config --cflags --libs fuse3 liburing) -lpthread -ldl
       """
     try succeed("sh", "-c", "cd \"$0\" && \(script)", Self.root, program, sources)
     let result = try run(program)

@@ -55,10 +55,13 @@ static const struct fuse_session *session_of(int thread)
 {
     const struct fuse_session *found = NULL;
     pthread_mutex_lock(&all.lock);
-    for (struct serving *each = all.first; each; each = each->next)
+    for (struct serving *each = all.first; each; each = each->next) {
         for (int i = 0; i < each->count; i++)
             if (each->workers[i].id == thread)
                 found = each->session;
+        if (is_of_rings(each->rings, thread))
+            found = each->session;
+    }
     pthread_mutex_unlock(&all.lock);
     return found;
 }

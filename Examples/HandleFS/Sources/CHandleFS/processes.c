@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -80,6 +81,12 @@ int hf_use_processors(const int *processors, size_t count)
     for (size_t i = 0; i < count; i++)
         CPU_SET(processors[i], &set);
     return (int)result(sched_setaffinity(0, sizeof set, &set));
+}
+
+int hf_end_with(int parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return getppid() == parent ? 0 : -ESRCH;
 }
 
 int hf_socket_pair(int sockets[2])

@@ -11,7 +11,7 @@
  * To be woken takes long, too. So a thread that serves one client which sends its requests in quick
  * succession does not sleep between them, but looks for the next one again and again for a short time. */
 #define _GNU_SOURCE
-#include "serving.h"
+#include "ring.h"
 
 #include "result.h"
 
@@ -30,8 +30,20 @@ enum {
 };
 
 static _Thread_local const struct fuse_in_header *current;
+/* Where the request is, if it came over io_uring. */
+static _Thread_local struct slot *current_slot;
 
 const struct fuse_in_header *hf_request(void) { return current; }
+
+long send_message(int fuse, const struct iovec *parts, int count)
+{
+    const struct fuse_out_header *header = parts[0].iov_base;
+    int is_notice = !header->unique;
+    if (!current_slot || is_notice)
+        return result(writev(fuse, parts, count));
+    put_reply(current_slot, parts, count);
+    return header->len;
+}
 
 /* Allocates room for the longest request, and populates it. If the process is killed while the
  * kernel copies a request to a page that is not there, the request fails and does not come
@@ -45,6 +57,28 @@ static void *request_memory(void)
         return NULL;
     mlock(memory, SIZE);
     return memory;
+}
+
+static void process(struct fuse_buf *buffer)
+{
+    current = buffer->mem;
+    if (current->opcode == HF_TMPFILE || current->opcode == HF_STATX)
+        pool.handlers->serve_unknown(pool.server, current);
+    else
+        fuse_session_process_buf(pool.session, buffer);
+}
+
+void process_in(struct slot *slot)
+{
+    enum { NOTIFY_REPLY = 41 };
+    struct fuse_buf buffer = {.mem = request_of(slot), .size = slot->length};
+    const struct fuse_in_header *header = buffer.mem;
+    current_slot = slot;
+    if (header->opcode != NOTIFY_REPLY)
+        process(&buffer);
+    if (slot->answered != slot->headers.id)
+        hf_reply(-1, header, header->opcode == NOTIFY_REPLY ? 0 : EIO, NULL, 0);
+    current_slot = NULL;
 }
 
 /* Reads and answers requests until serving is to end. Returns 1 then, or the result of the read that
@@ -78,10 +112,7 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
             if (pool.count - pool.parked < pool.processors)
                 wake_another();
         }
-        if (current->opcode == HF_TMPFILE || current->opcode == HF_STATX)
-            pool.handlers->serve_unknown(pool.server, current);
-        else
-            fuse_session_process_buf(pool.session, buffer);
+        process(buffer);
         needless = arrivals.busy > 1 ? 0 : needless + 1;
         if (needless > NEEDLESS && pool.reading) {
             needless = 0;
@@ -91,18 +122,23 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
     return 1;
 }
 
-static void *work(void *argument)
+void prepare_worker(struct worker *worker)
 {
-    struct worker *worker = argument;
     pool_of_thread = worker->serving;
     worker->id = gettid();
-    struct fuse_buf buffer = {.mem = request_memory()};
     hf_prepare_thread();
     /* Whoever started this process may have blocked the signal by which the thread is ended. */
     sigset_t ending;
     sigemptyset(&ending);
     sigaddset(&ending, SIGUSR1);
     pthread_sigmask(SIG_UNBLOCK, &ending, NULL);
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    prepare_worker(worker);
+    struct fuse_buf buffer = {.mem = request_memory()};
     worker->result = buffer.mem ? serve(worker, &buffer) : -ENOMEM;
     if (worker->result <= 0)
         stop_pool(&pool);
@@ -122,18 +158,23 @@ int start_worker(void)
 
 static void nothing(int signal) { (void)signal; }
 
+void join_worker(struct worker *worker)
+{
+    /* A signal may have come just before the call that it was to interrupt, so repeat it. */
+    while (!worker->ended) {
+        if (worker->reading)
+            pthread_kill(worker->thread, SIGUSR1);
+        sleep_for(1000000);
+    }
+    pthread_join(worker->thread, NULL);
+}
+
 /* Waits for all started threads; returns the error of the last one that failed, or 1. */
 static int join_workers(void)
 {
     int answer = 1;
     for (int i = 0; i < pool.count; i++) {
-        /* A signal may have come just before the read that it was to interrupt, so repeat it. */
-        while (!pool.workers[i].ended) {
-            if (pool.workers[i].reading)
-                pthread_kill(pool.workers[i].thread, SIGUSR1);
-            sleep_for(1000000);
-        }
-        pthread_join(pool.workers[i].thread, NULL);
+        join_worker(&pool.workers[i]);
         if (pool.workers[i].result <= 0)
             answer = pool.workers[i].result;
     }
@@ -141,7 +182,7 @@ static int join_workers(void)
 }
 
 /* Serves with the pool of this thread. */
-static int serve_with_pool(void)
+static int serve_with_pool(int rings)
 {
     cpu_set_t processors; /* Too small for a machine with more than 1,024. */
     pool.processors = sched_getaffinity(0, sizeof processors, &processors)
@@ -151,18 +192,24 @@ static int serve_with_pool(void)
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGUSR1, &action, NULL);
     add_pool(&pool);
+    int error = -start_rings(rings);
     pthread_mutex_lock(&pool.lock);
-    int error = start_worker();
+    if (!error)
+        error = start_worker();
     pthread_mutex_unlock(&pool.lock);
     if (error)
         stop_pool(&pool);
+    go_on_with_rings();
     run_clock();
-    int answer = join_workers();
+    int of_rings = end_rings(), answer = join_workers();
+    if (of_rings < answer)
+        answer = of_rings;
     drop_pool(&pool);
+    free_rings();
     return error ? -error : answer;
 }
 
-int hf_serve(struct fuse_session *session, int threads, const struct hf_handlers *handlers,
+int hf_serve(struct fuse_session *session, int threads, int rings, const struct hf_handlers *handlers,
              void *server)
 {
     if (threads < 1)
@@ -174,7 +221,7 @@ int hf_serve(struct fuse_session *session, int threads, const struct hf_handlers
     if (!own.workers)
         return -ENOMEM;
     pool_of_thread = &own;
-    int answer = serve_with_pool();
+    int answer = serve_with_pool(rings);
     pool_of_thread = NULL;
     free(own.workers);
     return answer;

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/uio.h>
 
 #define HIDDEN __attribute__((visibility("hidden")))
 
@@ -13,7 +14,7 @@ struct worker {
     pthread_t thread;
     struct serving *serving;
     atomic_int id;
-    /* Whether the thread is in read(2), or about to be. */
+    /* Whether the thread waits for a request, or is about to. */
     atomic_int reading;
     atomic_int ended;
     int result;
@@ -30,6 +31,8 @@ struct serving {
     pthread_cond_t wanted; /* for parked threads */
     pthread_cond_t tick;   /* for the clock */
     struct worker *workers;
+    /* The threads that serve what comes over io_uring; NULL if nothing does. */
+    struct rings *_Atomic rings;
     atomic_int count, parked;
     int most, processors, wakeups;
 
@@ -48,6 +51,26 @@ HIDDEN extern _Thread_local struct serving *pool_of_thread;
 
 /* serving.c: starts a further thread, under the lock. Returns an error number. */
 HIDDEN int start_worker(void);
+/* Call it first in a thread that serves. */
+HIDDEN void prepare_worker(struct worker *worker);
+/* Waits until a thread has ended, after serving is to end. */
+HIDDEN void join_worker(struct worker *worker);
+/* Sends a reply to the request of this thread, or a notice; `parts` begin with struct fuse_out_header. */
+HIDDEN long send_message(int fuse, const struct iovec *parts, int count);
+
+/* rings.c */
+
+/* Starts the threads that serve over io_uring in the memory of hf_plan_ring(), unless that is empty.
+ * Returns 0 or an error. */
+HIDDEN int start_rings(int memory);
+/* Gets at the requests that queued before. */
+HIDDEN void go_on_with_rings(void);
+/* Waits until they have ended; returns the error of the last one that failed, 0 if the filesystem is gone,
+ * or 1. */
+HIDDEN int end_rings(void);
+/* Gives their memory back, when nobody looks for the threads of this pool any more. */
+HIDDEN void free_rings(void);
+HIDDEN int is_of_rings(const struct rings *rings, int thread);
 
 /* waking.c */
 

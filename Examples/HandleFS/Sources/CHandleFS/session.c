@@ -1,7 +1,7 @@
 /* The session with the kernel. */
 #define _GNU_SOURCE
-#include "handlefs.h"
 #include "result.h"
+#include "serving.h"
 
 #include <fcntl.h>
 #include <stddef.h>
@@ -11,6 +11,22 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+static ssize_t send_parts(int fuse, struct iovec *parts, int count, void *server)
+{
+    (void)server;
+    long sent = send_message(fuse, parts, count);
+    if (sent >= 0)
+        return sent;
+    errno = (int)-sent;
+    return -1;
+}
+
+static ssize_t receive(int fuse, void *buffer, size_t size, void *server)
+{
+    (void)server;
+    return read(fuse, buffer, size);
+}
+
 struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void *server, int fuse)
 {
     char *arguments[] = {"handlefs", NULL};
@@ -19,9 +35,8 @@ struct fuse_session *hf_session(const struct fuse_lowlevel_ops *operations, void
     fuse_opt_free_args(&args);
     if (!session)
         return NULL;
-    char path[32];
-    snprintf(path, sizeof path, "/dev/fd/%d", fuse);
-    if (fuse_session_mount(session, path)) {
+    struct fuse_custom_io calls = {.writev = send_parts, .read = receive};
+    if (fuse_session_custom_io(session, &calls, fuse)) {
         fuse_session_destroy(session);
         return NULL;
     }
@@ -77,9 +92,9 @@ int hf_answer_init(int fuse, const void *message, size_t length, const struct hf
             .flags = in.flags & wanted,
             .max_background = wishes->max_background,
             .congestion_threshold = wishes->congestion_threshold,
-            .max_write = 1 << 20,
+            .max_write = wishes->max_write,
             .time_gran = 1,
-            .max_pages = 256,
+            .max_pages = (uint16_t)(wishes->max_write / 4096),
         },
     };
     reply.body.flags2 = in.flags & FUSE_INIT_EXT ? in.flags2 & wishes->features : 0;
@@ -181,7 +196,7 @@ int hf_reply(int fuse, const struct fuse_in_header *request, int error, const vo
         {.iov_base = &header, .iov_len = sizeof header},
         {.iov_base = (void *)body, .iov_len = length},
     };
-    return (int)result(writev(fuse, parts, 2));
+    return (int)send_message(fuse, parts, 2);
 }
 
 int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply)

@@ -30,11 +30,15 @@ int hf_take_init(struct fuse_session *session, void *message, size_t length);
 #define HF_PASSTHROUGH (1u << 5)
 #define HF_ALLOW_IDMAP (1u << 8)
 #define HF_REQUEST_TIMEOUT (1u << 10)
+/* FUSE_OVER_IO_URING of Linux 6.14. */
+#define HF_OVER_IO_URING (1u << 9)
 
 /* What the answer to INIT asks of the kernel. */
 struct hf_wishes {
     uint32_t features;
     uint16_t max_background, congestion_threshold;
+    /* In bytes; a multiple of 4096. */
+    uint32_t max_write;
     /* In seconds; for HF_REQUEST_TIMEOUT. */
     uint16_t request_timeout;
 };
@@ -71,8 +75,14 @@ int hf_prune(int fuse, const uint64_t *nodes, size_t count);
 struct hf_handlers {
     /* Serves such a request; hf_reply() sends the answer. */
     void (*serve_unknown)(void *server, const struct fuse_in_header *request);
-    /* Does what nobody is to wait for; called when no request waits. */
+    /* Does what nobody is to wait for; called when no request waits. is_behind() returns 1 if there is
+     * something to do, else 0. */
     void (*idle)(void *server);
+    int (*is_behind)(void *server);
+    /* Fills in at most `most` nodes that the kernel may know; returns how many. */
+    size_t (*known)(void *server, uint64_t *nodes, size_t most);
+    /* Has another process send `count` requests from each processor, if there is a way to the mount. */
+    void (*draw)(void *server, unsigned processors, unsigned count);
 };
 int hf_reply(int fuse, const struct fuse_in_header *request, int error, const void *body,
              size_t length);
@@ -86,11 +96,18 @@ struct hf_statx_reply {
 };
 int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply);
 
-/* Serves requests in at most `threads` threads until the filesystem is gone (returns 0), hf_stop() is
- * called (returns 1), or reading or starting a thread fails. All threads have ended when it
+/* Prepares the memory file through which requests come over io_uring. Returns the most bytes that
+ * a request may carry, or -EOPNOTSUPP if this machine cannot have it. */
+int hf_plan_ring(int memory, int threads);
+
+/* Serves requests: those from /dev/fuse in at most `threads` threads, and those that come over io_uring, if
+ * hf_plan_ring() has prepared the memory `rings`. Returns 0 when the filesystem is gone, 1 after
+ * hf_stop(), or an error if reading or starting a thread fails. All threads have ended when it
  * returns. Several sessions may be served at a time, each from a thread of its own. */
-int hf_serve(struct fuse_session *session, int threads, const struct hf_handlers *handlers,
+int hf_serve(struct fuse_session *session, int threads, int rings, const struct hf_handlers *handlers,
              void *server);
+/* Sends `count` requests to a mount from each processor. This process must not be the mount's server. */
+int hf_send_requests(int mount, unsigned processors, unsigned count);
 /* Has all sessions end, and those that are still to be served. */
 void hf_stop(void);
 /* Returns 1 if a thread (gettid(2)) is one of this process and serves no other session, else 0. */
@@ -218,6 +235,8 @@ int hf_unmount(const char *target, int detach);
 int hf_memory_file(const char *name);
 /* Has the calling thread, and those that it starts, run only on some processors, each below 1024. */
 int hf_use_processors(const int *processors, size_t count);
+/* Has this process be killed when its parent ends. Returns -ESRCH if that has ended already. */
+int hf_end_with(int parent);
 /* Makes two connected sockets for messages. */
 int hf_socket_pair(int sockets[2]);
 int hf_signals(void);

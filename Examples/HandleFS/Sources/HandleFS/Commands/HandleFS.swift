@@ -22,6 +22,7 @@ struct HandleFS: ParsableCommand {
     version: "handlefs \(HS_VERSION)",
     subcommands: [
       Mount.self, Restart.self, Status.self, Events.self, Serve.self, Supervise.self, Mend.self,
+      Draw.self,
     ],
     defaultSubcommand: Mount.self)
 

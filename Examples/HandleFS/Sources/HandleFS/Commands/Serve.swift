@@ -19,8 +19,10 @@ struct Serve: ParsableCommand {
     var session = SessionDescriptors()
     // The supervisor may be of a version before 0.2, which has no such files.
     let (isSharing, hasSetID) = (Processes.isOpen(session.sharing), Processes.isOpen(session.setID))
+    let hasRings = Processes.isOpen(session.rings)
     if !isSharing && !mount.isShared { session.sharing = try StoreSharing.join(session.store) }
     if !hasSetID { session.setID = try SessionDescriptors.memoryOfSetIDFiles() }
+    if !hasRings { session.rings = try SessionDescriptors.openNothing() }
     let log = Log.start(.server, of: mount, inBackground: background)
     Processes.ignoreClosedPipes()
     Processes.ignoreHangups()

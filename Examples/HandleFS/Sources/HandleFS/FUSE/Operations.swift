@@ -33,7 +33,22 @@ private func answer(
   }
 
   /// What is done besides the requests that libfuse knows.
-  static let others = unsafe hf_handlers(serve_unknown: serveUnknown, idle: idle)
+  static let others = unsafe hf_handlers(
+    serve_unknown: serveUnknown, idle: idle, is_behind: isBehind, known: known, draw: draw)
+
+  private static let known:
+    @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt64>?, Int) -> Int = {
+      pointer, nodes, most in
+      guard let handler = unsafe handler(pointer), let nodes = unsafe nodes else { return 0 }
+      let known = handler.knownNodes.prefix(most)
+      for (place, node) in known.enumerated() { unsafe nodes[place] = node }
+      return known.count
+    }
+
+  private static let draw: @convention(c) (UnsafeMutableRawPointer?, UInt32, UInt32) -> Void = {
+    pointer, processors, count in
+    unsafe handler(pointer)?.draw(processors: Int(processors), count: Int(count))
+  }
 
   private static let serveUnknown:
     @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<fuse_in_header>?) -> Void = {
@@ -49,6 +64,10 @@ private func answer(
 
   private static let idle: @convention(c) (UnsafeMutableRawPointer?) -> Void = { pointer in
     unsafe handler(pointer)?.idle()
+  }
+
+  private static let isBehind: @convention(c) (UnsafeMutableRawPointer?) -> CInt = { pointer in
+    unsafe handler(pointer)?.isBehind == true ? 1 : 0
   }
 
   private static func addNodes(_ table: inout fuse_lowlevel_ops) {

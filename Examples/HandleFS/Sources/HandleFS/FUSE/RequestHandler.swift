@@ -11,6 +11,14 @@ protocol RequestHandler: AnyObject, Sendable {
 
   /// Does what nobody is to wait for; called when no request waits.
   func idle()
+  /// Whether there is such work.
+  var isBehind: Bool { get }
+
+  /// Nodes that the kernel may know.
+  var knownNodes: [UInt64] { get }
+  /// Has another process send `count` requests from each processor, if there is a way to the mount. They
+  /// make the kernel hand out requests that have queued.
+  func draw(processors: Int, count: Int)
 
   // MARK: Nodes
 

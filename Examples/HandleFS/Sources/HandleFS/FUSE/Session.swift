@@ -41,11 +41,15 @@ internal import SystemPackage
 
   /// Serves requests in `threads` threads until the filesystem is unmounted or ``stop()`` is
   /// called. Requests that an earlier server left unanswered come first.
-  func serve(threads: Int, on fuse: FileDescriptor) throws(Errno) -> End {
+  ///
+  /// - Parameter rings: the memory of requests that come over io_uring.
+  func serve(
+    threads: Int, on fuse: FileDescriptor, rings: FileDescriptor
+  ) throws(Errno) -> End {
     try checked(hf_resend(fuse.rawValue))
     let pointer = unsafe Unmanaged.passUnretained(box).toOpaque()
     var handlers = Operations.others
-    let result = unsafe hf_serve(raw, CInt(threads), &handlers, pointer)
+    let result = unsafe hf_serve(raw, CInt(threads), rings.rawValue, &handlers, pointer)
     return try checked(result) == 0 ? .unmounted : .stopped
   }
 

@@ -83,6 +83,9 @@ final class FileCache: Sendable {
     withExtendedLifetime(evicted) {}
   }
 
+  /// Whether there are evicted files that are still open.
+  var hasEvicted: Bool { state.withLock { !$0.evicted.isEmpty } }
+
   /// Has a file that is not in the cache closed like an evicted one.
   func closeLater(_ file: BackingFile) { state.withLock { $0.evicted.append(file) } }
 

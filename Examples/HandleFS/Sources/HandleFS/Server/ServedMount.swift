@@ -44,7 +44,9 @@ struct ServedMount {
 
   /// Serves requests until the filesystem is unmounted or all serving is to end.
   func serve() throws -> Session.End {
-    let end = try kernel.serve(threads: options.threads, on: session.fuse)
+    let end = try server.neighbours.withDescriptors {
+      try kernel.serve(threads: options.threads, on: session.fuse, rings: session.rings)
+    }
     if end == .unmounted {
       server.watchers.endAll()
       server.unpinAll()

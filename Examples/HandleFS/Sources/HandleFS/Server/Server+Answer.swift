@@ -25,6 +25,8 @@ extension Server {
     files.closeEvicted(ifAtLeast: 16)
   }
 
+  var isBehind: Bool { files.hasEvicted }
+
   func idle() { files.closeEvicted(ifAtLeast: 1) }
 
   /// Ends the server if its store is damaged and a repair may help. The kernel sends the request

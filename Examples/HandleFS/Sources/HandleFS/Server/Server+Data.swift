@@ -29,6 +29,7 @@ extension Server {
     _ file: BackingFile, of node: NodeID, status: stat, flags: CInt, for request: Request
   ) throws -> Opened {
     let isKept = options.passthrough && !hasSetID(status.st_mode)
+    if options.passthrough && !isKept && flags & O_ACCMODE != O_RDONLY { awaitCloses(of: node) }
     let backing =
       isKept
       ? try clearingPrivileges(true) {
@@ -50,6 +51,17 @@ extension Server {
     if backing != 0 && flags & O_ACCMODE != O_RDONLY { written.insert(node) }
     return Opened(number: request.number, backing: backing)
   }
+
+  /// Waits a moment for requests to close a file. Nobody waits for them, and so the next open may be served
+  /// before them. As long as they are not, the open would be one of those that the kernel serves by itself.
+  private func awaitCloses(of node: NodeID) {
+    for _ in 0..<Self.patienceWithCloses where openFiles.isOpen(node) {
+      Processes.sleep(milliseconds: 1)
+    }
+  }
+
+  /// In milliseconds.
+  private static let patienceWithCloses = 10
 
   func release(_ number: UInt64, open: UInt64) -> Reply {
     openFiles.close(open)

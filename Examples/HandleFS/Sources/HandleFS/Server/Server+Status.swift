@@ -51,6 +51,7 @@ extension Server {
         ("mountpoint", .string(options.mountpoint)), ("pid", .number(UInt64(Processes.id))),
         ("mounted", .string(Timestamp.text(history.mounted))),
         ("started", .string(Timestamp.text(started))),
+        ("transport", .string(hasRings ? "uring" : "dev")),
         ("restarts", .object(restarts.map { ($0, .number($1)) })),
         ("operations", .object(statistics.operations.map { ($0, $1.json) })),
       ] + figures.map { ($0, .number($1)) } + (store.gatewayStatus?.members ?? [])
@@ -67,6 +68,7 @@ extension Server {
     let about = [
       ("mount point", options.mountpoint), ("mounted", Timestamp.text(history.mounted)),
       ("server", "process \(Processes.id), since \(Timestamp.text(started))"),
+      ("transport", hasRings ? "io_uring" : "/dev/fuse"),
       ("restarts", replaced.isEmpty ? "none" : replaced.joined(separator: ", ")),
     ]
     let cache = cacheIsUsable.map { [("cache", $0 ? "usable" : "not usable; see the log")] } ?? []

@@ -45,6 +45,8 @@ final class Server: RequestHandler {
   let fuse: FileDescriptor
   /// The device number of the mount, `major:minor`.
   let device: String
+  /// Whether requests come over io_uring.
+  let hasRings: Bool
   let history: MountHistory
   /// When the server started, in milliseconds since 1970.
   let started = Clock.sinceEpoch
@@ -81,6 +83,7 @@ final class Server: RequestHandler {
       statistics: statistics)
     fuse = session.fuse
     device = try session.device
+    hasRings = session.hasRings
     history = MountHistory(in: session.history)
   }
 }

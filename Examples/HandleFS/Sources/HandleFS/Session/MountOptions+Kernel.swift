@@ -6,6 +6,7 @@ extension MountOptions {
     var features: KernelFeatures = passthrough == .off ? [] : .passthrough
     if allowIdmap { features.insert(.idmap) }
     if requestTimeout > 0 { features.insert(.requestTimeout) }
+    if transport != .dev && requestTimeout == 0 { features.insert(.rings) }
     return KernelWishes(
       features: features, maxBackground: UInt16(maxBackground),
       congestion: UInt16(congestionThreshold), requestTimeout: UInt16(requestTimeout))
@@ -28,6 +29,10 @@ extension MountOptions {
     try require(
       .requestTimeout, requestTimeout > 0,
       "FUSE_REQUEST_TIMEOUT (it needs Linux 6.15); leave out --request-timeout")
+    try require(
+      .rings, transport == .uring,
+      "FUSE_OVER_IO_URING (it needs Linux 6.14, Y in /sys/module/fuse/parameters/enable_uring, and 0 in "
+        + "/proc/sys/kernel/io_uring_disabled); use --transport auto")
   }
 
   func requireKernelRanges() throws {
@@ -37,6 +42,10 @@ extension MountOptions {
     guard (1...maxBackground).contains(congestionThreshold) else {
       throw ValidationError(
         "--congestion takes 1 to \(maxBackground) requests, no more than --max-background")
+    }
+    guard transport != .uring || requestTimeout == 0 else {
+      // Linux up to 6.18 would look at requests of a killed server that are not there.
+      throw ValidationError("--transport uring does not go together with --request-timeout")
     }
     guard (0...65535).contains(requestTimeout) else {
       throw ValidationError("--request-timeout takes 0 to 65535 seconds")

@@ -32,6 +32,11 @@ extension MountOptions {
         throw ValidationError("\(word.text): give passthrough=auto, on or off")
       }
       passthrough = value
+    case "transport":
+      guard let value = Transport(rawValue: word.value ?? "") else {
+        throw ValidationError("\(word.text): give transport=auto, dev or uring")
+      }
+      transport = value
     case "handles":
       guard let value = Handles(rawValue: word.value ?? "") else {
         throw ValidationError("\(word.text): give handles=auto, require or never")

@@ -19,6 +19,16 @@ enum Handles: String, CaseIterable, ExpressibleByArgument {
   case never
 }
 
+/// How requests come from the kernel.
+enum Transport: String, CaseIterable, ExpressibleByArgument {
+  /// Over io_uring, if the kernel offers it, and otherwise from `/dev/fuse`.
+  case auto
+  /// From `/dev/fuse`.
+  case dev
+  /// Over io_uring.
+  case uring
+}
+
 /// What to mount, where and how. The user gives these options to the command, which passes them to
 /// the supervisor and the server.
 struct MountOptions: ParsableArguments {
@@ -56,6 +66,15 @@ struct MountOptions: ParsableArguments {
       "Whether the kernel reads and writes open files by itself: auto (if it can), on or off.",
       valueName: "auto|on|off"))
   var passthrough = Passthrough.auto
+
+  @Option(
+    help: ArgumentHelp(
+      "How requests come from the kernel: over io_uring, from /dev/fuse, or auto (io_uring if it can be).",
+      discussion:
+        "With io_uring the server answers a request on the processor of the program that waits for it. Needs "
+        + "Linux 6.14, and Y in /sys/module/fuse/parameters/enable_uring; not with --request-timeout.",
+      valueName: "auto|dev|uring"))
+  var transport = Transport.auto
 
   @Option(
     help: ArgumentHelp(
@@ -159,7 +178,7 @@ struct MountOptions: ParsableArguments {
     help: ArgumentHelp(
       "Options as mount(8) takes them: the options above (store=DIR, shared=CONNECTION, gateway=NAME, "
         + "filesystem_name=NAME, cache=DIR, patience=SECONDS, ro, cache_timeout=SECONDS, "
-        + "passthrough=auto|on|off, handles=auto|require|never, nodes=COUNT, idle_forget=SECONDS, "
+        + "passthrough=auto|on|off, transport=auto|dev|uring, handles=auto|require|never, nodes=COUNT, idle_forget=SECONDS, "
         + "cross_mounts, watchdog=SECONDS, "
         + "log_format=text|json, fsname=NAME, allow_idmap, max_background=COUNT, "
         + "threads=COUNT, cpus=LIST, congestion_threshold=COUNT, request_timeout=SECONDS), and those that "
@@ -292,7 +311,7 @@ struct MountOptions: ParsableArguments {
     let values = [
       "--watchdog", "\(watchdog)", "--nodes", "\(nodes)",
       "--idle-forget", "\(idleForget)", "--passthrough", passthrough.rawValue,
-      "--handles", handles.rawValue,
+      "--transport", transport.rawValue, "--handles", handles.rawValue,
       "--log-format", logFormat.rawValue,
     ]
     let processors =

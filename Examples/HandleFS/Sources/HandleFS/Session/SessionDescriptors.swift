@@ -48,6 +48,9 @@ struct SessionDescriptors {
   var sharing = FileDescriptor(rawValue: 20)
   /// Memory that outlives a server: see ``SetIDFiles``.
   var setID = FileDescriptor(rawValue: 21)
+  /// Memory that outlives a server: the requests that come over io_uring. Empty if all come over
+  /// `/dev/fuse`.
+  var rings = FileDescriptor(rawValue: 22)
 
   init() {}
 
@@ -77,6 +80,7 @@ struct SessionDescriptors {
     history = try Processes.memoryFile("handlefs history")
     unhandled = try Processes.memoryFile("handlefs events")
     setID = try Self.memoryOfSetIDFiles()
+    rings = try Processes.memoryFile("handlefs rings")
     (noticesOut, noticesIn) = try Processes.socketPair()
     let watch = hearsOfChanges ? BackingEvents.watch(source) : nil
     events = try watch ?? Self.openNothing()
@@ -121,6 +125,9 @@ struct SessionDescriptors {
     get throws(Errno) { try start.contents(from: Self.deviceLength) }
   }
 
+  /// Whether requests come over io_uring.
+  var hasRings: Bool { (try? rings.seek(offset: 0, from: .end)).map { $0 > 0 } ?? false }
+
   /// All descriptors, in the order of their numbers in the server.
   var all: [FileDescriptor] { Self.places.map { self[keyPath: $0] } }
 
@@ -128,7 +135,7 @@ struct SessionDescriptors {
     [
       \.fuse, \.control, \.parking, \.start, \.journal, \.opens, \.lookups, \.questions, \.orders,
       \.parked, \.source, \.store, \.history, \.events, \.unhandled, \.noticesOut, \.noticesIn,
-      \.sharing, \.setID,
+      \.sharing, \.setID, \.rings,
     ]
   }
 }

@@ -30,6 +30,9 @@ final class Supervisor {
   private var sockets: Sockets
   /// The filesystem's device number; empty until it is mounted.
   private var device = ""
+  /// The number of the mount at the mount point. No other mount of this boot has it, while another
+  /// filesystem may get this one's device number as soon as it is unmounted.
+  private var mount: Int?
   private var program: Program
   private var server: RunningServer
   private let parked = ParkedFiles()
@@ -98,6 +101,7 @@ final class Supervisor {
     session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
     device = try session.device
+    mount = Self.mount(on: options.mountpoint, device)
     sockets = Sockets(device: device)
     program = Program(Processes.program)
     server = try RunningServer(adopting: id, session)
@@ -144,11 +148,23 @@ final class Supervisor {
   private func answerStart() throws {
     _ = Processes.wait(for: [session.fuse])
     let request = try session.fuse.readOnce(1 << 16)
-    let features = try Processes.answerStart(request, on: session.fuse, options.wishes)
+    let features = try Processes.answerStart(request, on: session.fuse, plannedWishes)
     try options.requireNeeded(features)
     passthrough = features.contains(.passthrough)
     device = try MountTable.handleFS(on: options.mountpoint)?.device ?? ""
+    mount = Self.mount(on: options.mountpoint, device)
+    // A server that finds no plan there reads all requests from /dev/fuse.
+    if !features.contains(.rings) { try Processes.empty(session.rings) }
     try session.writeStart(device: device, request: request)
+  }
+
+  /// What is asked of the kernel, without io_uring if this machine cannot have it.
+  private var plannedWishes: KernelWishes {
+    var wishes = options.wishes
+    guard wishes.features.contains(.rings) else { return wishes }
+    let planned = Processes.planRings(in: session.rings, threads: options.threads)
+    if let planned { wishes.maxWrite = planned } else { wishes.features.remove(.rings) }
+    return wishes
   }
 
   /// Watches over an adopted server until the filesystem is unmounted.
@@ -188,12 +204,23 @@ final class Supervisor {
   /// Throws if the filesystem is still mounted: then nobody has unmounted it, but the kernel has ended
   /// the connection.
   private func requireUnmounted() throws {
-    guard try MountTable.handleFS(on: options.mountpoint)?.device == device else { return }
+    guard try MountTable.handleFS(on: options.mountpoint)?.device == device,
+      let mount, Self.mount(on: options.mountpoint, device) == mount
+    else { return }
     try? Processes.unmount(options.mountpoint, detach: true)
     throw CommandError(
       "the kernel has ended the connection of \(options.mountpoint), because a request took longer "
         + "than --request-timeout allows or because of an abort in /sys/fs/fuse/connections; it is "
         + "unmounted now; mount it again")
+  }
+
+  /// Returns the number of the mount at a mount point, if it is of a device. The server is not asked.
+  private static func mount(on point: String, _ device: String) -> Int? {
+    guard let place = try? BackingFile(opening: FilePath(point)), (try? place.device) == device
+    else {
+      return nil
+    }
+    return try? BackingFile.mount(of: place.descriptor)
   }
 
   private var servingStatus: String { "STATUS=Serving, by process \(server.id)" }

@@ -22,6 +22,12 @@ func checked<T: SignedInteger>(_ result: T) throws(Errno) -> T {
 final class BackingFile: Sendable {
   let number: CInt
 
+  /// Opens a path with `O_PATH`. If a FUSE filesystem is mounted there, its server is not asked.
+  init(opening path: FilePath) throws(Errno) {
+    number = try checked(
+      unsafe path.withPlatformString { unsafe hf_open(AT_FDCWD, $0, HF_PATH, 0) })
+  }
+
   init(_ descriptor: FileDescriptor) { number = descriptor.rawValue }
   init(_ number: CInt) { self.number = number }
 
@@ -67,6 +73,12 @@ final class BackingFile: Sendable {
   /// filesystem, this does not ask its server.
   var device: String {
     get throws(Errno) { try Self.device(of: descriptor) }
+  }
+
+  /// Sends `count` requests to the file's filesystem from each processor, if it is a FUSE filesystem that
+  /// another process serves.
+  func sendRequests(processors: UInt32, count: UInt32) {
+    _ = hf_send_requests(number, processors, count)
   }
 
   static func device(of file: FileDescriptor) throws(Errno) -> String {

@@ -27,6 +27,19 @@ extension Processes {
     try checked(unsafe hf_unmount(target, detach ? 1 : 0))
   }
 
+  /// Prepares the memory file through which requests come over io_uring.
+  ///
+  /// - Parameter threads: how many requests are answered at a time at most.
+  /// - Returns: how many bytes a request may carry at most, or `nil` if this machine cannot have it.
+  static func planRings(in memory: FileDescriptor, threads: Int) -> UInt32? {
+    UInt32(exactly: hf_plan_ring(memory.rawValue, CInt(threads)))
+  }
+
+  /// Makes a file empty.
+  static func empty(_ file: FileDescriptor) throws(Errno) {
+    guard ftruncate(file.rawValue, 0) == 0 else { throw Errno(rawValue: errno) }
+  }
+
   /// Answers the kernel's first request (FUSE_INIT).
   ///
   /// - Returns: those of the wanted features that the kernel has.
@@ -35,7 +48,8 @@ extension Processes {
   ) throws(Errno) -> KernelFeatures {
     var raw = hf_wishes(
       features: wishes.features.rawValue, max_background: wishes.maxBackground,
-      congestion_threshold: wishes.congestion, request_timeout: wishes.requestTimeout)
+      congestion_threshold: wishes.congestion, max_write: wishes.maxWrite,
+      request_timeout: wishes.requestTimeout)
     let features = try checked(
       unsafe request.withUnsafeBytes {
         unsafe hf_answer_init(fuse.rawValue, $0.baseAddress, $0.count, &raw)

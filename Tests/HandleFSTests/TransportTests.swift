@@ -1,0 +1,108 @@
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+extension Trait where Self == ConditionTrait {
+  /// The test needs a kernel that hands out requests over io_uring.
+  static var usesRings: Self {
+    .enabled(
+      if: Mounted.program != nil && mayMount && Rings.areOffered || isContinuousIntegration,
+      "needs Y in \(Rings.switch) (Linux 6.14), root, and HANDLEFS, as in Scripts/test")
+  }
+}
+
+enum Rings {
+  static let `switch` = FilePath("/sys/module/fuse/parameters/enable_uring")
+  static var areOffered: Bool { (try? read(`switch`)) == "Y\n" }
+}
+
+/// Requests over io_uring, and from /dev/fuse if the kernel does not offer that (Docs/Transport.md).
+@Suite struct TransportTests {
+  @Test(
+    .usesRings,
+    arguments: [
+      (["--transport", "auto"], "io_uring"), (["--transport", "uring"], "io_uring"),
+      (["-o", "transport=uring"], "io_uring"), (["--transport", "dev"], "/dev/fuse"),
+      // Linux would look for the requests of killed servers.
+      (["--transport", "auto", "--request-timeout", "60"], "/dev/fuse"),
+    ])
+  func isAsAsked(_ options: [String], _ expected: String) throws {
+    let mounted = try Mounted(.ext4, options)
+    try write("text", to: mounted.source.appending("file"))
+    #expect(try mounted.transport == expected)
+    // Also after a restart.
+    try mounted.waitForNewServer(after: mounted.killServer())
+    #expect(try mounted.run(["cat", mounted.mountpoint.appending("file").string]).output == "text")
+    #expect(try mounted.transport == expected)
+  }
+
+  @Test(.mountsHandleFS) func doesNotGoTogetherWithATimeout() throws {
+    let program = try #require(Mounted.program)
+    let result = try run(
+      program, "/usr", "/mnt", "--store", "/nowhere", "--transport", "uring", "--request-timeout",
+      "5")
+    #expect(result.status == 2 && result.errors.contains("--request-timeout"), "\(result.errors)")
+  }
+
+  enum Known: String, CaseIterable {
+    case nothing, directory, file
+  }
+
+  /// Requests that came while no server was there are answered, whatever the kernel knows, also if no
+  /// other request comes.
+  @Test(.usesRings, arguments: Known.allCases)
+  func whatHasQueuedIsAnswered(_ known: Known) throws {
+    let mounted = try Mounted(.ext4, ["--transport", "uring", "--cache-timeout", "0"])
+    try write("", to: mounted.source.appending("file"))
+    try FileManager.default.createDirectory(
+      atPath: mounted.source.appending("directory").string, withIntermediateDirectories: false)
+    if known != .nothing {
+      _ = try mounted.run(["stat", mounted.mountpoint.appending(known.rawValue).string])
+    }
+    for _ in 1...3 {
+      let supervisor = try #require(mounted.supervisorID)
+      try stop(supervisor)
+      let server = try mounted.killServer()
+      #expect(eventually(seconds: 10) { mounted.serverID != server })
+      let processors = ProcessInfo.processInfo.processorCount
+      let waiting = try (0..<2 * processors).map {
+        try Child(["taskset", "-c", "\($0 % processors)", "ls", mounted.mountpoint.string])
+      }
+      usleep(100_000)
+      kill(supervisor, SIGCONT)
+      try mounted.waitForNewServer(after: server)
+      for child in waiting { #expect(child.wait(seconds: 20) == 0, "\(mounted.log)") }
+      // Servers that end after less than a tenth of a second are replaced only after a while.
+      usleep(150_000)
+    }
+    try mounted.expectHealth()
+  }
+
+  /// A mount that is idle uses no processor.
+  @Test(.usesRings) func idleThreadsSleep() throws {
+    let mounted = try Mounted(.ext4, ["--transport", "uring"])
+    let server = try #require(mounted.serverID)
+    /// In hundredths of a second.
+    func used() throws -> Int {
+      try read(FilePath("/proc/\(server)/stat")).split(separator: " ").dropFirst(13).prefix(2)
+        .compactMap { Int($0) }.reduce(0, +)
+    }
+    usleep(500_000)
+    let before = try used()
+    usleep(2_000_000)
+    // Other threads look at their work now and then.
+    #expect(try used() - before <= 2)
+  }
+}
+
+extension Mounted {
+  fileprivate var transport: String? {
+    get throws {
+      let program = try #require(Self.program)
+      let answer = try run([program, "status", mountpoint.string])
+      return answer.output.split(separator: "\n").first { $0.hasPrefix("transport ") }
+        .flatMap { $0.split(separator: " ").last.map(String.init) }
+    }
+  }
+}
