@@ -1,7 +1,7 @@
 /* One queue of FUSE over io_uring. Its server is killed at any step, and the next one goes on.
  *
  * The kernel's steps follow fs/fuse/dev_uring.c, io_uring/cancel.c and io_uring/tw.c of Linux 6.18. The
- * server's steps follow ring.c, slots.c and serving.c of HandleFS, and its journal. Each option of Thread
+ * server's steps follow ring.c, rings.c, slots.c and serving.c of HandleFS, and its journal. Each option of Thread
  * is one step, and a kill can come before each. Each client sends any number of requests, and the server is
  * killed any number of times. Tests/Transport/run checks:
  * - No request waits for ever: there is no state in which nothing can happen while a client waits.
@@ -20,9 +20,9 @@
 
 /* What can be broken on purpose, one at a time (-DBREAK=noDraw). Each must be found. */
 mtype:rule = {
-    noDraw,        /* draw() is not called */
-    noFirstDraw,   /* the first server does not call draw() */
-    earlyDraw,     /* draw() comes before the REGISTER */
+    noDraw,        /* draw_queued() is not called */
+    timeLimit,     /* draw_queued() does not wait for all threads */
+    earlyBegun,    /* note_begun() comes before the REGISTER that follows a commit which found nothing */
     newEntry,      /* begin() registers the slot, whatever is in it */
     noNewEntry,    /* handle() does not register the slot after a commit that found nothing */
     takesAgain,    /* begin() takes a request that was begun from the kernel's places again */
@@ -52,8 +52,9 @@ mtype:entry entry[SLOTS] = gone;
 #define DRAWN CLIENTS
 byte requestOf[SLOTS];
 /* The requests that found no available entry. */
-chan queue = [CLIENTS + SLOTS] of { byte };
-/* Whether requests come over io_uring (ring->ready). Before, they come over /dev/fuse. */
+chan queue = [CLIENTS] of { byte };
+/* Whether requests come over io_uring (ring->ready). In truth they come when the first slot of each queue is
+ * registered. Until the others are, for a moment after the mount, a request may wait behind a slow one. */
 bool isReady;
 
 /* MARK: The clients */
@@ -81,14 +82,18 @@ mtype:content places[SLOTS] = stale, copied[SLOTS] = stale, built[SLOTS] = stale
 
 /* The next step of a slot's thread. */
 mtype:step = {
-    begins, registers1, registers2, draws, idles, takes1, takes2, notes, acts, builds1, builds2, answers,
+    begins, registers1, registers2, idles, takes1, takes2, notes, acts, builds1, builds2, answers,
     forgets, shows1, shows2, commits, fetches, dead
 };
 mtype:step at[SLOTS] = begins;
 /* Whether the thread has marked the request as resent. */
 bool isResent[SLOTS];
 bool isKilled;
-bool drawsLater = breaks(noFirstDraw);
+/* Whether the thread has called note_begun(): its entry is available, or it will commit a request. */
+bool isBegun[SLOTS];
+/* What the main thread does: it waits for the others, draws, is done, or is dead. */
+mtype:main = { mainWaits, mainDraws, mainIdles, mainDead };
+mtype:main atMain = mainIdles;
 
 /* MARK: What the kernel does */
 
@@ -97,7 +102,11 @@ inline send(number) {
   if
   :: entry[0] == available -> entry[0] = assigned; requestOf[0] = number
   :: entry[1] == available -> entry[1] = assigned; requestOf[1] = number
-  :: else -> queue!number
+  :: else ->
+    if
+    :: number == DRAWN /* In the queue, it would make no difference. */
+    :: else -> queue!number
+    fi
   fi
 }
 
@@ -160,6 +169,7 @@ end:
       if
       :: id[s] == none || breaks(newEntry) -> at[s] = registers1
       :: else ->
+        isBegun[s] = !isAnswered[s]; /* It will be committed, which fetches what waits. */
         if
         :: !isTaken[s] && !(isAnswered[s] && breaks(answeredFlag)) -> at[s] = takes1
         :: isTaken[s] && (!isAnswered[s] || breaks(notAnswered)) ->
@@ -174,26 +184,17 @@ end:
   :: atomic {
       at[s] == registers1 ->
       id[s] = none; isTaken[s] = false; isAnswered[s] = false;
-      at[s] = (breaks(earlyDraw) -> draws : registers2)
+      at[s] = registers2
     }
   :: atomic {
       at[s] == registers2 ->
       assert(entry[s] == gone);
-      entry[s] = available; isReady = true;
-      at[s] = (breaks(earlyDraw) -> idles : draws)
+      entry[s] = available; isBegun[s] = true;
+      isReady = isReady || (isBegun[0] && isBegun[1]);
+      at[s] = idles
     }
 
-  /* draw() */
-  :: atomic {
-      at[s] == draws ->
-      if
-      :: breaks(noDraw) || drawsLater
-      :: else -> send(DRAWN)
-      fi;
-      at[s] = (breaks(earlyDraw) -> registers2 : idles)
-    }
-
-  /* turn(): the thread waits, and does the kernel's task work. */
+  /* turn(): the thread waits, and runs the kernel's task work. */
   :: atomic { at[s] == idles && entry[s] == assigned -> deliver(s); at[s] = takes1 }
 
   /* take_request() */
@@ -269,9 +270,11 @@ end:
       if
       :: entry[s] == delivered ->
         finish(requestOf[s], places[s]);
-        entry[s] = committed;
+        entry[s] = committed; isBegun[s] = true;
         at[s] = fetches
-      :: else -> at[s] = (breaks(noNewEntry) -> idles : registers1) /* ENOENT: handle() */
+      :: else ->
+        isBegun[s] = isBegun[s] || breaks(earlyBegun);
+        at[s] = (breaks(noNewEntry) -> idles : registers1) /* ENOENT: handle() */
       fi
     }
   :: atomic {
@@ -291,21 +294,37 @@ end:
   od
 }
 
+/* The main thread: go_on_with_rings(), and draw_queued() for this queue. The first server does not draw. */
+proctype Main() {
+  byte drawn;
+end:
+  do
+  :: atomic {
+      atMain == mainWaits && (breaks(timeLimit) || (isBegun[0] && isBegun[1])) ->
+      atMain = (breaks(noDraw) -> mainIdles : mainDraws)
+    }
+  :: atomic { atMain == mainDraws && drawn < SLOTS -> send(DRAWN); drawn++ }
+  :: atomic { atMain == mainDraws && drawn == SLOTS -> drawn = 0; atMain = mainIdles }
+  :: atomic { isKilled && atMain != mainDead -> drawn = 0; atMain = mainDead }
+  od
+}
+
 /* Kills the server, and starts the next one when all threads have ended. */
 active proctype Supervisor() {
   byte i;
   atomic {
     for (i : 0 .. CLIENTS - 1) { run Client(i) }
     for (i : 0 .. SLOTS - 1) { run Thread(i) }
+    run Main();
     i = 0
   }
   do
   :: atomic { !isKilled -> break }
   :: atomic { !isKilled -> isKilled = true }
   :: atomic {
-      isKilled && at[0] == dead && at[1] == dead ->
-      isKilled = false; drawsLater = false;
-      at[0] = begins; at[1] = begins
+      isKilled && at[0] == dead && at[1] == dead && atMain == mainDead ->
+      isKilled = false; isBegun[0] = false; isBegun[1] = false;
+      at[0] = begins; at[1] = begins; atMain = mainWaits
     }
   od
 }
