@@ -1,9 +1,9 @@
 /* One queue of FUSE over io_uring. Its server is killed at any step, and the next one goes on.
  *
  * The kernel's steps follow fs/fuse/dev_uring.c, io_uring/cancel.c and io_uring/tw.c of Linux 6.18. The
- * server's steps follow ring.c, rings.c, slots.c and serving.c of HandleFS, and its journal. Each option of Thread
- * is one step, and a kill can come before each. Each client sends any number of requests, and the server is
- * killed any number of times. Tests/Transport/run checks:
+ * server's steps follow ring.c, rings.c, slots.c and serving.c of HandleFS, and its journal. Each option of
+ * Thread is one step, and a kill can come before each. Each client sends any number of requests, and the
+ * server is killed any number of times. Tests/Transport/run checks:
  * - No request waits for ever: there is no state in which nothing can happen while a client waits.
  * - No request waits in the queue while a thread has nothing to do.
  * - Each change is carried out once.
@@ -22,7 +22,7 @@
 mtype:rule = {
     noDraw,        /* draw_queued() is not called */
     timeLimit,     /* draw_queued() does not wait for all threads */
-    earlyBegun,    /* note_begun() comes before the REGISTER that follows a commit which found nothing */
+    earlyBegun,    /* note_begun() comes before it is known that the commit of an old reply found its request */
     newEntry,      /* begin() registers the slot, whatever is in it */
     noNewEntry,    /* handle() does not register the slot after a commit that found nothing */
     takesAgain,    /* begin() takes a request that was begun from the kernel's places again */
@@ -169,7 +169,7 @@ end:
       if
       :: id[s] == none || breaks(newEntry) -> at[s] = registers1
       :: else ->
-        isBegun[s] = !isAnswered[s]; /* It will be committed, which fetches what waits. */
+        isBegun[s] = !isAnswered[s] || breaks(earlyBegun); /* It will be committed, which fetches what waits. */
         if
         :: !isTaken[s] && !(isAnswered[s] && breaks(answeredFlag)) -> at[s] = takes1
         :: isTaken[s] && (!isAnswered[s] || breaks(notAnswered)) ->
@@ -272,9 +272,7 @@ end:
         finish(requestOf[s], places[s]);
         entry[s] = committed; isBegun[s] = true;
         at[s] = fetches
-      :: else ->
-        isBegun[s] = isBegun[s] || breaks(earlyBegun);
-        at[s] = (breaks(noNewEntry) -> idles : registers1) /* ENOENT: handle() */
+      :: else -> at[s] = (breaks(noNewEntry) -> idles : registers1) /* ENOENT: handle() */
       fi
     }
   :: atomic {
