@@ -13,39 +13,31 @@ enum Access: UInt8, CaseIterable {
 /// size of the tree.
 ///
 /// A file has its place in one of several small sets, by its node. Each set evicts the least recently
-/// used first (by the second-chance rule).
+/// used first (by the second-chance rule). A lock is for every sixteenth set, because many threads use the
+/// cache for each request.
 final class FileCache: Sendable {
   /// The places of a set.
-  private static let setSize = 8
-
-  fileprivate struct Place {
-    var node = NodeID.root
-    var access = Access.path
-    var file: BackingFile?
-    var isUsed = false
-  }
-
-  fileprivate struct State {
-    var places: [Place]
-    var count = 0
-    var hand = 0
-    var evicted: [BackingFile] = []
-  }
+  fileprivate static let setSize = 8
+  private static let mostShards = 16
 
   private let sets: Int
-  private let state: Mutex<State>
+  private let shards: [FileCacheShard]
+  private let evicted = Mutex<[BackingFile]>([])
+  /// How many there are, for threads that only look whether there are some.
+  private let evictedCount = Atomic(0)
 
   var capacity: Int { sets * Self.setSize }
 
   init(capacity: Int) {
-    sets = max(capacity / Self.setSize, 1)
-    state = Mutex(State(places: Array(repeating: Place(), count: sets * Self.setSize)))
+    let sets = max(capacity / Self.setSize, 1)
+    let shards = min(sets, Self.mostShards)
+    self.sets = sets
+    self.shards = (0..<shards).map { FileCacheShard(sets: (sets - $0 + shards - 1) / shards) }
   }
 
   /// Returns a node's file that is open for the first of some kinds of access for which there is one.
   func find(_ node: NodeID, _ accesses: Access...) -> BackingFile? {
-    let set = set(of: node)
-    return state.withLock { state in
+    withSet(of: node) { state, set in
       for access in accesses {
         for place in set where state.places[place].has(node, access) {
           state.places[place].isUsed = true
@@ -59,50 +51,57 @@ final class FileCache: Sendable {
   /// Adds a file, unless the node already has one for this access. This may evict another file. It is
   /// closed at once if it is open for writing: until then nobody could execute it.
   func insert(_ file: BackingFile, of node: NodeID, for access: Access) {
-    let set = set(of: node)
-    let closed: BackingFile? = state.withLock { state in
-      guard !set.contains(where: { state.places[$0].has(node, access) }) else { return nil }
+    let replaced: (file: BackingFile?, isWritten: Bool) = withSet(of: node) { state, set in
+      guard !set.contains(where: { state.places[$0].has(node, access) }) else {
+        return (nil, false)
+      }
       let place = set.first { state.places[$0].file == nil } ?? state.place(toEvictFrom: set)
       let isWritten = state.places[place].access == .writing
       let evicted = state.remove(place)
       state.places[place] = Place(node: node, access: access, file: file)
       state.count += 1
-      guard let evicted, !isWritten else { return evicted }
-      state.evicted.append(evicted)
-      return nil
+      return (evicted, isWritten)
     }
-    withExtendedLifetime(closed) {}
+    if let file = replaced.file, !replaced.isWritten { closeLater(file) }
   }
 
   /// Closes the files that were evicted, if there are so many. It takes time, above all if a file has
   /// lost its last name, so nobody should wait for it.
   func closeEvicted(ifAtLeast count: Int) {
-    let evicted = state.withLock { state in
-      state.evicted.count < count ? [] : state.takeEvicted()
-    }
-    withExtendedLifetime(evicted) {}
+    guard evictedCount.load(ordering: .relaxed) >= count else { return }
+    withExtendedLifetime(takeEvicted()) {}
   }
 
   /// Whether there are evicted files that are still open.
-  var hasEvicted: Bool { state.withLock { !$0.evicted.isEmpty } }
+  var hasEvicted: Bool { evictedCount.load(ordering: .relaxed) > 0 }
 
   /// Has a file that is not in the cache closed like an evicted one.
-  func closeLater(_ file: BackingFile) { state.withLock { $0.evicted.append(file) } }
+  func closeLater(_ file: BackingFile) {
+    evicted.withLock { files in
+      files.append(file)
+      evictedCount.store(files.count, ordering: .relaxed)
+    }
+  }
+
+  private func takeEvicted() -> [BackingFile] {
+    evicted.withLock { files in
+      defer { files = [] }
+      evictedCount.store(0, ordering: .relaxed)
+      return files
+    }
+  }
 
   /// Evicts a node's files.
   func evict(_ node: NodeID) {
-    let set = set(of: node)
-    state.withLock { state in
-      for place in set where state.places[place].node == node {
-        if let file = state.remove(place) { state.evicted.append(file) }
-      }
+    let files = withSet(of: node) { state, set in
+      set.filter { state.places[$0].node == node }.compactMap { state.remove($0) }
     }
+    for file in files { closeLater(file) }
   }
 
   /// Closes a node's files for some kinds of access.
   func remove(_ node: NodeID, _ accesses: [Access] = Access.allCases) {
-    let set = set(of: node)
-    let removed = state.withLock { state in
+    let removed = withSet(of: node) { state, set in
       accesses.compactMap { access in
         set.first { state.places[$0].has(node, access) }.flatMap { state.remove($0) }
       }
@@ -112,37 +111,67 @@ final class FileCache: Sendable {
 
   /// Closes a quarter of the files, because descriptors have run out.
   func shrink() {
-    let removed = state.withLock { state in
-      let used = state.places.indices.filter { state.places[$0].file != nil }
-      return used.prefix(used.count / 4 + 1).compactMap { state.remove($0) } + state.takeEvicted()
+    let removed = shards.flatMap { shard in
+      shard.state.withLock { state in
+        let used = state.places.indices.filter { state.places[$0].file != nil }
+        return used.prefix(used.count / 4 + 1).compactMap { state.remove($0) }
+      }
     }
-    withExtendedLifetime(removed) {}
+    withExtendedLifetime(removed + takeEvicted()) {}
   }
 
   /// Calls `body` for each file. It holds one file at a time, so that the loop itself keeps none
   /// open for long. A node may come several times, once for each kind of access.
   func forEach(_ body: (NodeID, BackingFile) -> Void) {
-    for index in 0..<capacity {
-      let place = state.withLock { $0.places[index] }
-      if let file = place.file { body(place.node, file) }
+    for shard in shards {
+      for index in 0..<shard.capacity {
+        let place = shard.state.withLock { $0.places[index] }
+        if let file = place.file { body(place.node, file) }
+      }
     }
   }
 
-  var count: Int { state.withLock { $0.count } }
+  var count: Int { shards.reduce(0) { $0 + $1.state.withLock { $0.count } } }
 
-  private func set(of node: NodeID) -> Range<Int> {
-    let first = Int(node.rawValue % UInt64(sets)) * Self.setSize
-    return first..<first + Self.setSize
+  /// Calls `body` with the places of a node's set, under their lock.
+  private func withSet<R>(
+    of node: NodeID, _ body: (inout sending FileCacheShard.State, Range<Int>) -> sending R
+  ) -> R {
+    let set = Int(node.rawValue % UInt64(sets))
+    let first = set / shards.count * Self.setSize
+    return shards[set % shards.count].state.withLock { body(&$0, first..<first + Self.setSize) }
   }
 }
 
-extension FileCache.Place {
-  fileprivate func has(_ node: NodeID, _ access: Access) -> Bool {
+/// The sets of a ``FileCache`` that have one lock.
+private final class FileCacheShard: Sendable {
+  struct State {
+    var places: [Place]
+    var count = 0
+    var hand = 0
+  }
+
+  let capacity: Int
+  let state: Mutex<State>
+
+  init(sets: Int) {
+    capacity = sets * FileCache.setSize
+    state = Mutex(State(places: Array(repeating: Place(), count: capacity)))
+  }
+}
+
+private struct Place {
+  var node = NodeID.root
+  var access = Access.path
+  var file: BackingFile?
+  var isUsed = false
+
+  func has(_ node: NodeID, _ access: Access) -> Bool {
     self.node == node && self.access == access && file != nil
   }
 }
 
-extension FileCache.State {
+extension FileCacheShard.State {
   /// Returns the place of the first file of a full set after the hand that was not used since the hand last
   /// passed it.
   fileprivate mutating func place(toEvictFrom set: Range<Int>) -> Int {
@@ -158,10 +187,5 @@ extension FileCache.State {
     defer { places[place].file = nil }
     if places[place].file != nil { count -= 1 }
     return places[place].file
-  }
-
-  fileprivate mutating func takeEvicted() -> [BackingFile] {
-    defer { evicted = [] }
-    return evicted
   }
 }
