@@ -27,37 +27,53 @@ static int retrieve(int fuse, uint64_t node, uint64_t number)
 
 /* Draws as many requests from the queue of this processor as there are slots. `node` is the next one to
  * try. Returns 0 if the kernel knows no regular file. */
-static int draw_here(const struct area *area, uint64_t number, const uint64_t **node, const uint64_t *end)
+static int draw_here(const struct area *area, uint64_t *number, const uint64_t **node, const uint64_t *end)
 {
     int fuse = fuse_session_fd(pool.session);
     for (unsigned i = 0; i < area->depth; i++) {
-        while (*node < end && !retrieve(fuse, **node, number + 2 * i))
+        while (*node < end && !retrieve(fuse, **node, *number))
             ++*node;
         if (*node == end)
             return 0;
+        *number += 2;
     }
     return 1;
 }
 
-void draw_queued(const struct area *area)
+/* Draws from all queues. `number` is that of the next request. Returns 0 if the kernel knows no regular
+ * file. */
+static int draw(const struct area *area, uint64_t *number)
 {
     enum { MOST = 4096 };
     uint64_t nodes[MOST];
     const uint64_t *node = nodes, *end = nodes + pool.handlers->known(pool.server, nodes, MOST);
     cpu_set_t before;
-    int drawn = !sched_getaffinity(0, sizeof before, &before);
+    int is_known = !sched_getaffinity(0, sizeof before, &before), drawn = is_known;
     for (unsigned i = 0; i < area->queues && drawn; i++) {
         cpu_set_t one;
         CPU_ZERO(&one);
         CPU_SET(i, &one);
-        /* No other request has such a number. */
-        uint64_t number = 1ull << 62 | (uint64_t)area->servers << 32 | (i * area->depth) << 1;
         if (!sched_setaffinity(0, sizeof one, &one))
             drawn = draw_here(area, number, &node, end);
     }
-    sched_setaffinity(0, sizeof before, &before);
-    if (!drawn)
-        pool.handlers->draw(pool.server, area->queues, area->depth);
+    if (is_known)
+        sched_setaffinity(0, sizeof before, &before);
+    return drawn;
+}
+
+void draw_queued(const struct area *area)
+{
+    /* Another process keeps the mount busy for a moment. So this waits first, whether the kernel comes to
+     * know a file. */
+    enum { TRIES = 5 };
+    /* No other request has such a number. */
+    uint64_t number = 1ull << 62 | (uint64_t)area->servers << 32;
+    for (int i = 0; i < TRIES; i++) {
+        if (pool.stopping || draw(area, &number))
+            return;
+        sleep_for(1000000L << i);
+    }
+    pool.handlers->draw(pool.server, area->queues, area->depth);
 }
 
 /* MARK: From another process */

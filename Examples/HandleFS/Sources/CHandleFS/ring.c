@@ -139,6 +139,21 @@ static int handle(struct place *place, int error)
     return 1;
 }
 
+/* Submits the commands and waits for the end of one, like io_uring_submit_and_wait(3). But a thread that
+ * waits for clients does not count as one that waits for a disk, from Linux 6.15 on. */
+static int submit_and_sleep(struct io_uring *ring)
+{
+    enum { NO_IOWAIT = 1 << 7, HAS_NO_IOWAIT = 1 << 17 };
+    if (!(ring->features & HAS_NO_IOWAIT))
+        return io_uring_submit_and_wait(ring, 1);
+    unsigned count = io_uring_sq_ready(ring), flags = IORING_ENTER_GETEVENTS | NO_IOWAIT;
+    if (ring->ring_fd < 0)
+        flags |= IORING_ENTER_REGISTERED_RING;
+    ring->sq.sqe_head = ring->sq.sqe_tail;
+    io_uring_smp_store_release(ring->sq.ktail, ring->sq.sqe_tail);
+    return io_uring_enter((unsigned)ring->enter_ring_fd, count, 1, flags, NULL);
+}
+
 /* Waits for the end of the command, and handles it. */
 static int turn(struct place *place)
 {
@@ -147,7 +162,7 @@ static int turn(struct place *place)
         pool.handlers->idle(pool.server);
     }
     place->worker->reading = 1;
-    int submitted = io_uring_submit_and_wait(place->ring, 1);
+    int submitted = submit_and_sleep(place->ring);
     place->worker->reading = 0;
     if (submitted == -EINTR)
         return 1;
@@ -174,13 +189,17 @@ static void watch_unused(struct place *place, int unused_ring)
 /* Makes the ring of this thread. It takes no descriptor, if the kernel can do without. */
 static int make_ring(struct io_uring *ring)
 {
-    int error = io_uring_queue_init(
-        4, ring, IORING_SETUP_SQE128 | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SINGLE_ISSUER);
-    if (!error && io_uring_register_ring_fd(ring) == 1) {
+    int error = io_uring_queue_init(4, ring, RING_FLAGS);
+    if (error)
+        return error;
+    /* As liburing leaves it; submit_and_sleep() relies on it. */
+    for (unsigned i = 0; i < *ring->sq.kring_entries; i++)
+        ring->sq.array[i] = i;
+    if (io_uring_register_ring_fd(ring) == 1) {
         close(ring->ring_fd);
         ring->ring_fd = -1;
     }
-    return error;
+    return 0;
 }
 
 /* Has this thread run on a processor, unless that is not there or the server may not use it. */

@@ -8,6 +8,9 @@
 #include <liburing.h>
 #include <sys/uio.h>
 
+/* Of the ring of each thread. */
+#define RING_FLAGS (IORING_SETUP_SQE128 | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SINGLE_ISSUER)
+
 /* MARK: slots.c */
 
 /* Where the kernel puts a request, and takes the reply from (struct fuse_uring_req_header). */
@@ -40,7 +43,7 @@ struct slot {
     uint32_t payload_size;
     /* The request in one piece, as /dev/fuse delivers it. */
     uint32_t length, is_in_payload;
-    char request[REQUEST_SIZE];
+    _Alignas(8) char request[REQUEST_SIZE];
     struct fuse_out_header reply;
     char body[REPLY_SIZE];
 };
@@ -49,7 +52,7 @@ _Static_assert(sizeof(struct slot) + 256 <= PAYLOAD_OFFSET, "room for headers be
 /* The memory of a mount. The slots of each queue follow, on pages of their own. */
 struct area {
     uint64_t address;
-    uint32_t queues, depth, payload_size;
+    uint32_t queues, depth, payload_size, format;
     /* How many servers have mapped it. */
     atomic_ullong servers;
 };

@@ -38,8 +38,9 @@ const struct fuse_in_header *hf_request(void) { return current; }
 long send_message(int fuse, const struct iovec *parts, int count)
 {
     const struct fuse_out_header *header = parts[0].iov_base;
-    int is_notice = !header->unique;
-    if (!current_slot || is_notice)
+    /* A notice has no number. An INTERRUPT that comes too late is answered by libfuse within the next
+     * request, and has a number of its own. */
+    if (!current_slot || (header->unique & ~HF_RESENT) != current_slot->headers.id)
         return result(writev(fuse, parts, count));
     put_reply(current_slot, parts, count);
     return header->len;

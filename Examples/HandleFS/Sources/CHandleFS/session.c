@@ -94,7 +94,7 @@ int hf_answer_init(int fuse, const void *message, size_t length, const struct hf
             .congestion_threshold = wishes->congestion_threshold,
             .max_write = wishes->max_write,
             .time_gran = 1,
-            .max_pages = (uint16_t)(wishes->max_write / 4096),
+            .max_pages = (uint16_t)(wishes->max_write / (uint32_t)sysconf(_SC_PAGESIZE)),
         },
     };
     reply.body.flags2 = in.flags & FUSE_INIT_EXT ? in.flags2 & wishes->features : 0;

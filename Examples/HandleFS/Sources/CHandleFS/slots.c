@@ -6,6 +6,7 @@
 #include "ring.h"
 #include "result.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +20,10 @@ enum {
     MOST_PAYLOAD = 1 << 20,
     /* What all payloads may take. Machines with more processors get shorter ones. */
     ALL_PAYLOADS = 1 << 26,
+    /* Each has a thread. */
+    MOST_SLOTS = 256,
+    /* Of the layout that this file describes. */
+    FORMAT = 1,
 };
 
 /* Returns an address below all that a 64-bit program has by itself, and above what may have been mapped
@@ -47,18 +52,60 @@ static unsigned count_queues(void)
     unsigned first = 0, last = 0;
     if (!file)
         return 0;
-    int found = fscanf(file, "%u-%u", &first, &last);
+    char end = 0;
+    int found = fscanf(file, "%u-%u%c", &first, &last, &end);
     fclose(file);
-    return found == 2 ? last + 1 : found == 1 ? first + 1 : 0;
+    /* The list of a machine whose processors have gaps in their numbers goes on. */
+    if (first || (found > 1 && end != '\n'))
+        return 0;
+    return found >= 1 ? last + 1 : 0;
 }
+
+/* Whether the server can ask for requests of each processor that runs; a cpuset may forbid it. */
+static int has_all_processors(unsigned processors)
+{
+    cpu_set_t before, one;
+    long usable = 0;
+    if (sched_getaffinity(0, sizeof before, &before))
+        return 0;
+    for (unsigned i = 0; i < processors; i++) {
+        CPU_ZERO(&one);
+        CPU_SET(i, &one);
+        usable += !sched_setaffinity(0, sizeof one, &one);
+    }
+    sched_setaffinity(0, sizeof before, &before);
+    return usable >= sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static unsigned number_in(const char *path)
+{
+    unsigned number = 0;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%u", &number) != 1)
+        number = 0;
+    fclose(file);
+    return number;
+}
+
+/* Whether the kernel looks for requests that take long, of all FUSE filesystems. Linux up to 6.18 would
+ * look at entries of killed servers, which have none, and crash. */
+static int has_timeout(void)
+{
+    return number_in("/proc/sys/fs/fuse/default_request_timeout") ||
+           number_in("/proc/sys/fs/fuse/max_request_timeout");
+}
+
 
 /* How many requests of one processor are served at a time. They cannot move to another processor's
  * threads, so it is more than a fair share. */
 static unsigned depth_for(int threads, unsigned queues)
 {
     enum { LEAST = 4 };
-    unsigned all = (unsigned)threads, share = all / queues;
-    return share >= LEAST ? share : all < LEAST ? all : LEAST;
+    unsigned all = (unsigned)threads, share = all / queues, most = MOST_SLOTS / queues;
+    unsigned wanted = share >= LEAST ? share : all < LEAST ? all : LEAST;
+    return wanted < most ? wanted : most;
 }
 
 static uint32_t payload_for(unsigned slots)
@@ -80,7 +127,7 @@ static struct area *map_as_planned(const struct area *plan, int memory)
 static int has_io_uring(void)
 {
     struct io_uring ring;
-    if (io_uring_queue_init(1, &ring, IORING_SETUP_SQE128))
+    if (io_uring_queue_init(1, &ring, RING_FLAGS))
         return 0;
     io_uring_queue_exit(&ring);
     return 1;
@@ -89,12 +136,13 @@ static int has_io_uring(void)
 int hf_plan_ring(int memory, int threads)
 {
     unsigned queues = count_queues();
-    if (!queues)
+    if (!queues || queues > MOST_SLOTS || !has_all_processors(queues) || has_timeout())
         return -EOPNOTSUPP;
     struct area plan = {
         .address = some_address(),
         .queues = queues,
         .depth = depth_for(threads, queues),
+        .format = FORMAT,
     };
     plan.payload_size = payload_for(plan.queues * plan.depth);
     if (!has_io_uring())
@@ -114,6 +162,8 @@ int map_area(int memory, struct area **area)
     *area = NULL;
     if (pread(memory, &plan, sizeof plan, 0) != sizeof plan)
         return 0;
+    if (plan.format != FORMAT)
+        return -EPROTONOSUPPORT;
     *area = map_as_planned(&plan, memory);
     if (!*area)
         return -errno;
@@ -131,7 +181,9 @@ struct slot *slot_of(struct area *area, unsigned number)
 void prepare_slot(const struct area *area, struct slot *slot)
 {
     slot->payload_size = area->payload_size;
-    mlock(slot, slot_size(area));
+    /* If so much must not be locked, the pages are there at least. */
+    if (mlock(slot, slot_size(area)))
+        madvise(slot, slot_size(area), 23 /* MADV_POPULATE_WRITE of Linux 5.14 */);
 }
 
 char *payload_of(struct slot *slot) { return (char *)slot + PAYLOAD_OFFSET; }

@@ -235,7 +235,7 @@ int hf_unmount(const char *target, int detach);
 int hf_memory_file(const char *name);
 /* Has the calling thread, and those that it starts, run only on some processors, each below 1024. */
 int hf_use_processors(const int *processors, size_t count);
-/* Has this process be killed when its parent ends. Returns -ESRCH if that has ended already. */
+/* Has this process killed when its parent ends. Returns -ESRCH if that has ended already. */
 int hf_end_with(int parent);
 /* Makes two connected sockets for messages. */
 int hf_socket_pair(int sockets[2]);

@@ -40,7 +40,7 @@ private func answer(
     @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt64>?, Int) -> Int = {
       pointer, nodes, most in
       guard let handler = unsafe handler(pointer), let nodes = unsafe nodes else { return 0 }
-      let known = handler.knownNodes.prefix(most)
+      let known = handler.knownNodes(most: most)
       for (place, node) in known.enumerated() { unsafe nodes[place] = node }
       return known.count
     }

@@ -14,8 +14,8 @@ protocol RequestHandler: AnyObject, Sendable {
   /// Whether there is such work.
   var isBehind: Bool { get }
 
-  /// Nodes that the kernel may know.
-  var knownNodes: [UInt64] { get }
+  /// Returns at most `most` nodes that the kernel may know.
+  func knownNodes(most: Int) -> [UInt64]
   /// Has another process send `count` requests from each processor, if there is a way to the mount. They
   /// make the kernel hand out requests that have queued.
   func draw(processors: Int, count: Int)

@@ -41,9 +41,11 @@ extension Server {
     }
     if change.has(FUSE_SET_ATTR_MODE) { try file.setMode(change.status.st_mode) }
     if change.has(FUSE_SET_ATTR_SIZE) {
-      let data = try data(number, .writing)
-      // A file that is open for writing cannot be executed.
-      defer { if !openFiles.isOpen(node(number)) { files.remove(node(number), [.writing]) } }
+      // Not one from the cache, which may have been opened before the file became immutable. It is closed
+      // at once: a file that is open for writing cannot be executed.
+      let data = try withDescriptors {
+        try file.reopened(flags: O_RDWR | O_NONBLOCK | O_NOCTTY)
+      }
       try request.asCaller {
         try clearingPrivileges(change.clearsPrivileges) {
           try data.truncate(to: change.status.st_size)

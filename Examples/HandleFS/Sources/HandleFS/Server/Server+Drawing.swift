@@ -3,7 +3,7 @@ internal import SystemPackage
 
 /// How a new server has the kernel hand out requests that queued while there was none.
 extension Server {
-  var knownNodes: [UInt64] { lookups.nodes.map(\.rawValue) }
+  func knownNodes(most: Int) -> [UInt64] { lookups.nodes.prefix(most).map(\.rawValue) }
 
   func draw(processors: Int, count: Int) {
     let arguments = [
@@ -11,7 +11,8 @@ extension Server {
       "--count", "\(count)",
     ]
     do throws(Errno) {
-      _ = try Processes.spawn(Processes.program, arguments: arguments, descriptors: [])
+      let id = try Processes.spawn(Processes.program, arguments: arguments, descriptors: [])
+      Thread.start { _ = Processes.reap(id) }
     } catch {
       log.error(
         "a process that wakes waiting requests could not be started: they wait for the next request",

@@ -72,7 +72,7 @@ struct MountOptions: ParsableArguments {
       "How requests come from the kernel: over io_uring, from /dev/fuse, or auto (io_uring if it can be).",
       discussion:
         "With io_uring the server answers a request on the processor of the program that waits for it. Needs "
-        + "Linux 6.14, and Y in /sys/module/fuse/parameters/enable_uring; not with --request-timeout.",
+        + "Linux 6.14 with the parameter enable_uring of its module fuse; not with --request-timeout.",
       valueName: "auto|dev|uring"))
   var transport = Transport.auto
 
@@ -126,7 +126,8 @@ struct MountOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How many threads answer requests at most. One does it alone unless requests queue.",
+      "How many threads answer requests at most. One does it alone unless requests queue. With io_uring each "
+        + "processor has threads of its own.",
       valueName: "n"))
   var threads = 16
 

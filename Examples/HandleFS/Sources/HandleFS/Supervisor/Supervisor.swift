@@ -204,9 +204,8 @@ final class Supervisor {
   /// Throws if the filesystem is still mounted: then nobody has unmounted it, but the kernel has ended
   /// the connection.
   private func requireUnmounted() throws {
-    guard try MountTable.handleFS(on: options.mountpoint)?.device == device,
-      let mount, Self.mount(on: options.mountpoint, device) == mount
-    else { return }
+    guard try MountTable.handleFS(on: options.mountpoint)?.device == device else { return }
+    if let mount, Self.mount(on: options.mountpoint, device) != mount { return }
     try? Processes.unmount(options.mountpoint, detach: true)
     throw CommandError(
       "the kernel has ended the connection of \(options.mountpoint), because a request took longer "
@@ -329,7 +328,7 @@ final class Supervisor {
     watchdog.end()
     MountHistory(in: session.history).recordRestart(reason(end))
     isUnresponsive = false
-    let delay = replacement == nil ? backoff.delay(lifetime: Processes.now - server.started) : 0
+    let delay = delay(after: end)
     startAt = Processes.now + delay
     log.warning(
       "the server has ended",
@@ -339,6 +338,17 @@ final class Supervisor {
       ])
     manager.tell("STATUS=The server has ended; the next one is about to start")
   }
+
+  /// How many milliseconds to wait before the next start. A server that was not asked to end, but did so in
+  /// the ordinary way, served other mounts too, one of which was unmounted. That may happen often.
+  private func delay(after end: Processes.End) -> Int {
+    guard replacement == nil else { return 0 }
+    let delay = backoff.delay(lifetime: Processes.now - server.started)
+    if case .exit(0) = end { return min(delay, Self.longestDelayAfterExit) }
+    return delay
+  }
+
+  private static let longestDelayAfterExit = 20
 
   private func reason(_ end: Processes.End) -> MountHistory.Reason {
     if isUnresponsive { return .unresponsive }

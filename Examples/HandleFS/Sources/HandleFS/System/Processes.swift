@@ -57,7 +57,7 @@ enum Processes {
   /// Redirects standard input, output and error to `/dev/null`.
   static func silence() { _ = hf_silence() }
 
-  /// Has this process be killed when its parent ends. Returns whether the parent is still there.
+  /// Has this process killed when its parent ends. Returns whether the parent is still there.
   static func endWith(parent: Int32) -> Bool { hf_end_with(parent) == 0 }
 
   /// Sends SIGKILL to a process.
