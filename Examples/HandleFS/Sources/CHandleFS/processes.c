@@ -83,6 +83,13 @@ int hf_use_processors(const int *processors, size_t count)
     return (int)result(sched_setaffinity(0, sizeof set, &set));
 }
 
+int hf_leave_mounts(void)
+{
+    if (unshare(CLONE_NEWNS))
+        return -errno;
+    return (int)result(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+}
+
 int hf_end_with(int parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -235,6 +235,8 @@ int hf_unmount(const char *target, int detach);
 int hf_memory_file(const char *name);
 /* Has the calling thread, and those that it starts, run only on some processors, each below 1024. */
 int hf_use_processors(const int *processors, size_t count);
+/* Gives this process a copy of all mounts, so that what it has open keeps none of the others busy. */
+int hf_leave_mounts(void);
 /* Has this process killed when its parent ends. Returns -ESRCH if that has ended already. */
 int hf_end_with(int parent);
 /* Makes two connected sockets for messages. */

@@ -16,6 +16,8 @@ struct Draw: ParsableCommand {
 
   func run() throws {
     guard Processes.endWith(parent: parent) else { return }
+    // Nobody is to find the mount busy because of this process.
+    try? Processes.leaveMounts()
     // It may have been mounted elsewhere meanwhile, or be hidden by another mount.
     for place in try MountTable.mounts() where place.device == device {
       let mount = try BackingFile(opening: place.point)

@@ -23,6 +23,9 @@ extension Processes {
     try checked(unsafe hf_enter_mounts(namespace))
   }
 
+  /// Gives this process a copy of all mounts, so that what it has open keeps none of the others busy.
+  static func leaveMounts() throws(Errno) { try checked(hf_leave_mounts()) }
+
   static func unmount(_ target: String, detach: Bool) throws(Errno) {
     try checked(unsafe hf_unmount(target, detach ? 1 : 0))
   }
