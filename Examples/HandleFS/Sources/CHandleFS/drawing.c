@@ -1,7 +1,7 @@
-/* How a new server gets at the requests that queued while there was none.
+/* How a new server fetches the requests that queued while there was none: it draws them.
  *
- * The kernel gives a request that has queued only to an entry that commits another one on the same
- * processor's queue. So the server makes the kernel send requests which say nothing. */
+ * The kernel hands out a request that has queued only when another one of the same processor's queue is
+ * committed. So the server makes the kernel send requests that ask for nothing. */
 #define _GNU_SOURCE
 #include "ring.h"
 
@@ -63,8 +63,8 @@ static int draw(const struct area *area, uint64_t *number)
 
 void draw_queued(const struct area *area)
 {
-    /* Another process keeps the mount busy for a moment. So this waits first, whether the kernel comes to
-     * know a file. */
+    /* To start another process takes longer than to wait until the kernel knows a file, which it often does
+     * soon. */
     enum { TRIES = 5 };
     /* No other request has such a number. */
     uint64_t number = 1ull << 62 | (uint64_t)area->servers << 32;

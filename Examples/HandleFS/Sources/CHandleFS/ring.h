@@ -58,7 +58,7 @@ struct area {
 };
 
 /* Maps the memory of a mount; sets `area` to NULL if it is empty. Returns 0, or an error if it cannot be
- * mapped where it has to be. */
+ * mapped at its address. */
 HIDDEN int map_area(int memory, struct area **area);
 HIDDEN void unmap_area(struct area *area);
 HIDDEN struct slot *slot_of(struct area *area, unsigned number);

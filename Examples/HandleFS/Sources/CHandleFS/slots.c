@@ -15,7 +15,7 @@
 
 enum {
     PAGE = 4096,
-    /* The least that the kernel accepts with 32 pages a request, and the most that it sends. */
+    /* Between these a payload is as long as ALL_PAYLOADS allows. */
     LEAST_PAYLOAD = 1 << 17,
     MOST_PAYLOAD = 1 << 20,
     /* What all payloads may take. Machines with more processors get shorter ones. */
@@ -96,7 +96,6 @@ static int has_timeout(void)
     return number_in("/proc/sys/fs/fuse/default_request_timeout") ||
            number_in("/proc/sys/fs/fuse/max_request_timeout");
 }
-
 
 /* How many requests of one processor are served at a time. They cannot move to another processor's
  * threads, so it is more than a fair share. */
