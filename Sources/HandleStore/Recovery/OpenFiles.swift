@@ -26,7 +26,10 @@ public final class OpenFiles: Sendable {
   }
 
   /// A slot has four words: the number of the open, which is 0 in a free slot and stored last; the
-  /// node; the kernel's number; and 0.
+  /// node; the kernel's number; and 1 while the kernel is told to close the file, otherwise 0.
+  ///
+  /// If the server is killed then, the kernel may have closed the file or not. The next server must
+  /// not answer another open with that number, so it ends the close before anything else.
   private static let slotWords = 4
   private static let chunkSlots = 2048
   private static let chunkBytes = chunkSlots * slotWords * 8
@@ -51,6 +54,20 @@ public final class OpenFiles: Sendable {
       for _ in 0..<SystemCalls.size(of: descriptor) / Self.chunkBytes { try addChunk() }
     } catch {
       throw StoreError(error, "taking over the opens in a file")
+    }
+    closeUnrecorded()
+  }
+
+  /// Has the kernel close a file that a killed server gave it and could not record any more.
+  ///
+  /// The kernel gives its numbers in their order, and a server asks for one at a time. So that file
+  /// has the number before the next.
+  private func closeUnrecorded() {
+    let next = openBacking(of: descriptor.descriptor)
+    guard next != 0 else { return }
+    let isRecorded = state.withLock { $0.files.values.contains { $0.backing == next - 1 } }
+    for number in isRecorded ? [next] : [next, next - 1] {
+      SystemCalls.closeBacking(number, on: fuse)
     }
   }
 
@@ -94,6 +111,7 @@ public final class OpenFiles: Sendable {
       let (words, start) = place(slot, &state)
       words[start + 1] = node.rawValue
       words[start + 2] = UInt64(backing)
+      words[start + 3] = 0
       words[start] = number
       take(slot, &state)
       return backing
@@ -148,7 +166,10 @@ public final class OpenFiles: Sendable {
     state.files[node]?.opens -= 1
     if let file = state.files[node], file.opens == 0 {
       state.files[node] = nil
-      if file.backing != 0 { SystemCalls.closeBacking(file.backing, on: fuse) }
+      if file.backing != 0 {
+        words[start + 3] = 1
+        SystemCalls.closeBacking(file.backing, on: fuse)
+      }
     }
     words[start] = 0
     state.free.append(slot)
@@ -194,6 +215,11 @@ public final class OpenFiles: Sendable {
     state.chunks.append(words)
     for slot in (chunk * Self.chunkSlots..<(chunk + 1) * Self.chunkSlots).reversed() {
       let (words, start) = place(slot, &state)
+      if words[start] != 0 && words[start + 3] != 0 {
+        // The kernel does not use a number again soon, so closing twice does no harm.
+        SystemCalls.closeBacking(backing(slot, &state), on: fuse)
+        words[start] = 0
+      }
       if words[start] == 0 { state.free.append(slot) } else { take(slot, &state) }
     }
   }
