@@ -31,6 +31,7 @@ let package = Package(
     .library(name: "HandleStoreC", type: .static, targets: ["HandleStoreC"]),
     // For Examples/HandleFS, which also prints figures for monitoring systems.
     .library(name: "Formatting", targets: ["Formatting"]),
+    .library(name: "Locks", targets: ["Locks"]),
     .executable(name: "handlestore", targets: ["HandleTool"]),
     .executable(name: "handlebench", targets: ["HandleBench"]),
   ],
@@ -44,10 +45,12 @@ let package = Package(
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CPostgres"),
     .target(name: "CHandleSys", dependencies: ["CSodium"]),
+    .target(name: "Locks", swiftSettings: strict),
     .target(
-      name: "HandleStore", dependencies: ["CLMDB", "CHandleSys", system], swiftSettings: strict),
+      name: "HandleStore", dependencies: ["CLMDB", "CHandleSys", "Locks", system],
+      swiftSettings: strict),
     .target(
-      name: "PostgresNodeIndex", dependencies: ["CPostgres", "HandleStore", system],
+      name: "PostgresNodeIndex", dependencies: ["CPostgres", "HandleStore", "Locks", system],
       swiftSettings: strict),
     // The C library: its header, which also has the version, and the functions that it declares
     // (Scripts/clibrary links them).

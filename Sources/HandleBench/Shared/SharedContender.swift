@@ -1,8 +1,8 @@
 import CYardstick
 import Foundation
 import HandleStore
+internal import Locks
 import PostgresNodeIndex
-import Synchronization
 import SystemPackage
 
 /// A store, or the yardstick, that does the work.
@@ -114,7 +114,7 @@ final class StoreContender: SharedContender {
     _ calls: [[FoundFile]], on stores: [Store], _ threads: Int, _ recorder: Recorder?
   ) throws -> Timing {
     let filesystem = files.filesystem
-    let outcome = Mutex((times: [UInt64](), failure: (any Error)?.none))
+    let outcome = Locked((times: [UInt64](), failure: (any Error)?.none))
     let start = now()
     inThreads(threads) { thread in
       let store = stores[thread % stores.count]

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 public import SystemPackage
 
 /// A subtree that clients may reach by the tokens that they are given.

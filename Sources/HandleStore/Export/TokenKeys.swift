@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// The keys of an open store, as they are in its file. A use of the keys reads the file again if
@@ -55,7 +55,7 @@ final class TokenKeys: Sendable {
 
   private static let second: UInt64 = 1_000_000_000
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// Reads the keys. If `make` is set and there are none, makes the first one.
   func load(in files: any SmallFiles, of store: UInt64, make: Bool) throws {

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// The files that were found inside an export, and whose names have not been changed or removed
@@ -16,11 +16,11 @@ final class VerifiedFiles: Sendable {
   private static let capacity = 1 << 16
   private static let mostEvents = 256
   private let magic: FilesystemMagic
-  private let state: Mutex<State>
+  private let state: Locked<State>
 
   init(_ watch: RenameWatch, on magic: FilesystemMagic) {
     self.magic = magic
-    state = Mutex(State(watch: watch))
+    state = Locked(State(watch: watch))
   }
 
   /// Returns whether a file is inside at this moment, as far as is known, and a ticket for

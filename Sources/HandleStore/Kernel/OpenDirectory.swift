@@ -1,5 +1,5 @@
 internal import Glibc
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// A directory that is held open. Its files are reached through its descriptor, so later changes of
@@ -8,7 +8,7 @@ final class OpenDirectory: Sendable {
   /// The path by which the directory was opened, or to which it led then if it goes through
   /// `/proc/self/fd`; for messages only.
   let path: FilePath
-  private let owned: Mutex<OwnedDescriptor?>
+  private let owned: Locked<OwnedDescriptor?>
 
   /// The descriptor; valid until ``close()``, then -1.
   var descriptor: FileDescriptor {
@@ -21,12 +21,12 @@ final class OpenDirectory: Sendable {
     let shown =
       path.starts(with: "/proc/self/fd") ? try? SystemCalls.path(of: directory.descriptor) : nil
     self.path = shown ?? path
-    owned = Mutex(directory)
+    owned = Locked(directory)
   }
 
   private init(_ name: FilePath.Component, in parent: OpenDirectory) throws(Errno) {
     path = parent.path(of: name)
-    owned = Mutex(try parent.open(name, flags: SystemCalls.directory))
+    owned = Locked(try parent.open(name, flags: SystemCalls.directory))
   }
 
   /// Closes the directory once no running call uses it any more. Later calls throw `EBADF`.

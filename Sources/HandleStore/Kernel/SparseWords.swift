@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Locks
 internal import Synchronization
 internal import SystemPackage
 
@@ -19,7 +20,7 @@ internal import SystemPackage
 
   private let file: OwnedDescriptor
   private let root: Table
-  private let made = Mutex(Made())
+  private let made = Locked(Made())
   private let raised = Atomic<Int>(0)
 
   /// What `deinit` has to free.

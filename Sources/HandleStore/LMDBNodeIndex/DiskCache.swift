@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 package import SystemPackage
 
 /// Nodes of an index that is elsewhere, kept in a directory so that they are found without asking
@@ -10,10 +10,10 @@ package final class DiskCache: Sendable {
   private let directory: DiskCacheDirectory
   private let filesystems: KnownFilesystems
   /// `nil` once the cache is closed, or cannot be used any more.
-  private let file: Mutex<DiskCacheFile?>
+  private let file: Locked<DiskCacheFile?>
   /// Held by the thread that writes, or opens or closes the file. The value is the time at which the
   /// cache last started again because a write failed, in nanoseconds; 0 if it never did.
-  private let writer = Mutex<UInt64>(0)
+  private let writer = Locked<UInt64>(0)
 
   /// Opens the cache in a directory, which no other process may use, or makes one there.
   ///
@@ -21,7 +21,7 @@ package final class DiskCache: Sendable {
   package init(_ path: FilePath, _ filesystems: KnownFilesystems) throws(StoreError) {
     self.filesystems = filesystems
     directory = try DiskCacheDirectory(path)
-    file = Mutex(try directory.open())
+    file = Locked(try directory.open())
   }
 
   /// A node as the index has it.

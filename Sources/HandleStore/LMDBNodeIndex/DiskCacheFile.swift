@@ -1,12 +1,12 @@
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// The directory of a ``DiskCache``. Its file `cache` says when the data were written, and to which file.
 /// If it says something else than it should, the cache starts again empty.
 final class DiskCacheDirectory: Sendable {
   private let directory: OpenDirectory
-  private let lock: Mutex<WriterLock?>
-  private let claim: Mutex<OpenStoreClaim?>
+  private let lock: Locked<WriterLock?>
+  private let claim: Locked<OpenStoreClaim?>
 
   private static let marker: FilePath.Component = "cache"
 
@@ -16,9 +16,9 @@ final class DiskCacheDirectory: Sendable {
   init(_ path: FilePath) throws(StoreError) {
     do throws(StoreError) {
       directory = try OpenDirectory.openingOrMaking(path)
-      claim = Mutex(try OpenStoreClaim(directory))
+      claim = Locked(try OpenStoreClaim(directory))
       try Self.requireOwn(directory)
-      lock = Mutex(try WriterLock(directory))
+      lock = Locked(try WriterLock(directory))
     } catch .inUse(_, let pid) {
       let user = pid.map { "process \($0)" } ?? "another process"
       throw .system(.resourceBusy, "opening the cache \(path), which \(user) uses")

@@ -1,3 +1,4 @@
+internal import Locks
 internal import Synchronization
 internal import SystemPackage
 
@@ -11,14 +12,14 @@ struct IDAllocator {
   /// The session's state and its reservation on the disk. Copies of the allocator share it, so that a
   /// copy is a few words.
   private final class Reservation: Sendable {
-    let state: Mutex<StateFile>
+    let state: Locked<StateFile>
     let directory: OpenDirectory
     let isMade = Atomic(false)
     /// Whether the state is on the disk.
     let hasBegun: Atomic<Bool>
 
     init(_ state: StateFile, hasBegun: Bool, _ directory: OpenDirectory) {
-      self.state = Mutex(state)
+      self.state = Locked(state)
       self.hasBegun = Atomic(hasBegun)
       self.directory = directory
     }

@@ -1,3 +1,4 @@
+internal import Locks
 internal import Synchronization
 internal import SystemPackage
 
@@ -15,8 +16,8 @@ final class LMDBNodeIndex: NodeIndex {
   let counters: StatisticsCounters
   let durability: Durability
   private let writer: Writer?
-  private let lock: Mutex<WriterLock?>
-  private let claim: Mutex<OpenStoreClaim?>
+  private let lock: Locked<WriterLock?>
+  private let claim: Locked<OpenStoreClaim?>
   private let isClosed = Atomic(false)
 
   /// Opens the index in a directory, or makes one there (``Store/init(at:options:)``).
@@ -33,8 +34,8 @@ final class LMDBNodeIndex: NodeIndex {
     durability = options.durability
     self.counters = counters
     cache = options.readOnly ? nil : NodeCache(size: options.cacheSize)
-    lock = Mutex(opening.lock)
-    claim = Mutex(opening.claim)
+    lock = Locked(opening.lock)
+    claim = Locked(opening.claim)
     writer =
       options.readOnly
       ? nil

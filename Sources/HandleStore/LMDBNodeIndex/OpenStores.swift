@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// Claims a store for this process: LMDB allows an environment to be open only once in a process.
@@ -9,7 +9,7 @@ final class OpenStoreClaim: Sendable {
   }
 
   /// The stores that are open, and how often the process had been forked when they were opened.
-  private static let open = Mutex<[Identity: UInt32]>([:])
+  private static let open = Locked<[Identity: UInt32]>([:])
   private let identity: Identity
 
   init(_ directory: OpenDirectory) throws(StoreError) {

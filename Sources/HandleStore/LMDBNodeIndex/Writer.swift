@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// The only place that changes a store. Threads that arrive during a transaction wait together, and
@@ -18,7 +18,7 @@ final class Writer: Sendable {
   private let cache: NodeCache?
   private let statistics: StatisticsCounters
   private let queue = CommitQueue<any PendingChange>(isSlow: false)
-  private let state: Mutex<State>
+  private let state: Locked<State>
   private let ids: IDAllocator
   private let filesystems: KnownFilesystems
 
@@ -31,7 +31,7 @@ final class Writer: Sendable {
     self.statistics = statistics
     self.ids = ids
     self.filesystems = filesystems
-    state = Mutex(
+    state = Locked(
       State(
         context: ChangeContext(
           tables: tables, filesystems: filesystems, ids: ids, limboLimit: limboLimit)))
@@ -148,7 +148,7 @@ private protocol PendingChange: AnyObject, Sendable {
 private final class Pending<R: Sendable>: PendingChange {
   let weight: Int
   private let change: Change<R>
-  private let outcome = Mutex<Result<R, any Error>?>(nil)
+  private let outcome = Locked<Result<R, any Error>?>(nil)
 
   init(weight: Int, _ change: @escaping Change<R>) {
     self.weight = weight

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 
 /// Lets threads that change something at the same time share a commit. One thread leads: it commits the
 /// changes that wait, all together.
@@ -20,7 +20,7 @@ package final class CommitQueue<Work: Sendable>: Sendable {
     }
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   /// Whether a commit takes much longer than it takes to wake a thread.
   private let isSlow: Bool
 

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 
 /// What a store knows of a filesystem.
 package struct KnownFilesystem: Sendable {
@@ -71,7 +71,7 @@ package final class KnownFilesystems: Sendable {
     var magics: [FilesystemMagic?] = []
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   package init() {}
 

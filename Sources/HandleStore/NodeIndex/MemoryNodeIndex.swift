@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// A ``NodeIndex`` in memory. One lock guards it, and nothing waits for a disk.
@@ -13,11 +13,11 @@ final class MemoryNodeIndex: NodeIndex {
     var isClosed = false
   }
 
-  private let state: Mutex<State>
+  private let state: Locked<State>
 
   /// - Parameter limboLimit: how many nodes may be in limbo.
   init(limboLimit: Int) {
-    state = Mutex(State(nodes: MemoryNodes(limboLimit: limboLimit)))
+    state = Locked(State(nodes: MemoryNodes(limboLimit: limboLimit)))
   }
 
   private func with<R: Sendable>(_ body: (inout MemoryNodes) throws -> R) throws -> R {

@@ -1,3 +1,4 @@
+internal import Locks
 internal import Synchronization
 
 /// The records of recently used nodes, in memory. The cache consists of shards, each with a lock for
@@ -17,7 +18,7 @@ package final class NodeCache: Sendable {
   }
 
   private final class LockedShard: Sendable {
-    let contents = Mutex(Shard())
+    let contents = Locked(Shard())
     let hits = Atomic<UInt64>(0)
   }
 

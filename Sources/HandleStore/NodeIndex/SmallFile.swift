@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 package import SystemPackage
 
 /// Where a store keeps its small files, each with a name: in its directory, in memory, or in the
@@ -76,8 +76,8 @@ extension OpenDirectory: SmallFiles {
 
 /// Small files in memory.
 final class MemoryFiles: SmallFiles {
-  private let texts = Mutex<[String: String]>([:])
-  private let lock = Mutex(())
+  private let texts = Locked<[String: String]>([:])
+  private let lock = Locked(())
 
   var path: FilePath { "" }
   func path(of name: FilePath.Component) -> FilePath { FilePath(root: nil, [name]) }

@@ -1,3 +1,4 @@
+internal import Locks
 internal import Synchronization
 
 /// What keeps nodes in the store besides their watches: the pins of clients, and open exports.
@@ -30,7 +31,7 @@ package final class Holds: NodeHolds {
     var evictions: [Eviction] = []
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   private let counts = Atomic<UInt64>(0)
   private let isComplete = Atomic(false)
   private let isClosed = Atomic(false)

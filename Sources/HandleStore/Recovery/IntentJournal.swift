@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 public import SystemPackage
 
 /// The requests in progress that a server must not carry out twice, in memory that outlives the
@@ -35,7 +35,7 @@ public final class IntentJournal: Sendable {
 
   private let words: SharedWords
   private let capacity: Int
-  private let state: Mutex<State>
+  private let state: Locked<State>
 
   /// Opens the journal in a file, with the requests that an earlier process left in it.
   ///
@@ -69,7 +69,7 @@ public final class IntentJournal: Sendable {
       }
     }
     state.left.sort()
-    self.state = Mutex(state)
+    self.state = Locked(state)
   }
 
   /// The intent that is noted for a request, or `nil` if there is none. For a request that comes

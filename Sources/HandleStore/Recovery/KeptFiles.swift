@@ -1,5 +1,5 @@
 internal import Glibc
-internal import Synchronization
+internal import Locks
 public import SystemPackage
 
 /// The files below a directory whose filesystem cannot open handles, or that this process may not
@@ -36,7 +36,7 @@ public final class KeptFiles: Sendable {
   private let parking: Parking?
   private var table: KeptTable { store.kept }
   /// Held while a file is added or removed, and parked or released: the messages keep this order.
-  private let order = Mutex(())
+  private let order = Locked(())
 
   init(
     _ store: Store, below directory: OwnedDescriptor, root: NodeID, on filesystem: FilesystemID,

@@ -1,3 +1,4 @@
+internal import Locks
 internal import Synchronization
 internal import SystemPackage
 
@@ -18,7 +19,7 @@ final class KeptTable: Sendable {
     var checked = 0
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   private let size = Atomic(0)
 
   /// How many files are kept.

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 public import SystemPackage
 
 /// The files that the clients of a FUSE server have open, in memory that outlives the server.
@@ -36,7 +36,7 @@ public final class OpenFiles: Sendable {
 
   private let descriptor: OwnedDescriptor
   private let fuse: FileDescriptor
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// Takes over the opens in a file, and records further opens there.
   ///

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 public import SystemPackage
 
 /// Keeps files that are needed although they have lost their last name: another process, which has
@@ -8,13 +8,13 @@ public import SystemPackage
 /// Park a file before you remove its last name. The other process gets a file that was sent even if
 /// the sender is killed at once. Any thread.
 public final class Parking: Sendable {
-  private let socket: Mutex<FileDescriptor>
+  private let socket: Locked<FileDescriptor>
 
   /// Parks files in the process at the other end of a socket.
   ///
   /// - Parameter socket: the peer of the socket from which ``ParkedFiles`` receives. It stays the
   ///   caller's, to close.
-  public init(socket: FileDescriptor) { self.socket = Mutex(socket) }
+  public init(socket: FileDescriptor) { self.socket = Locked(socket) }
 
   /// Parks in another process from now on, because the former one has ended. The files have to be
   /// parked again.
@@ -114,7 +114,7 @@ public final class ParkedFiles: Sendable {
   static let release: UInt64 = 2
   static let giveBack: UInt64 = 3
 
-  fileprivate let files = Mutex<[NodeID: OwnedDescriptor]>([:])
+  fileprivate let files = Locked<[NodeID: OwnedDescriptor]>([:])
 
   /// Creates an empty set of parked files.
   public init() {}

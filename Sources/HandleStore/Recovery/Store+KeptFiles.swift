@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 public import SystemPackage
 
 /// Files of filesystems that cannot open handles.

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// The mounts through which a store reaches the attached ones of its filesystems.
@@ -42,7 +42,7 @@ final class FilesystemTable: Sendable {
   }
 
   let known: KnownFilesystems
-  private let attached = Mutex<[FilesystemID: Attachment]>([:])
+  private let attached = Locked<[FilesystemID: Attachment]>([:])
 
   init(_ known: KnownFilesystems) { self.known = known }
 

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// Inode numbers for a server that shows several filesystems, or subvolumes of btrfs, as one. No
@@ -30,7 +30,7 @@ public final class InodeNumbers: Sendable {
   private let main: Namespace
   private let rootDevice: UInt64
   /// The numbers of the namespaces seen so far; 0 for one that got none, because all were given.
-  private let known = Mutex<[Namespace: UInt64]>([:])
+  private let known = Locked<[Namespace: UInt64]>([:])
 
   /// Reads the numbers that were given before.
   ///

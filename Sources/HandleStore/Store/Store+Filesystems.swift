@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Locks
 public import SystemPackage
 
 /// A filesystem that a store knows.

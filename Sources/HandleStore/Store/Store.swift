@@ -1,3 +1,4 @@
+internal import Locks
 internal import Synchronization
 public import SystemPackage
 
@@ -39,11 +40,11 @@ public final class Store: Sendable {
   let counters: StatisticsCounters
   private let isClosed = Atomic<Bool>(false)
   private let forkCount: UInt32
-  let attaching = Mutex(())
+  let attaching = Locked(())
   /// When to note the growth of the filesystems again; 0 before the first registration.
   let nextNote = Atomic<UInt64>(0)
   /// Held while the file `exports` or `namespaces` is changed.
-  let cataloguing = Mutex(())
+  let cataloguing = Locked(())
   let tokenKeys = TokenKeys()
   /// Keeps nodes from being dropped.
   let holds = Holds()

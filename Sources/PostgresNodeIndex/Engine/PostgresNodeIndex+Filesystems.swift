@@ -1,4 +1,5 @@
 package import HandleStore
+internal import Locks
 
 extension PostgresNodeIndex {
   package func reloadFilesystems() throws {

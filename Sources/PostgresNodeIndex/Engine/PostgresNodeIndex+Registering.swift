@@ -1,10 +1,10 @@
 package import HandleStore
-internal import Synchronization
+internal import Locks
 
 /// The files of a thread that waits for them to be registered.
 final class PendingFiles: Sendable {
   let files: [MemoryNodes.File]
-  private let outcome = Mutex<Result<[RegistrationAttempt], any Error>?>(nil)
+  private let outcome = Locked<Result<[RegistrationAttempt], any Error>?>(nil)
 
   init(_ files: [MemoryNodes.File]) { self.files = files }
 

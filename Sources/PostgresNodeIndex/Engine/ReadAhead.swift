@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 
 /// Decides which nodes to read before somebody asks for them.
 ///
@@ -37,7 +37,7 @@ final class ReadAhead: Sendable {
   }
 
   /// The window of the last miss comes first.
-  private let windows = Mutex<[Window]>([])
+  private let windows = Locked<[Window]>([])
 
   /// - Parameter cacheSize: how many nodes memory has room for. A window takes a part of it.
   init(cacheSize: Int) {

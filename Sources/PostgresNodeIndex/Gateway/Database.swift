@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// A database that has a store, and the connections for reading from it. Any thread may use it.
@@ -7,10 +7,10 @@ final class Database: Sendable {
   private let conninfo: String
   /// How long a call waits for the database, in all, before it fails.
   let patience: Duration
-  private let idle = Mutex<[Connection]>([])
-  private let route = Mutex(Route())
+  private let idle = Locked<[Connection]>([])
+  private let route = Locked(Route())
   /// The server that has the lease of a gateway, and the lease; `nil` if the process is none.
-  private let home = Mutex<(server: String, lease: Lease)?>(nil)
+  private let home = Locked<(server: String, lease: Lease)?>(nil)
 
   init(_ conninfo: String, patience: Duration) {
     (self.conninfo, self.patience) = (conninfo, patience)

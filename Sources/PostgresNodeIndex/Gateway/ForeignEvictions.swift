@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 
 /// The nodes that other gateways want to drop and that this gateway does not hold. If something
 /// holds one from now on, the gateway must object before it lets it be used (``Gateway/keep(_:)``).
@@ -16,7 +16,7 @@ final class ForeignEvictions: Sendable {
     }
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// What holds nodes in this process; `nil` while the store is being opened.
   var holds: (any NodeHolds)? { state.withLock { $0.holds } }

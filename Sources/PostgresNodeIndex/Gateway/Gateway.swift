@@ -1,4 +1,5 @@
 internal import HandleStore
+internal import Locks
 internal import Synchronization
 internal import SystemPackage
 
@@ -27,9 +28,9 @@ final class Gateway: Sendable {
   let evictions = ForeignEvictions()
   /// A random number of this process.
   let session = Int64.random(in: .min ... .max)
-  let state: Mutex<State>
-  private let heartbeat = Mutex<Heartbeat?>(nil)
-  private let ending = Mutex<StoreError?>(nil)
+  let state: Locked<State>
+  private let heartbeat = Locked<Heartbeat?>(nil)
+  private let ending = Locked<StoreError?>(nil)
   /// Whether ``ending`` has an error.
   private let hasEnded = Atomic(false)
 
@@ -77,7 +78,7 @@ final class Gateway: Sendable {
     database.follow(connection, lease)
     incarnation = membership.store.incarnation
     number = membership.store.number
-    state = Mutex(State(connection: connection, membership: membership))
+    state = Locked(State(connection: connection, membership: membership))
     try state.withLock { try renewOrRejoin(&$0) }
     try startHeartbeat()
   }

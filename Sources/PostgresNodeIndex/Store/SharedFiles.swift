@@ -1,12 +1,12 @@
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// The small files of a shared store: rows of `handlestore_file`.
 final class SharedFiles: SmallFiles {
   private let database: Database
   /// The connection of the thread that has the lock.
-  private let locked = Mutex<Connection?>(nil)
+  private let locked = Locked<Connection?>(nil)
 
   init(_ database: Database) { self.database = database }
 

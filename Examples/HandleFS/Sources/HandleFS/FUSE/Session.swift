@@ -2,7 +2,7 @@ internal import CFUSE
 internal import CHandleFS
 internal import Glibc
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// A server's connection to the kernel, through libfuse.
@@ -61,8 +61,8 @@ internal import SystemPackage
 /// Sends the kernel notifications. Any thread.
 @safe final class Notifier: @unchecked Sendable {
   private let notices: FileDescriptor
-  private let session = Mutex<UInt>(0)
-  private let fuse = Mutex<CInt>(-1)
+  private let session = Locked<UInt>(0)
+  private let fuse = Locked<CInt>(-1)
 
   /// - Parameter notices: a socket to the supervisor, which passes on what comes to the kernel.
   init(notices: FileDescriptor) { self.notices = notices }

@@ -1,6 +1,6 @@
 internal import HandleStore
+internal import Locks
 internal import Logging
-internal import Synchronization
 internal import SystemPackage
 
 /// Listens to what happens on the backing filesystem, through the mount or behind its back, from the
@@ -19,8 +19,8 @@ final class BackingChanges: Sendable {
   /// soon.
   typealias Listener = @Sendable ([FilesystemEvent]?) -> Bool
 
-  private let listeners = Mutex<[Listener]>([])
-  private let isListening = Mutex(false)
+  private let listeners = Locked<[Listener]>([])
+  private let isListening = Locked(false)
   private let log: Logger
 
   init(log: Logger) { self.log = log }

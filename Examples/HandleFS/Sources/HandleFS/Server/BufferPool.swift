@@ -1,9 +1,9 @@
-internal import Synchronization
+internal import Locks
 
 /// A pool of buffers that requests borrow.
 final class BufferPool: Sendable {
   private static let size = 1 << 20
-  private let idle = Mutex<[Lent]>([])
+  private let idle = Locked<[Lent]>([])
 
   /// A buffer out of the pool. Only the thread that took it out uses it.
   private struct Lent: @unchecked Sendable {

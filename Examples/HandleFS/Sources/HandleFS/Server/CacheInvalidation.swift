@@ -1,4 +1,5 @@
 internal import HandleStore
+internal import Locks
 internal import Synchronization
 internal import SystemPackage
 
@@ -33,7 +34,7 @@ final class CacheInvalidation: Sendable {
   /// Whether the kernel was told that all may have changed before this server began.
   private let hasToldOfAll = Atomic(false)
   /// The nodes of which the kernel is to be told again, and until when.
-  private let unknown = Mutex<[NodeID: Int]>([:])
+  private let unknown = Locked<[NodeID: Int]>([:])
 
   init(
     _ source: Source, lookups: Pins, written: WrittenFiles, setID: SetIDFiles, notifier: Notifier,

@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// What a server does while it waits for the database of its nodes: it says so to `handlefs status`, and
@@ -18,7 +18,7 @@ final class DatabaseWait: Sendable {
   private let options: MountOptions
   private let supervision: Supervision
   private let began = Processes.now
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(_ options: MountOptions, _ supervision: Supervision) {
     (self.options, self.supervision) = (options, supervision)

@@ -1,4 +1,5 @@
 internal import HandleStore
+internal import Locks
 internal import Synchronization
 
 /// How a node's file is open in the server.
@@ -22,7 +23,7 @@ final class FileCache: Sendable {
 
   private let sets: Int
   private let shards: [FileCacheShard]
-  private let evicted = Mutex<[BackingFile]>([])
+  private let evicted = Locked<[BackingFile]>([])
   /// How many there are, for threads that only look whether there are some.
   private let evictedCount = Atomic(0)
 
@@ -152,11 +153,11 @@ private final class FileCacheShard: Sendable {
   }
 
   let capacity: Int
-  let state: Mutex<State>
+  let state: Locked<State>
 
   init(sets: Int) {
     capacity = sets * FileCache.setSize
-    state = Mutex(State(places: Array(repeating: Place(), count: capacity)))
+    state = Locked(State(places: Array(repeating: Place(), count: capacity)))
   }
 }
 

@@ -1,6 +1,6 @@
 internal import Glibc
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// The filesystems that the mount shows: the source directory's own, with its subvolumes, and, if
@@ -13,7 +13,7 @@ final class Filesystems: Sendable {
   private let crossesMounts: Bool
   private let device: UInt
   /// The other filesystems and subvolumes, by device number.
-  private let known = Mutex<[UInt: SubvolumeMount]>([:])
+  private let known = Locked<[UInt: SubvolumeMount]>([:])
   /// Makes the inode numbers that are shown; `nil` if only one filesystem is shown and it has one
   /// number for each file.
   private let numbers: InodeNumbers?

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import HandleStore
+internal import Locks
 internal import Logging
-internal import Synchronization
 internal import SystemPackage
 
 /// Serves the mounts of guests: of other server processes, whose mounts use the store that this process
@@ -23,7 +23,7 @@ final class Host: Sendable {
   private let endsOnDamage: Bool
   private let log: Logger
   private let exit: @Sendable (any Error) -> (Int32, String)
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// - Parameters:
   ///   - source: that of the mount for which this process was started.

@@ -1,6 +1,6 @@
 internal import HandleStore
+internal import Locks
 internal import Logging
-internal import Synchronization
 internal import SystemPackage
 
 /// Drops the nodes of files that were removed through the mount and that the kernel has forgotten.
@@ -16,7 +16,7 @@ final class Housekeeping: Sendable {
   private let neighbours: Neighbours
   private let isShared: Bool
   private let log: Logger
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   private struct State {
     /// The nodes whose files have no name left, and that the kernel may still know.

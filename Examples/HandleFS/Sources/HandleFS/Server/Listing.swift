@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 
 /// One open of a directory that a client reads.
 ///
@@ -16,7 +16,7 @@ final class Listing: Sendable {
   }
 
   let directory: BackingFile
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(_ directory: BackingFile) { self.directory = directory }
 
@@ -61,7 +61,7 @@ final class Listing: Sendable {
 /// newest few; the server opens any other again.
 final class Listings: Sendable {
   private static let most = 32
-  private let listings = Mutex<[UInt64: Listing]>([:])
+  private let listings = Locked<[UInt64: Listing]>([:])
 
   subscript(open: UInt64) -> Listing? { listings.withLock { $0[open] } }
 

@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// The mounts that this process serves. They have one store, so what drops nodes or hears of deleted
@@ -15,7 +15,7 @@ final class Neighbours: Sendable {
     }
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   /// `nil` if the nodes are in a database: then each mount has a process of its own.
   private let sharing: StoreSharing?
 

@@ -1,12 +1,12 @@
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// Files that have lost their last name but that the kernel still knows: they may be open, or be a
 /// process's working directory. The server keeps each of them open until the kernel forgets it. A
 /// file that nothing else would keep if this process were killed is also parked in the supervisor.
 final class Orphans: Sendable {
-  private let files = Mutex<[NodeID: BackingFile]>([:])
+  private let files = Locked<[NodeID: BackingFile]>([:])
   private let parking: Parking
   /// Whether files are parked here. If all files are kept open, they are parked already.
   private let areParked: Bool
@@ -14,7 +14,7 @@ final class Orphans: Sendable {
   private let parked: Pins
   private let store: Store
   /// Held while a file is parked or released, so that the messages keep their order.
-  private let order = Mutex(())
+  private let order = Locked(())
 
   init(in store: Store, parked: Pins, socket: FileDescriptor, areParked: Bool) {
     self.store = store

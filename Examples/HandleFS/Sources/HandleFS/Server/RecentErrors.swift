@@ -1,12 +1,12 @@
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// Which error was logged last. While a database is away, request after request fails with the same one.
 final class RecentErrors: Sendable {
   /// For how long the same error is not logged again, in milliseconds.
   private static let pause = 10_000
-  private let last = Mutex((name: "", moment: 0))
+  private let last = Locked((name: "", moment: 0))
 
   /// Returns whether an error is to be logged, and takes note of it.
   func isNew(_ error: any Error) -> Bool {

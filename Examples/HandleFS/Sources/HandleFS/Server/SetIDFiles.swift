@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// The files that the kernel has been told to have a set-user-id or set-group-id bit, since it has known
@@ -24,7 +24,7 @@ final class SetIDFiles: Sendable {
   private let lookups: Pins
   private let notifier: Notifier
   /// Held while a file is added, so that no thread counts as done what another has only begun.
-  private let order = Mutex(())
+  private let order = Locked(())
 
   /// - Parameters:
   ///   - file: memory that outlives the server.

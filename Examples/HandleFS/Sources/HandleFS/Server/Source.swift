@@ -1,6 +1,6 @@
 internal import HandleStore
+internal import Locks
 internal import Logging
-internal import Synchronization
 internal import SystemPackage
 
 /// The directory that is shown, and the store that knows its files.
@@ -114,7 +114,7 @@ struct Source {
   }
 
   /// For each filesystem with a source, the number of the mount through which that is reached.
-  private static let mounts = Mutex<[String: Int]>([:])
+  private static let mounts = Locked<[String: Int]>([:])
 
   /// Attaches the filesystem of a source. The store opens all files of a filesystem through one of its
   /// mounts. So no two sources may be reached through different ones: one may be read-only, or have other
@@ -155,7 +155,7 @@ struct Source {
   }
 
   /// Held while an export is found or made: mounts that begin at the same time may want the same one.
-  private static let finding = Mutex(())
+  private static let finding = Locked(())
 
   private static func export(
     of root: FileDescriptor, on filesystem: FilesystemID, _ options: MountOptions, in store: Store

@@ -1,4 +1,5 @@
 internal import HandleStore
+internal import Locks
 internal import Logging
 internal import Synchronization
 internal import SystemPackage
@@ -19,7 +20,7 @@ final class Supervision: Sendable {
   private let options: MountOptions
   private let inBackground: Bool
   private let log: Logger
-  private let state: Mutex<State>
+  private let state: Locked<State>
   private let isUnmounted = Atomic(false)
   private let bell: Bell
 
@@ -29,7 +30,7 @@ final class Supervision: Sendable {
     self.options = options
     self.inBackground = inBackground
     self.log = log
-    state = Mutex(State(session: session))
+    state = Locked(State(session: session))
     bell = try Bell()
   }
 

@@ -1,7 +1,7 @@
 internal import HandleStore
+internal import Locks
 internal import Logging
 internal import PostgresNodeIndex
-internal import Synchronization
 internal import SystemPackage
 
 /// The clients that watch nodes. They hear what happens to the nodes, through the mount or behind
@@ -22,7 +22,7 @@ final class Watchers: Sendable {
   private let files: FileCache
   private let changes: BackingChanges
   private let log: Logger
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(
     _ source: Source, among neighbours: Neighbours, files: FileCache, changes: BackingChanges,

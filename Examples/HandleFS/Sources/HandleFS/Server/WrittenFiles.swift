@@ -1,4 +1,5 @@
 import HandleStore
+internal import Locks
 import Synchronization
 
 /// The files that are open for writing and that the kernel reads and writes by itself, and those that
@@ -10,7 +11,7 @@ import Synchronization
 /// until it is told something that it may believe.
 final class WrittenFiles: Sendable {
   private let opens: OpenFiles
-  private let nodes: Mutex<Set<NodeID>>
+  private let nodes: Locked<Set<NodeID>>
   /// Nodes whose files were closed, and of whose attributes the kernel was not told since; 0 for none.
   /// A later node may take the place of an earlier one.
   private let closed = InlineArray<1024, Atomic<UInt64>> { _ in Atomic(0) }
@@ -19,7 +20,7 @@ final class WrittenFiles: Sendable {
   ///   known, so all of them count as open for writing.
   init(of opens: OpenFiles) {
     self.opens = opens
-    nodes = Mutex(Set(opens.nodes))
+    nodes = Locked(Set(opens.nodes))
   }
 
   func contains(_ node: NodeID) -> Bool { nodes.withLock { $0.contains(node) } }

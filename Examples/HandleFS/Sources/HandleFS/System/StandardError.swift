@@ -1,11 +1,11 @@
 internal import CHandleFS
 internal import Glibc
-internal import Synchronization
+internal import Locks
 internal import SystemPackage
 
 /// What C libraries print on standard error.
 enum StandardError {
-  private static let receiver = Mutex<(@Sendable (String) -> Void)?>(nil)
+  private static let receiver = Locked<(@Sendable (String) -> Void)?>(nil)
 
   /// Has a crash end the process without Swift's backtrace, which is many lines of text.
   static func omitBacktraces() { hf_crash_silently() }
