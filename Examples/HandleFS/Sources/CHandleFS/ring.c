@@ -34,6 +34,8 @@ struct place {
     struct iovec memory[2];
     /* Whether the last command was a REGISTER. */
     int is_new;
+    /* Who sent the last request. */
+    uint32_t client;
 };
 
 static void push(struct place *place, uint32_t operation)
@@ -114,6 +116,23 @@ static int begin(struct place *place)
     return 1;
 }
 
+static void add(atomic_ulong *count, unsigned long number)
+{
+    atomic_store_explicit(count, *count + number, memory_order_relaxed);
+}
+
+/* Tells the clock of the request in the slot. */
+static void count(struct place *place)
+{
+    const struct fuse_in_header *header = (const void *)request_of(place->slot);
+    add(&place->worker->served, 1);
+    /* A request in the background comes from nobody. */
+    if (!header->pid)
+        return;
+    add(&place->worker->of_others, header->pid != place->client);
+    place->client = header->pid;
+}
+
 /* Handles the end of a command: the next request is there, or there is an error. Returns 1 to go on. */
 static int handle(struct place *place, int error)
 {
@@ -121,6 +140,8 @@ static int handle(struct place *place, int error)
     case 0:
         if (take_request(place->slot))
             return -EIO;
+        wake_clock();
+        count(place);
         answer(place);
         return 1;
     case -ENOTCONN:

@@ -1,5 +1,6 @@
 /* The threads of a session that serve requests over io_uring, one for each slot. */
 #define _GNU_SOURCE
+#include "priority.h"
 #include "ring.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@ struct ring_worker {
     struct io_uring ring;
     int is_made;
     unsigned number;
+    struct priority priority;
 };
 
 struct rings {
@@ -21,6 +23,7 @@ struct rings {
     /* How many of the threads have their entry in the kernel's queue, or are about to answer a request that
      * the last server left, by which they get it. */
     atomic_uint begun;
+    int can_give_way;
     struct ring_worker workers[];
 };
 
@@ -46,6 +49,7 @@ static int make_rings(struct area *area)
     if (!rings)
         return -ENOMEM;
     rings->area = area;
+    rings->can_give_way = can_give_way();
     int error = io_uring_queue_init(1, &rings->unused, 0);
     if (error)
         free(rings);
@@ -84,6 +88,17 @@ void go_on_with_rings(void)
     while (rings->begun < rings->count && !pool.stopping)
         sleep_for(100000);
     draw_queued(rings->area);
+}
+
+int tick_rings(void)
+{
+    struct rings *rings = pool.rings;
+    int are_busy = 0;
+    if (!rings || !rings->can_give_way)
+        return 0;
+    for (unsigned i = 0; i < rings->count; i++)
+        are_busy |= update_priority(&rings->workers[i].priority, &rings->workers[i].worker);
+    return are_busy;
 }
 
 int end_rings(void)

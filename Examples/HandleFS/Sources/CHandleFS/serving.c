@@ -105,8 +105,7 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
         if ((size_t)length < sizeof *current)
             return -EIO;
         pool.requests++;
-        if (pool.resting && atomic_exchange(&pool.resting, 0))
-            wake_clock();
+        wake_clock();
         note_client(&arrivals, current->pid);
         if (arrivals.busy > BUSY && !pool.reading) {
             arrivals.busy = 0;

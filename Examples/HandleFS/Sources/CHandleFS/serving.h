@@ -16,6 +16,9 @@ struct worker {
     atomic_int id;
     /* Whether the thread waits for a request, or is about to. */
     atomic_int reading;
+    /* How many requests it has served, and how many of them another client had sent than the one before;
+     * for threads of rings only. */
+    atomic_ulong served, of_others;
     atomic_int ended;
     int result;
 };
@@ -39,7 +42,7 @@ struct serving {
     atomic_int stopping;
     /* How many threads are in read(2), or about to be. */
     atomic_int reading;
-    /* Counts the requests that were read. */
+    /* Counts the requests that were read from /dev/fuse. */
     atomic_ulong requests;
     /* Whether the clock stands still, because no request has come for a while. */
     atomic_int resting;
@@ -65,6 +68,8 @@ HIDDEN long send_message(int fuse, const struct iovec *parts, int count);
 HIDDEN int start_rings(int memory);
 /* Gets at the requests that queued before. */
 HIDDEN void go_on_with_rings(void);
+/* Call it at each tick of the clock. Returns whether it has to be called at the next one, too. */
+HIDDEN int tick_rings(void);
 /* Waits until they have ended; returns the error of the last one that failed, 0 if the filesystem is gone,
  * or 1. */
 HIDDEN int end_rings(void);
@@ -77,6 +82,7 @@ HIDDEN int is_of_rings(const struct rings *rings, int thread);
 HIDDEN void wake_another(void);
 HIDDEN void park(void);
 HIDDEN void run_clock(void);
+/* Call it when a request has come. */
 HIDDEN void wake_clock(void);
 HIDDEN void sleep_for(long nanoseconds);
 

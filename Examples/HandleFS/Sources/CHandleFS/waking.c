@@ -51,8 +51,8 @@ static void rest(unsigned long last)
     pthread_mutex_unlock(&pool.lock);
 }
 
-/* Wakes another thread while all are at work on requests that take longer than a tick. Returns when
- * serving is to end. */
+/* Wakes another thread while all are at work on requests that take longer than a tick, and looks after the
+ * threads of rings. Returns when serving is to end. */
 void run_clock(void)
 {
     unsigned long last = 0;
@@ -62,16 +62,18 @@ void run_clock(void)
         else
             rest(last);
         unsigned long requests = pool.requests;
-        int came = requests != last, is_read = pool.reading;
+        int came = requests != last, is_read = pool.reading, rings_are_busy = tick_rings();
         if (!came && !is_read)
             wake_another();
-        quiet = !came && is_read ? quiet + 1 : 0;
+        quiet = !came && is_read && !rings_are_busy ? quiet + 1 : 0;
         last = requests;
     }
 }
 
 void wake_clock(void)
 {
+    if (!pool.resting || !atomic_exchange(&pool.resting, 0))
+        return;
     pthread_mutex_lock(&pool.lock);
     pthread_cond_signal(&pool.tick);
     pthread_mutex_unlock(&pool.lock);
