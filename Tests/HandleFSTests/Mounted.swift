@@ -150,11 +150,14 @@ final class Mounted: @unchecked Sendable {
 
   /// The one that was started, as long as it is the one that watches.
   var supervisorID: pid_t? {
-    processes.first { $0.role != "serve" }?.id
+    processes.first { $0.role == "supervise" }?.id
   }
 
   /// The process that serves now.
   var serverID: pid_t? { processes.first { $0.role == "serve" }?.id }
+
+  /// The one that was started ahead of time, and is not needed yet.
+  var standbyID: pid_t? { processes.first { $0.role == "next" }?.id }
 
   private struct Running {
     let id: pid_t
@@ -173,8 +176,9 @@ final class Mounted: @unchecked Sendable {
       else { return nil }
       let fields = stat[end...].split(separator: " ")
       guard fields.count > 2, fields[1] != "Z", let parent = pid_t(fields[2]) else { return nil }
-      let role = words.dropFirst().first.map(String.init) ?? ""
-      return Running(id: id, parent: parent, role: role == "serve" ? role : "supervise")
+      var role = words.dropFirst().first == "serve" ? "serve" : "supervise"
+      if isStandby(id, words) { role = "next" }
+      return Running(id: id, parent: parent, role: role)
     }
   }
 
@@ -219,7 +223,7 @@ final class Mounted: @unchecked Sendable {
   func waitForNewSupervisor(after old: pid_t) throws -> pid_t {
     var found: pid_t?
     _ = eventually(seconds: 10) {
-      found = self.processes.first { $0.role != "serve" && $0.id != old }?.id
+      found = self.processes.first { $0.role == "supervise" && $0.id != old }?.id
       return found != nil
     }
     return try #require(found, "no other supervisor: \(log)")
@@ -303,6 +307,12 @@ final class Mounted: @unchecked Sendable {
     endAll()
     if isMounted { _ = umount2(mountpoint.string, Int32(MNT_DETACH)) }
   }
+}
+
+/// Whether a process of HandleFS was started ahead of time, and is not needed yet.
+func isStandby(_ process: pid_t, _ arguments: [Substring]) -> Bool {
+  guard arguments.contains("--when-needed") else { return false }
+  return (try? read(FilePath("/proc/\(process)/comm"))) != "handlefs-serve\n"
 }
 
 /// Stops a process (SIGSTOP), and waits until each thread of it has stopped.

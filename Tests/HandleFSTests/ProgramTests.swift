@@ -44,6 +44,20 @@ import Testing
     try mounted.expectService()
   }
 
+  /// The next server is of the program that has the path when it is needed, although one of the former program
+  /// was started ahead of time.
+  @Test(.mountsHandleFS) func theNextServerIsOfTheNewProgram() throws {
+    let mounted = try CopiedMount()
+    #expect(eventually(seconds: 10) { !mounted.standbys.isEmpty })
+    let standbys = mounted.standbys
+    try mounted.install()
+    try mounted.kill(.server)
+    try mounted.waitForAnother(.server)
+    try mounted.expectService()
+    #expect(mounted.processes(.server).isDisjoint(with: standbys))
+    #expect(standbys.allSatisfy { Glibc.kill($0, 0) != 0 })
+  }
+
   /// Servers that end at once are started more and more seldom.
   @Test(.mountsHandleFS) func doomedServersAreStartedSeldom() throws {
     let mounted = try CopiedMount()
@@ -130,13 +144,18 @@ private final class CopiedMount {
   }
 
   /// The processes of a role; those that have ended do not count.
-  private func processes(_ role: Role) -> Set<pid_t> {
+  func processes(_ role: Role) -> Set<pid_t> { processes(role) { !isStandby($0, $1) } }
+
+  /// The servers that were started ahead of time.
+  var standbys: Set<pid_t> { processes(.server, where: isStandby) }
+
+  private func processes(_ role: Role, where isRight: (pid_t, [Substring]) -> Bool) -> Set<pid_t> {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
     return Set(
       names.compactMap { pid_t($0) }.filter { id in
         // A process that was killed has no words any more.
         let words = (try? read(FilePath("/proc/\(id)/cmdline")))?.split(separator: "\0") ?? []
-        return words.starts(with: [program.string[...], role.rawValue[...]])
+        return words.starts(with: [program.string[...], role.rawValue[...]]) && isRight(id, words)
       })
   }
 

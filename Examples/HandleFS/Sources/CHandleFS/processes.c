@@ -57,6 +57,8 @@ int hf_remount(const char *source, const char *target, unsigned long flags)
     return (int)result(mount(NULL, target, NULL, MS_REMOUNT | flags, NULL));
 }
 
+void hf_set_name(const char *name) { prctl(PR_SET_NAME, name); }
+
 int hf_enter_mounts(const char *namespace)
 {
     int fd = open(namespace, O_RDONLY | O_CLOEXEC);

@@ -61,6 +61,8 @@ struct area {
  * mapped at its address. */
 HIDDEN int map_area(int memory, struct area **area);
 HIDDEN void unmap_area(struct area *area);
+/* Has all of the memory in this process ahead of time. */
+HIDDEN void prepare_area(int memory);
 HIDDEN struct slot *slot_of(struct area *area, unsigned number);
 HIDDEN char *payload_of(struct slot *slot);
 /* Has all pages of a slot in this process. If the process were killed while the kernel looks for one of

@@ -60,6 +60,15 @@ static void *request_memory(void)
     return memory;
 }
 
+/* What hf_prepare() has allocated. */
+static void *prepared;
+
+void hf_prepare(int rings)
+{
+    prepare_area(rings);
+    prepared = request_memory();
+}
+
 static void process(struct fuse_buf *buffer)
 {
     current = buffer->mem;
@@ -138,7 +147,9 @@ static void *work(void *argument)
 {
     struct worker *worker = argument;
     prepare_worker(worker);
-    struct fuse_buf buffer = {.mem = request_memory()};
+    struct fuse_buf buffer = {.mem = __atomic_exchange_n(&prepared, NULL, __ATOMIC_RELAXED)};
+    if (!buffer.mem)
+        buffer.mem = request_memory();
     worker->result = buffer.mem ? serve(worker, &buffer) : -ENOMEM;
     if (worker->result <= 0)
         stop_pool(&pool);

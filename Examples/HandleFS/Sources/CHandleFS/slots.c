@@ -155,7 +155,28 @@ int hf_plan_ring(int memory, int threads)
     return (int)plan.payload_size;
 }
 
-int map_area(int memory, struct area **area)
+struct slot *slot_of(struct area *area, unsigned number)
+{
+    return (struct slot *)((char *)area + PAGE + number * slot_size(area));
+}
+
+static void lock_slot(const struct area *area, struct slot *slot)
+{
+    /* If so much must not be locked, the pages are there at least. */
+    if (mlock(slot, slot_size(area)))
+        madvise(slot, slot_size(area), 23 /* MADV_POPULATE_WRITE of Linux 5.14 */);
+}
+
+void prepare_slot(const struct area *area, struct slot *slot)
+{
+    slot->payload_size = area->payload_size;
+    lock_slot(area, slot);
+}
+
+/* The memory that prepare_area() has mapped. */
+static struct area *prepared;
+
+static int find_area(int memory, struct area **area)
 {
     struct area plan;
     *area = NULL;
@@ -163,27 +184,33 @@ int map_area(int memory, struct area **area)
         return 0;
     if (plan.format != FORMAT)
         return -EPROTONOSUPPORT;
-    *area = map_as_planned(&plan, memory);
-    if (!*area)
-        return -errno;
-    (*area)->servers++;
-    return 0;
+    if (prepared && prepared->address == plan.address)
+        *area = prepared;
+    else
+        *area = map_as_planned(&plan, memory);
+    return *area ? 0 : -errno;
+}
+
+void prepare_area(int memory)
+{
+    /* If this fails, it will fail again when the server needs the memory. */
+    find_area(memory, &prepared);
+    for (unsigned i = 0; prepared && i < prepared->queues * prepared->depth; i++)
+        lock_slot(prepared, slot_of(prepared, i));
+}
+
+int map_area(int memory, struct area **area)
+{
+    int error = find_area(memory, area);
+    if (*area == prepared)
+        prepared = NULL;
+    if (*area)
+        (*area)->servers++;
+    return error;
 }
 
 void unmap_area(struct area *area) { munmap(area, size_of(area)); }
 
-struct slot *slot_of(struct area *area, unsigned number)
-{
-    return (struct slot *)((char *)area + PAGE + number * slot_size(area));
-}
-
-void prepare_slot(const struct area *area, struct slot *slot)
-{
-    slot->payload_size = area->payload_size;
-    /* If so much must not be locked, the pages are there at least. */
-    if (mlock(slot, slot_size(area)))
-        madvise(slot, slot_size(area), 23 /* MADV_POPULATE_WRITE of Linux 5.14 */);
-}
 
 char *payload_of(struct slot *slot) { return (char *)slot + PAYLOAD_OFFSET; }
 

@@ -99,6 +99,8 @@ int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply);
 /* Prepares the memory file through which requests come over io_uring. Returns the most bytes that
  * a request may carry, or -EOPNOTSUPP if this machine cannot have it. */
 int hf_plan_ring(int memory, int threads);
+/* Allocates and maps ahead of time what hf_serve() needs. */
+void hf_prepare(int rings);
 
 /* Serves requests: those from /dev/fuse in at most `threads` threads, and those that come over io_uring, if
  * hf_plan_ring() has prepared the memory `rings`. Returns 0 when the filesystem is gone, 1 after
@@ -228,6 +230,8 @@ void *hf_map_events(int fd);
 int hf_mount(int fuse, const char *source, const char *name, const char *target,
              unsigned long flags);
 int hf_remount(const char *source, const char *target, unsigned long flags);
+/* Gives this process a name, of at most 15 bytes; for its first thread only. */
+void hf_set_name(const char *name);
 /* Enters the mount namespace of a file such as /proc/1/ns/mnt. */
 int hf_enter_mounts(const char *namespace);
 /* umount2(2). If `target` is a symbolic link, it is not followed. */

@@ -11,6 +11,8 @@ struct Serve: ParsableCommand {
   @OptionGroup var mount: MountOptions
   @Flag var background = false
   @Flag var mended = false
+  /// Wait until the supervisor needs this server (``Standby``).
+  @Flag var whenNeeded = false
 
   func run() throws { try Log.tellingErrors(.server, of: mount, serve) }
 
@@ -30,6 +32,8 @@ struct Serve: ParsableCommand {
     _ = Processes.program
     if let cpus = mount.cpus { try Processes.use(cpus) }
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
+    if whenNeeded { guard Standby.waitUntilNeeded(session) else { return } }
+    Processes.setName("handlefs-serve")
     let supervision = try Supervision(mount, of: session, inBackground: background, log: log)
     Thread.start { supervision.listen() }
     if !mount.isShared {

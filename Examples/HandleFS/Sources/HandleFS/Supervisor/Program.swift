@@ -16,6 +16,18 @@ final class Program {
       FilePath("/proc/\(process)/exe"), .readOnly, options: .closeOnExec)
   }
 
+  /// Which file has the path.
+  struct Identity: Equatable {
+    let device, inode: UInt
+    let changed: Int
+  }
+
+  /// Which file has the path; `nil` if there is none, or if the path does not count.
+  var identity: Identity? {
+    guard file == nil, let status = try? BackingFile(opening: path).status else { return nil }
+    return Identity(device: status.st_dev, inode: status.st_ino, changed: status.st_ctim.tv_sec)
+  }
+
   deinit { try? file?.close() }
 
   /// Starts it (``Processes/spawn(_:named:arguments:descriptors:newSession:)``).

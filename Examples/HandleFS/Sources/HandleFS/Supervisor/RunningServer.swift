@@ -5,7 +5,7 @@ internal import SystemPackage
 /// The supervisor's view of a server process.
 struct RunningServer {
   let id: Int32
-  let started = Processes.now
+  private(set) var started = Processes.now
   /// A descriptor that becomes readable when the process ends; `nil` if the process is known to
   /// have ended.
   private(set) var process: FileDescriptor?
@@ -14,9 +14,11 @@ struct RunningServer {
   private(set) var parking: FileDescriptor?
 
   /// Starts a server and connects it by new sockets.
+  ///
+  /// - Parameter flags: further ones of ``Serve``.
   init(
     _ program: Program, _ options: MountOptions, in session: inout SessionDescriptors,
-    inBackground: Bool, afterMending isMended: Bool = false
+    inBackground: Bool, flags: [String] = []
   ) throws {
     let (control, parking) = (try Parking.makeSockets(), try Parking.makeSockets())
     session.control = control.its
@@ -25,7 +27,7 @@ struct RunningServer {
       try? control.its.close()
       try? parking.its.close()
     }
-    let flags = (inBackground ? ["--background"] : []) + (isMended ? ["--mended"] : [])
+    let flags = flags + (inBackground ? ["--background"] : [])
     do {
       id = try program.spawn(
         arguments: ["serve"] + flags + options.arguments, descriptors: session.all)
@@ -69,6 +71,12 @@ struct RunningServer {
     return reap().exitCode
   }
 
+  /// Has a server begin that was started ahead of time.
+  mutating func begin() {
+    started = Processes.now
+    tell(.begin)
+  }
+
   func tellMounted(_ passthrough: Bool) { tell(passthrough ? .mountedWithPassthrough : .mounted) }
 
   /// Tells the server to end after it has answered the requests that it has under way.
@@ -103,6 +111,14 @@ struct RunningServer {
   mutating func takeParking() -> FileDescriptor? {
     defer { parking = nil }
     return parking
+  }
+
+  /// Ends a server that has not begun.
+  consuming func leave() {
+    kill()
+    _ = Processes.wait(for: [process])
+    for descriptor in [control, parking] { try? descriptor?.close() }
+    _ = reap()
   }
 
   mutating func reap() -> Processes.End {

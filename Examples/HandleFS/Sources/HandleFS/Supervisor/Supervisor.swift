@@ -35,6 +35,7 @@ final class Supervisor {
   private var mount: Int?
   private var program: Program
   private var server: RunningServer
+  private var standby = Standby()
   private let parked = ParkedFiles()
   /// Sockets through which former servers parked files. If a server was a guest, its host goes on for a
   /// moment.
@@ -141,6 +142,7 @@ final class Supervisor {
   }
 
   private func leave() {
+    standby.end()
     sockets.removeOwn()
     if !options.isShared { try? StoreSharing(session).leave() }
   }
@@ -177,13 +179,17 @@ final class Supervisor {
 
   private func watch() throws {
     Thread.start { [session] in Processes.passNotices(session.noticesIn, to: session.fuse) }
+    if startAt == nil { standby.schedule() }
     while !isUnmounted {
-      let next = [startAt, replacement?.deadline, watchdog.next, manager.next]
-        .compactMap(\.self).min()
+      let next = [
+        startAt, replacement?.deadline, watchdog.next, manager.next, standby.startAt,
+      ]
+      .compactMap(\.self).min()
       let timeout = next.map { max(0, $0 - Processes.now) } ?? -1
       let ready = Processes.wait(
         for: [
           signals, server.process, server.parking, server.control, session.orders, mender?.process,
+          standby.process,
         ] + formerParking,
         milliseconds: timeout)
       if ready[0] { try handle(signal: Processes.nextSignal(signals)) }
@@ -192,8 +198,12 @@ final class Supervisor {
       if ready[1] { ended() }
       if ready[4] { takeOrder() }
       if ready[5] { mended() }
+      if ready[6] { standby.end() }
       if let at = startAt, Processes.now >= at, !isUnmounted { try goOnAfterEnd() }
       if let at = replacement?.deadline, Processes.now >= at { server.kill() }
+      if let at = standby.startAt, Processes.now >= at {
+        standby.start(program, options, in: &session, inBackground: inBackground, log: log)
+      }
       watchServer()
       showLife()
     }
@@ -309,6 +319,7 @@ final class Supervisor {
     switch message {
     case .serving:
       watchdog.begin()
+      standby.schedule()
       log.info("serving", metadata: ["pid": .stringConvertible(server.id)])
       manager.tell("READY=1", servingStatus)
       // A deadline means that this server is the replacement that was asked for.
@@ -392,14 +403,27 @@ final class Supervisor {
       self.replacement?.deadline = Processes.now + Self.patience
     }
     do {
-      server = try RunningServer(
-        program, options, in: &session, inBackground: inBackground, afterMending: mender != nil)
+      server = try nextServer()
       mender = nil
       server.tellMounted(passthrough)
     } catch {
       log.error("starting a server failed", metadata: ["error": "\(error)"])
       startAt = Processes.now + 1000
     }
+  }
+
+  private func nextServer() throws -> RunningServer {
+    guard mender == nil else {
+      standby.end()
+      return try RunningServer(
+        program, options, in: &session, inBackground: inBackground, flags: ["--mended"])
+    }
+    if let server = standby.take(for: program) {
+      // It may be stopped.
+      watchdog.begin()
+      return server
+    }
+    return try RunningServer(program, options, in: &session, inBackground: inBackground)
   }
 
   private func takeOrder() {

@@ -30,4 +30,9 @@ enum Message: UInt8 {
   case parkHere
   /// The mount cannot be served; the exit code and the reason follow.
   case refused
+
+  // From the supervisor, since 0.2.
+
+  /// Go on from where the last server was, as a server that was started ahead of time (``Standby``).
+  case begin
 }

@@ -38,6 +38,9 @@ extension Processes {
     UInt32(exactly: hf_plan_ring(memory.rawValue, CInt(threads)))
   }
 
+  /// Allocates and maps ahead of time what ``Session/serve(threads:on:rings:)`` needs.
+  static func prepareToServe(rings: FileDescriptor) { hf_prepare(rings.rawValue) }
+
   /// Makes a file empty.
   static func empty(_ file: FileDescriptor) throws(Errno) {
     guard ftruncate(file.rawValue, 0) == 0 else { throw Errno(rawValue: errno) }

@@ -96,6 +96,9 @@ enum Processes {
 
   static var id: Int32 { getpid() }
 
+  /// Gives this process a name, of at most 15 bytes, which ps(1) shows. Only the first thread may do this.
+  static func setName(_ name: String) { unsafe hf_set_name(name) }
+
   /// The name of this machine (`uname(2)`).
   static var hostName: String {
     var names = utsname()

@@ -1,0 +1,68 @@
+import Foundation
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// The server that is started ahead of time.
+@Suite struct StandbyTests {
+  private func standby(_ mounted: Mounted, after old: pid_t? = nil) throws -> pid_t {
+    var found: pid_t?
+    _ = eventually(seconds: 10) {
+      found = mounted.standbyID
+      return found != nil && found != old && isNamed(found, "handlefs-next")
+    }
+    return try #require(found, "no server was started ahead of time: \(mounted.log)")
+  }
+
+  private func isNamed(_ process: pid_t?, _ name: String) -> Bool {
+    (try? read(FilePath("/proc/\(process ?? 0)/comm"))) == "\(name)\n"
+  }
+
+  @Test(.mountsHandleFS) func takesThePlaceOfTheServer() throws {
+    let mounted = try Mounted(.ext4)
+    let file = try mounted.hold("file", creating: "text")
+    for _ in 0..<3 {
+      let next = try standby(mounted)
+      try mounted.waitForNewServer(after: mounted.killServer())
+      #expect(mounted.serverID == next && isNamed(next, "handlefs-serve"))
+      #expect(file.ask("read") == "has text")
+    }
+    file.kill()
+    try mounted.unmount()
+  }
+
+  /// It is missed by nobody.
+  @Test(.mountsHandleFS) func mayBeKilled() throws {
+    let mounted = try Mounted(.ext4)
+    try write("text", to: mounted.source.appending("file"))
+    let next = try standby(mounted)
+    kill(next, SIGKILL)
+    #expect(eventually(seconds: 10) { mounted.standbyID == nil })
+    let look = ["cat", mounted.mountpoint.appending("file").string]
+    #expect(try mounted.run(look).output == "text")
+    try mounted.waitForNewServer(after: mounted.killServer())
+    #expect(try mounted.run(look).output == "text")
+    #expect(try standby(mounted) != next)
+  }
+
+  /// If it is stopped when it is needed, it is replaced as any server is.
+  @Test(.mountsHandleFS) func mayBeStopped() throws {
+    let mounted = try Mounted(.ext4, ["--watchdog", "1"])
+    try write("text", to: mounted.source.appending("file"))
+    try stop(standby(mounted))
+    try mounted.killServer()
+    let look = ["cat", mounted.mountpoint.appending("file").string]
+    #expect(try mounted.run(look, seconds: 30).output == "text")
+  }
+
+  /// The next supervisor has one of its own.
+  @Test(.mountsHandleFS) func endsWithItsSupervisor() throws {
+    let mounted = try Mounted(.ext4)
+    let next = try standby(mounted)
+    _ = try mounted.waitForNewSupervisor(after: mounted.killSupervisor())
+    #expect(eventually(seconds: 10) { kill(next, 0) != 0 })
+    #expect(try standby(mounted, after: next) != next)
+    try mounted.unmount()
+  }
+}
