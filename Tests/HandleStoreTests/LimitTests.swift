@@ -58,7 +58,8 @@ import Testing
     #expect(
       lines == [
         "open tooManyOpenFiles", "path tooManyOpenFiles", "store tooManyOpenFiles",
-        "mounted tooManyOpenFiles", "sockets tooManyOpenFiles", "found tooManyOpenFiles", "usable",
+        "mounted tooManyOpenFiles", "sockets tooManyOpenFiles", "found tooManyOpenFiles",
+        "probe tooManyOpenFiles", "usable",
       ])
     #expect(child.wait() == 0)
   }

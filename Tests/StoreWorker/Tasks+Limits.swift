@@ -119,6 +119,7 @@ extension Tasks {
     let filesystem = try store.attach(directory)
     let file = try NamedFile("file", in: directory)
     let node = try store.register(file.handle, status: file.status, on: filesystem).node
+    let root = try FileDescriptor.open(directory, .readOnly)
     var taken: [FileDescriptor] = []
     while let next = try? FileDescriptor.open("/dev/null", .readOnly) { taken.append(next) }
     for (what, call) in [
@@ -128,6 +129,7 @@ extension Tasks {
       ("mounted", { _ = try store.attachMounted() }),
       ("sockets", { _ = try Parking.makeSockets() }),
       ("found", { _ = try FoundFile(resolving: "/", in: taken[0]) }),
+      ("probe", { _ = try FilesystemProbe(of: root) }),
     ] as [(String, () throws -> Void)] {
       do {
         try call()

@@ -58,23 +58,24 @@ public struct FilesystemProbe: Sendable {
   /// Probes the filesystem that a directory is on.
   ///
   /// - Parameter descriptor: a directory, opened for reading.
-  /// - Throws: ``StoreError/system(_:_:)`` with what `fstatfs(2)` gives: `EBADF`, `EIO`. A
-  ///   filesystem without handles is not an error.
+  /// - Throws: ``StoreError/system(_:_:)`` with what `fstatfs(2)` gives: `EBADF`, `EIO`; and
+  ///   ``StoreError/tooManyOpenFiles``, ``StoreError/system(_:_:)`` with `ENOMEM`. A filesystem without
+  ///   handles is not an error.
   /// - Complexity: O(mounts + entries of the directory)
   public init(of descriptor: FileDescriptor) throws(StoreError) {
+    let made = Self.handle("", descriptor, connectable: false)
+    handle = made.parts.0
     do throws(Errno) {
       magic = try FilesystemStatus(of: descriptor).magic
+      let mount = try Self.mount(of: descriptor)
+      type = mount?.type ?? ""
+      mountPoint = mount?.point ?? ""
+      (connectable, connectableObstacle) =
+        Self.handle(try Self.regularFile(in: descriptor), descriptor, connectable: true).parts
+      opening = try Self.tryOpening(made, on: descriptor)
     } catch {
       throw StoreError(error, "asking for the filesystem of \(descriptor.words)")
     }
-    let mount = Self.mount(of: descriptor)
-    type = mount?.type ?? ""
-    mountPoint = mount?.point ?? ""
-    let made = Self.handle("", descriptor, connectable: false)
-    handle = made.parts.0
-    (connectable, connectableObstacle) =
-      Self.handle(Self.regularFile(in: descriptor), descriptor, connectable: true).parts
-    opening = Self.tryOpening(made, on: descriptor)
     let known = handle?.fileKey(on: magic)
     knowsLayout = known != nil
     checksGenerationZero = known.map { !$0.zeroIsWildcard }
@@ -84,11 +85,19 @@ public struct FilesystemProbe: Sendable {
     (identity, identityObstacle) = Self.identity(of: descriptor).parts
   }
 
-  private static func mount(of descriptor: FileDescriptor) -> MountEntry? {
-    guard let id = try? FullStatus(of: descriptor).mount, let table = try? MountTable() else {
+  /// Returns what `body` returns, or `nil` if it fails. An error that says nothing about the filesystem is
+  /// thrown.
+  private static func attempt<R>(_ body: () throws(Errno) -> R?) throws(Errno) -> R? {
+    do throws(Errno) {
+      return try body()
+    } catch {
+      if error.isOfLimit { throw error }
       return nil
     }
-    return table[id]
+  }
+
+  private static func mount(of descriptor: FileDescriptor) throws(Errno) -> MountEntry? {
+    try attempt { () throws(Errno) in try MountTable()[FullStatus(of: descriptor).mount] }
   }
 
   private static func handle(
@@ -104,29 +113,29 @@ public struct FilesystemProbe: Sendable {
 
   /// Returns the name of a regular file in a directory, or `.` if there is none: connectable
   /// handles can only be made by name.
-  private static func regularFile(in directory: FileDescriptor) -> FilePath {
-    guard
-      let own = try? OwnedDescriptor(
-        SystemCalls.open(".", in: directory, flags: SystemCalls.directory))
-    else { return "." }
-    var entries = DirectoryEntries(of: own.descriptor)
-    while let entry = try? entries.read() {
-      if entry.type == .regular { return entry.name }
+  private static func regularFile(in directory: FileDescriptor) throws(Errno) -> FilePath {
+    let found = try attempt { () throws(Errno) -> FilePath? in
+      let own = OwnedDescriptor(
+        try SystemCalls.open(".", in: directory, flags: SystemCalls.directory))
+      var entries = DirectoryEntries(of: own.descriptor)
+      while let entry = try entries.read() {
+        if entry.type == .regular { return entry.name }
+      }
+      return nil
     }
-    return "."
+    return found ?? "."
   }
 
   private static func tryOpening(
     _ made: Result<KernelFileHandle, Errno>, on descriptor: FileDescriptor
-  ) -> Opening {
+  ) throws(Errno) -> Opening {
     do throws(Errno) {
       let handle = try made.get()
       let file = OwnedDescriptor(try handle.open(on: descriptor, flags: SystemCalls.path))
       return (try? KernelFileHandle.make(of: file.descriptor)) == handle ? .same : .different
-    } catch .notPermitted {
-      return .notPermitted
     } catch {
-      return .refused(error)
+      if error.isOfLimit { throw error }
+      return error == .notPermitted ? .notPermitted : .refused(error)
     }
   }
 
@@ -138,6 +147,13 @@ public struct FilesystemProbe: Sendable {
     } catch {
       return .failure(error)
     }
+  }
+}
+
+extension Errno {
+  /// Whether this process or the system has reached a limit.
+  fileprivate var isOfLimit: Bool {
+    [.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noMemory].contains(self)
   }
 }
 
