@@ -45,6 +45,28 @@ enum Rings {
     #expect(result.status == 2 && result.errors.contains("--request-timeout"), "\(result.errors)")
   }
 
+  /// If io_uring cannot be used, `uring` says why, and `auto` does without.
+  @Test(.usesRings) func saysWhyItCannotBeUsed() throws {
+    let directory = try TemporaryDirectory()
+    let library = directory.appending("cpuset.so").string
+    let source = directory.appending("cpuset.c")
+    // As if a cpuset kept the process from all processors but those that it has.
+    try write("int sched_setaffinity() { return -1; }", to: source)
+    try succeed("cc", "-w", "-shared", "-fPIC", "-o", library, source.string)
+    let mounted = try Mounted(.ext4, by: ["LD_PRELOAD=\(library)"])
+    #expect(try mounted.transport == "/dev/fuse")
+    try mounted.unmount()
+    let program = try #require(Mounted.program)
+    let result = try mounted.run(
+      [
+        "env", "LD_PRELOAD=\(library)", program, mounted.source.string,
+        mounted.mountpoint.string, "--store", mounted.store.string, "--transport", "uring",
+      ], seconds: 20)
+    #expect(result.status != 0)
+    #expect(result.errors.contains("a cpuset keeps this process from some processors"))
+    #expect(!mounted.isMounted)
+  }
+
   enum Known: String, CaseIterable {
     case nothing, directory, file
   }

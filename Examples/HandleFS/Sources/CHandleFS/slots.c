@@ -132,10 +132,25 @@ static int has_io_uring(void)
     return 1;
 }
 
-int hf_plan_ring(int memory, int threads)
+/* Returns why this machine cannot have requests over io_uring, or NULL. */
+static const char *find_obstacle(unsigned queues)
+{
+    if (!queues || queues > MOST_SLOTS)
+        return "the machine may have more than 256 processors, or their numbers have gaps";
+    if (!has_all_processors(queues))
+        return "a cpuset keeps this process from some processors";
+    if (has_timeout())
+        return "fs.fuse.default_request_timeout or max_request_timeout is set (sysctl)";
+    if (!has_io_uring())
+        return "io_uring is missing or forbidden (kernel.io_uring_disabled, seccomp)";
+    return NULL;
+}
+
+int hf_plan_ring(int memory, int threads, const char **obstacle)
 {
     unsigned queues = count_queues();
-    if (!queues || queues > MOST_SLOTS || !has_all_processors(queues) || has_timeout())
+    *obstacle = find_obstacle(queues);
+    if (*obstacle)
         return -EOPNOTSUPP;
     struct area plan = {
         .address = some_address(),
@@ -144,13 +159,13 @@ int hf_plan_ring(int memory, int threads)
         .format = FORMAT,
     };
     plan.payload_size = payload_for(plan.queues * plan.depth);
-    if (!has_io_uring())
-        return -EOPNOTSUPP;
+    *obstacle = "there is no memory for it, or none at the address that it needs";
     if (ftruncate(memory, (off_t)size_of(&plan)) || pwrite(memory, &plan, sizeof plan, 0) != sizeof plan)
         return -errno;
     struct area *area = map_as_planned(&plan, memory);
     if (!area)
         return -EOPNOTSUPP;
+    *obstacle = NULL;
     unmap_area(area);
     return (int)plan.payload_size;
 }

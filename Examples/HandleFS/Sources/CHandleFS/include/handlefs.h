@@ -97,8 +97,8 @@ struct hf_statx_reply {
 int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply);
 
 /* Prepares the memory file through which requests come over io_uring. Returns the most bytes that
- * a request may carry, or -EOPNOTSUPP if this machine cannot have it. */
-int hf_plan_ring(int memory, int threads);
+ * a request may carry, or an error if this machine cannot have it; `obstacle` says why, in English. */
+int hf_plan_ring(int memory, int threads, const char **obstacle);
 /* Allocates and maps ahead of time what hf_serve() needs. */
 void hf_prepare(int rings);
 

@@ -31,8 +31,8 @@ extension MountOptions {
       "FUSE_REQUEST_TIMEOUT (it needs Linux 6.15); leave out --request-timeout")
     try require(
       .rings, transport == .uring,
-      "FUSE_OVER_IO_URING (it needs Linux 6.14 and Y in /sys/module/fuse/parameters/enable_uring), or this "
-        + "machine cannot use it (Docs/Transport.md says when); use --transport auto")
+      "FUSE_OVER_IO_URING (it needs Linux 6.14 and Y in /sys/module/fuse/parameters/enable_uring); use "
+        + "--transport auto")
   }
 
   func requireKernelRanges() throws {

@@ -150,7 +150,7 @@ final class Supervisor {
   private func answerStart() throws {
     _ = Processes.wait(for: [session.fuse])
     let request = try session.fuse.readOnce(1 << 16)
-    let features = try Processes.answerStart(request, on: session.fuse, plannedWishes)
+    let features = try Processes.answerStart(request, on: session.fuse, plannedWishes())
     try options.requireNeeded(features)
     passthrough = features.contains(.passthrough)
     device = try MountTable.handleFS(on: options.mountpoint)?.device ?? ""
@@ -161,11 +161,14 @@ final class Supervisor {
   }
 
   /// What is asked of the kernel, without io_uring if this machine cannot have it.
-  private var plannedWishes: KernelWishes {
+  private func plannedWishes() throws -> KernelWishes {
     var wishes = options.wishes
     guard wishes.features.contains(.rings) else { return wishes }
-    let planned = Processes.planRings(in: session.rings, threads: options.threads)
-    if let planned { wishes.maxWrite = planned } else { wishes.features.remove(.rings) }
+    switch Processes.planRings(in: session.rings, threads: options.threads) {
+    case .success(let most): wishes.maxWrite = most
+    case .failure(let error) where options.transport == .uring: throw error
+    case .failure: wishes.features.remove(.rings)
+    }
     return wishes
   }
 

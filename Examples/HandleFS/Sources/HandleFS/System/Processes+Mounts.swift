@@ -33,9 +33,15 @@ extension Processes {
   /// Prepares the memory file through which requests come over io_uring.
   ///
   /// - Parameter threads: how many requests are answered at a time at most.
-  /// - Returns: how many bytes a request may carry at most, or `nil` if this machine cannot have it.
-  static func planRings(in memory: FileDescriptor, threads: Int) -> UInt32? {
-    UInt32(exactly: hf_plan_ring(memory.rawValue, CInt(threads)))
+  /// - Returns: how many bytes a request may carry at most, or why this machine cannot have it.
+  static func planRings(
+    in memory: FileDescriptor, threads: Int
+  ) -> Result<UInt32, CommandError> {
+    var obstacle: UnsafePointer<CChar>?
+    let most = unsafe hf_plan_ring(memory.rawValue, CInt(threads), &obstacle)
+    if let most = UInt32(exactly: most) { return .success(most) }
+    let reason = unsafe obstacle.map { unsafe String(cString: $0) } ?? ""
+    return .failure(CommandError("no requests over io_uring: \(reason); use --transport auto"))
   }
 
   /// Allocates and maps ahead of time what ``Session/serve(threads:on:rings:)`` needs.
