@@ -31,7 +31,7 @@ let package = Package(
     .library(name: "HandleStoreC", type: .static, targets: ["HandleStoreC"]),
     // For Examples/HandleFS, which also prints figures for monitoring systems.
     .library(name: "Formatting", targets: ["Formatting"]),
-    .library(name: "Locks", targets: ["Locks"]),
+    .library(name: "HandleLocks", targets: ["HandleLocks"]),
     .executable(name: "handlestore", targets: ["HandleTool"]),
     .executable(name: "handlebench", targets: ["HandleBench"]),
   ],
@@ -45,12 +45,12 @@ let package = Package(
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CPostgres"),
     .target(name: "CHandleSys", dependencies: ["CSodium"]),
-    .target(name: "Locks", swiftSettings: strict),
+    .target(name: "HandleLocks", swiftSettings: strict),
     .target(
-      name: "HandleStore", dependencies: ["CLMDB", "CHandleSys", "Locks", system],
+      name: "HandleStore", dependencies: ["CLMDB", "CHandleSys", "HandleLocks", system],
       swiftSettings: strict),
     .target(
-      name: "PostgresNodeIndex", dependencies: ["CPostgres", "HandleStore", "Locks", system],
+      name: "PostgresNodeIndex", dependencies: ["CPostgres", "HandleStore", "HandleLocks", system],
       swiftSettings: strict),
     // The C library: its header, which also has the version, and the functions that it declares
     // (Scripts/clibrary links them).
@@ -167,7 +167,8 @@ if Context.environment["HANDLESTORE_THREADS"] != nil {
     "NodeIndexTests": ["Threads", "Engine.swift"],
   ]
   let needed: Set = [
-    "CLMDB", "CSodium", "CHandleSys", "HandleStore", "CTestSupport", "TestSupport", "storeworker",
+    "CLMDB", "CSodium", "CHandleSys", "HandleLocks", "HandleStore", "CTestSupport", "TestSupport",
+    "storeworker",
   ]
   package.targets.removeAll { !needed.contains($0.name) && sources[$0.name] == nil }
   for target in package.targets {

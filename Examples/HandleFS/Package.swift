@@ -29,7 +29,7 @@ let package = Package(
         "CFUSE", "CHandleFS",
         .product(name: "Formatting", package: "HandleStore"),
         .product(name: "HandleStore", package: "HandleStore"),
-        .product(name: "Locks", package: "HandleStore"),
+        .product(name: "HandleLocks", package: "HandleStore"),
         .product(name: "CHandleStore", package: "HandleStore"),
         .product(name: "PostgresNodeIndex", package: "HandleStore"),
         .product(name: "SystemPackage", package: "swift-system"),

@@ -1,7 +1,7 @@
 import CYardstick
 import Foundation
 import HandleStore
-internal import Locks
+internal import HandleLocks
 import PostgresNodeIndex
 import SystemPackage
 

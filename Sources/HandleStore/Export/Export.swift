@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 public import SystemPackage
 
 /// A subtree that clients may reach by the tokens that they are given.

@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// The keys of an open store, as they are in its file. A use of the keys reads the file again if

@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// The files that were found inside an export, and whose names have not been changed or removed

@@ -1,5 +1,5 @@
 internal import Glibc
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// A directory that is held open. Its files are reached through its descriptor, so later changes of

@@ -1,5 +1,5 @@
 internal import Glibc
-internal import Locks
+internal import HandleLocks
 internal import Synchronization
 internal import SystemPackage
 

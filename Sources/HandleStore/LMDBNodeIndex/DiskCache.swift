@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 package import SystemPackage
 
 /// Nodes of an index that is elsewhere, kept in a directory so that they are found without asking

@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// The directory of a ``DiskCache``. Its file `cache` says when the data were written, and to which file.

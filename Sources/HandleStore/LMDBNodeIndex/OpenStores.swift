@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// Claims a store for this process: LMDB allows an environment to be open only once in a process.

@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// The only place that changes a store. Threads that arrive during a transaction wait together, and

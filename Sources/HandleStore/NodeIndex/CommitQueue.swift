@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 
 /// Lets threads that change something at the same time share a commit. One thread leads: it commits the
 /// changes that wait, all together.

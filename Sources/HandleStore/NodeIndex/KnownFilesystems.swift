@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 
 /// What a store knows of a filesystem.
 package struct KnownFilesystem: Sendable {

@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// A ``NodeIndex`` in memory. One lock guards it, and nothing waits for a disk.

@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 internal import Synchronization
 
 /// The records of recently used nodes, in memory. The cache consists of shards, each with a lock for

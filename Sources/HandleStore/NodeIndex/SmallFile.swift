@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 package import SystemPackage
 
 /// Where a store keeps its small files, each with a name: in its directory, in memory, or in the

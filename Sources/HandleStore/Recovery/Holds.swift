@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 internal import Synchronization
 
 /// What keeps nodes in the store besides their watches: the pins of clients, and open exports.

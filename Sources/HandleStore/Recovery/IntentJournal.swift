@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 public import SystemPackage
 
 /// The requests in progress that a server must not carry out twice, in memory that outlives the

@@ -1,5 +1,5 @@
 internal import Glibc
-internal import Locks
+internal import HandleLocks
 public import SystemPackage
 
 /// The files below a directory whose filesystem cannot open handles, or that this process may not

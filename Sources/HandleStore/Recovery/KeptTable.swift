@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 internal import Synchronization
 internal import SystemPackage
 

@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 public import SystemPackage
 
 /// Keeps files that are needed although they have lost their last name: another process, which has

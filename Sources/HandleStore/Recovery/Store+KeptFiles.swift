@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 public import SystemPackage
 
 /// Files of filesystems that cannot open handles.

@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// The mounts through which a store reaches the attached ones of its filesystems.

@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// Inode numbers for a server that shows several filesystems, or subvolumes of btrfs, as one. No

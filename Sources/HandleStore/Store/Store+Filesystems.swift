@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 public import SystemPackage
 
 /// A filesystem that a store knows.

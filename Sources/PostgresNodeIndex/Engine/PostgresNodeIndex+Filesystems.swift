@@ -1,5 +1,5 @@
 package import HandleStore
-internal import Locks
+internal import HandleLocks
 
 extension PostgresNodeIndex {
   package func reloadFilesystems() throws {

@@ -1,5 +1,5 @@
 package import HandleStore
-internal import Locks
+internal import HandleLocks
 
 /// The files of a thread that waits for them to be registered.
 final class PendingFiles: Sendable {

@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 
 /// Decides which nodes to read before somebody asks for them.
 ///

@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// A database that has a store, and the connections for reading from it. Any thread may use it.

@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 
 /// The nodes that other gateways want to drop and that this gateway does not hold. If something
 /// holds one from now on, the gateway must object before it lets it be used (``Gateway/keep(_:)``).

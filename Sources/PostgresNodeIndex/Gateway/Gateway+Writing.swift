@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 
 extension Gateway {
   /// Reads the filesystems on record, and the changes of the others, now.

@@ -2,7 +2,7 @@ internal import CFUSE
 internal import CHandleFS
 internal import Glibc
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// A server's connection to the kernel, through libfuse.

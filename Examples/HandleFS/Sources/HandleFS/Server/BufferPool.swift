@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 
 /// A pool of buffers that requests borrow.
 final class BufferPool: Sendable {

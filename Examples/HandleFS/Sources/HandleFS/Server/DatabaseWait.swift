@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// What a server does while it waits for the database of its nodes: it says so to `handlefs status`, and

@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 internal import Synchronization
 
 /// How a node's file is open in the server.

@@ -1,6 +1,6 @@
 internal import Glibc
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// The filesystems that the mount shows: the source directory's own, with its subvolumes, and, if

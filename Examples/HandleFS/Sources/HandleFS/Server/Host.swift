@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 internal import Logging
 internal import SystemPackage
 

@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 
 /// One open of a directory that a client reads.
 ///

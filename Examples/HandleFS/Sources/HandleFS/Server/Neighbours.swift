@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// The mounts that this process serves. They have one store, so what drops nodes or hears of deleted

@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// Files that have lost their last name but that the kernel still knows: they may be open, or be a

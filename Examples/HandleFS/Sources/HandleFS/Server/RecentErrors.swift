@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// Which error was logged last. While a database is away, request after request fails with the same one.

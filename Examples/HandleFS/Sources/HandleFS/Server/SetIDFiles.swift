@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// The files that the kernel has been told to have a set-user-id or set-group-id bit, since it has known

@@ -1,5 +1,5 @@
 internal import HandleStore
-internal import Locks
+internal import HandleLocks
 internal import Logging
 internal import Synchronization
 internal import SystemPackage

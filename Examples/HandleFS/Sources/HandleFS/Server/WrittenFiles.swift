@@ -1,5 +1,5 @@
 import HandleStore
-internal import Locks
+internal import HandleLocks
 import Synchronization
 
 /// The files that are open for writing and that the kernel reads and writes by itself, and those that

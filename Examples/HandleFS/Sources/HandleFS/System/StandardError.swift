@@ -1,6 +1,6 @@
 internal import CHandleFS
 internal import Glibc
-internal import Locks
+internal import HandleLocks
 internal import SystemPackage
 
 /// What C libraries print on standard error.
