@@ -56,6 +56,21 @@ import Testing
     #expect(try mounted.run(look, seconds: 30).output == "text")
   }
 
+  /// It ends with its supervisor, also if it is stopped: as long as it holds the connection to the kernel,
+  /// the mount would seem to be served.
+  @Test(.mountsHandleFS) func doesNotOutliveTheMount() throws {
+    let mounted = try Mounted(.ext4)
+    let next = try standby(mounted)
+    let server = try #require(mounted.serverID)
+    // So that the server starts no other supervisor.
+    for process in [next, server] { try stop(process) }
+    kill(try #require(mounted.supervisorID), SIGKILL)
+    kill(server, SIGKILL)
+    #expect(eventually(seconds: 10) { kill(next, 0) != 0 })
+    let answer = try mounted.run(["ls", mounted.mountpoint.string])
+    #expect(answer.errors.contains("not connected"), "\(answer.errors)")
+  }
+
   /// The next supervisor has one of its own.
   @Test(.mountsHandleFS) func endsWithItsSupervisor() throws {
     let mounted = try Mounted(.ext4)

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import SystemPackage
 import TestSupport
 import Testing
@@ -99,6 +100,81 @@ enum Rings {
       usleep(150_000)
     }
     try mounted.expectHealth()
+  }
+
+  /// Requests of more than 8,192 bytes and replies of more than 1,024 take another way (Docs/Transport.md).
+  @Test(.usesRings) func sizesDoNotMatter() throws {
+    let mounted = try Mounted(.xfs, ["--transport", "uring", "--passthrough", "off"])
+    try write("", to: mounted.source.appending("file"))
+    let program = """
+      import os, sys
+      data = os.urandom(9000)
+      for size in [*range(1000, 1050), *range(8050, 8220)]:
+          os.setxattr(sys.argv[1], "user.a", data[:size])
+          assert os.getxattr(sys.argv[1], "user.a") == data[:size], size
+          file = os.open(sys.argv[1], os.O_RDWR | os.O_TRUNC)
+          assert os.write(file, data[:size]) == size
+          os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+          assert os.pread(file, 9000, 0) == data[:size], size
+          os.close(file)
+      """
+    let user = try Child(["python3", "-c", program, "\(mounted.mountpoint)/file"])
+    for _ in 1...3 {
+      usleep(150_000)
+      try mounted.waitForNewServer(after: mounted.killServer())
+    }
+    #expect(user.wait(seconds: 60) == 0, "\(mounted.log)")
+  }
+
+  /// A program that gets signals all the time has its requests answered, and those of others are, too.
+  @Test(.usesRings) func signalsDoNotMatter() throws {
+    let mounted = try Mounted(.ext4, ["--transport", "uring", "--cache-timeout", "0"])
+    let program = """
+      import os, signal, sys
+      if sys.argv[2]:
+          signal.signal(signal.SIGALRM, lambda *_: None)
+          signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+      place = sys.argv[1] + "/" + str(os.getpid())
+      def call(function, *arguments):
+          while True:
+              try:
+                  return function(*arguments)
+              except InterruptedError:
+                  pass
+      call(os.mkdir, place)
+      while not os.path.exists(sys.argv[3]):
+          call(os.symlink, "target", place + "/a")
+          call(os.rename, place + "/a", place + "/b")
+          assert call(os.readlink, place + "/b") == "target"
+          assert call(os.listdir, place) == ["b"]
+          call(os.unlink, place + "/b")
+      signal.setitimer(signal.ITIMER_REAL, 0)
+      """
+    let stop = mounted.volume.path.appending("stop")
+    let users = try ["signals", "", "signals", ""].map {
+      try Child(["python3", "-c", program, "\(mounted.mountpoint)", $0, "\(stop)"])
+    }
+    for _ in 1...10 * soak {
+      usleep(150_000)
+      try mounted.waitForNewServer(after: mounted.killServer())
+    }
+    try write("", to: stop)
+    for user in users { #expect(user.wait(seconds: 20) == 0, "\(mounted.log)") }
+    try mounted.expectHealth()
+  }
+
+  /// If only the memory of the rings may be locked, and not that of the requests, these come over io_uring all
+  /// the same.
+  @Test(.usesRings) func memoryNeedNotBeLocked() throws {
+    let mounted = try Mounted(
+      .ext4, ["--transport", "uring"],
+      by: ["prlimit", "--memlock=1000000:1000000", "setpriv", "--bounding-set", "-ipc_lock"])
+    try write("text", to: mounted.source.appending("file"))
+    for _ in 1...3 {
+      #expect(try mounted.run(["cat", "\(mounted.mountpoint)/file"]).output == "text")
+      usleep(150_000)
+      try mounted.waitForNewServer(after: mounted.killServer())
+    }
   }
 
   /// While one client sends many requests, the thread that serves it gives way to it (SCHED_IDLE), so that the

@@ -634,7 +634,8 @@ typedef struct hs_open_files hs_open_files;
 
 /* The files that clients have open, in a file that outlives the server, with what an earlier server
  * left in it. fuse: /dev/fuse of the mount, through which the kernel keeps files
- * (FUSE_PASSTHROUGH); it must stay open until the object is freed. -1: the kernel keeps none. */
+ * (FUSE_PASSTHROUGH); it must stay open until the object is freed. Nothing else gives the kernel
+ * files of this connection to keep: what is not on record is closed. -1: the kernel keeps none. */
 int hs_open_files_open(int fd, int fuse, hs_open_files **files, hs_error *error);
 
 void hs_open_files_free(hs_open_files *files);

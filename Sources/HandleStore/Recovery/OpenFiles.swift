@@ -1,4 +1,4 @@
-internal import Locks
+internal import HandleLocks
 public import SystemPackage
 
 /// The files that the clients of a FUSE server have open, in memory that outlives the server.
@@ -43,7 +43,8 @@ public final class OpenFiles: Sendable {
   /// - Parameters:
   ///   - descriptor: a file open for reading and writing, such as a memfd; it stays the caller's.
   ///     If it is empty, no file is open.
-  ///   - fuse: the connection to the kernel, an open `/dev/fuse`. The caller closes it, later.
+  ///   - fuse: the connection to the kernel, an open `/dev/fuse`. The caller closes it, later. Nothing
+  ///     else gives the kernel files of this connection to keep: what is not on record is closed.
   /// - Throws: ``StoreError/tooManyOpenFiles``, ``StoreError/system(_:_:)`` with `ENOSPC`, `ENOMEM`,
   ///   `EBADF`.
   /// - Complexity: O(open files)
@@ -61,12 +62,12 @@ public final class OpenFiles: Sendable {
   /// Has the kernel close a file that a killed server gave it and could not record any more.
   ///
   /// The kernel gives its numbers in their order, and a server asks for one at a time. So that file
-  /// has the number before the next.
+  /// has the number before the next; a lower one if servers were killed here, too.
   private func closeUnrecorded() {
     let next = openBacking(of: descriptor.descriptor)
     guard next != 0 else { return }
-    let isRecorded = state.withLock { $0.files.values.contains { $0.backing == next - 1 } }
-    for number in isRecorded ? [next] : [next, next - 1] {
+    let recorded = state.withLock { Set($0.files.values.map(\.backing)) }
+    for number in next - min(next - 1, 8)...next where !recorded.contains(number) {
       SystemCalls.closeBacking(number, on: fuse)
     }
   }
@@ -172,6 +173,7 @@ public final class OpenFiles: Sendable {
       }
     }
     words[start] = 0
+    words[start + 3] = 0
     state.free.append(slot)
   }
 
@@ -220,6 +222,8 @@ public final class OpenFiles: Sendable {
         SystemCalls.closeBacking(backing(slot, &state), on: fuse)
         words[start] = 0
       }
+      // An earlier version, which knows no mark, may use the slot next.
+      words[start + 3] = 0
       if words[start] == 0 { state.free.append(slot) } else { take(slot, &state) }
     }
   }

@@ -83,6 +83,7 @@ public struct FilesystemProbe: Sendable {
     keptNodesReturn =
       (try? KernelFileHandle.identifying(descriptor, ""))?.isLasting(on: magic) ?? false
     (identity, identityObstacle) = Self.identity(of: descriptor).parts
+    if let identityObstacle, identityObstacle.errno.isOfLimit { throw identityObstacle }
   }
 
   /// Returns what `body` returns, or `nil` if it fails. An error that says nothing about the filesystem is

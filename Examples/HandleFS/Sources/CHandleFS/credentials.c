@@ -34,6 +34,14 @@ static int set_capability(int capability, int on)
     return error;
 }
 
+int hf_has_capability(int capability)
+{
+    struct __user_cap_header_struct version = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct own[2] = {0};
+    syscall(SYS_capget, &version, own);
+    return own[capability / 32].effective >> capability % 32 & 1;
+}
+
 void hf_prepare_thread(void)
 {
     /* Gives the thread a umask of its own, and keeps its capabilities when its user changes. */

@@ -12,6 +12,7 @@
 #include "priority.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,10 +46,11 @@ static void *try_both(void *can)
 
 int can_give_way(void)
 {
-    /* Without CAP_SYS_NICE there is no way back, so this is tried with a thread that ends. */
+    /* Without CAP_SYS_NICE there is no way back. In a user namespace a process may have it and may not use
+     * it, so this is tried with a thread that ends. */
     int can = 0;
     pthread_t thread;
-    if (!pthread_create(&thread, NULL, try_both, &can))
+    if (hf_has_capability(CAP_SYS_NICE) && !pthread_create(&thread, NULL, try_both, &can))
         pthread_join(thread, NULL);
     return can;
 }
@@ -60,7 +62,7 @@ static int is_runnable(int thread)
     snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return 0;
+        return 1; /* It may. */
     ssize_t length = read(fd, text, sizeof text - 1);
     close(fd);
     text[length > 0 ? length : 0] = 0;
@@ -68,9 +70,9 @@ static int is_runnable(int thread)
     return name_end && !strncmp(name_end, ") R", 3);
 }
 
-static void stop_giving_way(struct priority *priority, int thread)
+void stop_giving_way(struct priority *priority, int thread)
 {
-    if (!set_policy(thread, SCHED_OTHER))
+    if (priority->gives_way && !set_policy(thread, SCHED_OTHER))
         priority->gives_way = 0;
 }
 

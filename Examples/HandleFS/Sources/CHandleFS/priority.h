@@ -17,6 +17,8 @@ struct priority {
 /* Whether the threads of this process can give way, and no longer do so. */
 HIDDEN int can_give_way(void);
 
+HIDDEN void stop_giving_way(struct priority *priority, int thread);
+
 /* Call it at each tick, for each thread. Returns whether the thread is to be looked at again at the next tick:
  * it has served requests or gives way. */
 HIDDEN int update_priority(struct priority *priority, const struct worker *worker);

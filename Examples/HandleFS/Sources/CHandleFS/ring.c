@@ -126,7 +126,7 @@ static void count(struct place *place)
 {
     const struct fuse_in_header *header = (const void *)request_of(place->slot);
     add(&place->worker->served, 1);
-    /* A request in the background comes from nobody. */
+    /* A request in the background comes from nobody, or the client is in no namespace that is seen here. */
     if (!header->pid)
         return;
     add(&place->worker->of_others, header->pid != place->client);
@@ -140,7 +140,7 @@ static int handle(struct place *place, int error)
     case 0:
         if (take_request(place->slot))
             return -EIO;
-        wake_clock();
+        note_request();
         count(place);
         answer(place);
         return 1;

@@ -87,6 +87,8 @@ HIDDEN int serve_slot(struct worker *worker, struct io_uring *ring, int *is_made
 
 /* MARK: rings.c: notes that this thread has its entry in the kernel's queue, or is about to get it. */
 HIDDEN void note_begun(void);
+/* rings.c: a request has come, so the clock has to run. */
+HIDDEN void note_request(void);
 
 /* MARK: drawing.c */
 

@@ -101,10 +101,19 @@ int tick_rings(void)
     return are_busy;
 }
 
+void note_request(void)
+{
+    if (pool.rings->can_give_way)
+        wake_clock();
+}
+
 int end_rings(void)
 {
     struct rings *rings = pool.rings;
     int answer = 1;
+    /* Nobody looks after them any more, and they have to end. */
+    for (unsigned i = 0; rings && i < rings->count; i++)
+        stop_giving_way(&rings->workers[i].priority, rings->workers[i].worker.id);
     for (unsigned i = 0; rings && i < rings->count; i++) {
         join_worker(&rings->workers[i].worker);
         if (rings->workers[i].worker.result <= 0)

@@ -136,13 +136,14 @@ static int has_io_uring(void)
 static const char *find_obstacle(unsigned queues)
 {
     if (!queues || queues > MOST_SLOTS)
-        return "the machine may have more than 256 processors, or their numbers have gaps";
+        return "the machine may have more than 256 processors, or they cannot be counted";
     if (!has_all_processors(queues))
         return "a cpuset keeps this process from some processors";
     if (has_timeout())
         return "fs.fuse.default_request_timeout or max_request_timeout is set (sysctl)";
     if (!has_io_uring())
-        return "io_uring is missing or forbidden (kernel.io_uring_disabled, seccomp)";
+        return "io_uring is missing, forbidden (kernel.io_uring_disabled, seccomp), or may lock too little memory "
+               "(RLIMIT_MEMLOCK)";
     return NULL;
 }
 
@@ -188,8 +189,10 @@ void prepare_slot(const struct area *area, struct slot *slot)
     lock_slot(area, slot);
 }
 
-/* The memory that prepare_area() has mapped. */
+/* The memory that prepare_area() has mapped, and its descriptor: that of the process's own mount, which no
+ * other mount that it serves has. */
 static struct area *prepared;
+static int prepared_from = -1;
 
 static int find_area(int memory, struct area **area)
 {
@@ -199,10 +202,7 @@ static int find_area(int memory, struct area **area)
         return 0;
     if (plan.format != FORMAT)
         return -EPROTONOSUPPORT;
-    if (prepared && prepared->address == plan.address)
-        *area = prepared;
-    else
-        *area = map_as_planned(&plan, memory);
+    *area = memory == prepared_from ? prepared : map_as_planned(&plan, memory);
     return *area ? 0 : -errno;
 }
 
@@ -210,22 +210,22 @@ void prepare_area(int memory)
 {
     /* If this fails, it will fail again when the server needs the memory. */
     find_area(memory, &prepared);
-    for (unsigned i = 0; prepared && i < prepared->queues * prepared->depth; i++)
+    if (!prepared)
+        return;
+    prepared_from = memory;
+    for (unsigned i = 0; i < prepared->queues * prepared->depth; i++)
         lock_slot(prepared, slot_of(prepared, i));
 }
 
 int map_area(int memory, struct area **area)
 {
     int error = find_area(memory, area);
-    if (*area == prepared)
-        prepared = NULL;
     if (*area)
         (*area)->servers++;
     return error;
 }
 
 void unmap_area(struct area *area) { munmap(area, size_of(area)); }
-
 
 char *payload_of(struct slot *slot) { return (char *)slot + PAYLOAD_OFFSET; }
 

@@ -99,7 +99,7 @@ int hf_fill_statx(int fd, uint64_t inode, struct hf_statx_reply *reply);
 /* Prepares the memory file through which requests come over io_uring. Returns the most bytes that
  * a request may carry, or an error if this machine cannot have it; `obstacle` says why, in English. */
 int hf_plan_ring(int memory, int threads, const char **obstacle);
-/* Allocates and maps ahead of time what hf_serve() needs. */
+/* Allocates and maps ahead of time what the first hf_serve() needs, with the same descriptor. */
 void hf_prepare(int rings);
 
 /* Serves requests: those from /dev/fuse in at most `threads` threads, and those that come over io_uring, if
@@ -125,6 +125,9 @@ const struct fuse_in_header *hf_request(void);
 #define HF_OPEN_PASSTHROUGH (1u << 7)
 
 /* MARK: Credentials of this thread */
+
+/* Whether this thread has a capability in its effective set. */
+int hf_has_capability(int capability);
 
 /* Prepares a thread that serves; call it first in that thread. From here on the thread has its
  * own umask. */
@@ -241,7 +244,8 @@ int hf_memory_file(const char *name);
 int hf_use_processors(const int *processors, size_t count);
 /* Gives this process a copy of all mounts, so that what it has open keeps none of the others busy. */
 int hf_leave_mounts(void);
-/* Has this process killed when its parent ends. Returns -ESRCH if that has ended already. */
+/* Has this process killed when its parent ends; no longer so if `parent` is 0. Returns -ESRCH if that has
+ * ended already. */
 int hf_end_with(int parent);
 /* Makes two connected sockets for messages. */
 int hf_socket_pair(int sockets[2]);

@@ -1,6 +1,6 @@
 internal import SystemPackage
 
-/// The descriptors that a server inherits from its supervisor. Both processes have them open; the
+/// The descriptors that a server inherits from its supervisor. Both have them open; the
 /// numbers are those in the server.
 struct SessionDescriptors {
   /// `/dev/fuse`, mounted.

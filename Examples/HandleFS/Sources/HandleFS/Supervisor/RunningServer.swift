@@ -29,9 +29,16 @@ struct RunningServer {
     }
     let flags = flags + (inBackground ? ["--background"] : [])
     do {
-      id = try program.spawn(
+      let id = try program.spawn(
         arguments: ["serve"] + flags + options.arguments, descriptors: session.all)
-      process = try Processes.descriptor(of: id)
+      self.id = id
+      do throws(Errno) {
+        process = try Processes.descriptor(of: id)
+      } catch {
+        Processes.kill(id)
+        _ = Processes.reap(id)
+        throw error
+      }
     } catch {
       try? control.mine.close()
       try? parking.mine.close()

@@ -204,7 +204,7 @@ final class Supervisor {
       if ready[6] { standby.end() }
       if let at = startAt, Processes.now >= at, !isUnmounted { try goOnAfterEnd() }
       if let at = replacement?.deadline, Processes.now >= at { server.kill() }
-      if let at = standby.startAt, Processes.now >= at {
+      if let at = standby.startAt, Processes.now >= at, !isUnmounted {
         standby.start(program, options, in: &session, inBackground: inBackground, log: log)
       }
       watchServer()
