@@ -28,11 +28,8 @@ final class Supervisor {
   private let signals: FileDescriptor
   private var session: SessionDescriptors
   private var sockets: Sockets
-  /// The filesystem's device number; empty until it is mounted.
-  private var device = ""
-  /// The number of the mount at the mount point. No other mount of this boot has it, while another
-  /// filesystem may get this one's device number as soon as it is unmounted.
-  private var mount: Int?
+  /// `nil` until it is mounted.
+  private var mount: SupervisedMount?
   private var program: Program
   private var server: RunningServer
   private var standby = Standby()
@@ -43,7 +40,6 @@ final class Supervisor {
   private var backoff = Backoff()
   private var watchdog: Watchdog
   private var manager: ServiceManager
-  private var passthrough = false
   private var replacement: Replacement?
   /// When to start the next server; `nil` if no start is due.
   private var startAt: Int?
@@ -92,7 +88,6 @@ final class Supervisor {
   ) throws {
     self.options = options
     self.inBackground = inBackground
-    self.passthrough = passthrough
     manager = inBackground ? ServiceManager() : .inherited()
     watchdog = Watchdog(seconds: options.watchdog)
     log = Log.start(.supervisor, of: options, inBackground: inBackground)
@@ -101,9 +96,9 @@ final class Supervisor {
     signals = try Processes.signals()
     session = SessionDescriptors()
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
-    device = try session.device
-    mount = Self.mount(on: options.mountpoint, device)
-    sockets = Sockets(device: device)
+    let mount = try SupervisedMount(options, adoptedIn: session, passthrough: passthrough)
+    self.mount = mount
+    sockets = Sockets(device: mount.device)
     program = Program(Processes.program)
     server = try RunningServer(adopting: id, session)
     if server.process == nil { startAt = Processes.now }
@@ -117,19 +112,12 @@ final class Supervisor {
   func run(_ isServed: () -> Void) throws {
     defer { leave() }
     try server.waitUntilPrepared(parked)
-    do throws(Errno) {
-      try Processes.mount(
-        options.source, named: options.fsname ?? options.source, on: options.mountpoint,
-        fuse: session.fuse, flags: options.flags)
-    } catch {
-      throw CommandError(
-        "mounting on \(options.mountpoint): \(error); name a directory, and run as root")
-    }
+    let mount = try SupervisedMount(options, session)
+    self.mount = mount
     do {
-      try answerStart()
       MountHistory(in: session.history).recordMount()
-      try sockets.publish(device: device)
-      server.tellMounted(passthrough)
+      try sockets.publish(device: mount.device)
+      server.tellMounted(mount.passthrough)
       guard server.receive() == .serving else { throw server.waitForFailure() }
       watchdog.begin()
       isServed()
@@ -145,31 +133,6 @@ final class Supervisor {
     standby.end()
     sockets.removeOwn()
     if !options.isShared { try? StoreSharing(session).leave() }
-  }
-
-  private func answerStart() throws {
-    _ = Processes.wait(for: [session.fuse])
-    let request = try session.fuse.readOnce(1 << 16)
-    let features = try Processes.answerStart(request, on: session.fuse, plannedWishes())
-    try options.requireNeeded(features)
-    passthrough = features.contains(.passthrough)
-    device = try MountTable.handleFS(on: options.mountpoint)?.device ?? ""
-    mount = Self.mount(on: options.mountpoint, device)
-    // A server that finds no plan there reads all requests from /dev/fuse.
-    if !features.contains(.rings) { try Processes.empty(session.rings) }
-    try session.writeStart(device: device, request: request)
-  }
-
-  /// What is asked of the kernel, without io_uring if this machine cannot have it.
-  private func plannedWishes() throws -> KernelWishes {
-    var wishes = options.wishes
-    guard wishes.features.contains(.rings) else { return wishes }
-    switch Processes.planRings(in: session.rings, threads: options.threads) {
-    case .success(let most): wishes.maxWrite = most
-    case .failure(let error) where options.transport == .uring: throw error
-    case .failure: wishes.features.remove(.rings)
-    }
-    return wishes
   }
 
   /// Watches over an adopted server until the filesystem is unmounted.
@@ -198,7 +161,7 @@ final class Supervisor {
       if ready[0] { try handle(signal: Processes.nextSignal(signals)) }
       if ready[2] { try takeParked() } else { try takeFormerParked() }
       if ready[3] { hear() }
-      if ready[1] { ended() }
+      if ready[1] { try ended() }
       if ready[4] { takeOrder() }
       if ready[5] { mended() }
       if ready[6] { standby.end() }
@@ -211,28 +174,7 @@ final class Supervisor {
       showLife()
     }
     manager.tell("STOPPING=1", "STATUS=Unmounted")
-    try requireUnmounted()
-  }
-
-  /// Throws if the filesystem is still mounted: then nobody has unmounted it, but the kernel has ended
-  /// the connection.
-  private func requireUnmounted() throws {
-    guard try MountTable.handleFS(on: options.mountpoint)?.device == device else { return }
-    if let mount, Self.mount(on: options.mountpoint, device) != mount { return }
-    try? Processes.unmount(options.mountpoint, detach: true)
-    throw CommandError(
-      "the kernel has ended the connection of \(options.mountpoint), because a request took longer "
-        + "than --request-timeout allows or because of an abort in /sys/fs/fuse/connections; it is "
-        + "unmounted now; mount it again")
-  }
-
-  /// Returns the number of the mount at a mount point, if it is of a device. The server is not asked.
-  private static func mount(on point: String, _ device: String) -> Int? {
-    guard let place = try? BackingFile(opening: FilePath(point)), (try? place.device) == device
-    else {
-      return nil
-    }
-    return try? BackingFile.mount(of: place.descriptor)
+    try mount?.requireUnmounted()
   }
 
   private var servingStatus: String { "STATUS=Serving, by process \(server.id)" }
@@ -264,36 +206,7 @@ final class Supervisor {
     guard signal != SIGHUP else {
       return log.notice("SIGHUP ignored: there is nothing to reload; SIGTERM unmounts")
     }
-    let mounts = try MountTable.mounts()
-    // The mount may have been moved.
-    let places = mounts.filter { $0.device == device }.map(\.point.string)
-    guard let place = places.first(where: { $0 == options.mountpoint }) ?? places.first else {
-      return log.notice("detached from the mount point before; served until its last user is gone")
-    }
-    guard mounts.last(where: { $0.point.string == place })?.device == device else {
-      return log.error(
-        "not unmounted: another filesystem is mounted on top of it; unmount that one first")
-    }
-    manager.tell("STOPPING=1", "STATUS=Unmounting")
-    unmount(place)
-  }
-
-  /// Unmounts in a thread of its own: the kernel writes back dirty pages first, and that needs a
-  /// server. If the server dies meanwhile, this process must be free to start the next one.
-  private func unmount(_ place: String) {
-    Thread.start { [log] in
-      do throws(Errno) {
-        do throws(Errno) {
-          try Processes.unmount(place, detach: false)
-        } catch {
-          guard error == .resourceBusy else { throw error }
-          log.notice("in use: detached from the mount point; served until its last user is gone")
-          try Processes.unmount(place, detach: true)
-        }
-      } catch {
-        log.error("not unmounted", metadata: ["error": "\(error)"])
-      }
-    }
+    if try mount?.unmount(log) == true { manager.tell("STOPPING=1", "STATUS=Unmounting") }
   }
 
   private func takeParked() throws {
@@ -336,7 +249,8 @@ final class Supervisor {
 
   // MARK: The next server
 
-  private func ended() {
+  private func ended() throws {
+    let id = server.id
     let end = server.reap()
     needsMending = end.isFailure && !options.isShared
     watchdog.end()
@@ -344,13 +258,14 @@ final class Supervisor {
     isUnresponsive = false
     let delay = delay(after: end)
     startAt = Processes.now + delay
+    manager.tell("STATUS=The server has ended; the next one is about to start")
+    // Requests wait, and the log need not be first.
+    if delay == 0 && !isUnmounted { try goOnAfterEnd() }
     log.warning(
       "the server has ended",
       metadata: [
-        "pid": .stringConvertible(server.id), "by": "\(end)",
-        "next in ms": .stringConvertible(delay),
+        "pid": .stringConvertible(id), "by": "\(end)", "next in ms": .stringConvertible(delay),
       ])
-    manager.tell("STATUS=The server has ended; the next one is about to start")
   }
 
   /// How many milliseconds to wait before the next start. A server that was not asked to end, but did so in
@@ -408,7 +323,7 @@ final class Supervisor {
     do {
       server = try nextServer()
       mender = nil
-      server.tellMounted(passthrough)
+      server.tellMounted(mount?.passthrough == true)
     } catch {
       log.error("starting a server failed", metadata: ["error": "\(error)"])
       startAt = Processes.now + 1000
