@@ -223,8 +223,11 @@ final class Mounted: @unchecked Sendable {
   func waitForNewSupervisor(after old: pid_t) throws -> pid_t {
     var found: pid_t?
     _ = eventually(seconds: 10) {
+      let before = found
       found = self.processes.first { $0.role == "supervise" && $0.id != old }?.id
-      return found != nil
+      // A process that the old one was about to start looks like it for a moment.
+      usleep(50_000)
+      return found != nil && found == before
     }
     return try #require(found, "no other supervisor: \(log)")
   }

@@ -94,8 +94,8 @@ int hf_leave_mounts(void)
 
 int hf_end_with(int parent)
 {
-    prctl(PR_SET_PDEATHSIG, parent ? SIGKILL : 0);
-    return !parent || getppid() == parent ? 0 : -ESRCH;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return getppid() == parent ? 0 : -ESRCH;
 }
 
 int hf_socket_pair(int sockets[2])

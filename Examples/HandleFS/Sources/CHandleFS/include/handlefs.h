@@ -244,8 +244,7 @@ int hf_memory_file(const char *name);
 int hf_use_processors(const int *processors, size_t count);
 /* Gives this process a copy of all mounts, so that what it has open keeps none of the others busy. */
 int hf_leave_mounts(void);
-/* Has this process killed when its parent ends; no longer so if `parent` is 0. Returns -ESRCH if that has
- * ended already. */
+/* Has this process killed when its parent ends. Returns -ESRCH if that has ended already. */
 int hf_end_with(int parent);
 /* Makes two connected sockets for messages. */
 int hf_socket_pair(int sockets[2]);

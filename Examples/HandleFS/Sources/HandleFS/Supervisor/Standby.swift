@@ -70,11 +70,7 @@ struct Standby {
   /// Waits until the supervisor needs this server. Returns `false` if it never will.
   static func waitUntilNeeded(_ session: SessionDescriptors) -> Bool {
     Processes.setName("handlefs-next")
-    // Also if it is stopped: it has the connection to the kernel open.
-    guard Processes.endWith(parent: Processes.parent) else { return false }
     Processes.prepareToServe(rings: session.rings)
-    guard Processes.receive(from: session.control) == .begin else { return false }
-    Processes.outliveParent()
-    return true
+    return Processes.receive(from: session.control) == .begin
   }
 }

@@ -60,11 +60,6 @@ enum Processes {
   /// Has this process killed when its parent ends. Returns whether the parent is still there.
   static func endWith(parent: Int32) -> Bool { hf_end_with(parent) == 0 }
 
-  /// Has this process live on when its parent ends.
-  static func outliveParent() { _ = hf_end_with(0) }
-
-  static var parent: Int32 { getppid() }
-
   /// Sends SIGKILL to a process.
   static func kill(_ process: Int32) { _ = Glibc.kill(process, SIGKILL) }
 
