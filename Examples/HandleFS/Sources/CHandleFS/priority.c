@@ -22,7 +22,7 @@ enum {
     /* In a good tick, a thread serves so many requests, and no more than one in so many comes from another
      * client than the one before. */
     MANY = 8,
-    /* After so many good ticks in a row, the thread gives way. */
+    /* After so many good ticks in a row, one more has the thread give way. */
     FEW = 3,
     /* For how many ticks a thread does not give way after that has gone wrong: twice as many each time. */
     FIRST_PAUSE = 64,
