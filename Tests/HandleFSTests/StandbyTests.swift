@@ -46,6 +46,35 @@ import Testing
     #expect(try standby(mounted) != next)
   }
 
+  /// Both are gone, so a third one is started.
+  @Test(.mountsHandleFS) func mayBeKilledTogetherWithTheServer() throws {
+    let mounted = try Mounted(.ext4)
+    let file = try mounted.hold("file", creating: "text")
+    for _ in 0..<5 {
+      let next = try standby(mounted)
+      let server = try mounted.killServer()
+      kill(next, SIGKILL)
+      #expect(file.ask("read") == "has text")
+      #expect(mounted.serverID != server && mounted.serverID != next)
+    }
+    file.kill()
+    try mounted.unmount()
+  }
+
+  /// If the server crashes, its store is checked first, and a server that is told so is started.
+  @Test(.mountsHandleFS) func leavesItsPlaceAfterACrash() throws {
+    let mounted = try Mounted(.ext4)
+    let file = try mounted.hold("file", creating: "text")
+    let next = try standby(mounted)
+    kill(try #require(mounted.serverID), SIGSEGV)
+    #expect(file.ask("read") == "has text")
+    #expect(try mounted.run(["ls", mounted.mountpoint.string]).output == "file\n")
+    #expect(mounted.serverID != next)
+    #expect(try standby(mounted) != next)
+    file.kill()
+    try mounted.unmount()
+  }
+
   /// If it is stopped when it is needed, it is replaced as any server is.
   @Test(.mountsHandleFS) func mayBeStopped() throws {
     let mounted = try Mounted(.ext4, ["--watchdog", "1"])
