@@ -14,7 +14,7 @@ struct priority {
     int pause, pause_left;
 };
 
-/* Whether the threads of this process can begin to give way, and can cease to. */
+/* Whether the threads of this process can give way, and can take that back. */
 HIDDEN int can_give_way(void);
 
 HIDDEN void stop_giving_way(struct priority *priority, int thread);

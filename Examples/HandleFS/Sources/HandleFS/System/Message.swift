@@ -33,6 +33,6 @@ enum Message: UInt8 {
 
   // From the supervisor, since 0.2.
 
-  /// Go on from where the last server was, as a server that was started ahead of time (``Standby``).
+  /// Take the place of the last server; for one that was started ahead of time (``Standby``).
   case begin
 }
