@@ -16,6 +16,10 @@ extension Trait where Self == ConditionTrait {
 enum Rings {
   static let `switch` = FilePath("/sys/module/fuse/parameters/enable_uring")
   static var areOffered: Bool { (try? read(`switch`)) == "Y\n" }
+  /// What `--transport` may be here.
+  static var transports: [String] {
+    areOffered || isContinuousIntegration ? ["dev", "uring"] : ["dev"]
+  }
 }
 
 /// Requests over io_uring, and from /dev/fuse if the kernel does not offer that (Docs/Transport.md).
@@ -177,48 +181,6 @@ enum Rings {
     }
   }
 
-  /// While one client sends many requests, the thread that serves it gives way to it (SCHED_IDLE), so that the
-  /// client stays on its processor. Afterwards no thread does.
-  @Test(.usesRings) func threadsGiveWayToABusyClient() throws {
-    let mounted = try Mounted(.ext4, ["--transport", "uring"])
-    #expect(try mounted.threadsThatGiveWay.isEmpty)
-    let client = try mounted.busyClient()
-    #expect(try eventually(seconds: 10) { try !mounted.threadsThatGiveWay.isEmpty })
-    client.kill()
-    #expect(try eventually(seconds: 10) { try mounted.threadsThatGiveWay.isEmpty })
-  }
-
-  /// Without CAP_SYS_NICE there would be no way back.
-  @Test(.usesRings) func noThreadGivesWayForEver() throws {
-    let mounted = try Mounted(
-      .ext4, ["--transport", "uring"],
-      by: ["setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice"])
-    let client = try mounted.busyClient()
-    for _ in 1...100 {
-      usleep(10_000)
-      try #require(mounted.threadsThatGiveWay.isEmpty)
-    }
-    client.kill()
-  }
-
-  /// Beside a program that computes, a thread that gives way would get next to no time. So it does not for
-  /// long.
-  @Test(.usesRings) func noThreadGivesWayToOthers() throws {
-    let mounted = try Mounted(.ext4, ["--transport", "uring"])
-    let other = try Child(["taskset", "-c", "0", "sh", "-c", "while :; do :; done"])
-    let client = try mounted.busyClient(by: ["taskset", "-c", "0"])
-    // The first pauses are short.
-    usleep(2_000_000)
-    var looks = 0
-    for _ in 1...200 {
-      usleep(5000)
-      if try !mounted.threadsThatGiveWay.isEmpty { looks += 1 }
-    }
-    #expect(looks < 100, "threads gave way in \(looks) of 200 looks")
-    client.kill()
-    other.kill()
-  }
-
   /// A mount that is idle uses no processor, and its threads do not count as waiting for a disk.
   @Test(.usesRings) func idleThreadsSleep() throws {
     let mounted = try Mounted(.ext4, ["--transport", "uring"])
@@ -243,25 +205,6 @@ enum Rings {
 }
 
 extension Mounted {
-  /// Those of the server that run only when a processor has nothing else to do.
-  fileprivate var threadsThatGiveWay: [String] {
-    get throws {
-      let server = try #require(serverID)
-      let idlePolicy = 5
-      return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(server)/task").filter {
-        let fields = try? read(FilePath("/proc/\(server)/task/\($0)/stat")).split(separator: " ")
-        // The policy is the 41st of them; no thread has a space in its name.
-        return fields.flatMap { $0.count > 40 ? Int($0[40]) : nil } == idlePolicy
-      }
-    }
-  }
-
-  /// A program that sends one request after another.
-  fileprivate func busyClient(by wrapper: [String] = []) throws -> Child {
-    let program = "import os\nwhile True: os.statvfs('\(mountpoint)')"
-    return try Child(wrapper + ["python3", "-c", program])
-  }
-
   fileprivate var transport: String? {
     get throws {
       let program = try #require(Self.program)

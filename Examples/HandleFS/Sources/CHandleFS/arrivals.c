@@ -7,6 +7,8 @@
 enum {
     /* For how long a thread looks for the next request before it sleeps. */
     LOOK_NANOSECONDS = 50000,
+    /* After so many requests, it looks whether another one waits. */
+    EACH = 4,
 };
 
 static long nanoseconds(void)
@@ -16,31 +18,41 @@ static long nanoseconds(void)
     return time.tv_sec * 1000000000L + time.tv_nsec;
 }
 
-int is_there(void)
+static int is_there(void)
 {
     struct pollfd connection = {.fd = fuse_session_fd(pool.session), .events = POLLIN};
     return poll(&connection, 1, 0) != 0;
 }
 
+static void look_for_request(long start)
+{
+    while (pool.reading == 1 && nanoseconds() - start < LOOK_NANOSECONDS && !is_there())
+        ;
+}
+
 /* Reads the next request. Looks for it for a while before it sleeps, if it is likely to come soon and
  * no other thread waits for it. */
-int next_request(struct arrivals *arrivals, struct fuse_buf *buffer)
+static int look_and_read(struct arrivals *arrivals, struct fuse_buf *buffer)
 {
     long start = nanoseconds();
-    if (arrivals->are_quick && arrivals->are_of_one && pool.processors > 1)
-        while (pool.reading == 1 && nanoseconds() - start < LOOK_NANOSECONDS && !is_there())
-            ;
+    if (arrivals->are_quick)
+        look_for_request(start);
     int length = fuse_session_receive_buf(pool.session, buffer);
     arrivals->are_quick = nanoseconds() - start < LOOK_NANOSECONDS;
-    arrivals->busy = is_there() ? arrivals->busy + 1 : 0;
     return length;
 }
 
-void note_client(struct arrivals *arrivals, uint32_t client)
+int next_request(struct arrivals *arrivals, struct fuse_buf *buffer, int gives_way)
 {
-    /* The kernel's own requests, such as FORGET, have none. */
-    if (!client)
-        return;
-    arrivals->are_of_one = client == arrivals->client;
-    arrivals->client = client;
+    int length;
+    /* A thread that gives way would keep its client from the processor. */
+    if (arrivals->are_of_one && !gives_way && pool.processors > 1) {
+        length = look_and_read(arrivals, buffer);
+    } else {
+        arrivals->are_quick = 0;
+        length = fuse_session_receive_buf(pool.session, buffer);
+    }
+    if (++arrivals->count % EACH == 0)
+        arrivals->queues = is_there() ? arrivals->queues + 1 : 0;
+    return length;
 }

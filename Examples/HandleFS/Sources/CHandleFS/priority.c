@@ -1,8 +1,9 @@
-/* Has threads that serve over io_uring give way to their clients (SCHED_IDLE).
+/* Has threads that serve give way to their clients (SCHED_IDLE).
  *
  * A reply wakes the client while the server's thread still runs on the client's processor. So the kernel looks
  * for an idle one and moves the client there, which takes longer than most requests do, above all on a virtual
- * machine. But a processor that runs nothing but SCHED_IDLE threads counts as idle, so the client stays.
+ * machine. But a processor that runs nothing but SCHED_IDLE threads counts as idle, so the client stays. A
+ * thread that reads from /dev/fuse is tied to that processor: to be woken on another one would take as long.
  *
  * Beside any other program that computes, such a thread gets next to no time. So a thread gives way only while
  * it serves many requests of one client, and the clock looks at it at every tick. If it has served few since the
@@ -15,6 +16,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,25 +57,84 @@ int can_give_way(void)
     return can;
 }
 
+/* Reads a thread's line of proc_pid_stat(5), from its state on. Returns whether it is there. */
+static int read_status(int thread, char (*text)[512])
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/stat", thread);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t length = read(fd, *text, sizeof *text - 1);
+    close(fd);
+    (*text)[length > 0 ? length : 0] = 0;
+    const char *name_end = strrchr(*text, ')');
+    if (!name_end || name_end[1] != ' ')
+        return 0;
+    memmove(*text, name_end + 2, strlen(name_end + 2) + 1);
+    return 1;
+}
+
 /* Whether a thread would run if it had a processor. */
 static int is_runnable(int thread)
 {
-    char path[64], text[256];
-    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 1; /* It may. */
-    ssize_t length = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[length > 0 ? length : 0] = 0;
-    const char *name_end = strrchr(text, ')');
-    return name_end && !strncmp(name_end, ") R", 3);
+    char status[512];
+    return !read_status(thread, &status) || status[0] == 'R';
 }
 
-void stop_giving_way(struct priority *priority, int thread)
+/* On which processor a thread runs, or ran last; -1 if that is not to be seen. */
+static int processor_of(int thread)
 {
-    if (priority->gives_way && !set_policy(thread, SCHED_OTHER))
-        priority->gives_way = 0;
+    enum { BEFORE = 36 };
+    char status[512];
+    if (!thread || !read_status(thread, &status))
+        return -1;
+    const char *field = status;
+    for (int i = 0; i < BEFORE && field; i++)
+        field = strchr(field + 1, ' ');
+    return field ? atoi(field) : -1;
+}
+
+/* Ties a thread to a processor, or frees it (-1). Returns whether it has worked. */
+static int tie(struct worker *worker, int processor)
+{
+    struct priority *priority = &worker->priority;
+    cpu_set_t one;
+    if (processor >= CPU_SETSIZE || !CPU_ISSET(processor, &priority->before))
+        return 0;
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    if (sched_setaffinity(worker->id, sizeof one, &one))
+        return 0;
+    priority->processor = processor;
+    return 1;
+}
+
+/* Has a thread run where its client runs. Returns whether it does. */
+static int follow(struct worker *worker)
+{
+    int processor = processor_of((int)worker->client);
+    return processor >= 0 && (processor == worker->priority.processor || tie(worker, processor));
+}
+
+static void start_giving_way(struct worker *worker, int follows)
+{
+    worker->priority.processor = -1;
+    if (follows && (sched_getaffinity(worker->id, sizeof worker->priority.before, &worker->priority.before) ||
+                    !follow(worker)))
+        return;
+    worker->gives_way = 1;
+    if (set_policy(worker->id, SCHED_IDLE))
+        stop_giving_way(worker);
+}
+
+void stop_giving_way(struct worker *worker)
+{
+    if (!worker->gives_way || set_policy(worker->id, SCHED_OTHER))
+        return;
+    worker->gives_way = 0;
+    if (worker->priority.processor >= 0)
+        sched_setaffinity(worker->id, sizeof worker->priority.before, &worker->priority.before);
 }
 
 /* Does not have the thread give way for a while: longer than the last time, unless that is long ago. */
@@ -83,8 +144,9 @@ static void pause_giving_way(struct priority *priority)
     priority->pause = priority->pause_left = pause < LONGEST_PAUSE ? pause : LONGEST_PAUSE;
 }
 
-int update_priority(struct priority *priority, const struct worker *worker)
+int update_priority(struct worker *worker, int follows)
 {
+    struct priority *priority = &worker->priority;
     unsigned long came = worker->served - priority->served;
     unsigned long of_others = worker->of_others - priority->of_others;
     priority->served += came;
@@ -93,14 +155,16 @@ int update_priority(struct priority *priority, const struct worker *worker)
     priority->good_ticks = came >= MANY && !has_others ? priority->good_ticks + 1 : 0;
     if (priority->pause_left) {
         priority->pause_left--;
-    } else if (priority->gives_way && !priority->good_ticks) {
+    } else if (worker->gives_way && !priority->good_ticks) {
         if (has_others || is_runnable(worker->id))
             pause_giving_way(priority);
-        stop_giving_way(priority, worker->id);
-    } else if (!priority->gives_way && priority->good_ticks > FEW) {
-        priority->gives_way = !set_policy(worker->id, SCHED_IDLE);
+        stop_giving_way(worker);
+    } else if (!worker->gives_way && priority->good_ticks > FEW) {
+        start_giving_way(worker, follows);
+    } else if (worker->gives_way && follows && !follow(worker)) {
+        stop_giving_way(worker);
     } else if (priority->good_ticks > ALL_WELL) {
         priority->pause = 0;
     }
-    return came || priority->gives_way;
+    return came || worker->gives_way;
 }

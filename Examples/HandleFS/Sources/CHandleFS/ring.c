@@ -34,8 +34,6 @@ struct place {
     struct iovec memory[2];
     /* Whether the last command was a REGISTER. */
     int is_new;
-    /* Who sent the last request. */
-    uint32_t client;
 };
 
 static void push(struct place *place, uint32_t operation)
@@ -116,23 +114,6 @@ static int begin(struct place *place)
     return 1;
 }
 
-static void add(atomic_ulong *count, unsigned long number)
-{
-    atomic_store_explicit(count, *count + number, memory_order_relaxed);
-}
-
-/* Tells the clock of the request in the slot. */
-static void count(struct place *place)
-{
-    const struct fuse_in_header *header = (const void *)request_of(place->slot);
-    add(&place->worker->served, 1);
-    /* A request in the background comes from nobody, or the client is in no namespace that is seen here. */
-    if (!header->pid)
-        return;
-    add(&place->worker->of_others, header->pid != place->client);
-    place->client = header->pid;
-}
-
 /* Handles the end of a command: the next request is there, or there is an error. Returns 1 to go on. */
 static int handle(struct place *place, int error)
 {
@@ -141,7 +122,7 @@ static int handle(struct place *place, int error)
         if (take_request(place->slot))
             return -EIO;
         note_request();
-        count(place);
+        note_client(place->worker, ((struct fuse_in_header *)request_of(place->slot))->pid);
         answer(place);
         return 1;
     case -ENOTCONN:
@@ -178,10 +159,6 @@ static int submit_and_sleep(struct io_uring *ring)
 /* Waits for the end of the command, and handles it. */
 static int turn(struct place *place)
 {
-    if (pool.handlers->is_behind(pool.server)) {
-        io_uring_submit(place->ring);
-        pool.handlers->idle(pool.server);
-    }
     place->worker->reading = 1;
     int submitted = submit_and_sleep(place->ring);
     place->worker->reading = 0;

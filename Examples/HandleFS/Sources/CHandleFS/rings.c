@@ -12,7 +12,6 @@ struct ring_worker {
     struct io_uring ring;
     int is_made;
     unsigned number;
-    struct priority priority;
 };
 
 struct rings {
@@ -23,7 +22,6 @@ struct rings {
     /* How many of the threads have their entry in the kernel's queue, or are about to answer a request that
      * the last server left, by which they get it. */
     atomic_uint begun;
-    int can_give_way;
     struct ring_worker workers[];
 };
 
@@ -49,7 +47,6 @@ static int make_rings(struct area *area)
     if (!rings)
         return -ENOMEM;
     rings->area = area;
-    rings->can_give_way = can_give_way();
     int error = io_uring_queue_init(1, &rings->unused, 0);
     if (error)
         free(rings);
@@ -94,16 +91,14 @@ int tick_rings(void)
 {
     struct rings *rings = pool.rings;
     int are_busy = 0;
-    if (!rings || !rings->can_give_way)
-        return 0;
-    for (unsigned i = 0; i < rings->count; i++)
-        are_busy |= update_priority(&rings->workers[i].priority, &rings->workers[i].worker);
+    for (unsigned i = 0; rings && i < rings->count; i++)
+        are_busy |= update_priority(&rings->workers[i].worker, 0);
     return are_busy;
 }
 
 void note_request(void)
 {
-    if (pool.rings->can_give_way)
+    if (pool.can_give_way)
         wake_clock();
 }
 
@@ -113,7 +108,7 @@ int end_rings(void)
     int answer = 1;
     /* Nobody looks after them any more, and they have to end. */
     for (unsigned i = 0; rings && i < rings->count; i++)
-        stop_giving_way(&rings->workers[i].priority, rings->workers[i].worker.id);
+        stop_giving_way(&rings->workers[i].worker);
     for (unsigned i = 0; rings && i < rings->count; i++) {
         join_worker(&rings->workers[i].worker);
         if (rings->workers[i].worker.result <= 0)

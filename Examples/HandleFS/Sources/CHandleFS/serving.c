@@ -11,6 +11,7 @@
  * To be woken takes long, too. So a thread that serves one client which sends its requests in quick
  * succession does not sleep between them, but looks for the next one again and again for a short time. */
 #define _GNU_SOURCE
+#include "priority.h"
 #include "ring.h"
 
 #include "result.h"
@@ -23,8 +24,8 @@
 _Thread_local struct serving *pool_of_thread;
 
 enum {
-    /* After so many requests in a row that left another one waiting, another thread helps. */
-    BUSY = 4,
+    /* If another request waited so often in a row when a thread looked, another thread helps. */
+    BUSY = 2,
     /* After so many requests in a row without a queue, a thread parks if another one reads. */
     NEEDLESS = 32,
 };
@@ -91,6 +92,21 @@ void process_in(struct slot *slot)
     current_slot = NULL;
 }
 
+static void add(atomic_ulong *count, unsigned long number)
+{
+    atomic_store_explicit(count, *count + number, memory_order_relaxed);
+}
+
+int note_client(struct worker *worker, uint32_t client)
+{
+    int is_same = !client || client == worker->client;
+    add(&worker->served, 1);
+    add(&worker->of_others, !is_same);
+    if (!is_same)
+        atomic_store_explicit(&worker->client, client, memory_order_relaxed);
+    return is_same;
+}
+
 /* Reads and answers requests until serving is to end. Returns 1 then, or the result of the read that
  * ended it. */
 static int serve(struct worker *worker, struct fuse_buf *buffer)
@@ -98,12 +114,9 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
     struct arrivals arrivals = {0};
     int needless = 0;
     while (!pool.stopping) {
-        /* It may take long, so the thread does not count as one that reads meanwhile. */
-        if (!is_there())
-            pool.handlers->idle(pool.server);
         worker->reading = 1;
         pool.reading++;
-        int length = next_request(&arrivals, buffer);
+        int length = next_request(&arrivals, buffer, worker->gives_way);
         pool.reading--;
         worker->reading = 0;
         current = buffer->mem;
@@ -115,14 +128,16 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
             return -EIO;
         pool.requests++;
         wake_clock();
-        note_client(&arrivals, current->pid);
-        if (arrivals.busy > BUSY && !pool.reading) {
-            arrivals.busy = 0;
+        int is_same = note_client(worker, current->pid);
+        /* The kernel's own requests, such as FORGET, come from nobody. */
+        arrivals.are_of_one = current->pid ? is_same : arrivals.are_of_one;
+        if (arrivals.queues >= BUSY && !pool.reading) {
+            arrivals.queues = 0;
             if (pool.count - pool.parked < pool.processors)
                 wake_another();
         }
         process(buffer);
-        needless = arrivals.busy > 1 ? 0 : needless + 1;
+        needless = arrivals.queues ? 0 : needless + 1;
         if (needless > NEEDLESS && pool.reading) {
             needless = 0;
             park();
@@ -184,6 +199,9 @@ void join_worker(struct worker *worker)
 static int join_workers(void)
 {
     int answer = 1;
+    /* Nobody looks after them any more, and they have to end. */
+    for (int i = 0; i < pool.count; i++)
+        stop_giving_way(&pool.workers[i]);
     for (int i = 0; i < pool.count; i++) {
         join_worker(&pool.workers[i]);
         if (pool.workers[i].result <= 0)
@@ -203,6 +221,7 @@ static int serve_with_pool(int rings)
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGUSR1, &action, NULL);
     add_pool(&pool);
+    pool.can_give_way = can_give_way();
     int error = -start_rings(rings);
     pthread_mutex_lock(&pool.lock);
     if (!error)

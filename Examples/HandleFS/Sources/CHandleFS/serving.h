@@ -4,11 +4,26 @@
 
 #include "handlefs.h"
 
+#define HIDDEN __attribute__((visibility("hidden")))
+
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/uio.h>
 
-#define HIDDEN __attribute__((visibility("hidden")))
+/* What the clock knows of a thread that may give way to its client (priority.c). */
+struct priority {
+    /* What the thread had counted at the last tick. */
+    unsigned long served, of_others;
+    /* How many good ticks there were in a row. */
+    int good_ticks;
+    /* How long the last pause was, and how much is left of it, in ticks. */
+    int pause, pause_left;
+    /* While it gives way: the processor to which it is tied, and those on which it ran before. -1 if it is
+     * not tied. */
+    int processor;
+    cpu_set_t before;
+};
 
 struct worker {
     pthread_t thread;
@@ -16,9 +31,12 @@ struct worker {
     atomic_int id;
     /* Whether the thread waits for a request, or is about to. */
     atomic_int reading;
-    /* How many requests it has served, and how many of them another client had sent than the one before;
-     * for threads of rings only. */
+    /* How many requests it has served, and how many of them another client had sent than the one before. */
     atomic_ulong served, of_others;
+    /* Who sent the last one. */
+    atomic_uint client;
+    atomic_int gives_way;
+    struct priority priority; /* only the clock uses it */
     atomic_int ended;
     int result;
 };
@@ -46,6 +64,7 @@ struct serving {
     atomic_ulong requests;
     /* Whether the clock stands still, because no request has come for a while. */
     atomic_int resting;
+    int can_give_way;
 };
 
 /* The pool for which this thread works. */
@@ -56,6 +75,8 @@ HIDDEN extern _Thread_local struct serving *pool_of_thread;
 HIDDEN int start_worker(void);
 /* Call it first in a thread that serves. */
 HIDDEN void prepare_worker(struct worker *worker);
+/* Counts a request. Returns whether the same client sent the one before; `client` is 0 for nobody. */
+HIDDEN int note_client(struct worker *worker, uint32_t client);
 /* Waits until a thread has ended, after serving is to end. */
 HIDDEN void join_worker(struct worker *worker);
 /* Sends a reply to the request of this thread, or a notice; `parts` begin with struct fuse_out_header. */
@@ -90,18 +111,16 @@ HIDDEN void sleep_for(long nanoseconds);
 
 /* How the requests come that a thread reads. */
 struct arrivals {
-    /* Who sent the last request, and whether the same client sent the one before. */
-    uint32_t client;
+    /* Whether the client that sent the last request sent the one before, too. */
     int are_of_one;
     /* Whether the last request came soon after the reply to the one before. */
     int are_quick;
-    /* How many requests in a row left another one waiting. */
-    int busy;
+    /* How many there were, and how often in a row another one waited when the thread looked. */
+    unsigned count, queues;
 };
 
-HIDDEN int is_there(void);
-HIDDEN int next_request(struct arrivals *arrivals, struct fuse_buf *buffer);
-HIDDEN void note_client(struct arrivals *arrivals, uint32_t client);
+/* Reads the next request. `gives_way`: whether the thread gives way to its client. */
+HIDDEN int next_request(struct arrivals *arrivals, struct fuse_buf *buffer, int gives_way);
 
 /* pools.c */
 

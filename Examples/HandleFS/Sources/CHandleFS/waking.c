@@ -1,5 +1,5 @@
 /* When threads that serve are woken, and when they park (serving.c says why). */
-#include "serving.h"
+#include "priority.h"
 
 #include <time.h>
 
@@ -51,6 +51,14 @@ static void rest(unsigned long last)
     pthread_mutex_unlock(&pool.lock);
 }
 
+static int update_priorities(void)
+{
+    int are_busy = 0;
+    for (int i = 0; i < pool.count; i++)
+        are_busy |= update_priority(&pool.workers[i], 1);
+    return are_busy;
+}
+
 /* Wakes another thread while all are at work on requests that take longer than a tick, and looks after the
  * threads of rings. Returns when serving is to end. */
 void run_clock(void)
@@ -62,10 +70,11 @@ void run_clock(void)
         else
             rest(last);
         unsigned long requests = pool.requests;
-        int came = requests != last, is_read = pool.reading, rings_are_busy = tick_rings();
+        int came = requests != last, is_read = pool.reading;
+        int are_busy = pool.can_give_way && (update_priorities() | tick_rings());
         if (!came && !is_read)
             wake_another();
-        quiet = !came && is_read && !rings_are_busy ? quiet + 1 : 0;
+        quiet = !came && is_read && !are_busy ? quiet + 1 : 0;
         last = requests;
     }
 }

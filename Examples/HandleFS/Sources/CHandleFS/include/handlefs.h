@@ -75,10 +75,6 @@ int hf_prune(int fuse, const uint64_t *nodes, size_t count);
 struct hf_handlers {
     /* Serves such a request; hf_reply() sends the answer. */
     void (*serve_unknown)(void *server, const struct fuse_in_header *request);
-    /* Does what nobody is to wait for; called when no request waits. is_behind() returns 1 if there is
-     * something to do, else 0. */
-    void (*idle)(void *server);
-    int (*is_behind)(void *server);
     /* Fills in at most `most` nodes that the kernel may know; returns how many. */
     size_t (*known)(void *server, uint64_t *nodes, size_t most);
     /* Has another process send `count` requests from each processor, if there is a way to the mount. */

@@ -34,7 +34,7 @@ private func answer(
 
   /// What is done besides the requests that libfuse knows.
   static let others = unsafe hf_handlers(
-    serve_unknown: serveUnknown, idle: idle, is_behind: isBehind, known: known, draw: draw)
+    serve_unknown: serveUnknown, known: known, draw: draw)
 
   private static let known:
     @convention(c) (UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt64>?, Int) -> Int = {
@@ -61,14 +61,6 @@ private func answer(
           : try handler.createUnnamed(in: request.node, mode: request.word(1), for: request)
       }
     }
-
-  private static let idle: @convention(c) (UnsafeMutableRawPointer?) -> Void = { pointer in
-    unsafe handler(pointer)?.idle()
-  }
-
-  private static let isBehind: @convention(c) (UnsafeMutableRawPointer?) -> CInt = { pointer in
-    unsafe handler(pointer)?.isBehind == true ? 1 : 0
-  }
 
   private static func addNodes(_ table: inout fuse_lowlevel_ops) {
     unsafe table.`init` = { _, connection in

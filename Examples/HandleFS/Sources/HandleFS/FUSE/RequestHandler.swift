@@ -9,11 +9,6 @@ protocol RequestHandler: AnyObject, Sendable {
   /// Runs the body that serves a request, sends its reply, and turns its error into a reply.
   func answer(_ request: Request, _ body: () throws -> Reply?)
 
-  /// Does what nobody is to wait for; called when no request waits.
-  func idle()
-  /// Whether there is such work.
-  var isBehind: Bool { get }
-
   /// Returns at most `most` nodes that the kernel may know.
   func knownNodes(most: Int) -> [UInt64]
   /// Has another process send `count` requests from each processor, if there is a way to the mount. They

@@ -1,6 +1,5 @@
 internal import HandleStore
 internal import HandleLocks
-internal import Synchronization
 
 /// How a node's file is open in the server.
 enum Access: UInt8, CaseIterable {
@@ -23,13 +22,13 @@ final class FileCache: Sendable {
 
   private let sets: Int
   private let shards: [FileCacheShard]
-  private let evicted = Locked<[BackingFile]>([])
-  /// How many there are, for threads that only look whether there are some.
-  private let evictedCount = Atomic(0)
+  private let closing: BackgroundClosing
 
   var capacity: Int { sets * Self.setSize }
 
-  init(capacity: Int) {
+  /// - Parameter closing: closes what is evicted.
+  init(capacity: Int, closing: BackgroundClosing) {
+    self.closing = closing
     let sets = max(capacity / Self.setSize, 1)
     let shards = min(sets, Self.mostShards)
     self.sets = sets
@@ -63,33 +62,7 @@ final class FileCache: Sendable {
       state.count += 1
       return (evicted, isWritten)
     }
-    if let file = replaced.file, !replaced.isWritten { closeLater(file) }
-  }
-
-  /// Closes the files that were evicted, if there are so many. It takes time, above all if a file has
-  /// lost its last name, so nobody should wait for it.
-  func closeEvicted(ifAtLeast count: Int) {
-    guard evictedCount.load(ordering: .relaxed) >= count else { return }
-    withExtendedLifetime(takeEvicted()) {}
-  }
-
-  /// Whether there are evicted files that are still open.
-  var hasEvicted: Bool { evictedCount.load(ordering: .relaxed) > 0 }
-
-  /// Has a file that is not in the cache closed like an evicted one.
-  func closeLater(_ file: BackingFile) {
-    evicted.withLock { files in
-      files.append(file)
-      evictedCount.store(files.count, ordering: .relaxed)
-    }
-  }
-
-  private func takeEvicted() -> [BackingFile] {
-    evicted.withLock { files in
-      defer { files = [] }
-      evictedCount.store(0, ordering: .relaxed)
-      return files
-    }
+    if let file = replaced.file, !replaced.isWritten { closing.close(file) }
   }
 
   /// Evicts a node's files.
@@ -97,7 +70,7 @@ final class FileCache: Sendable {
     let files = withSet(of: node) { state, set in
       set.filter { state.places[$0].node == node }.compactMap { state.remove($0) }
     }
-    for file in files { closeLater(file) }
+    for file in files { closing.close(file) }
   }
 
   /// Closes a node's files for some kinds of access.
@@ -118,7 +91,8 @@ final class FileCache: Sendable {
         return used.prefix(used.count / 4 + 1).compactMap { state.remove($0) }
       }
     }
-    withExtendedLifetime(removed + takeEvicted()) {}
+    withExtendedLifetime(removed) {}
+    closing.closeAll()
   }
 
   /// Calls `body` for each file. It holds one file at a time, so that the loop itself keeps none

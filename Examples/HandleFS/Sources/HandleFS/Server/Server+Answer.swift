@@ -22,12 +22,7 @@ extension Server {
       if let intent = journal[request.number] { FaultPoint.pass(intent.operation, .answered) }
     #endif
     journal.forget(request.number)
-    files.closeEvicted(ifAtLeast: 16)
   }
-
-  var isBehind: Bool { files.hasEvicted }
-
-  func idle() { files.closeEvicted(ifAtLeast: 1) }
 
   /// Ends the server if its store is damaged and a repair may help. The kernel sends the request
   /// again to the next server.

@@ -23,7 +23,6 @@ extension Server {
       for node in unknown.settled(among: nameless.subtracting(known), in: openFiles) {
         takeAsForgotten(node)
       }
-      files.closeEvicted(ifAtLeast: 1)
     }
   }
 

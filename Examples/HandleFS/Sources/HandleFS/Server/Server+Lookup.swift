@@ -167,7 +167,7 @@ extension Server {
   func letGo(of node: NodeID) {
     files.evict(node)
     setID.remove(node)
-    if let file = orphans.release(node) { files.closeLater(file) }
+    if let file = orphans.release(node) { closing.close(file) }
     housekeeping.noteForgotten(node)
     _ = try? kept?.giveUp(node)
   }

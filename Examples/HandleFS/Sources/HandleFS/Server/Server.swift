@@ -23,6 +23,7 @@ final class Server: RequestHandler {
   let journal: IntentJournal
   let openFiles: OpenFiles
   let written: WrittenFiles
+  let closing: BackgroundClosing
   let files: FileCache
   let listings = Listings()
   let buffers = BufferPool()
@@ -68,7 +69,8 @@ final class Server: RequestHandler {
     orphans = Orphans(
       in: store, parked: pins.parked, socket: session.parking, areParked: source.kept == nil)
     bound = try NodeBound(nodes: options.nodes, idle: options.idleForget)
-    files = FileCache(capacity: options.files)
+    closing = try BackgroundClosing()
+    files = FileCache(capacity: options.files, closing: closing)
     housekeeping = Housekeeping(
       store, among: neighbours, isShared: store.gatewayStatus != nil, log: log)
     changes = BackingChanges(log: log)

@@ -1,0 +1,123 @@
+import Foundation
+import Glibc
+import SystemPackage
+import TestSupport
+import Testing
+
+/// A thread that serves one busy client runs on its processor and gives way to it (SCHED_IDLE), so that the
+/// client stays there (Docs/Transport.md).
+@Suite struct GivingWayTests {
+  @Test(.mountsHandleFS, arguments: Rings.transports)
+  func threadsGiveWayToABusyClient(_ transport: String) throws {
+    let mounted = try Mounted(.ext4, ["--transport", transport])
+    #expect(try mounted.threadsThatGiveWay.isEmpty)
+    let before = try mounted.processorsOfThreads
+    let client = try mounted.busyClient()
+    #expect(try eventually(seconds: 10) { try !mounted.threadsThatGiveWay.isEmpty })
+    client.kill()
+    #expect(try eventually(seconds: 10) { try mounted.threadsThatGiveWay.isEmpty })
+    // Other threads may have been started.
+    for (thread, processors) in try mounted.processorsOfThreads where before[thread] != nil {
+      #expect(processors == before[thread])
+    }
+  }
+
+  /// Over `/dev/fuse` the thread has to follow.
+  @Test(.mountsHandleFS) func threadsFollowTheirClient() throws {
+    let mounted = try Mounted(.ext4, ["--transport", "dev"])
+    let client = try mounted.busyClient()
+    for processor in [0, 1, 0] {
+      try succeed("taskset", "-p", "-c", "\(processor)", "\(client.pid)")
+      #expect(
+        try eventually(seconds: 10) {
+          let processors = try mounted.processorsOfThreads
+          return try mounted.threadsThatGiveWay.contains { processors[$0] == "\(processor)" }
+        })
+    }
+    client.kill()
+  }
+
+  /// With `--cpus` they follow it to no other processor.
+  @Test(.mountsHandleFS) func threadsKeepToTheirProcessors() throws {
+    let mounted = try Mounted(.ext4, ["--transport", "dev", "--cpus", "1"])
+    let client = try mounted.busyClient(by: ["taskset", "-c", "0"])
+    for _ in 1...100 {
+      usleep(10_000)
+      try #require(mounted.processorsOfThreads.values.allSatisfy { $0 == "1" })
+    }
+    client.kill()
+  }
+
+  /// Without CAP_SYS_NICE there would be no way back.
+  @Test(.mountsHandleFS, arguments: Rings.transports)
+  func noThreadGivesWayForEver(_ transport: String) throws {
+    let mounted = try Mounted(
+      .ext4, ["--transport", transport],
+      by: ["setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice"])
+    let client = try mounted.busyClient()
+    for _ in 1...100 {
+      usleep(10_000)
+      try #require(mounted.threadsThatGiveWay.isEmpty)
+    }
+    client.kill()
+  }
+
+  /// Beside a program that computes, a thread that gives way would get next to no time. So it does not for
+  /// long.
+  @Test(.mountsHandleFS, arguments: Rings.transports)
+  func noThreadGivesWayToOthers(_ transport: String) throws {
+    let mounted = try Mounted(.ext4, ["--transport", transport])
+    let other = try Child(["taskset", "-c", "0", "sh", "-c", "while :; do :; done"])
+    let client = try mounted.busyClient(by: ["taskset", "-c", "0"])
+    // The first pauses are short.
+    usleep(2_000_000)
+    var looks = 0
+    for _ in 1...200 {
+      usleep(5000)
+      if try !mounted.threadsThatGiveWay.isEmpty { looks += 1 }
+    }
+    #expect(looks < 100, "threads gave way in \(looks) of 200 looks")
+    client.kill()
+    other.kill()
+  }
+}
+
+extension Mounted {
+  /// The threads of the server, by their numbers.
+  private var threads: [String] {
+    get throws {
+      try FileManager.default.contentsOfDirectory(atPath: "/proc/\(#require(serverID))/task")
+    }
+  }
+
+  /// Those that run only when a processor has nothing else to do.
+  fileprivate var threadsThatGiveWay: [String] {
+    get throws {
+      let server = try #require(serverID)
+      let idlePolicy = 5
+      return try threads.filter {
+        let fields = try? read(FilePath("/proc/\(server)/task/\($0)/stat")).split(separator: " ")
+        // The policy is the 41st of them; no thread has a space in its name.
+        return fields.flatMap { $0.count > 40 ? Int($0[40]) : nil } == idlePolicy
+      }
+    }
+  }
+
+  /// On which processors each thread may run, such as "0-1".
+  fileprivate var processorsOfThreads: [String: Substring] {
+    get throws {
+      let server = try #require(serverID)
+      return try threads.reduce(into: [:]) { processors, thread in
+        let status = try? read(FilePath("/proc/\(server)/task/\(thread)/status"))
+        let line = status?.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+        processors[thread] = line?.split(separator: "\t").last
+      }
+    }
+  }
+
+  /// A program that sends one request after another.
+  fileprivate func busyClient(by wrapper: [String] = []) throws -> Child {
+    let program = "import os\nwhile True: os.statvfs('\(mountpoint)')"
+    return try Child(wrapper + ["python3", "-c", program])
+  }
+}
