@@ -86,9 +86,7 @@ static void serve_none(void *server, const struct fuse_in_header *request)
     (void)server, (void)request;
 }
 
-static void do_nothing(void *server) { (void)server; }
-
-static const struct hf_handlers none = {.serve_unknown = serve_none, .idle = do_nothing};
+static const struct hf_handlers none = {.serve_unknown = serve_none};
 
 static void serving(int fuse)
 {
