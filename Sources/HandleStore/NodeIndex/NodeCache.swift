@@ -94,7 +94,7 @@ package final class NodeCache: Sendable {
 
   /// Returns a node's record, or `nil` if it is not cached, or if a record of its set is being written at this moment.
   package func find(_ id: NodeID) -> Record? {
-    // The end that was valid before the record is read, and the time after that.
+    // As in ``whileValid(_:)``.
     let end = validUntil
     guard let record = read(id) else { return nil }
     shard(id).hits.wrappingAdd(1, ordering: .relaxed)
@@ -247,8 +247,14 @@ package final class NodeCache: Sendable {
 
   // MARK: Validity
 
-  /// Whether the records may be used now.
-  package var isValid: Bool { Self.isBefore(validUntil) }
+  /// Returns what `body` has read of a cache, or `nil` if that may not be used: the process may have been
+  /// stopped in the middle of it. So what counts is the end that was valid before, and the time after that.
+  @inline(__always)
+  package func whileValid<R>(_ body: () -> R?) -> R? {
+    let end = validUntil
+    guard end > 0, let result = body() else { return nil }
+    return Self.isBefore(end) ? result : nil
+  }
 
   private static func isBefore(_ end: UInt64) -> Bool {
     end == .max || SystemCalls.sinceBoot < end

@@ -26,9 +26,9 @@ final class LocalCache: Sendable {
 
   /// Returns a node that is not in memory.
   func node(_ id: NodeID) -> Node? {
-    guard let disk, memory.isValid else { return nil }
+    guard let disk else { return nil }
     let ticket = memory.ticket(for: id)
-    guard let (record, node) = disk.entry(id) else { return nil }
+    guard let (record, node) = memory.whileValid({ disk.entry(id) }) else { return nil }
     memory.insert(id, record, ticket: ticket)
     return node
   }
@@ -50,11 +50,10 @@ final class LocalCache: Sendable {
       memory.setHint(key.hintHash(on: filesystem), NodeID(rawValue: last.rawValue &+ 1))
       if let id = memory.node(of: candidate, key, on: filesystem, magic) { return id }
     }
-    guard let disk, memory.isValid else { return nil }
+    guard let disk else { return nil }
     let tickets = memory.tickets()
-    guard let (id, record) = disk.node(of: candidate, key, on: filesystem, magic) else {
-      return nil
-    }
+    let found = memory.whileValid { disk.node(of: candidate, key, on: filesystem, magic) }
+    guard let (id, record) = found else { return nil }
     memory.insert(id, record, ticket: tickets[id])
     memory.setHint(key.hintHash(on: filesystem), id)
     return id
