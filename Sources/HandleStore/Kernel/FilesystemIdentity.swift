@@ -59,9 +59,15 @@ extension FilesystemIdentity {
   static func of(
     _ descriptor: FileDescriptor
   ) throws(Errno) -> (identity: FilesystemIdentity, superblock: String) {
-    let table = try MountTable()
+    try of(descriptor, in: MountTable())
+  }
+
+  /// The same for a file on a mount of a table.
+  static func of(
+    _ descriptor: FileDescriptor, in table: MountTable
+  ) throws(Errno) -> (identity: FilesystemIdentity, superblock: String) {
     guard let mount = table[try mountID(of: descriptor)] else { throw .noSuchFileOrDirectory }
-    var identity = try ofVolume(descriptor, mount)
+    var identity = try ofVolume(descriptor, mount, table)
     if let root = root(mount, table) { (identity.root, identity.birth) = root }
     if identity.magic == .ext { identity.seed = ExtSuperblock.hashSeed(of: mount) ?? "" }
     return (identity, mount.device)
@@ -92,11 +98,11 @@ extension FilesystemIdentity {
   }
 
   private static func ofVolume(
-    _ descriptor: FileDescriptor, _ mount: MountEntry
+    _ descriptor: FileDescriptor, _ mount: MountEntry, _ table: MountTable? = nil
   ) throws(Errno) -> FilesystemIdentity {
     let status = try FilesystemStatus(of: descriptor)
     let named = name(descriptor, status)
-    let device = Volume.name(of: mount, descriptor)
+    let device = Volume.name(of: mount, descriptor, table)
     return FilesystemIdentity(
       magic: status.magic, uuid: named.uuid, root: nil,
       volume: device.isEmpty && !named.isUUID && mount.device.hasPrefix("0:")
@@ -117,16 +123,15 @@ extension FilesystemIdentity {
 
   /// Returns the mount point of a copy: another mounted superblock that may be the same filesystem
   /// by all that is known. `nil` if there is none.
-  func twin(of superblock: String) throws(Errno) -> FilePath? {
+  func twin(of superblock: String, in table: MountTable) -> FilePath? {
     var seen: Set<String> = [superblock]
-    let table = try MountTable()
     let mounts = table.mounts
     let types = Set(mounts.filter { $0.device == superblock }.map(\.type))
     for mount in mounts
     where types.contains(mount.type) && mayBe(on: mount) && !seen.contains(mount.device) {
       guard table.leads(to: mount), seen.insert(mount.device).inserted,
         let fd = try? OwnedDescriptor(SystemCalls.open(mount.point, flags: SystemCalls.directory)),
-        let (other, device) = try? Self.of(fd.descriptor), device == mount.device,
+        let (other, device) = try? Self.of(fd.descriptor, in: table), device == mount.device,
         matches(other)
       else { continue }
       return mount.point
@@ -166,8 +171,12 @@ extension FilesystemIdentity {
 /// The name of the device that holds a filesystem, if the name survives a reboot.
 enum Volume {
   /// Returns the name of a mount's device; empty if unknown.
-  static func name(of mount: MountEntry, _ descriptor: FileDescriptor) -> String {
-    if let name = name(ofDevice: mount.device) { return name }
+  ///
+  /// - Parameter table: the present mounts, if they are known.
+  static func name(
+    of mount: MountEntry, _ descriptor: FileDescriptor, _ table: MountTable?
+  ) -> String {
+    if let name = name(ofDevice: mount.device, table) { return name }
     // A btrfs has a device number of its own. If it has only one device, that is the mount's
     // source.
     guard mount.type == "btrfs", let btrfs = try? SystemCalls.btrfs(descriptor),
@@ -176,24 +185,28 @@ enum Volume {
         SystemCalls.open(FilePath(mount.source), flags: SystemCalls.path)),
       let status = try? FullStatus(of: fd.descriptor)
     else { return "" }
-    return name(ofDevice: status.standsFor) ?? ""
+    return name(ofDevice: status.standsFor, table) ?? ""
   }
 
-  private static func name(ofDevice device: String) -> String? {
+  private static func name(ofDevice device: String, _ table: MountTable?) -> String? {
     let directory = FilePath("/sys/dev/block/\(device)")
-    if let backing = attribute(directory, "loop/backing_file") { return loop(FilePath(backing)) }
+    if let backing = attribute(directory, "loop/backing_file") {
+      return loop(FilePath(backing), table)
+    }
     if let uuid = attribute(directory, "dm/uuid") { return "dm:\(uuid)" }
     if let uuid = attribute(directory, "md/uuid") { return "md:\(uuid)" }
     if let number = attribute(directory, "partition") {
-      return partition(directory, number: number)
+      return partition(directory, number: number, table)
     }
     return disk(directory)
   }
 
   /// A copied disk has the same partition UUIDs, so the disk's own name is part of the name.
-  private static func partition(_ directory: FilePath, number: String) -> String? {
+  private static func partition(
+    _ directory: FilePath, number: String, _ table: MountTable?
+  ) -> String? {
     let parent = directory.appending("..")
-    let disk = attribute(parent, "dev").flatMap { name(ofDevice: $0) }
+    let disk = attribute(parent, "dev").flatMap { name(ofDevice: $0, table) }
     if let uuid = attribute(directory, "uevent").flatMap({ field("PARTUUID", $0) }) {
       return "partition:\(uuid)" + (disk.map { " of \($0)" } ?? "")
     }
@@ -203,8 +216,8 @@ enum Volume {
   /// Returns the name of the image behind a loop device. A copy of the image has another inode
   /// number or another birth. `nil` if the image is on a filesystem that may keep its callers
   /// waiting.
-  private static func loop(_ image: FilePath) -> String? {
-    guard (try? MountTable().answers(image)) == true,
+  private static func loop(_ image: FilePath, _ table: MountTable?) -> String? {
+    guard let table = try? table ?? MountTable(), table.answers(image),
       let fd = try? OwnedDescriptor(SystemCalls.open(image, flags: SystemCalls.path)),
       let status = try? FullStatus(of: fd.descriptor)
     else { return nil }

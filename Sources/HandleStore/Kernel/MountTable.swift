@@ -53,7 +53,7 @@ public struct MountEntry: Sendable {
     device = Self.text(fields[2])
     root = Self.text(Self.unescaped(fields[3]))
     point = FilePath(bytes: Self.unescaped(fields[4]))
-    isReadOnly = Self.text(fields[5]).split(separator: ",").contains("ro")
+    isReadOnly = fields[5].starts(with: "ro".utf8)
     type = Self.text(fields[dash + 1])
     source = Self.text(Self.unescaped(fields[dash + 2]))
   }
@@ -63,8 +63,9 @@ public struct MountEntry: Sendable {
   }
 
   /// Decodes the octal escapes, which stand for blanks, backslashes and newlines.
-  private static func unescaped(_ field: ArraySlice<UInt8>) -> [UInt8] {
-    var bytes: [UInt8] = []
+  private static func unescaped(_ field: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    guard field.contains(0x5c) else { return field }
+    var bytes: ArraySlice<UInt8> = []
     var rest = field
     while let byte = rest.popFirst() {
       if byte == 0x5c, rest.count >= 3,

@@ -65,9 +65,13 @@ public struct FilesystemProbe: Sendable {
   public init(of descriptor: FileDescriptor) throws(StoreError) {
     let made = Self.handle("", descriptor, connectable: false)
     handle = made.parts.0
+    let table: MountTable?
     do throws(Errno) {
       magic = try FilesystemStatus(of: descriptor).magic
-      let mount = try Self.mount(of: descriptor)
+      table = try Self.attempt { () throws(Errno) in try MountTable() }
+      let mount = try Self.attempt { () throws(Errno) in
+        try table?[FullStatus(of: descriptor).mount]
+      }
       type = mount?.type ?? ""
       mountPoint = mount?.point ?? ""
       (connectable, connectableObstacle) =
@@ -82,7 +86,7 @@ public struct FilesystemProbe: Sendable {
     let magic = magic
     keptNodesReturn =
       (try? KernelFileHandle.identifying(descriptor, ""))?.isLasting(on: magic) ?? false
-    (identity, identityObstacle) = Self.identity(of: descriptor).parts
+    (identity, identityObstacle) = Self.identity(of: descriptor, in: table).parts
     if let identityObstacle, identityObstacle.errno.isOfLimit { throw identityObstacle }
   }
 
@@ -95,10 +99,6 @@ public struct FilesystemProbe: Sendable {
       if error.isOfLimit { throw error }
       return nil
     }
-  }
-
-  private static func mount(of descriptor: FileDescriptor) throws(Errno) -> MountEntry? {
-    try attempt { () throws(Errno) in try MountTable()[FullStatus(of: descriptor).mount] }
   }
 
   private static func handle(
@@ -141,10 +141,10 @@ public struct FilesystemProbe: Sendable {
   }
 
   private static func identity(
-    of descriptor: FileDescriptor
+    of descriptor: FileDescriptor, in table: MountTable?
   ) -> Result<FilesystemIdentity, StoreError> {
     do throws(StoreError) {
-      return .success(try FilesystemIdentity.identify(descriptor).identity)
+      return .success(try FilesystemIdentity.identify(descriptor, in: table).identity)
     } catch {
       return .failure(error)
     }

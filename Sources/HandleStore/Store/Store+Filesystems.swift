@@ -51,9 +51,10 @@ extension Store {
       if isReadOnly { try index.reloadFilesystems() }
       // The kernel does not report a filesystem's UUID on an `O_PATH` descriptor.
       let mount = OwnedDescriptor(try reopen(descriptor))
-      let (identity, superblock) = try FilesystemIdentity.identify(mount.descriptor)
+      let table = try FilesystemIdentity.mounts()
+      let (identity, superblock) = try FilesystemIdentity.identify(mount.descriptor, in: table)
       if let name { try FilesystemName.check(name, for: identity) }
-      return try attach(mount, identity, superblock) { growth in
+      return try attach(mount, identity, superblock, table) { growth in
         try index.introducing {
           try supersede(filesystems.putBack(identity, named: name, growth))
           let id =
@@ -83,13 +84,14 @@ extension Store {
 
   /// Attaches a filesystem through an open file on it, if no copy of it is mounted too.
   ///
-  /// - Parameter find: returns its id, given how far it has grown; no other thread attaches
-  ///   meanwhile.
+  /// - Parameters:
+  ///   - table: the present mounts.
+  ///   - find: returns its id, given how far it has grown; no other thread attaches meanwhile.
   private func attach(
     _ mount: OwnedDescriptor, _ identity: FilesystemIdentity, _ superblock: String,
-    find: (FilesystemGrowth?) throws -> FilesystemID
+    _ table: MountTable, find: (FilesystemGrowth?) throws -> FilesystemID
   ) throws -> FilesystemID {
-    try requireNoTwin(of: identity, superblock)
+    try requireNoTwin(of: identity, superblock, in: table)
     return try attaching.withLock { _ in
       let growth = FilesystemGrowth(of: mount.descriptor, identity.magic)
       let id = try find(growth)
@@ -102,8 +104,12 @@ extension Store {
   }
 
   /// Refuses a filesystem if a copy of it is mounted too and nothing distinguishes the two.
-  private func requireNoTwin(of identity: FilesystemIdentity, _ superblock: String) throws {
-    guard identity.magic != .fuse, let twin = try identity.twin(of: superblock) else { return }
+  private func requireNoTwin(
+    of identity: FilesystemIdentity, _ superblock: String, in table: MountTable
+  ) throws {
+    guard identity.magic != .fuse, let twin = identity.twin(of: superblock, in: table) else {
+      return
+    }
     throw StoreError.ambiguousFilesystem(
       "the one on \(twin) has the same UUID, and nothing distinguishes their devices; give one of "
         + "them a new UUID (tune2fs -U, xfs_admin -U, btrfstune -u), or unmount it")
@@ -169,7 +175,7 @@ extension Store {
         let root = try? OwnedDescriptor(
           SystemCalls.open(mount.point, flags: SystemCalls.directory))
       else { continue }
-      ambiguity = attachIfKnown(root, mount, among: wanted) ?? ambiguity
+      ambiguity = attachIfKnown(root, mount, table, among: wanted) ?? ambiguity
     }
     return ambiguity
   }
@@ -180,13 +186,14 @@ extension Store {
   ///
   /// - Returns: the error, if the filesystem is wanted but may be a copy; otherwise `nil`.
   private func attachIfKnown(
-    _ root: OwnedDescriptor, _ mount: MountEntry, among wanted: Set<FilesystemID>
+    _ root: OwnedDescriptor, _ mount: MountEntry, _ table: MountTable,
+    among wanted: Set<FilesystemID>
   ) -> StoreError? {
-    guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor),
+    guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor, in: table),
       superblock == mount.device
     else { return nil }
     do {
-      _ = try attach(root, identity, superblock) { growth in
+      _ = try attach(root, identity, superblock, table) { growth in
         guard filesystems.putBack(identity, growth).isEmpty,
           let id = try filesystems.find(identity, superblock: superblock),
           wanted.contains(id), !filesystems.isAttached(id, superblock: superblock)
@@ -223,15 +230,27 @@ extension Store {
 extension FilesystemIdentity {
   /// Returns the identity of the filesystem that a file is on, and the device number of its
   /// superblock, or throws the error for the user.
+  ///
+  /// - Parameter table: the present mounts, if they are known.
   static func identify(
-    _ descriptor: FileDescriptor
+    _ descriptor: FileDescriptor, in table: MountTable? = nil
   ) throws(StoreError) -> (identity: FilesystemIdentity, superblock: String) {
     do throws(Errno) {
-      return try of(descriptor)
+      guard let table else { return try of(descriptor) }
+      return try of(descriptor, in: table)
     } catch {
       if error == .notSupported, let status = try? FilesystemStatus(of: descriptor) {
         throw .noHandles(status.magic)
       }
+      throw StoreError(error, "identifying the filesystem")
+    }
+  }
+
+  /// Returns the present mounts.
+  fileprivate static func mounts() throws(StoreError) -> MountTable {
+    do throws(Errno) {
+      return try MountTable()
+    } catch {
       throw StoreError(error, "identifying the filesystem")
     }
   }

@@ -32,7 +32,12 @@ struct Serve: ParsableCommand {
     _ = Processes.program
     if let cpus = mount.cpus { try Processes.use(cpus) }
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
-    if whenNeeded { guard Standby.waitUntilNeeded(session) else { return } }
+    var probe: FilesystemProbe?
+    if whenNeeded {
+      // It takes a while. If it fails, it is tried again, and then the user is told.
+      probe = try? FilesystemProbe(of: session.source)
+      guard Standby.waitUntilNeeded(session) else { return }
+    }
     Processes.setName("handlefs-serve")
     let supervision = try Supervision(mount, of: session, inBackground: background, log: log)
     Thread.start { supervision.listen() }
@@ -40,13 +45,19 @@ struct Serve: ParsableCommand {
       let guest = try Guest(mount, supervision, inBackground: background, log: log)
       guard try guest.waitUntilHost() else { return }
     }
-    try serve(supervision, log)
+    try serve(supervision, probe, log)
   }
 
   /// Opens the store, and serves the mount and those of guests.
-  private func serve(_ supervision: Supervision, _ log: Logger) throws {
+  ///
+  /// - Parameter probe: what the source's filesystem offers, if that is known.
+  private func serve(
+    _ supervision: Supervision, _ probe: FilesystemProbe?, _ log: Logger
+  ) throws {
     let session = supervision.session
-    let source = try Source(mount, session, keptFiles: DescriptorBudget.keptFiles) {
+    let source = try Source(
+      mount, session, probe: probe, keptFiles: DescriptorBudget.keptFiles
+    ) {
       try StoreOpening(mount, supervision, log: log).open()
     }
     let isNew = MountHistory(in: session.history).mounted == 0

@@ -19,15 +19,16 @@ struct Source {
   let root: NodeID
 
   /// - Parameters:
+  ///   - probe: what the filesystem offers, if that is known; nothing that a mounted filesystem can lose.
   ///   - keptFiles: how many files to keep open at most, if they cannot be opened by handle.
   ///   - openStore: opens the store.
   init(
-    _ options: MountOptions, _ session: SessionDescriptors, keptFiles: Int,
+    _ options: MountOptions, _ session: SessionDescriptors, probe: FilesystemProbe?, keptFiles: Int,
     opening openStore: () throws -> Store
   ) throws {
     let source = session.source
     parking = Parking(socket: session.parking)
-    let probe = try Self.probeIfOpenedByHandle(options, source)
+    let probe = try Self.probeIfOpenedByHandle(options, source, probe)
     guard probe != nil || !options.isShared else {
       throw CommandError(
         "files of \(options.source) cannot be opened by their handles, so other gateways could not find "
@@ -104,10 +105,10 @@ struct Source {
 
   /// Returns what the directory's filesystem offers, or `nil` if the files have to be kept open.
   private static func probeIfOpenedByHandle(
-    _ options: MountOptions, _ source: FileDescriptor
+    _ options: MountOptions, _ source: FileDescriptor, _ probe: FilesystemProbe? = nil
   ) throws -> FilesystemProbe? {
     guard options.handles != .never else { return nil }
-    let probe = try FilesystemProbe(of: source)
+    let probe = try probe ?? FilesystemProbe(of: source)
     guard options.handles == .require else { return probe.opensForSure ? probe : nil }
     guard probe.opening == .same else { throw probe.refusal(of: options.source) }
     return probe
