@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A thread that serves one busy client runs on its processor and gives way to it (SCHED_IDLE), so that the
-/// client stays there (Docs/Transport.md).
+/// client stays there (Docs/HandleFS.md).
 @Suite struct GivingWayTests {
   @Test(.mountsHandleFS, arguments: Rings.transports)
   func threadsGiveWayToABusyClient(_ transport: String) throws {
@@ -16,9 +16,10 @@ import Testing
     #expect(try eventually(seconds: 10) { try !mounted.threadsThatGiveWay.isEmpty })
     client.kill()
     #expect(try eventually(seconds: 10) { try mounted.threadsThatGiveWay.isEmpty })
-    // Other threads may have been started.
-    for (thread, processors) in try mounted.processorsOfThreads where before[thread] != nil {
-      #expect(processors == before[thread])
+    // Also those that were started meanwhile.
+    let all = try #require(before["\(mounted.serverID ?? 0)"])
+    for (thread, processors) in try mounted.processorsOfThreads {
+      #expect(processors == before[thread] ?? all)
     }
   }
 
@@ -54,10 +55,12 @@ import Testing
     let mounted = try Mounted(
       .ext4, ["--transport", transport],
       by: ["setpriv", "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice"])
+    let before = try mounted.processorsOfThreads
     let client = try mounted.busyClient()
     for _ in 1...100 {
       usleep(10_000)
       try #require(mounted.threadsThatGiveWay.isEmpty)
+      try #require(mounted.processorsOfThreads.allSatisfy { $1 == before[$0] ?? $1 })
     }
     client.kill()
   }

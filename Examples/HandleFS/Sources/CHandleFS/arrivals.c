@@ -7,7 +7,7 @@
 enum {
     /* For how long a thread looks for the next request before it sleeps. */
     LOOK_NANOSECONDS = 50000,
-    /* After so many requests, it looks whether another one waits. */
+    /* After so many requests, it looks whether another one waits, and then at each until none does. */
     EACH = 4,
 };
 
@@ -42,17 +42,20 @@ static int look_and_read(struct arrivals *arrivals, struct fuse_buf *buffer)
     return length;
 }
 
-int next_request(struct arrivals *arrivals, struct fuse_buf *buffer, int gives_way)
+int next_request(struct worker *worker, struct arrivals *arrivals, struct fuse_buf *buffer)
 {
     int length;
     /* A thread that gives way would keep its client from the processor. */
-    if (arrivals->are_of_one && !gives_way && pool.processors > 1) {
+    if (arrivals->are_of_one && !worker->gives_way && pool.processors > 1) {
         length = look_and_read(arrivals, buffer);
     } else {
         arrivals->are_quick = 0;
         length = fuse_session_receive_buf(pool.session, buffer);
     }
-    if (++arrivals->count % EACH == 0)
+    if (arrivals->queues || ++arrivals->count % EACH == 0) {
         arrivals->queues = is_there() ? arrivals->queues + 1 : 0;
+        add_to(&worker->looks, 1);
+        add_to(&worker->queues, arrivals->queues > 0);
+    }
     return length;
 }

@@ -57,11 +57,13 @@ int can_give_way(void)
     return can;
 }
 
-/* Reads a thread's line of proc_pid_stat(5), from its state on. Returns whether it is there. */
-static int read_status(int thread, char (*text)[512])
+/* Reads a thread's line of proc_pid_stat(5), from its state on. Returns whether it is there.
+ * `process`: its process, as /proc names it. */
+static int read_status(const char *process, int thread, char (*text)[512])
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/stat", thread);
+    /* Not the process's own line, for which the kernel looks at all its threads. */
+    snprintf(path, sizeof path, "/proc/%s/task/%d/stat", process, thread);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;
@@ -75,19 +77,20 @@ static int read_status(int thread, char (*text)[512])
     return 1;
 }
 
-/* Whether a thread would run if it had a processor. */
+/* Whether a thread of this process would run if it had a processor. */
 static int is_runnable(int thread)
 {
     char status[512];
-    return !read_status(thread, &status) || status[0] == 'R';
+    return !read_status("self", thread, &status) || status[0] == 'R';
 }
 
-/* On which processor a thread runs, or ran last; -1 if that is not to be seen. */
-static int processor_of(int thread)
+/* On which processor a client runs, or ran last; -1 if that is not to be seen. */
+static int processor_of(int client)
 {
     enum { BEFORE = 36 };
-    char status[512];
-    if (!thread || !read_status(thread, &status))
+    char number[16], status[512];
+    snprintf(number, sizeof number, "%d", client);
+    if (!read_status(number, client, &status))
         return -1;
     const char *field = status;
     for (int i = 0; i < BEFORE && field; i++)
@@ -95,18 +98,17 @@ static int processor_of(int thread)
     return field ? atoi(field) : -1;
 }
 
-/* Ties a thread to a processor, or frees it (-1). Returns whether it has worked. */
+/* Ties a thread to a processor. Returns whether it has worked. */
 static int tie(struct worker *worker, int processor)
 {
-    struct priority *priority = &worker->priority;
     cpu_set_t one;
-    if (processor >= CPU_SETSIZE || !CPU_ISSET(processor, &priority->before))
+    if (processor < 0 || processor >= CPU_SETSIZE || !CPU_ISSET(processor, &worker->serving->allowed))
         return 0;
     CPU_ZERO(&one);
     CPU_SET(processor, &one);
     if (sched_setaffinity(worker->id, sizeof one, &one))
         return 0;
-    priority->processor = processor;
+    worker->priority.processor = processor;
     return 1;
 }
 
@@ -114,15 +116,15 @@ static int tie(struct worker *worker, int processor)
 static int follow(struct worker *worker)
 {
     int processor = processor_of((int)worker->client);
-    return processor >= 0 && (processor == worker->priority.processor || tie(worker, processor));
+    return processor == worker->priority.processor ? processor >= 0 : tie(worker, processor);
 }
 
 static void start_giving_way(struct worker *worker, int follows)
 {
     worker->priority.processor = -1;
-    if (follows && (sched_getaffinity(worker->id, sizeof worker->priority.before, &worker->priority.before) ||
-                    !follow(worker)))
+    if (follows && !follow(worker))
         return;
+    worker->priority.good_ticks = 0;
     worker->gives_way = 1;
     if (set_policy(worker->id, SCHED_IDLE))
         stop_giving_way(worker);
@@ -130,11 +132,28 @@ static void start_giving_way(struct worker *worker, int follows)
 
 void stop_giving_way(struct worker *worker)
 {
-    if (!worker->gives_way || set_policy(worker->id, SCHED_OTHER))
+    cpu_set_t *allowed = &worker->serving->allowed;
+    if (!worker->gives_way || worker->ended || set_policy(worker->id, SCHED_OTHER))
         return;
-    worker->gives_way = 0;
-    if (worker->priority.processor >= 0)
-        sched_setaffinity(worker->id, sizeof worker->priority.before, &worker->priority.before);
+    /* If this fails, the next tick tries it again. */
+    if (worker->priority.processor < 0 || !sched_setaffinity(worker->id, sizeof *allowed, allowed))
+        worker->gives_way = 0;
+}
+
+int make_attributes(pthread_attr_t *attributes)
+{
+    int error = pthread_attr_init(attributes);
+    if (error || !pool.can_give_way)
+        return error;
+    const struct sched_param none = {0};
+    error = pthread_attr_setinheritsched(attributes, PTHREAD_EXPLICIT_SCHED);
+    error = error ? error : pthread_attr_setschedpolicy(attributes, SCHED_OTHER);
+    error = error ? error : pthread_attr_setschedparam(attributes, &none);
+    if (!error && CPU_COUNT(&pool.allowed))
+        error = pthread_attr_setaffinity_np(attributes, sizeof pool.allowed, &pool.allowed);
+    if (error)
+        pthread_attr_destroy(attributes);
+    return error;
 }
 
 /* Does not have the thread give way for a while: longer than the last time, unless that is long ago. */
@@ -142,6 +161,18 @@ static void pause_giving_way(struct priority *priority)
 {
     int pause = priority->pause ? priority->pause * 2 : FIRST_PAUSE;
     priority->pause = priority->pause_left = pause < LONGEST_PAUSE ? pause : LONGEST_PAUSE;
+}
+
+/* Whether a client sends its requests without waiting for the replies, as for reading ahead. That calls for
+ * several threads, which must not all be tied to one processor. RELEASE and FORGET make others wait, too, but
+ * not at three of four looks. */
+static int has_queue(struct worker *worker)
+{
+    unsigned long looks = worker->looks - worker->priority.looks;
+    unsigned long queues = worker->queues - worker->priority.queues;
+    worker->priority.looks += looks;
+    worker->priority.queues += queues;
+    return queues * 4 > looks * 3;
 }
 
 int update_priority(struct worker *worker, int follows)
@@ -152,9 +183,12 @@ int update_priority(struct worker *worker, int follows)
     priority->served += came;
     priority->of_others += of_others;
     int has_others = of_others * MANY > came;
-    priority->good_ticks = came >= MANY && !has_others ? priority->good_ticks + 1 : 0;
+    int queue_up = follows && has_queue(worker);
+    int is_good = came >= MANY && !has_others && !queue_up;
+    priority->good_ticks = is_good ? priority->good_ticks + 1 : 0;
     if (priority->pause_left) {
         priority->pause_left--;
+        stop_giving_way(worker);
     } else if (worker->gives_way && !priority->good_ticks) {
         if (has_others || is_runnable(worker->id))
             pause_giving_way(priority);

@@ -122,7 +122,9 @@ static int handle(struct place *place, int error)
         if (take_request(place->slot))
             return -EIO;
         note_request();
-        note_client(place->worker, ((struct fuse_in_header *)request_of(place->slot))->pid);
+        /* A request in the background comes from nobody, or the client is in no namespace that is seen here. */
+        if (((struct fuse_in_header *)request_of(place->slot))->pid)
+            note_client(place->worker, ((struct fuse_in_header *)request_of(place->slot))->pid);
         answer(place);
         return 1;
     case -ENOTCONN:

@@ -3,13 +3,14 @@
  * One thread reads a request, answers it and reads the next. Waking another thread takes longer than
  * most requests, above all if that thread runs on another CPU. So others are woken only if requests
  * queue:
- * - If a thread reads several requests in a row, each of which leaves another one waiting, it wakes
- *   another thread, as long as there are processors for both.
+ * - If a thread sees several times in a row that another request waits, it wakes another thread, as long as
+ *   there are processors for both.
  * - If all threads are at work on requests that take long, so that nobody reads, the clock wakes one.
  * If no queue has been seen for some requests, all but one park until they are woken.
  *
  * To be woken takes long, too. So a thread that serves one client which sends its requests in quick
- * succession does not sleep between them, but looks for the next one again and again for a short time. */
+ * succession does not sleep between them, but looks for the next one again and again for a short time, and
+ * soon runs on the client's processor instead (priority.c). */
 #define _GNU_SOURCE
 #include "priority.h"
 #include "ring.h"
@@ -18,6 +19,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -92,16 +94,11 @@ void process_in(struct slot *slot)
     current_slot = NULL;
 }
 
-static void add(atomic_ulong *count, unsigned long number)
-{
-    atomic_store_explicit(count, *count + number, memory_order_relaxed);
-}
-
 int note_client(struct worker *worker, uint32_t client)
 {
-    int is_same = !client || client == worker->client;
-    add(&worker->served, 1);
-    add(&worker->of_others, !is_same);
+    int is_same = client == worker->client;
+    add_to(&worker->served, 1);
+    add_to(&worker->of_others, !is_same);
     if (!is_same)
         atomic_store_explicit(&worker->client, client, memory_order_relaxed);
     return is_same;
@@ -116,7 +113,7 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
     while (!pool.stopping) {
         worker->reading = 1;
         pool.reading++;
-        int length = next_request(&arrivals, buffer, worker->gives_way);
+        int length = next_request(worker, &arrivals, buffer);
         pool.reading--;
         worker->reading = 0;
         current = buffer->mem;
@@ -128,10 +125,11 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
             return -EIO;
         pool.requests++;
         wake_clock();
-        int is_same = note_client(worker, current->pid);
         /* The kernel's own requests, such as FORGET, come from nobody. */
-        arrivals.are_of_one = current->pid ? is_same : arrivals.are_of_one;
-        if (arrivals.queues >= BUSY && !pool.reading) {
+        if (current->pid)
+            arrivals.are_of_one = note_client(worker, current->pid);
+        /* If the thread gives way, the clock has it stop that first. */
+        if (arrivals.queues >= BUSY && !pool.reading && !worker->gives_way) {
             arrivals.queues = 0;
             if (pool.count - pool.parked < pool.processors)
                 wake_another();
@@ -176,7 +174,12 @@ int start_worker(void)
 {
     struct worker *worker = &pool.workers[pool.count];
     worker->serving = &pool;
-    int error = pthread_create(&worker->thread, NULL, work, worker);
+    pthread_attr_t attributes;
+    int error = make_attributes(&attributes);
+    if (error)
+        return error;
+    error = pthread_create(&worker->thread, &attributes, work, worker);
+    pthread_attr_destroy(&attributes);
     if (!error)
         pool.count++;
     return error;
@@ -199,9 +202,6 @@ void join_worker(struct worker *worker)
 static int join_workers(void)
 {
     int answer = 1;
-    /* Nobody looks after them any more, and they have to end. */
-    for (int i = 0; i < pool.count; i++)
-        stop_giving_way(&pool.workers[i]);
     for (int i = 0; i < pool.count; i++) {
         join_worker(&pool.workers[i]);
         if (pool.workers[i].result <= 0)
@@ -213,10 +213,11 @@ static int join_workers(void)
 /* Serves with the pool of this thread. */
 static int serve_with_pool(int rings)
 {
-    cpu_set_t processors; /* Too small for a machine with more than 1,024. */
-    pool.processors = sched_getaffinity(0, sizeof processors, &processors)
-                          ? (int)sysconf(_SC_NPROCESSORS_ONLN)
-                          : CPU_COUNT(&processors);
+    int all = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    pool.processors = sched_getaffinity(0, sizeof pool.allowed, &pool.allowed) ? all : CPU_COUNT(&pool.allowed);
+    /* Also on those that come later; the kernel leaves out the others. */
+    if (pool.processors == all && CPU_COUNT(&pool.allowed))
+        memset(&pool.allowed, 0xff, sizeof pool.allowed);
     /* The signal interrupts a read that waits, when it is sent to the reading thread. */
     struct sigaction action = {.sa_handler = nothing};
     sigaction(SIGUSR1, &action, NULL);
@@ -231,6 +232,9 @@ static int serve_with_pool(int rings)
         stop_pool(&pool);
     go_on_with_rings();
     run_clock();
+    /* Nobody looks after them any more, and they have to end. */
+    for (int i = 0; i < pool.count; i++)
+        stop_giving_way(&pool.workers[i]);
     int of_rings = end_rings(), answer = join_workers();
     if (of_rings < answer)
         answer = of_rings;

@@ -19,10 +19,9 @@ struct priority {
     int good_ticks;
     /* How long the last pause was, and how much is left of it, in ticks. */
     int pause, pause_left;
-    /* While it gives way: the processor to which it is tied, and those on which it ran before. -1 if it is
-     * not tied. */
+    unsigned long looks, queues;
+    /* The processor to which the thread is tied while it gives way; -1 if it is not tied. */
     int processor;
-    cpu_set_t before;
 };
 
 struct worker {
@@ -31,8 +30,12 @@ struct worker {
     atomic_int id;
     /* Whether the thread waits for a request, or is about to. */
     atomic_int reading;
-    /* How many requests it has served, and how many of them another client had sent than the one before. */
+    /* How many requests of clients it has served, and how many of them another client had sent than the one
+     * before. */
     atomic_ulong served, of_others;
+    /* How often it has looked whether another request waited, and how often one did; for threads that read from
+     * /dev/fuse. */
+    atomic_ulong looks, queues;
     /* Who sent the last one. */
     atomic_uint client;
     atomic_int gives_way;
@@ -56,6 +59,8 @@ struct serving {
     struct rings *_Atomic rings;
     atomic_int count, parked;
     int most, processors, wakeups;
+    /* On which processors threads may run; empty if the machine has too many for it. */
+    cpu_set_t allowed;
 
     atomic_int stopping;
     /* How many threads are in read(2), or about to be. */
@@ -67,15 +72,25 @@ struct serving {
     int can_give_way;
 };
 
+/* Adds to a number that only this thread changes. */
+static inline void add_to(atomic_ulong *count, unsigned long number)
+{
+    atomic_store_explicit(count, *count + number, memory_order_relaxed);
+}
+
 /* The pool for which this thread works. */
 HIDDEN extern _Thread_local struct serving *pool_of_thread;
 #define pool (*pool_of_thread)
+
+/* priority.c: makes attributes for a thread that does not inherit how a thread that gives way runs. Returns an
+ * error number. */
+HIDDEN int make_attributes(pthread_attr_t *attributes);
 
 /* serving.c: starts a further thread, under the lock. Returns an error number. */
 HIDDEN int start_worker(void);
 /* Call it first in a thread that serves. */
 HIDDEN void prepare_worker(struct worker *worker);
-/* Counts a request. Returns whether the same client sent the one before; `client` is 0 for nobody. */
+/* Counts a request of a client. Returns whether the same client sent the one before. */
 HIDDEN int note_client(struct worker *worker, uint32_t client);
 /* Waits until a thread has ended, after serving is to end. */
 HIDDEN void join_worker(struct worker *worker);
@@ -119,8 +134,8 @@ struct arrivals {
     unsigned count, queues;
 };
 
-/* Reads the next request. `gives_way`: whether the thread gives way to its client. */
-HIDDEN int next_request(struct arrivals *arrivals, struct fuse_buf *buffer, int gives_way);
+/* Reads the next request. */
+HIDDEN int next_request(struct worker *worker, struct arrivals *arrivals, struct fuse_buf *buffer);
 
 /* pools.c */
 

@@ -7,11 +7,11 @@ internal import Synchronization
 final class BackgroundClosing: Sendable {
   /// While files come, the time between two looks, in microseconds. To wake the thread for each file would
   /// take those who bring them longer.
-  private static let interval: UInt32 = 250
+  private static let interval: UInt32 = 150
   /// After so many looks without a file the thread waits to be woken.
-  private static let looks = 40
-  /// If so many files wait, whoever brings the next one closes them.
-  private static let most = 64
+  private static let looks = 64
+  /// If so many files wait, whoever brings one more closes one.
+  private static let most = 32
 
   private let files = Locked<[BackingFile]>([])
   private let isResting = Atomic(false)
@@ -21,11 +21,11 @@ final class BackgroundClosing: Sendable {
 
   /// Has a file closed soon, unless somebody else still has it.
   func close(_ file: BackingFile) {
-    let count = files.withLock { files in
+    let oldest: BackingFile? = files.withLock { files in
       files.append(file)
-      return files.count
+      return files.count > Self.most ? files.removeFirst() : nil
     }
-    if count >= Self.most { closeAll() }
+    withExtendedLifetime(oldest) {}
     if isResting.load(ordering: .sequentiallyConsistent) { bell.ring() }
   }
 

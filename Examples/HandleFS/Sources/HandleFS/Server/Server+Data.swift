@@ -176,6 +176,8 @@ extension Server {
   }
 
   func filesystemStatus(_ number: UInt64) throws -> Reply {
-    .filesystem(try path(number).filesystemStatus)
+    // The space of files that were removed counts as free.
+    closing.closeAll()
+    return .filesystem(try path(number).filesystemStatus)
   }
 }
