@@ -213,8 +213,14 @@ static void pin(unsigned processor)
     sched_setaffinity(0, sizeof set, &set);
 }
 
-int serve_slot(struct worker *worker, struct io_uring *ring, int *is_made, unsigned number,
-               struct area *area, int unused_ring)
+int prepare_ring(struct io_uring *ring, unsigned processor)
+{
+    pin(processor);
+    return make_ring(ring);
+}
+
+int serve_slot(struct worker *worker, struct io_uring *ring, unsigned number, struct area *area,
+               int unused_ring)
 {
     struct place place = {
         .worker = worker, .ring = ring, .area = area, .slot = slot_of(area, number), .number = number,
@@ -222,11 +228,6 @@ int serve_slot(struct worker *worker, struct io_uring *ring, int *is_made, unsig
     };
     place.memory[0] = (struct iovec){&place.slot->headers, sizeof place.slot->headers};
     place.memory[1] = (struct iovec){payload_of(place.slot), area->payload_size};
-    pin(number / area->depth);
-    int error = make_ring(ring);
-    if (error)
-        return error;
-    *is_made = 1;
     prepare_slot(area, place.slot);
     watch_unused(&place, unused_ring);
     int result = begin(&place);

@@ -61,8 +61,8 @@ struct area {
  * mapped at its address. */
 HIDDEN int map_area(int memory, struct area **area);
 HIDDEN void unmap_area(struct area *area);
-/* Has all of the memory in this process ahead of time. */
-HIDDEN void prepare_area(int memory);
+/* Has all of the memory in this process ahead of time. Returns it, or NULL if there is none. */
+HIDDEN struct area *prepare_area(int memory);
 HIDDEN struct slot *slot_of(struct area *area, unsigned number);
 HIDDEN char *payload_of(struct slot *slot);
 /* Has all pages of a slot in this process. If the process were killed while the kernel looks for one of
@@ -79,11 +79,14 @@ HIDDEN void show_reply(struct slot *slot);
 
 /* MARK: ring.c */
 
+/* Makes the ring of this thread, which is to serve a queue, and has the thread run on the queue's processor.
+ * Returns 0 or an error. */
+HIDDEN int prepare_ring(struct io_uring *ring, unsigned processor);
 /* Serves the requests of one slot in this thread, until serving is to end. Returns 1 then, 0 if the
  * filesystem is gone, or an error. The ring must be left open until the thread has ended: only then does
  * the kernel take back the slot's entry without losing a request. */
-HIDDEN int serve_slot(struct worker *worker, struct io_uring *ring, int *is_made, unsigned number,
-                      struct area *area, int unused_ring);
+HIDDEN int serve_slot(struct worker *worker, struct io_uring *ring, unsigned number, struct area *area,
+                      int unused_ring);
 
 /* MARK: rings.c: notes that this thread has its entry in the kernel's queue, or is about to get it. */
 HIDDEN void note_begun(void);

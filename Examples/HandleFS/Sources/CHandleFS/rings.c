@@ -9,6 +9,7 @@
 
 struct ring_worker {
     struct worker worker;
+    struct rings *rings;
     struct io_uring ring;
     int is_made;
     unsigned number;
@@ -18,6 +19,10 @@ struct rings {
     struct area *area;
     /* Which nothing is ever submitted to: see ring.c. */
     struct io_uring unused;
+    /* The pool for which the threads work, once they may begin: they may be started ahead of time. */
+    pthread_mutex_t lock;
+    pthread_cond_t begins;
+    struct serving *session_pool;
     atomic_uint count;
     /* How many of the threads have their entry in the kernel's queue, or are about to answer a request that
      * the last server left, by which they get it. */
@@ -25,13 +30,26 @@ struct rings {
     struct ring_worker workers[];
 };
 
+static struct serving *wait_for_pool(struct rings *rings)
+{
+    pthread_mutex_lock(&rings->lock);
+    while (!rings->session_pool)
+        pthread_cond_wait(&rings->begins, &rings->lock);
+    struct serving *found = rings->session_pool;
+    pthread_mutex_unlock(&rings->lock);
+    return found;
+}
+
 static void *work(void *argument)
 {
     struct ring_worker *own = argument;
+    struct rings *rings = own->rings;
+    int error = prepare_ring(&own->ring, own->number / rings->area->depth);
+    own->is_made = !error;
+    own->worker.serving = wait_for_pool(rings);
     prepare_worker(&own->worker);
-    struct rings *rings = pool.rings;
-    own->worker.result = serve_slot(
-        &own->worker, &own->ring, &own->is_made, own->number, rings->area, rings->unused.ring_fd);
+    own->worker.result =
+        error ? error : serve_slot(&own->worker, &own->ring, own->number, rings->area, rings->unused.ring_fd);
     if (own->worker.result <= 0)
         stop_pool(&pool);
     own->worker.ended = 1;
@@ -40,41 +58,68 @@ static void *work(void *argument)
 
 void note_begun(void) { pool.rings->begun++; }
 
-static int make_rings(struct area *area)
+static int make_rings(struct area *area, struct rings **made)
 {
     unsigned count = area->queues * area->depth;
     struct rings *rings = calloc(1, sizeof *rings + count * sizeof *rings->workers);
     if (!rings)
         return -ENOMEM;
     rings->area = area;
+    pthread_mutex_init(&rings->lock, NULL);
+    pthread_cond_init(&rings->begins, NULL);
     int error = io_uring_queue_init(1, &rings->unused, 0);
     if (error)
         free(rings);
     else
-        pool.rings = rings;
+        *made = rings;
     return error;
+}
+
+/* Starts those threads that are not there yet. Returns 0 or an error. */
+static int start_threads(struct rings *rings)
+{
+    int error = 0;
+    while (rings->count < rings->area->queues * rings->area->depth && !error) {
+        struct ring_worker *own = &rings->workers[rings->count];
+        own->number = rings->count;
+        own->rings = rings;
+        error = -pthread_create(&own->worker.thread, NULL, work, own);
+        rings->count += !error;
+    }
+    return error;
+}
+
+/* What prepare_rings() has made. */
+static struct rings *prepared;
+
+void prepare_rings(int memory)
+{
+    struct area *area = prepare_area(memory);
+    if (area && !make_rings(area, &prepared))
+        start_threads(prepared);
 }
 
 int start_rings(int memory)
 {
     struct area *area;
+    struct rings *rings;
     int error = map_area(memory, &area);
     if (error || !area)
         return error;
-    error = make_rings(area);
+    if (prepared && prepared->area == area)
+        rings = prepared;
+    else
+        error = make_rings(area, &rings);
     if (error) {
         unmap_area(area);
         return error;
     }
-    struct rings *rings = pool.rings;
-    for (unsigned i = 0; i < area->queues * area->depth && !error; i++) {
-        struct ring_worker *own = &rings->workers[i];
-        own->number = i;
-        own->worker.serving = &pool;
-        error = -pthread_create(&own->worker.thread, NULL, work, own);
-        rings->count += !error;
-    }
-    return error;
+    pool.rings = rings;
+    pthread_mutex_lock(&rings->lock);
+    rings->session_pool = &pool;
+    pthread_cond_broadcast(&rings->begins);
+    pthread_mutex_unlock(&rings->lock);
+    return start_threads(rings);
 }
 
 void go_on_with_rings(void)

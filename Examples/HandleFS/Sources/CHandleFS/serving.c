@@ -68,7 +68,7 @@ static void *prepared;
 
 void hf_prepare(int rings)
 {
-    prepare_area(rings);
+    prepare_rings(rings);
     prepared = request_memory();
 }
 

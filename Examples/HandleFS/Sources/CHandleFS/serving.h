@@ -99,6 +99,8 @@ HIDDEN long send_message(int fuse, const struct iovec *parts, int count);
 
 /* rings.c */
 
+/* Does ahead of time what start_rings() would do, except that the threads wait. */
+HIDDEN void prepare_rings(int memory);
 /* Starts the threads that serve over io_uring in the memory of hf_plan_ring(), unless that is empty.
  * Returns 0 or an error. */
 HIDDEN int start_rings(int memory);

@@ -206,15 +206,16 @@ static int find_area(int memory, struct area **area)
     return *area ? 0 : -errno;
 }
 
-void prepare_area(int memory)
+struct area *prepare_area(int memory)
 {
     /* If this fails, it will fail again when the server needs the memory. */
     find_area(memory, &prepared);
     if (!prepared)
-        return;
+        return NULL;
     prepared_from = memory;
     for (unsigned i = 0; i < prepared->queues * prepared->depth; i++)
         lock_slot(prepared, slot_of(prepared, i));
+    return prepared;
 }
 
 int map_area(int memory, struct area **area)
