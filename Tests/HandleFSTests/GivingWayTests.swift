@@ -13,9 +13,9 @@ import Testing
     #expect(try mounted.threadsThatGiveWay.isEmpty)
     let before = try mounted.processorsOfThreads
     let client = try mounted.busyClient()
-    #expect(try eventually(seconds: 10) { try !mounted.threadsThatGiveWay.isEmpty })
+    #expect(try eventually(seconds: 60) { try !mounted.threadsThatGiveWay.isEmpty })
     client.kill()
-    #expect(try eventually(seconds: 10) { try mounted.threadsThatGiveWay.isEmpty })
+    #expect(try eventually(seconds: 60) { try mounted.threadsThatGiveWay.isEmpty })
     // Also those that were started meanwhile.
     let all = try #require(before["\(mounted.serverID ?? 0)"])
     for (thread, processors) in try mounted.processorsOfThreads {
@@ -30,7 +30,7 @@ import Testing
     for processor in [0, 1, 0] {
       try succeed("taskset", "-p", "-c", "\(processor)", "\(client.pid)")
       #expect(
-        try eventually(seconds: 10) {
+        try eventually(seconds: 60) {
           let processors = try mounted.processorsOfThreads
           return try mounted.threadsThatGiveWay.contains { processors[$0] == "\(processor)" }
         })

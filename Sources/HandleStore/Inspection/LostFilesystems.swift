@@ -74,7 +74,7 @@ struct LostFilesystems {
       guard ["ext2", "ext3", "ext4", "xfs"].contains(mount.type), table.leads(to: mount),
         let directory = try? OwnedDescriptor(
           SystemCalls.open(mount.point, flags: SystemCalls.directory)),
-        let (identity, superblock) = try? FilesystemIdentity.of(directory.descriptor, in: table),
+        let (identity, superblock) = try? FilesystemIdentity.of(directory.descriptor),
         superblock == mount.device, seen.insert(superblock).inserted
       else { return nil }
       return Mounted(directory: directory, identity: identity)

@@ -132,7 +132,9 @@ extension FilesystemIdentity {
       guard table.leads(to: mount), seen.insert(mount.device).inserted,
         let fd = try? OwnedDescriptor(SystemCalls.open(mount.point, flags: SystemCalls.directory)),
         let (other, device) = try? Self.of(fd.descriptor, in: table), device == mount.device,
-        matches(other)
+        matches(other),
+        // Another filesystem may have been mounted there, with the same mount id, since the table was read.
+        (try? Self.of(fd.descriptor))?.superblock == mount.device
       else { continue }
       return mount.point
     }

@@ -189,7 +189,7 @@ extension Store {
     _ root: OwnedDescriptor, _ mount: MountEntry, _ table: MountTable,
     among wanted: Set<FilesystemID>
   ) -> StoreError? {
-    guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor, in: table),
+    guard let (identity, superblock) = try? FilesystemIdentity.of(root.descriptor),
       superblock == mount.device
     else { return nil }
     do {

@@ -6,9 +6,9 @@
  * thread that reads from /dev/fuse is tied to that processor: to be woken on another one would take as long.
  *
  * Beside any other program that computes, such a thread gets next to no time. So a thread gives way only while
- * it serves many requests of one client, and the clock looks at it at every tick. If it has served few since the
- * last tick, it does not give way any more; and if that was because it got no processor, or if it has several
- * clients, it will not for some time. */
+ * it serves many requests of one client, which waits for each, and the clock looks at it at every tick. If it has
+ * served few since the last tick, it does not give way any more; and if that was because it got no processor, or
+ * if it has several clients, it will not for some time. */
 #define _GNU_SOURCE
 #include "priority.h"
 
@@ -112,6 +112,16 @@ static int tie(struct worker *worker, int processor)
     return 1;
 }
 
+static int untie(struct worker *worker)
+{
+    cpu_set_t all, *allowed = &worker->serving->allowed;
+    if (!sched_setaffinity(worker->id, sizeof *allowed, allowed))
+        return 0;
+    /* A cpuset may allow none of them any more. The kernel leaves out those that it does not allow. */
+    memset(&all, 0xff, sizeof all);
+    return sched_setaffinity(worker->id, sizeof all, &all);
+}
+
 /* Has a thread run where its client runs. Returns whether it does. */
 static int follow(struct worker *worker)
 {
@@ -132,11 +142,10 @@ static void start_giving_way(struct worker *worker, int follows)
 
 void stop_giving_way(struct worker *worker)
 {
-    cpu_set_t *allowed = &worker->serving->allowed;
     if (!worker->gives_way || worker->ended || set_policy(worker->id, SCHED_OTHER))
         return;
     /* If this fails, the next tick tries it again. */
-    if (worker->priority.processor < 0 || !sched_setaffinity(worker->id, sizeof *allowed, allowed))
+    if (worker->priority.processor < 0 || !untie(worker))
         worker->gives_way = 0;
 }
 
@@ -190,7 +199,7 @@ int update_priority(struct worker *worker, int follows)
         priority->pause_left--;
         stop_giving_way(worker);
     } else if (worker->gives_way && !priority->good_ticks) {
-        if (has_others || is_runnable(worker->id))
+        if (has_others || (came < MANY && is_runnable(worker->id)))
             pause_giving_way(priority);
         stop_giving_way(worker);
     } else if (!worker->gives_way && priority->good_ticks > FEW) {

@@ -19,10 +19,10 @@ struct rings {
     struct area *area;
     /* Which nothing is ever submitted to: see ring.c. */
     struct io_uring unused;
-    /* The pool for which the threads work, once they may begin: they may be started ahead of time. */
+    /* Whether the threads have a pool for which they work: they may be started ahead of time. */
     pthread_mutex_t lock;
     pthread_cond_t begins;
-    struct serving *session_pool;
+    int have_pool;
     atomic_uint count;
     /* How many of the threads have their entry in the kernel's queue, or are about to answer a request that
      * the last server left, by which they get it. */
@@ -30,23 +30,26 @@ struct rings {
     struct ring_worker workers[];
 };
 
-static struct serving *wait_for_pool(struct rings *rings)
+static void wait_for_pool(struct rings *rings)
 {
     pthread_mutex_lock(&rings->lock);
-    while (!rings->session_pool)
+    while (!rings->have_pool)
         pthread_cond_wait(&rings->begins, &rings->lock);
-    struct serving *found = rings->session_pool;
     pthread_mutex_unlock(&rings->lock);
-    return found;
 }
 
 static void *work(void *argument)
 {
     struct ring_worker *own = argument;
     struct rings *rings = own->rings;
-    int error = prepare_ring(&own->ring, own->number / rings->area->depth);
+    unsigned processor = own->number / rings->area->depth;
+    int error = prepare_ring(&own->ring, processor);
+    wait_for_pool(rings);
+    /* That may have been long ago. */
+    if (error)
+        error = prepare_ring(&own->ring, processor);
     own->is_made = !error;
-    own->worker.serving = wait_for_pool(rings);
+    hf_set_name("handlefs-serve");
     prepare_worker(&own->worker);
     own->worker.result =
         error ? error : serve_slot(&own->worker, &own->ring, own->number, rings->area, rings->unused.ring_fd);
@@ -114,9 +117,13 @@ int start_rings(int memory)
         unmap_area(area);
         return error;
     }
+    if (rings == prepared)
+        prepared = NULL;
+    for (unsigned i = 0; i < area->queues * area->depth; i++)
+        rings->workers[i].worker.serving = &pool;
     pool.rings = rings;
     pthread_mutex_lock(&rings->lock);
-    rings->session_pool = &pool;
+    rings->have_pool = 1;
     pthread_cond_broadcast(&rings->begins);
     pthread_mutex_unlock(&rings->lock);
     return start_threads(rings);

@@ -17,6 +17,7 @@
 
 #include "result.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,9 @@ int start_worker(void)
         return error;
     error = pthread_create(&worker->thread, &attributes, work, worker);
     pthread_attr_destroy(&attributes);
+    /* A cpuset may allow none of the processors any more, so that the thread runs on others. */
+    if (error == EINVAL)
+        error = pthread_create(&worker->thread, NULL, work, worker);
     if (!error)
         pool.count++;
     return error;

@@ -221,6 +221,8 @@ struct area *prepare_area(int memory)
 int map_area(int memory, struct area **area)
 {
     int error = find_area(memory, area);
+    if (*area == prepared)
+        prepared_from = -1; /* It is used once. */
     if (*area)
         (*area)->servers++;
     return error;

@@ -34,8 +34,9 @@ struct Serve: ParsableCommand {
     for descriptor in session.all { Processes.closeInPrograms(descriptor) }
     var probe: FilesystemProbe?
     if whenNeeded {
-      // It takes a while. If it fails, it is tried again, and then the user is told.
-      probe = try? FilesystemProbe(of: session.source)
+      if mount.handles != .never { probe = try? FilesystemProbe(of: session.source) }
+      // What fails now may not fail later.
+      if probe?.isUsable == false { probe = nil }
       guard Standby.waitUntilNeeded(session) else { return }
     }
     Processes.setName("handlefs-serve")

@@ -176,7 +176,7 @@ extension Server {
   }
 
   func filesystemStatus(_ number: UInt64) throws -> Reply {
-    // The space of files that were removed counts as free.
+    // The space of files that were removed counts as free, unless another thread closes them at this moment.
     closing.closeAll()
     return .filesystem(try path(number).filesystemStatus)
   }

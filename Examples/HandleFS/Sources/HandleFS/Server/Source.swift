@@ -19,7 +19,7 @@ struct Source {
   let root: NodeID
 
   /// - Parameters:
-  ///   - probe: what the filesystem offers, if that is known; nothing that a mounted filesystem can lose.
+  ///   - probe: what the filesystem offers, if that is known; a mounted filesystem does not lose it.
   ///   - keptFiles: how many files to keep open at most, if they cannot be opened by handle.
   ///   - openStore: opens the store.
   init(
