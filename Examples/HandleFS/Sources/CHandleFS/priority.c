@@ -112,6 +112,7 @@ static int tie(struct worker *worker, int processor)
     return 1;
 }
 
+/* Has a thread run where it could before. Returns 0, or -1 with errno. */
 static int untie(struct worker *worker)
 {
     cpu_set_t all, *allowed = &worker->serving->allowed;

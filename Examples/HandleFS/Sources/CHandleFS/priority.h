@@ -9,6 +9,10 @@ HIDDEN int can_give_way(void);
 
 HIDDEN void stop_giving_way(struct worker *worker);
 
+/* Makes the attributes of a new thread, which is not to inherit how a thread that gives way runs. Returns an
+ * error number. */
+HIDDEN int make_attributes(pthread_attr_t *attributes);
+
 /* Call it at each tick, for each thread. `follows`: whether a thread that gives way is to run on its client's
  * processor, wherever that is. Returns whether the thread is to be looked at again at the next tick: it has
  * served requests or gives way. */

@@ -114,6 +114,15 @@ static int begin(struct place *place)
     return 1;
 }
 
+/* Tells the clock of the request in the slot. */
+static void count(struct place *place)
+{
+    const struct fuse_in_header *header = (const void *)request_of(place->slot);
+    /* A request in the background comes from nobody, or the client is in no namespace that is seen here. */
+    if (header->pid)
+        note_client(place->worker, header->pid);
+}
+
 /* Handles the end of a command: the next request is there, or there is an error. Returns 1 to go on. */
 static int handle(struct place *place, int error)
 {
@@ -122,9 +131,7 @@ static int handle(struct place *place, int error)
         if (take_request(place->slot))
             return -EIO;
         note_request();
-        /* A request in the background comes from nobody, or the client is in no namespace that is seen here. */
-        if (((struct fuse_in_header *)request_of(place->slot))->pid)
-            note_client(place->worker, ((struct fuse_in_header *)request_of(place->slot))->pid);
+        count(place);
         answer(place);
         return 1;
     case -ENOTCONN:

@@ -82,10 +82,6 @@ static inline void add_to(atomic_ulong *count, unsigned long number)
 HIDDEN extern _Thread_local struct serving *pool_of_thread;
 #define pool (*pool_of_thread)
 
-/* priority.c: makes attributes for a thread that does not inherit how a thread that gives way runs. Returns an
- * error number. */
-HIDDEN int make_attributes(pthread_attr_t *attributes);
-
 /* serving.c: starts a further thread, under the lock. Returns an error number. */
 HIDDEN int start_worker(void);
 /* Call it first in a thread that serves. */
