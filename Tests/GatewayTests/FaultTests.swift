@@ -101,11 +101,13 @@ import Testing
     try store.watch(watched, mask: .deleteSelf, by: WatcherID(rawValue: 1))
     /// Makes a change whose confirmation is lost.
     func losing<R: Sendable>(_ change: @escaping @Sendable () throws -> R) throws -> R {
-      let held = try HeldCommits(on: server, in: gateways)
+      let held = try HeldCommits(in: gateways)
       return try inThreads(2) { thread -> R? in
         if thread == 0 { return try change() }
-        try held.killServer()
-        try held.startServer()
+        try held.awaitOne()
+        server.kill()
+        try server.resetSettings()
+        try server.start()
         return nil
       }.compactMap { $0 }[0]
     }

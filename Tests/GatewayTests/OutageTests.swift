@@ -62,11 +62,13 @@ import Testing
 func losingConfirmation(
   on server: DatabaseServer, in gateways: Gateways, _ body: @escaping @Sendable () throws -> Void
 ) throws {
-  let held = try HeldCommits(on: server, in: gateways)
+  let held = try HeldCommits(in: gateways)
   _ = try inThreads(2) { thread in
     guard thread == 1 else { return try body() }
-    try held.killServer()
+    try held.awaitOne()
+    server.kill()
     usleep(4_000_000)
-    try held.startServer()
+    try server.resetSettings()
+    try server.start()
   }
 }

@@ -20,16 +20,14 @@ import Testing
       try index.register(Synthetic.file(1), on: filesystem, Survivors())
     }
     _ = try register()
-    try gateways.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-    try gateways.run("SELECT pg_reload_conf()")
+    let held = try HeldCommits(in: gateways)
     let lease = try index.writer.lease
     _ = try register()
     // As if it were over.
     lease.giveBack()
     let error = #expect(throws: (any Error).self) { try register() }
     #expect((error.map { index.describe($0) })?.errno == .timedOut)
-    try gateways.run("ALTER SYSTEM RESET synchronous_standby_names")
-    try gateways.run("SELECT pg_reload_conf()")
+    try held.release()
     #expect(becomes { (try? register()) != nil })
     #expect(!lease.isOver)
     try index.close()

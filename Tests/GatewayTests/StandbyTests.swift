@@ -6,41 +6,28 @@ import Testing
 
 /// A commit that waits for a standby in vain is never acknowledged, and a server that was replaced is not believed.
 @Suite(.server) struct StandbyTests {
-  /// Runs a body with a gateway whose commits wait for a standby that is not there, and then the store with
-  /// the gateway when they do not wait any more.
-  private func waiting(_ body: (Store, FilesystemID, String) throws -> Void) throws {
+  @Test func aCommitThatIsCancelled() throws {
     let server = try DatabaseServer()
     let gateways = try Gateways(on: server)
-    let database = gateways.database
     let store = try gateways.open("a", lease: .seconds(60), patience: .seconds(2))
     let filesystem = try Synthetic.attach(to: store)
     _ = try store.register(Synthetic.file(1), on: filesystem)
-    try DatabaseServer.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", in: database)
-    try DatabaseServer.run("SELECT pg_reload_conf()", in: database)
-    usleep(100_000)
-    try body(store, filesystem, database)
-    try DatabaseServer.run("ALTER SYSTEM RESET synchronous_standby_names", in: database)
-    try DatabaseServer.run("SELECT pg_reload_conf()", in: database)
+    let held = try HeldCommits(in: gateways)
+    let errors = try inThreads(2) { thread -> StoreError? in
+      if thread == 0 {
+        return #expect(throws: StoreError.self) {
+          try store.register(Synthetic.file(2), on: filesystem)
+        }
+      }
+      try held.awaitOne()
+      try gateways.run(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+      return nil
+    }
+    #expect(errors[0]?.errno == .timedOut)
+    try held.release()
     #expect(becomes { (try? store.register(Synthetic.file(3), on: filesystem)) != nil })
     try store.close()
-  }
-
-  @Test func aCommitThatIsCancelled() throws {
-    try waiting { store, filesystem, database in
-      let errors = try inThreads(2) { thread -> StoreError? in
-        if thread == 0 {
-          return #expect(throws: StoreError.self) {
-            try store.register(Synthetic.file(2), on: filesystem)
-          }
-        }
-        usleep(300_000)
-        try DatabaseServer.run(
-          "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
-          in: database)
-        return nil
-      }
-      #expect(errors[0]?.errno == .timedOut)
-    }
   }
 
   /// A server that can no longer commit may have been replaced, so what it says does not count.
@@ -51,13 +38,11 @@ import Testing
     let filesystem = try Synthetic.attach(to: store)
     let handle = Synthetic.handle(1)
     let node = try store.register(Synthetic.file(1), on: filesystem).node
-    try gateways.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-    try gateways.run("SELECT pg_reload_conf()")
+    let held = try HeldCommits(in: gateways)
     #expect(becomes { (try? store.node(of: handle, on: filesystem)) == nil })
     let error = #expect(throws: StoreError.self) { try store.node(of: handle, on: filesystem) }
     #expect(error?.errno == .timedOut)
-    try gateways.run("ALTER SYSTEM RESET synchronous_standby_names")
-    try gateways.run("SELECT pg_reload_conf()")
+    try held.release()
     #expect(becomes { (try? store.node(of: handle, on: filesystem))??.id == node })
     try store.close()
   }
