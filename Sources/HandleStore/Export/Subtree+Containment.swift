@@ -27,11 +27,11 @@ extension Subtree {
     _ file: OpenedFile, _ parents: () throws -> [KernelFileHandle]
   ) throws -> OpenedFile? {
     if file.type == .directory { return try isInside(file.descriptor, file.status) ? file : nil }
-    if place(of: file) == .below { return file }
+    if place(of: file.descriptor) == .below { return file }
     if let found = try findByPath(file) { return found }
     // The kernel may know another name, which is inside.
     if findsNames, let named = try opened(file.handle, below: true) {
-      if place(of: named) == .below { return named }
+      if place(of: named.descriptor) == .below { return named }
       if let found = try findByPath(named) { return found }
     }
     if let known = try findByNames(file) { return known }
@@ -43,10 +43,9 @@ extension Subtree {
 
   /// Returns where a file is on the private mount, or `nil` if there is no such mount or the kernel
   /// does not say.
-  private func place(of file: OpenedFile) -> PlaceOnMount? {
+  private func place(of file: OwnedDescriptor) -> PlaceOnMount? {
     guard asksKernel else { return nil }
-    return try? SystemCalls.place(
-      of: file.descriptor.descriptor, in: descriptors.descriptor)
+    return try? SystemCalls.place(of: file.descriptor, in: descriptors.descriptor)
   }
 
   /// Opens the file of a handle. Returns `nil` if the file is gone or its inode belongs to another
@@ -63,12 +62,17 @@ extension Subtree {
 
   /// Returns whether a directory is inside.
   ///
-  /// On a private mount the kernel says so, at one moment: it gives no `..` for a directory that is
-  /// not below the mount's root (`path_connected` in `fs/namei.c`).
+  /// That the kernel gives a `..` would not be enough, although it gives none on a private mount for a
+  /// directory that is elsewhere (`path_connected` in `fs/namei.c`): it asks whether the directory above
+  /// is inside, and the one below may have left that by then.
   func isInside(_ directory: OwnedDescriptor, _ status: FileStatus) throws -> Bool {
     if isRoot(status) { return true }
-    if asksKernel && !isWhole { return try WayUp.above(directory) != nil }
-    return try leadsToRoot(directory)
+    switch place(of: directory) {
+    case .below: return true
+    case .rootOrUnknown: return false
+    // A directory's name may also end like that.
+    case .nameRemoved, nil: return try leadsToRoot(directory)
+    }
   }
 
   /// Returns whether a file that was found under a name in a directory is inside.
@@ -76,7 +80,7 @@ extension Subtree {
     _ file: OpenedFile, named name: FilePath, in directory: OwnedDescriptor
   ) throws -> Bool {
     if isRoot(file.status) || containment == .wholeFilesystem { return true }
-    switch place(of: file) {
+    switch place(of: file.descriptor) {
     case .below: return true
     case .rootOrUnknown: return false
     case .nameRemoved, nil: break
