@@ -32,15 +32,30 @@ internal import Synchronization
     }
   }
 
-  /// Reads a word. Whoever reads a value of ``store(_:at:)`` also sees what that thread did before.
+  /// Reads a word. Whoever reads a value of ``store(_:at:)`` also sees what that thread did before. All
+  /// threads see these calls and the two below in one order.
   package func load(_ index: Int) -> UInt64 {
     precondition(index >= 0 && index < count)
-    return unsafe words[index].load(ordering: .acquiring)
+    return unsafe words[index].load(ordering: .sequentiallyConsistent)
   }
 
   /// Sets a word after all earlier accesses of this thread.
   package func store(_ value: UInt64, at index: Int) {
     precondition(index >= 0 && index < count)
     unsafe words[index].store(value, ordering: .releasing)
+  }
+
+  /// Sets a word if it has the expected value; returns whether it had.
+  func compareExchange(_ expected: UInt64, with value: UInt64, at index: Int) -> Bool {
+    precondition(index >= 0 && index < count)
+    return unsafe words[index].compareExchange(
+      expected: expected, desired: value, ordering: .sequentiallyConsistent
+    ).exchanged
+  }
+
+  /// Adds one to a word.
+  func increment(_ index: Int) {
+    precondition(index >= 0 && index < count)
+    unsafe words[index].wrappingAdd(1, ordering: .sequentiallyConsistent)
   }
 }

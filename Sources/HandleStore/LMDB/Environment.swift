@@ -43,11 +43,13 @@ struct TableStatistics {
 
 /// An open `MDB_env` with its pool of read transactions.
 @safe final class Environment: @unchecked Sendable {
-  let raw: OpaquePointer
+  /// Changes only in ``reopen()``.
+  private(set) var raw: OpaquePointer
   let directory: OpenDirectory
   let mode: EnvironmentMode
   let pageSize: Int
   private let pool: ReaderPool
+  private let tables: UInt32
 
   /// The number of slots in LMDB's reader table, which all processes share.
   private static let readers: UInt32 = 1000
@@ -57,11 +59,39 @@ struct TableStatistics {
   init(
     directory: OpenDirectory, mode: EnvironmentMode, mapSize: Int, tables: UInt32
   ) throws(LMDBError) {
-    try Self.allocateLock(directory, mode)
+    let env = try unsafe Self.open(directory, mode, mapSize: mapSize, tables: tables)
+    var stat = MDB_stat()
+    unsafe mdb_env_stat(env, &stat)
+    unsafe raw = env
+    self.directory = directory
+    self.mode = mode
+    self.tables = tables
+    pageSize = Int(stat.ms_psize)
+    // The pool does not count the commits of another process, so a read-only environment keeps no
+    // snapshots.
+    unsafe pool = ReaderPool(env, reusesSnapshots: !mode.readOnly)
+    // Free the slots of processes that were killed.
+    reapDeadReaders()
+  }
+
+  /// Opens the data that the directory has now, in place of those that were closed, with a map of at least
+  /// `mapSize` bytes. The caller has called ``close(trimming:)``. After that, reads begin again when
+  /// ``start()`` was called.
+  func reopen(mapSize: Int) throws(LMDBError) {
+    unsafe raw = try Self.open(directory, mode, mapSize: mapSize, tables: tables)
+  }
+
+  /// Lets transactions begin again, after ``reopen(mapSize:)``.
+  func start() { unsafe pool.start(raw) }
+
+  private static func open(
+    _ directory: OpenDirectory, _ mode: EnvironmentMode, mapSize: Int, tables: UInt32
+  ) throws(LMDBError) -> OpaquePointer {
+    try allocateLock(directory, mode)
     var created: OpaquePointer?
     try lmdb(unsafe mdb_env_create(&created))
     guard let env = unsafe created else { throw LMDBError(code: ENOMEM) }
-    unsafe Self.explainAssertions(of: env)
+    unsafe explainAssertions(of: env)
     do throws(LMDBError) {
       try lmdb(unsafe mdb_env_set_maxdbs(env, tables))
       try lmdb(unsafe mdb_env_set_maxreaders(env, Self.readers))
@@ -74,17 +104,7 @@ struct TableStatistics {
       unsafe mdb_env_close(env)
       throw error
     }
-    var stat = MDB_stat()
-    unsafe mdb_env_stat(env, &stat)
-    unsafe raw = env
-    self.directory = directory
-    self.mode = mode
-    pageSize = Int(stat.ms_psize)
-    // The pool does not count the commits of another process, so a read-only environment keeps no
-    // snapshots.
-    unsafe pool = ReaderPool(env, reusesSnapshots: !mode.readOnly)
-    // Free the slots of processes that were killed.
-    reapDeadReaders()
+    return unsafe env
   }
 
   /// Gives the lock file its final size. A reader that may not write the lock file works without

@@ -10,7 +10,8 @@ internal import Synchronization
 /// snapshot may read, so a writer first releases the kept snapshots that are not in use.
 @safe final class ReaderPool: @unchecked Sendable {
   private static let slots = 64
-  private let environment: OpaquePointer
+  /// Only a thread that holds a slot may touch it.
+  private var environment: OpaquePointer
   private let reusesSnapshots: Bool
   private let busy: [Flag]
   private let snapshots: UnsafeMutablePointer<Snapshot>
@@ -174,11 +175,19 @@ internal import Synchronization
     for slot in 0..<Self.slots { release(slot) }
   }
 
-  /// Ends all transactions. The caller holds every slot.
+  /// Ends all transactions, before the environment is closed. The caller holds every slot.
   func abortAll() {
     for slot in 0..<Self.slots {
       if let transaction = unsafe snapshots[slot].transaction { unsafe mdb_txn_abort(transaction) }
       unsafe snapshots[slot] = Snapshot()
     }
+  }
+
+  /// Lets transactions begin again, in another environment. The caller has called ``stop()`` and
+  /// ``abortAll()``.
+  func start(_ environment: OpaquePointer) {
+    unsafe self.environment = environment
+    stopped.store(false, ordering: .relaxed)
+    unlockAll()
   }
 }

@@ -3,12 +3,13 @@ internal import Glibc
 
 /// A snapshot of an environment: short, never nested, used by one thread.
 @safe struct ReadTransaction: ~Copyable {
-  private let pool: ReaderPool
+  /// The environment's pool; the environment outlives the transaction.
+  private let pool: Unmanaged<ReaderPool>
   private let slot: Int
   let raw: OpaquePointer
 
   init(pool: ReaderPool, slot: Int, raw: OpaquePointer) {
-    self.pool = pool
+    unsafe self.pool = .passUnretained(pool)
     self.slot = slot
     unsafe self.raw = raw
   }
@@ -16,7 +17,7 @@ internal import Glibc
   /// The number of the commit that this snapshot shows.
   var number: Int { unsafe Int(mdb_txn_id(raw)) }
 
-  deinit { pool.end(slot) }
+  deinit { unsafe pool._withUnsafeGuaranteedRef { $0.end(slot) } }
 }
 
 /// A write transaction: committed once, or undone if the value ends without a commit.

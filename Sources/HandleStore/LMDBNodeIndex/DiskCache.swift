@@ -1,4 +1,5 @@
 internal import HandleLocks
+internal import Synchronization
 package import SystemPackage
 
 /// Nodes of an index that is elsewhere, kept in a directory so that they are found without asking
@@ -9,8 +10,11 @@ package import SystemPackage
 package final class DiskCache: Sendable {
   private let directory: DiskCacheDirectory
   private let filesystems: KnownFilesystems
-  /// `nil` once the cache is closed, or cannot be used any more.
-  private let file: Locked<DiskCacheFile?>
+  private let file: DiskCacheFile
+  /// Not once the cache is closed, or cannot be used any more.
+  private let isOpen = Atomic(true)
+  /// How many files there have been.
+  private let openings = Atomic(1)
   /// Held by the thread that writes, or opens or closes the file. The value is the time at which the
   /// cache last started again because a write failed, in nanoseconds; 0 if it never did.
   private let writer = Locked<UInt64>(0)
@@ -21,7 +25,7 @@ package final class DiskCache: Sendable {
   package init(_ path: FilePath, _ filesystems: KnownFilesystems) throws(StoreError) {
     self.filesystems = filesystems
     directory = try DiskCacheDirectory(path)
-    file = Locked(try directory.open())
+    file = try directory.open()
   }
 
   /// A node as the index has it.
@@ -37,11 +41,11 @@ package final class DiskCache: Sendable {
 
   // MARK: Reading
 
-  /// Returns a node, or `nil` if it is not here.
-  package func entry(_ id: NodeID) -> (record: Record, node: Node)? {
-    reading { tables, transaction in
-      guard let record = try tables.record(id, in: transaction) else { return nil }
-      return (record, try tables.node(id, record, in: transaction))
+  /// Returns a node, or `nil` if it is not here, and adds it to a cache in memory.
+  package func node(_ id: NodeID, addingTo memory: NodeCache) -> Node? {
+    let ticket = memory.ticket(for: id)
+    return reading { tables, transaction in
+      try tables.node(id, in: transaction, addingTo: memory, ticket)
     }
   }
 
@@ -63,27 +67,26 @@ package final class DiskCache: Sendable {
 
   @inline(__always)
   private func reading<R>(_ body: (Tables, borrowing ReadTransaction) throws -> R?) -> R? {
-    guard let file = file.withLock({ $0 }) else { return nil }
+    let opening = openings.load(ordering: .relaxed)
     do {
       guard let transaction = try file.environment.read() else { return nil }
       return try body(file.tables, transaction)
     } catch {
       // Whatever is wrong, the index can be asked.
       let meaning = StoreError(ofLMDB: error, path: directory.path)
-      if meaning.code == .damaged { removeAll(of: file) }
+      if meaning.code == .damaged { removeAll(ofOpening: opening) }
       return nil
     }
   }
 
   /// The last position of ``remove(_:at:)``; `nil` if there is none.
   package var position: String? {
-    guard let file = file.withLock({ $0 }) else { return nil }
-    return reading { _, transaction in try file.position(in: transaction) }
+    reading { _, transaction in try file.position(in: transaction) }
   }
 
   /// Whether nodes can be kept here now. A file that could not be made again is tried again when the
   /// cache is emptied the next time.
-  package var isUsable: Bool { file.withLock { $0 != nil } }
+  package var isUsable: Bool { isOpen.load(ordering: .acquiring) }
 
   // MARK: Writing
 
@@ -125,33 +128,30 @@ package final class DiskCache: Sendable {
   }
 
   private var isEmpty: Bool {
-    let file = file.withLock { $0 }
-    guard let file, let transaction = try? file.environment.read(),
+    guard let transaction = try? file.environment.read(),
       let nodes = try? transaction.statistics(file.tables.nodes),
       let positions = try? transaction.statistics(file.positions)
     else { return false }
     return nodes.entries == 0 && positions.entries == 0
   }
 
-  private func removeAll(of damaged: DiskCacheFile) {
+  /// Removes everything, if that was not done since a file was found damaged.
+  private func removeAll(ofOpening number: Int) {
     writer.withLock { _ in
-      guard file.withLock({ $0 === damaged }) else { return }
-      startAgain()
+      if isUsable && openings.load(ordering: .relaxed) == number { startAgain() }
     }
   }
 
   /// Makes a new file in place of the old one. If that fails, there is none.
   private func startAgain() {
-    endFile()
-    file.withLock { $0 = try? directory.openAgain() }
+    closeFile()
+    guard (try? directory.reopen(file)) != nil else { return }
+    openings.add(1, ordering: .relaxed)
+    isOpen.store(true, ordering: .releasing)
   }
 
-  private func endFile() {
-    let old = file.withLock { file in
-      defer { file = nil }
-      return file
-    }
-    old?.close()
+  private func closeFile() {
+    if isOpen.exchange(false, ordering: .acquiringAndReleasing) { file.close() }
   }
 
   private func put(
@@ -193,16 +193,15 @@ package final class DiskCache: Sendable {
     isNeeded: Bool, _ body: (DiskCacheFile, borrowing WriteTransaction) throws -> Void
   ) {
     writer.withLock { lastFull in
-      guard let full = file.withLock({ $0 }) else { return }
+      guard isUsable else { return }
       do {
-        try full.commit(body)
+        try file.commit(body)
       } catch {
         let now = SystemCalls.now
         if !isNeeded && lastFull > 0 && now - lastFull < Self.pause { return }
         lastFull = now
         startAgain()
-        guard let empty = file.withLock({ $0 }) else { return }
-        try? empty.commit(body)
+        if isUsable { try? file.commit(body) }
       }
     }
   }
@@ -215,7 +214,7 @@ package final class DiskCache: Sendable {
   /// Closes the cache. What is in it stays. Later calls find nothing, and do nothing.
   package func close() {
     writer.withLock { _ in
-      endFile()
+      closeFile()
       directory.close()
     }
   }

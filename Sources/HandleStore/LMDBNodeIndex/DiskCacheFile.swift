@@ -88,7 +88,7 @@ final class DiskCacheDirectory: Sendable {
   /// an earlier process ended while it opened this one.
   func open() throws(StoreError) -> DiskCacheFile {
     let found = try directory.text(of: Self.marker)?.text
-    guard let found, try found == text(), isWhole else { return try openAgain() }
+    guard let found, try found == text(), isWhole else { return try makeFile() }
     try mark("")
     do {
       let file = try openFile()
@@ -96,17 +96,30 @@ final class DiskCacheDirectory: Sendable {
       try mark(found)
       return file
     } catch {
-      return try openAgain()
+      return try makeFile()
     }
   }
 
-  /// Makes a new file, without nodes.
-  func openAgain() throws(StoreError) -> DiskCacheFile {
+  private func makeFile() throws(StoreError) -> DiskCacheFile {
+    try startData()
+    return try openFile()
+  }
+
+  /// Makes new data, without nodes, in place of those of a file that was closed.
+  func reopen(_ file: DiskCacheFile) throws(StoreError) {
+    try startData()
+    do {
+      try file.reopen()
+    } catch {
+      throw StoreError(ofLMDB: error, path: path)
+    }
+  }
+
+  private func startData() throws(StoreError) {
     // First the mark that these are the cache's files.
     try mark("")
     try directory.startData()
     if let text = try text() { try mark(text) }
-    return try openFile()
   }
 
   /// What the file `cache` should say: that nothing was lost since the data were written, and that they
@@ -147,8 +160,8 @@ final class DiskCacheDirectory: Sendable {
   }
 }
 
-/// The open file of a ``DiskCache``.
-final class DiskCacheFile: Sendable {
+/// The open file of a ``DiskCache``: one after the other, if it starts again.
+struct DiskCacheFile: Sendable {
   let environment: Environment
   let tables: Tables
   let positions: Table<UInt64, PositionText>
@@ -158,16 +171,35 @@ final class DiskCacheFile: Sendable {
       directory: directory, mode: mode, mapSize: Environment.initialMapSize,
       tables: Tables.count + 1)
     do {
-      // This comes first: until then, a write to the map may raise SIGBUS.
-      try environment.allocateMap()
-      tables = try Tables(environment, create: true)
-      positions = Table(
-        dbi: try environment.openTables([("positions", integerKeys: true)], create: true)[0])
+      (tables, positions) = try Self.makeTables(in: environment)
     } catch {
       environment.stop()
       environment.close(trimming: false)
       throw error
     }
+  }
+
+  /// Opens another file, after ``close()``.
+  func reopen() throws {
+    try environment.reopen(mapSize: Environment.initialMapSize)
+    do {
+      // LMDB counts the tables in the order in which they are opened, so they have the same numbers.
+      _ = try Self.makeTables(in: environment)
+    } catch {
+      environment.close(trimming: false)
+      throw error
+    }
+    environment.start()
+  }
+
+  private static func makeTables(
+    in environment: Environment
+  ) throws -> (Tables, Table<UInt64, PositionText>) {
+    // This comes first: until then, a write to the map may raise SIGBUS.
+    try environment.allocateMap()
+    let tables = try Tables(environment, create: true)
+    let numbers = try environment.openTables([("positions", integerKeys: true)], create: true)
+    return (tables, Table(dbi: numbers[0]))
   }
 
   /// Returns the text that says which changes of the nodes the cache knows; `nil` if there is none.

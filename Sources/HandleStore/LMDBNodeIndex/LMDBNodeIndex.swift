@@ -102,9 +102,7 @@ extension LMDBNodeIndex {
     let ticket = cache?.ticket(for: id)
     counters.count(.gets)
     let transaction = try read()
-    guard let record = try tables.record(id, in: transaction) else { return nil }
-    if let cache, let ticket { cache.insert(id, record, ticket: ticket) }
-    return try tables.node(id, record, in: transaction)
+    return try tables.node(id, in: transaction, addingTo: cache, ticket)
   }
 
   func node(of handle: KernelFileHandle, on filesystem: FilesystemID) throws -> Node? {

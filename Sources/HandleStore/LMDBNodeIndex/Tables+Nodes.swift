@@ -38,6 +38,19 @@ extension Tables {
     return handle
   }
 
+  /// Returns a node, or `nil` if there is none, and adds its record to a cache.
+  ///
+  /// - Parameter ticket: the cache's, from before the snapshot began.
+  @inline(__always)
+  func node(
+    _ id: NodeID, in transaction: borrowing some Reading & ~Copyable, addingTo cache: NodeCache?,
+    _ ticket: NodeCache.Ticket?
+  ) throws -> Node? {
+    guard let record = try record(id, in: transaction) else { return nil }
+    if let ticket { cache?.insert(id, record, ticket: ticket) }
+    return try node(id, record, in: transaction)
+  }
+
   /// Returns the node of a record.
   func node(
     _ id: NodeID, _ record: Record, in transaction: borrowing some Reading & ~Copyable

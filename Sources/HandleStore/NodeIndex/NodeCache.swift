@@ -1,10 +1,9 @@
-internal import HandleLocks
 internal import Synchronization
 
-/// The records of recently used nodes, in memory. The cache consists of shards, each with a lock for
-/// its writers, and a shard of sets with four places each; a node's id selects its set. Readers take no
-/// lock. The ids of a set are adjacent in memory, and so are the records of neighbouring ids, so that a
-/// find or an insertion touches few cache lines.
+/// The records of recently used nodes, in memory. The cache consists of shards, and a shard of sets with
+/// four places each; a node's id selects its set. Whoever writes a set keeps other writers away; readers
+/// take no lock. The ids of a set are adjacent in memory, and so are the records of neighbouring ids, so
+/// that a find or an insertion touches few cache lines.
 ///
 /// A record read from a snapshot is inserted only if no record of its shard has changed since
 /// before the snapshot. Otherwise a slow reader could overwrite a new record with an old one.
@@ -12,32 +11,32 @@ package final class NodeCache: Sendable {
   /// What a reader must show to insert a record that it has read.
   package struct Ticket { fileprivate let changes: UInt64 }
 
-  private struct Shard {
-    var changes: UInt64 = 0
-    var puts = 0
-  }
-
-  private final class LockedShard: Sendable {
-    let contents = Locked(Shard())
-    let hits = Atomic<UInt64>(0)
-  }
-
   private static let ways = 4
   private static let shardCount = 16
   /// The most sets in a shard: in all shards 2²⁴ nodes, which take 1.03 GiB.
   private static let mostSets = 1 << 18
   /// How many consecutive ids are in the same shard.
   private static let run = 64
-  private let shards: [LockedShard]
   /// How many sets each shard has; a power of two.
   private let sets: Int
-  /// For each set its version, which is odd while a record of the set is written, and its ids. An empty
-  /// place has the id 0, which no node has.
+  /// For each set its version, which is odd while somebody writes the set, and its ids. An empty place has
+  /// the id 0, which no node has.
   private let heads: AtomicWords
   private static let headSize = 1 + ways
   /// The words of the records, ordered by place, then by set.
   private let records: AtomicWords
   private static let recordSize = Record.size / 8
+  /// What each shard counts, on a cache line of its own.
+  private let counts: AtomicWords
+  private enum Count: Int {
+    /// Changes of nodes.
+    case changes
+    /// Records that were put.
+    case puts
+    /// Records that were found.
+    case hits
+  }
+  private static let countsSize = 8
   /// For the hash of an index key, the node that last had such a key: the upper bits of the hash, and
   /// the lower ones of the id.
   private let hints: AtomicWords
@@ -57,21 +56,19 @@ package final class NodeCache: Sendable {
     let allSets = sets * Self.shardCount
     guard let heads = AtomicWords(count: allSets * Self.headSize),
       let records = AtomicWords(count: allSets * Self.ways * Self.recordSize),
+      let counts = AtomicWords(count: Self.shardCount * Self.countsSize),
       let hints = AtomicWords(count: allSets * Self.ways)
     else { return nil }
-    (self.heads, self.records, self.hints) = (heads, records, hints)
-    shards = (0..<Self.shardCount).map { _ in LockedShard() }
+    (self.heads, self.records, self.counts, self.hints) = (heads, records, counts, hints)
   }
 
-  private func shard(_ id: NodeID) -> LockedShard { shards[Self.shardNumber(id)] }
-
-  private static func shardNumber(_ id: NodeID) -> Int {
+  private static func shard(_ id: NodeID) -> Int {
     Int(truncatingIfNeeded: id.rawValue / UInt64(run)) & (shardCount - 1)
   }
 
   /// Returns the number of a node's set, among those of all shards.
   private func set(_ id: NodeID) -> Int {
-    let shard = Self.shardNumber(id)
+    let shard = Self.shard(id)
     let id = Int(truncatingIfNeeded: id.rawValue)
     let runs = id / (Self.run * Self.shardCount)
     return shard * sets + (runs * Self.run + id & (Self.run - 1)) & (sets - 1)
@@ -86,6 +83,10 @@ package final class NodeCache: Sendable {
 
   private func head(_ set: Int, _ way: Int) -> Int { set * Self.headSize + 1 + way }
 
+  private func place(_ count: Count, of shard: Int) -> Int {
+    shard * Self.countsSize + count.rawValue
+  }
+
   private func record(_ set: Int, _ way: Int) -> Int {
     (way * sets * Self.shardCount + set) * Self.recordSize
   }
@@ -94,11 +95,10 @@ package final class NodeCache: Sendable {
 
   /// Returns a node's record, or `nil` if it is not cached, or if a record of its set is being written at this moment.
   package func find(_ id: NodeID) -> Record? {
-    // As in ``whileValid(_:)``.
     let end = validUntil
     guard let record = read(id) else { return nil }
-    shard(id).hits.wrappingAdd(1, ordering: .relaxed)
-    return Self.isBefore(end) ? record : nil
+    counts.increment(place(.hits, of: Self.shard(id)))
+    return Self.isValid(until: end) ? record : nil
   }
 
   /// Reads words between two looks at the version of their set: it must be even, and the same. A record
@@ -120,94 +120,117 @@ package final class NodeCache: Sendable {
 
   /// Returns the ticket for inserting a node's record. Take it before the snapshot from which the
   /// record is read.
-  package func ticket(for id: NodeID) -> Ticket {
-    shard(id).contents.withLock { Ticket(changes: $0.changes) }
+  package func ticket(for id: NodeID) -> Ticket { ticket(ofShard: Self.shard(id)) }
+
+  private func ticket(ofShard shard: Int) -> Ticket {
+    Ticket(changes: counts.load(place(.changes, of: shard)))
   }
 
   /// Returns tickets for nodes whose ids the snapshot will tell.
   package func tickets() -> Tickets {
-    Tickets(shards: shards.map { shard in shard.contents.withLock { Ticket(changes: $0.changes) } })
+    Tickets(shards: (0..<Self.shardCount).map(ticket(ofShard:)))
   }
 
   package struct Tickets {
     fileprivate let shards: [Ticket]
 
-    package subscript(id: NodeID) -> Ticket { shards[NodeCache.shardNumber(id)] }
+    package subscript(id: NodeID) -> Ticket { shards[NodeCache.shard(id)] }
   }
 
   /// Whether no record has changed since a ticket for a node was taken.
   package func isCurrent(_ ticket: Ticket, of id: NodeID) -> Bool {
-    shard(id).contents.withLock { $0.changes == ticket.changes }
+    self.ticket(for: id).changes == ticket.changes
   }
 
   // MARK: Writing
 
   /// Inserts a record read from a snapshot that began after ``ticket(for:)`` returned the ticket.
   package func insert(_ id: NodeID, _ record: Record, ticket: Ticket) {
-    shard(id).contents.withLock { shard in
-      guard shard.changes == ticket.changes else { return }
-      put(id, record, &shard)
+    let set = set(id)
+    writing(set) {
+      // Whoever changes the node from now on waits for the set.
+      if isCurrent(ticket, of: id) { put(id, record, in: set) }
     }
   }
 
   /// Inserts the records of nodes that no earlier snapshot contains.
   package func insert(_ added: [(NodeID, Record)]) {
-    var next = 0
-    while next < added.count {
-      let shard = shard(added[next].0)
-      shard.contents.withLock { contents in
-        repeat {
-          put(added[next].0, added[next].1, &contents)
-          next += 1
-        } while next < added.count && self.shard(added[next].0) === shard
-      }
+    for (id, record) in added {
+      let set = set(id)
+      writing(set) { put(id, record, in: set) }
     }
   }
 
   /// Updates the cached record of a node, or removes it if the node has none any more.
   package func replace(_ id: NodeID, _ record: Record?) {
-    shard(id).contents.withLock { shard in
-      shard.changes += 1
-      let set = set(id)
+    counts.increment(place(.changes, of: Self.shard(id)))
+    let set = set(id)
+    writing(set) {
       guard let way = way(id, in: set) else { return }
       if let record { write(id, record, set, way) } else { heads[head(set, way)] = 0 }
     }
   }
 
-  private func put(_ id: NodeID, _ record: Record, _ shard: inout Shard) {
-    let set = set(id)
-    // A run uses the same place in its sets, so that the records of neighbours are adjacent.
-    let way = way(id, in: set) ?? shard.puts / Self.run % Self.ways
-    shard.puts &+= 1
-    write(id, record, set, way)
+  /// Forgets all records.
+  package func removeAll() {
+    for shard in 0..<Self.shardCount { counts.increment(place(.changes, of: shard)) }
+    // Whoever takes a set after it was looked at finds that its ticket is not current.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    for set in 0..<sets * Self.shardCount where !isEmpty(set) {
+      writing(set) { for way in 0..<Self.ways { heads[head(set, way)] = 0 } }
+    }
   }
 
-  /// Writes a record in the shard's lock. A reader that sees any of the words also sees the odd version,
-  /// and one that sees the next even version sees all words.
+  /// Whether a set has no record, and nobody writes it. To look at a page that was never written takes no
+  /// memory.
+  private func isEmpty(_ set: Int) -> Bool {
+    heads.load(set * Self.headSize) & 1 == 0
+      && (0..<Self.ways).allSatisfy { heads[head(set, $0)] == 0 }
+  }
+
+  private func put(_ id: NodeID, _ record: Record, in set: Int) {
+    let place = place(.puts, of: Self.shard(id))
+    let puts = counts[place]
+    // If another thread counts at the same time, one is lost, which does not matter.
+    counts[place] = puts &+ 1
+    // A run uses the same place in its sets, so that the records of neighbours are adjacent.
+    let next = Int(truncatingIfNeeded: puts / UInt64(Self.run)) & (Self.ways - 1)
+    write(id, record, set, way(id, in: set) ?? next)
+  }
+
   private func write(_ id: NodeID, _ record: Record, _ set: Int, _ way: Int) {
-    let version = heads[set * Self.headSize]
-    heads[set * Self.headSize] = version | 1
-    atomicMemoryFence(ordering: .releasing)
     heads[head(set, way)] = id.rawValue
     let first = self.record(set, way)
     for i in 0..<Self.recordSize { records[first + i] = record.words[i] }
-    heads.store((version | 1) &+ 1, at: set * Self.headSize)
   }
 
-  /// Forgets all records.
-  package func removeAll() {
-    for (number, shard) in shards.enumerated() {
-      shard.contents.withLock { shard in
-        shard.changes += 1
-        guard shard.puts > 0 else { return }
-        for set in number * sets..<(number + 1) * sets {
-          // To read a page that was never written takes no memory.
-          for way in 0..<Self.ways where heads[head(set, way)] != 0 {
-            heads[head(set, way)] = 0
-          }
-        }
-      }
+  /// Runs a body that writes a set, while no other thread writes it. A reader that sees any of what is
+  /// written also sees the odd version, and one that sees the next even version sees all of it.
+  @inline(__always)
+  private func writing(_ set: Int, _ body: () -> Void) {
+    let place = set * Self.headSize
+    let version = take(place)
+    atomicMemoryFence(ordering: .releasing)
+    body()
+    heads.store(version &+ 2, at: place)
+  }
+
+  /// Makes the version at a place odd once it is even, and returns the even one.
+  @inline(__always)
+  private func take(_ place: Int) -> UInt64 {
+    var turns = 0
+    while true {
+      let version = heads[place] & ~1
+      if heads.compareExchange(version, with: version | 1, at: place) { return version }
+      turns += 1
+      Self.pause(turns)
     }
+  }
+
+  /// A set is written in less time than it takes to find the record elsewhere, unless the thread that writes
+  /// it does not get a processor. It may have a lower priority than this thread, so at last that sleeps.
+  private static func pause(_ turns: Int) {
+    if turns < 100 { SystemCalls.yield() } else { SystemCalls.sleep(microseconds: 50) }
   }
 
   // MARK: Hints
@@ -247,17 +270,12 @@ package final class NodeCache: Sendable {
 
   // MARK: Validity
 
-  /// Returns what `body` has read of a cache, or `nil` if that may not be used: the process may have been
-  /// stopped in the middle of it. So what counts is the end that was valid before, and the time after that.
-  @inline(__always)
-  package func whileValid<R>(_ body: () -> R?) -> R? {
-    let end = validUntil
-    guard end > 0, let result = body() else { return nil }
-    return Self.isBefore(end) ? result : nil
-  }
-
-  private static func isBefore(_ end: UInt64) -> Bool {
-    end == .max || SystemCalls.sinceBoot < end
+  /// Whether what was read of a cache may be used.
+  ///
+  /// - Parameter end: ``validUntil`` as it was before. The process may have been stopped while it read, so
+  ///   what counts is the time after that.
+  package static func isValid(until end: UInt64) -> Bool {
+    end == .max || end > 0 && SystemCalls.sinceBoot < end
   }
 
   /// Until when the records may be used, in nanoseconds of `CLOCK_BOOTTIME`, which also counts while
@@ -268,7 +286,9 @@ package final class NodeCache: Sendable {
   }
 
   /// How many times the cache had a node.
-  package var hits: UInt64 { shards.reduce(0) { $0 + $1.hits.load(ordering: .relaxed) } }
+  package var hits: UInt64 {
+    (0..<Self.shardCount).reduce(0) { $0 + counts[place(.hits, of: $1)] }
+  }
 }
 
 // MARK: Known files

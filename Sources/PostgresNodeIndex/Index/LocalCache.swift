@@ -26,11 +26,9 @@ final class LocalCache: Sendable {
 
   /// Returns a node that is not in memory.
   func node(_ id: NodeID) -> Node? {
-    guard let disk else { return nil }
-    let ticket = memory.ticket(for: id)
-    guard let (record, node) = memory.whileValid({ disk.entry(id) }) else { return nil }
-    memory.insert(id, record, ticket: ticket)
-    return node
+    let end = memory.validUntil
+    guard let node = disk?.node(id, addingTo: memory) else { return nil }
+    return NodeCache.isValid(until: end) ? node : nil
   }
 
   /// Returns the live node of a file, if registering the file would change nothing.
@@ -52,8 +50,10 @@ final class LocalCache: Sendable {
     }
     guard let disk else { return nil }
     let tickets = memory.tickets()
-    let found = memory.whileValid { disk.node(of: candidate, key, on: filesystem, magic) }
-    guard let (id, record) = found else { return nil }
+    let end = memory.validUntil
+    guard let (id, record) = disk.node(of: candidate, key, on: filesystem, magic),
+      NodeCache.isValid(until: end)
+    else { return nil }
     memory.insert(id, record, ticket: tickets[id])
     memory.setHint(key.hintHash(on: filesystem), id)
     return id
