@@ -12,16 +12,24 @@ struct DirectoryIdentity: Equatable {
   }
 
   /// The identity of an open directory (`name_to_handle_at(2)`, `statx(2)`, and the device's name).
-  init(of directory: OpenDirectory) throws(Errno) {
+  ///
+  /// - Parameter seen: the identity that a directory had in this era. Within an era a mount shows the same
+  ///   filesystem, so if this is the same directory, nobody has to ask for the filesystem and its device,
+  ///   which may answer slowly.
+  init(of directory: OpenDirectory, seen: DirectoryIdentity? = nil) throws(Errno) {
     let descriptor = directory.descriptor
     let status = try FullStatus(of: descriptor)
     // On btrfs the handle names the subvolume too, and so distinguishes a snapshot.
     let inode = (try? KernelFileHandle.make(of: descriptor))?.hexadecimal ?? "\(status.file.inode)"
+    let start = "\(inode) \(status.birth) "
+    if let seen, seen.text.hasPrefix(start) {
+      self = seen
+      return
+    }
     let filesystem = (try? FilesystemIdentity.ofVolume(descriptor)).map {
       "\($0.hexadecimal) \($0.volume)"
     }
-    let line = "\(inode) \(status.birth) \(filesystem ?? "unknown")"
-    text = String(line.map { $0.isNewline ? " " : $0 })
+    text = String((start + (filesystem ?? "unknown")).map { $0.isNewline ? " " : $0 })
   }
 }
 

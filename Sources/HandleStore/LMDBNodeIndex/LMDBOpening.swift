@@ -18,10 +18,16 @@ struct LMDBOpening {
       ? try OpenDirectory(ofStoreAt: path) : try OpenDirectory.openingOrMaking(path)
     claim = try OpenStoreClaim(directory)
     lock = options.readOnly ? try WriterLock(readerOf: directory) : try Self.lock(directory)
-    let here = try Self.identity(of: directory)
-    let found = try Self.stateOrNew(in: directory, options, here: here)
-    let isNew = found.session == .creating
     let era = try Era(of: directory)
+    let written = try Self.state(in: directory)
+    let here = try Self.identity(of: directory, seen: written?.directory(seenIn: era))
+    let found: StateFile
+    if let written {
+      found = written
+    } else {
+      found = try Self.new(in: directory, options, era: era, here: here)
+    }
+    let isNew = found.session == .creating
     if isNew {
       // An interrupted creation handed out no ids, and a power cut may have torn its data.
       try directory.startData()
@@ -51,10 +57,10 @@ struct LMDBOpening {
   }
 
   private static func identity(
-    of directory: OpenDirectory
+    of directory: OpenDirectory, seen: DirectoryIdentity?
   ) throws(StoreError) -> DirectoryIdentity {
     do throws(Errno) {
-      return try DirectoryIdentity(of: directory)
+      return try DirectoryIdentity(of: directory, seen: seen)
     } catch {
       throw StoreError(error, "identifying \(directory.path)")
     }
@@ -83,17 +89,20 @@ struct LMDBOpening {
     }
   }
 
-  /// Returns the state of the store, or a new one if there is no store or its creation was
-  /// interrupted.
-  private static func stateOrNew(
-    in directory: OpenDirectory, _ options: StoreOptions, here: DirectoryIdentity
+  /// Returns the state of the store, or `nil` if there is no store or its creation was interrupted.
+  private static func state(in directory: OpenDirectory) throws(StoreError) -> StateFile? {
+    let state = try StateFile.read(in: directory)
+    return state?.session == .creating ? nil : state
+  }
+
+  private static func new(
+    in directory: OpenDirectory, _ options: StoreOptions, era: Era, here: DirectoryIdentity
   ) throws(StoreError) -> StateFile {
-    if let state = try StateFile.read(in: directory), state.session != .creating { return state }
     guard !options.readOnly else { throw .noStore(path: directory.path) }
     let new = StateFile(
       store: .random(in: 1...UInt64.max), incarnation: .random(in: 1...UInt32.max),
       idBound: NodeID.first.rawValue, session: .creating, durability: options.durability,
-      era: try Era(of: directory), directory: here)
+      era: era, directory: here)
     try new.write(in: directory)
     return new
   }

@@ -61,6 +61,11 @@ struct StateFile: Equatable {
     self.directory != directory || !isOriginalFile
   }
 
+  /// The identity of the directory for which this was written, if that was in the present era.
+  func directory(seenIn era: Era) -> DirectoryIdentity? {
+    era.isKnown && self.era == era ? directory : nil
+  }
+
   /// Whether the last writer may have left commits in the page cache.
   var isUnflushed: Bool { session == .running && durability == .process }
 }
@@ -107,8 +112,8 @@ extension StateFile {
   private static func parse(
     _ text: String, of file: FullStatus, path: FilePath
   ) throws(StoreError) -> StateFile {
-    let lines = text.split(separator: "\n").map { $0.split(separator: " ", maxSplits: 1) }
-    guard lines.first?.first == "handlestore", let version = lines[0].last.flatMap({ Int($0) })
+    let lines = text.lines.map { $0.splitAtBlank() }
+    guard let first = lines.first, first.name == "handlestore", let version = Int(first.value)
     else { throw .notAStore(path: path, reason: "its file `state` is not a store's") }
     guard version == formatVersion else {
       throw .unsupportedVersion(found: version, supported: formatVersion)
@@ -117,7 +122,7 @@ extension StateFile {
       throw .damaged("its file `state` has a wrong checksum")
     }
     var fields: [Substring: Substring] = [:]
-    for line in lines where line.count == 2 { fields[line[0]] = line[1] }
+    for line in lines { fields[line.name] = line.value }
     guard
       let store = fields["store"].flatMap({ UInt64($0, radix: 16) }),
       let incarnation = fields["incarnation"].flatMap({ UInt32($0) }),
@@ -155,6 +160,9 @@ struct Era: Equatable {
   }
 
   var text: String { "\(boot) \(mount)" }
+
+  /// Whether this is no other mount's.
+  var isKnown: Bool { mount != 0 }
 
   init(boot: String, mount: UInt64) {
     self.boot = boot

@@ -29,10 +29,9 @@ extension KnownFilesystem {
   package init?(text: String) {
     var fields: [Substring: Substring] = [:]
     var also: [Substring] = []
-    for line in text.split(separator: "\n") {
-      let parts = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-      let value = parts.count > 1 ? parts[1] : ""
-      if parts[0] == "also" { also.append(value) } else { fields[parts[0]] = value }
+    for line in text.lines {
+      let (name, value) = line.splitAtBlank()
+      if name == "also" { also.append(value) } else { fields[name] = value }
     }
     guard
       let magic = fields["magic"].flatMap({ UInt32($0, radix: 16) }),

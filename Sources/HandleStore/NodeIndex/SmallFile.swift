@@ -175,3 +175,19 @@ enum SmallFile {
     }
   }
 }
+
+// Lines are split at bytes: looking for characters, which may have several bytes, takes far longer.
+extension String {
+  /// The lines that are not empty.
+  var lines: [Substring] {
+    utf8.split(separator: UInt8(ascii: "\n")).map { Substring($0) }
+  }
+}
+
+extension Substring {
+  /// Returns what is before the first blank, and what is after it: nothing if there is none.
+  func splitAtBlank() -> (name: Substring, value: Substring) {
+    guard let blank = utf8.firstIndex(of: UInt8(ascii: " ")) else { return (self, "") }
+    return (self[..<blank], self[utf8.index(after: blank)...])
+  }
+}
