@@ -70,7 +70,7 @@ extension Subtree {
     switch place(of: directory) {
     case .below: return true
     case .rootOrUnknown: return false
-    // A directory's name may also end like that.
+    // The directory was removed, or its own name ends like that.
     case .nameRemoved, nil: return try leadsToRoot(directory)
     }
   }

@@ -2,7 +2,7 @@ internal import Glibc
 internal import Synchronization
 
 /// Words that any thread may read and write. Each access is atomic; accesses to different words
-/// have no order between threads, except through ``load(_:)`` and ``store(_:at:)``.
+/// have no order between threads, except through the calls that say so.
 @safe package final class AtomicWords: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
   package let count: Int
@@ -33,7 +33,7 @@ internal import Synchronization
   }
 
   /// Reads a word. Whoever reads a value of ``store(_:at:)`` also sees what that thread did before. All
-  /// threads see these calls and the two below in one order.
+  /// threads see calls of this, of ``compareExchange(_:with:at:)`` and of ``increment(_:)`` in one order.
   package func load(_ index: Int) -> UInt64 {
     precondition(index >= 0 && index < count)
     return unsafe words[index].load(ordering: .sequentiallyConsistent)

@@ -43,7 +43,7 @@ struct TableStatistics {
 
 /// An open `MDB_env` with its pool of read transactions.
 @safe final class Environment: @unchecked Sendable {
-  /// Changes only in ``reopen()``.
+  /// Changes only in ``reopen(mapSize:)``.
   private(set) var raw: OpaquePointer
   let directory: OpenDirectory
   let mode: EnvironmentMode
@@ -75,8 +75,7 @@ struct TableStatistics {
   }
 
   /// Opens the data that the directory has now, in place of those that were closed, with a map of at least
-  /// `mapSize` bytes. The caller has called ``close(trimming:)``. After that, reads begin again when
-  /// ``start()`` was called.
+  /// `mapSize` bytes. The caller has called ``close(trimming:)``. Reads begin again with ``start()``.
   func reopen(mapSize: Int) throws(LMDBError) {
     unsafe raw = try Self.open(directory, mode, mapSize: mapSize, tables: tables)
   }
@@ -162,7 +161,7 @@ struct TableStatistics {
     guard more <= 0 || SystemCalls.hasAddresses(more) else { throw LMDBError(code: ENOMEM) }
   }
 
-  /// Returns a snapshot, which ends with the value, or `nil` after ``stop()``.
+  /// Returns a snapshot, which ends with the value, or `nil` between ``stop()`` and ``start()``.
   func read() throws(LMDBError) -> ReadTransaction? {
     do throws(LMDBError) {
       return try pool.begin()
@@ -235,7 +234,7 @@ struct TableStatistics {
       })
   }
 
-  /// Waits for the running read transactions; from now on none can begin.
+  /// Waits for the running read transactions. None can begin until ``start()``.
   func stop() { pool.stop() }
 
   /// Closes the environment. The caller has called ``stop()`` and has no write transaction open.

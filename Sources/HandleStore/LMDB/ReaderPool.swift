@@ -48,7 +48,7 @@ internal import Synchronization
 
   // MARK: Reading
 
-  /// Returns a snapshot of the newest commit, or `nil` after ``stop()``.
+  /// Returns a snapshot of the newest commit, or `nil` between ``stop()`` and ``start(_:)``.
   func begin() throws(LMDBError) -> ReadTransaction? {
     guard let slot = acquire() else { return nil }
     do throws(LMDBError) {
@@ -128,8 +128,10 @@ internal import Synchronization
 
   // MARK: Slots
 
-  /// Takes a slot for this thread and returns it, or `nil` after ``stop()``.
+  /// Takes a slot for this thread and returns it, or `nil` between ``stop()`` and ``start(_:)``.
   private func acquire() -> Int? {
+    // Before a slot is tried: threads that read all the time would take them again and again.
+    if stopped.load(ordering: .relaxed) { return nil }
     var slot = SystemCalls.threadNumber % Self.slots
     var turns = 0
     while !take(slot) {
@@ -147,7 +149,7 @@ internal import Synchronization
 
   private func release(_ slot: Int) { busy[slot].taken.store(false, ordering: .releasing) }
 
-  /// Waits for the snapshots in use; from now on ``begin()`` returns `nil`.
+  /// Waits for the snapshots in use, and takes all slots.
   func stop() {
     stopped.store(true, ordering: .relaxed)
     for slot in 0..<Self.slots {
@@ -181,6 +183,7 @@ internal import Synchronization
       if let transaction = unsafe snapshots[slot].transaction { unsafe mdb_txn_abort(transaction) }
       unsafe snapshots[slot] = Snapshot()
     }
+    retained.store(0, ordering: .relaxed)
   }
 
   /// Lets transactions begin again, in another environment. The caller has called ``stop()`` and

@@ -11,7 +11,7 @@ package final class DiskCache: Sendable {
   private let directory: DiskCacheDirectory
   private let filesystems: KnownFilesystems
   private let file: DiskCacheFile
-  /// Not once the cache is closed, or cannot be used any more.
+  /// False once the cache is closed or cannot be used any more.
   private let isOpen = Atomic(true)
   /// How many files there have been.
   private let openings = Atomic(1)
@@ -41,12 +41,16 @@ package final class DiskCache: Sendable {
 
   // MARK: Reading
 
-  /// Returns a node, or `nil` if it is not here, and adds it to a cache in memory.
+  /// Returns a node, and adds it to a cache in memory. `nil` if the node is not here, or if nothing in that
+  /// cache may be used now.
   package func node(_ id: NodeID, addingTo memory: NodeCache) -> Node? {
+    let end = memory.validUntil
+    guard end > 0 else { return nil }
     let ticket = memory.ticket(for: id)
-    return reading { tables, transaction in
+    let node = reading { tables, transaction in
       try tables.node(id, in: transaction, addingTo: memory, ticket)
     }
+    return memory.isValid(until: end) ? node : nil
   }
 
   /// Returns the live node of a file whose handle has a known layout, if it is here and registering

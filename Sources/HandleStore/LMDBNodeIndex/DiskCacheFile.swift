@@ -184,7 +184,10 @@ struct DiskCacheFile: Sendable {
     try environment.reopen(mapSize: Environment.initialMapSize)
     do {
       // LMDB counts the tables in the order in which they are opened, so they have the same numbers.
-      _ = try Self.makeTables(in: environment)
+      let (tables, positions) = try Self.makeTables(in: environment)
+      guard tables.nodes.dbi == self.tables.nodes.dbi, positions.dbi == self.positions.dbi else {
+        throw LMDBError.corrupted
+      }
     } catch {
       environment.close(trimming: false)
       throw error

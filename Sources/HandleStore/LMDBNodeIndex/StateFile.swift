@@ -161,7 +161,7 @@ struct Era: Equatable {
 
   var text: String { "\(boot) \(mount)" }
 
-  /// Whether this is no other mount's.
+  /// Whether the kernel reported the mount, so that no other mount has this era.
   var isKnown: Bool { mount != 0 }
 
   init(boot: String, mount: UInt64) {

@@ -98,7 +98,7 @@ package final class NodeCache: Sendable {
     let end = validUntil
     guard let record = read(id) else { return nil }
     counts.increment(place(.hits, of: Self.shard(id)))
-    return Self.isValid(until: end) ? record : nil
+    return isValid(until: end) ? record : nil
   }
 
   /// Reads words between two looks at the version of their set: it must be even, and the same. A record
@@ -137,20 +137,21 @@ package final class NodeCache: Sendable {
     package subscript(id: NodeID) -> Ticket { shards[NodeCache.shard(id)] }
   }
 
-  /// Whether no record has changed since a ticket for a node was taken.
+  /// Whether no record of the node's shard has changed since the ticket was taken.
   package func isCurrent(_ ticket: Ticket, of id: NodeID) -> Bool {
     self.ticket(for: id).changes == ticket.changes
   }
 
   // MARK: Writing
 
-  /// Inserts a record read from a snapshot that began after ``ticket(for:)`` returned the ticket.
+  /// Inserts a record read from a snapshot that began after ``ticket(for:)`` returned the ticket. Does
+  /// nothing if somebody is writing the set: a record is not worth waiting for.
   package func insert(_ id: NodeID, _ record: Record, ticket: Ticket) {
     let set = set(id)
-    writing(set) {
-      // Whoever changes the node from now on waits for the set.
-      if isCurrent(ticket, of: id) { put(id, record, in: set) }
-    }
+    guard let version = takeIfFree(set) else { return }
+    // Whoever changes the node from now on waits for the set.
+    if isCurrent(ticket, of: id) { put(id, record, in: set) }
+    release(set, version)
   }
 
   /// Inserts the records of nodes that no earlier snapshot contains.
@@ -208,23 +209,32 @@ package final class NodeCache: Sendable {
   /// written also sees the odd version, and one that sees the next even version sees all of it.
   @inline(__always)
   private func writing(_ set: Int, _ body: () -> Void) {
-    let place = set * Self.headSize
-    let version = take(place)
-    atomicMemoryFence(ordering: .releasing)
-    body()
-    heads.store(version &+ 2, at: place)
-  }
-
-  /// Makes the version at a place odd once it is even, and returns the even one.
-  @inline(__always)
-  private func take(_ place: Int) -> UInt64 {
     var turns = 0
     while true {
-      let version = heads[place] & ~1
-      if heads.compareExchange(version, with: version | 1, at: place) { return version }
+      if let version = takeIfFree(set) {
+        body()
+        return release(set, version)
+      }
       turns += 1
       Self.pause(turns)
     }
+  }
+
+  /// Makes the version of a set odd if it is even, and returns the even one.
+  @inline(__always)
+  private func takeIfFree(_ set: Int) -> UInt64? {
+    let place = set * Self.headSize
+    let version = heads[place]
+    guard version & 1 == 0, heads.compareExchange(version, with: version | 1, at: place) else {
+      return nil
+    }
+    atomicMemoryFence(ordering: .releasing)
+    return version
+  }
+
+  @inline(__always)
+  private func release(_ set: Int, _ version: UInt64) {
+    heads.store(version &+ 2, at: set * Self.headSize)
   }
 
   /// A set is written in less time than it takes to find the record elsewhere, unless the thread that writes
@@ -274,8 +284,8 @@ package final class NodeCache: Sendable {
   ///
   /// - Parameter end: ``validUntil`` as it was before. The process may have been stopped while it read, so
   ///   what counts is the time after that.
-  package static func isValid(until end: UInt64) -> Bool {
-    end == .max || end > 0 && SystemCalls.sinceBoot < end
+  package func isValid(until end: UInt64) -> Bool {
+    end == .max || SystemCalls.sinceBoot < end
   }
 
   /// Until when the records may be used, in nanoseconds of `CLOCK_BOOTTIME`, which also counts while

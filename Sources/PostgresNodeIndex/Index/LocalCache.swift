@@ -25,11 +25,7 @@ final class LocalCache: Sendable {
   // MARK: Finding
 
   /// Returns a node that is not in memory.
-  func node(_ id: NodeID) -> Node? {
-    let end = memory.validUntil
-    guard let node = disk?.node(id, addingTo: memory) else { return nil }
-    return NodeCache.isValid(until: end) ? node : nil
-  }
+  func node(_ id: NodeID) -> Node? { disk?.node(id, addingTo: memory) }
 
   /// Returns the live node of a file, if registering the file would change nothing.
   ///
@@ -51,8 +47,8 @@ final class LocalCache: Sendable {
     guard let disk else { return nil }
     let tickets = memory.tickets()
     let end = memory.validUntil
-    guard let (id, record) = disk.node(of: candidate, key, on: filesystem, magic),
-      NodeCache.isValid(until: end)
+    guard end > 0, let (id, record) = disk.node(of: candidate, key, on: filesystem, magic),
+      memory.isValid(until: end)
     else { return nil }
     memory.insert(id, record, ticket: tickets[id])
     memory.setHint(key.hintHash(on: filesystem), id)
