@@ -58,7 +58,8 @@ import Testing
   }
 
   /// The directory is the same, and its files are older than what the store has handed out.
-  @Test func filesThatAreRestoredInPlaceMintOtherIDs() throws {
+  @Test(arguments: [false, true])
+  func filesThatAreRestoredInPlaceMintOtherIDs(areRepaired: Bool) throws {
     let (test, nodes) = try original()
     let saved = test.directory.appending("saved")
     try succeed("cp", "-a", test.path.string, saved.string)
@@ -66,6 +67,7 @@ import Testing
     // Into the files that are there, and with new files.
     for command in [["cp", "-a"], ["cp", "-a", "--remove-destination"]] {
       try succeed(command + ["\(saved)/.", test.path.string])
+      if areRepaired { _ = try Store.repair(at: test.path) }
       minted.append(try mint(at: test.path, keeping: nodes))
     }
     #expect(Set(minted.flatMap { $0 }).count == 3000)

@@ -90,6 +90,8 @@ struct StoreRepair {
     if var state = old.state, state.store == store {
       state.idBound = max(state.idBound, highest.saturatingAdd(1))
       state.session = .closed
+      // A restored file stays a copy, also once it is written anew.
+      if !state.isOriginalFile { state.directory = nil }
       return (state, false)
     }
     let seen = max(old.state?.idBound ?? NodeID.first.rawValue, highest.saturatingAdd(1))

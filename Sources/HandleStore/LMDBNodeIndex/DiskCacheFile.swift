@@ -90,12 +90,13 @@ final class DiskCacheDirectory: Sendable {
     let found = try directory.text(of: Self.marker)?.text
     guard let found, try found == text(), isWhole else { return try makeFile() }
     try mark("")
+    guard let file = try? openFile() else { return try makeFile() }
     do {
-      let file = try openFile()
       if let transaction = try file.environment.read() { _ = try file.position(in: transaction) }
       try mark(found)
       return file
     } catch {
+      file.close()
       return try makeFile()
     }
   }

@@ -56,10 +56,10 @@ extension KnownFilesystem {
   private static func other(
     _ line: Substring, of identity: FilesystemIdentity
   ) -> FilesystemIdentity? {
-    let parts = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-    guard parts.count == 2, let uuid = Hexadecimal.bytes(parts[0]) else { return nil }
+    let (name, volume) = line.splitAtBlank()
+    guard let uuid = Hexadecimal.bytes(name) else { return nil }
     var other = identity
-    (other.uuid, other.volume) = (uuid, String(parts[1]))
+    (other.uuid, other.volume) = (uuid, String(volume))
     return other
   }
 

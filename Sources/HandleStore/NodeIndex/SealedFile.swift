@@ -65,7 +65,7 @@ struct SealedFile: Sendable {
   /// line that names the store is wrong.
   private func lines(of text: String) -> (store: UInt64, lines: [Substring])? {
     guard let body = SmallFile.unsealed(text) else { return nil }
-    let lines = body.utf8.split(separator: UInt8(ascii: "\n")).map { Substring($0) }
+    let lines = body.lines
     guard lines.count > 1, lines[0].utf8.elementsEqual(title.utf8),
       let store = SmallFile.store(line: lines[1])
     else { return nil }
