@@ -73,6 +73,21 @@ import Testing
     #expect(Set(minted.flatMap { $0 }).count == 3000)
   }
 
+  /// Its files come to the directory of which they speak. `state` was a hard link to the original's.
+  @Test func aRepairedCopyInPlaceOfTheOriginalMintsOtherIDs() throws {
+    let (test, nodes) = try original()
+    let copy = test.directory.appending("copy")
+    try succeed("cp", "-al", test.path.string, copy.string)
+    let own = "cd \"$1\" && rm lock.mdb && cp data.mdb new && mv new data.mdb"
+    try succeed("sh", "-c", own, "sh", copy.string)
+    var minted = try mint(at: test.path, keeping: nodes)
+    _ = try Store.repair(at: copy)
+    let move = "rm \"$1\"/* && mv \"$2\"/* \"$1\""
+    try succeed("sh", "-c", move, "sh", test.path.string, copy.string)
+    minted.formUnion(try mint(at: test.path, keeping: nodes))
+    #expect(minted.count == 2000)
+  }
+
   /// The ids that it passed over are not nodes that it had.
   @Test func theLossOfACopyIsItsOwn() throws {
     let (test, nodes) = try original()

@@ -90,8 +90,11 @@ struct StoreRepair {
     if var state = old.state, state.store == store {
       state.idBound = max(state.idBound, highest.saturatingAdd(1))
       state.session = .closed
-      // A restored file stays a copy, also once it is written anew.
-      if !state.isOriginalFile { state.directory = nil }
+      // A copy stays one, although its `state` is written anew: it may yet take the original's place.
+      let seen = state.directory(seenIn: try Era(of: directory))
+      if try state.isCopy(in: LMDBOpening.identity(of: directory, seen: seen)) {
+        state.directory = nil
+      }
       return (state, false)
     }
     let seen = max(old.state?.idBound ?? NodeID.first.rawValue, highest.saturatingAdd(1))

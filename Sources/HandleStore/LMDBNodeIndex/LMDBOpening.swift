@@ -43,7 +43,9 @@ struct LMDBOpening {
         if options.readOnly {
           (state, hasBegun) = (found, true)
         } else {
-          if isNew || found.isUnflushed && options.durability == .power { try environment.sync() }
+          // Whoever made a copy may not have flushed it.
+          let isUnflushed = found.isUnflushed || found.isCopy(in: here)
+          if isNew || isUnflushed && options.durability == .power { try environment.sync() }
           (state, hasBegun) = try Self.begin(found, options, era: era, here: here, in: directory)
         }
       } catch {
@@ -56,7 +58,7 @@ struct LMDBOpening {
     }
   }
 
-  private static func identity(
+  static func identity(
     of directory: OpenDirectory, seen: DirectoryIdentity?
   ) throws(StoreError) -> DirectoryIdentity {
     do throws(Errno) {

@@ -221,7 +221,8 @@ extension StoreError: CustomStringConvertible {
         + "while no process writes to it; or run `handlestore repair` on this copy"
     case .sharedData(let path):
       "\(path) is a copy of a store, but its data.mdb or lock.mdb is a hard link to the original's; "
-        + "give the copy files of its own: rm lock.mdb && cp data.mdb new.mdb && mv new.mdb data.mdb"
+        + "give the copy files of its own: rm lock.mdb, and for data.mdb and state "
+        + "cp FILE new && mv new FILE"
     default: nil
     }
   }
