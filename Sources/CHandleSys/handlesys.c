@@ -364,21 +364,24 @@ void hsys_event_set(struct hsys_event *event)
         syscall(SYS_futex, &event->state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* A commit without a flush takes about as long as the kernel takes to put a thread to sleep and
- * wake it. So spin for a while before sleeping, and yield now and then: another thread does the
- * commit. */
-void hsys_event_wait(struct hsys_event *event)
+/* Lets the processor do other work for some tens of nanoseconds. */
+static void pause_briefly(void)
 {
-    for (int i = 0; i < 1000; i++) {
-        if (atomic_load_explicit(&event->state, memory_order_acquire) == 1)
-            return;
-        if (i % 50 == 49)
-            sched_yield();
 #if defined(__x86_64__)
-        __builtin_ia32_pause();
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
 #endif
+}
+
+bool hsys_event_is_set(struct hsys_event *event, int turns)
+{
+    for (int i = 0; i < turns; i++) {
+        if (atomic_load_explicit(&event->state, memory_order_acquire) == 1)
+            return true;
+        pause_briefly();
     }
-    hsys_event_sleep(event, UINT64_MAX);
+    return atomic_load_explicit(&event->state, memory_order_acquire) == 1;
 }
 
 void hsys_event_sleep(struct hsys_event *event, uint64_t nanoseconds)

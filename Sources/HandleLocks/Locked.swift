@@ -30,6 +30,15 @@ public import Glibc
     return try unsafe body(&value.pointee)
   }
 
+  /// Calls `body` if no other thread has the value; otherwise returns `nil` at once.
+  @inlinable public borrowing func withLockIfFree<R: ~Copyable, E: Error>(
+    _ body: (inout sending Value) throws(E) -> sending R
+  ) throws(E) -> sending R? {
+    guard unsafe pthread_mutex_trylock(lock) == 0 else { return nil }
+    defer { unsafe pthread_mutex_unlock(lock) }
+    return try unsafe body(&value.pointee)
+  }
+
   @inlinable deinit {
     unsafe value.deinitialize(count: 1)
     unsafe value.deallocate()

@@ -7,6 +7,7 @@
 #ifndef HANDLESYS_H
 #define HANDLESYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -197,8 +198,9 @@ struct hsys_event;
 struct hsys_event *hsys_event_create(void);
 void hsys_event_destroy(struct hsys_event *event);
 void hsys_event_set(struct hsys_event *event);
-void hsys_event_wait(struct hsys_event *event);
-/* The same, for an event that is far off: sleeps at once, and for so many nanoseconds at most. */
+/* Looks whether the event is set, and so many times more after a pause each. */
+bool hsys_event_is_set(struct hsys_event *event, int turns);
+/* Sleeps until the event is set, but for so many nanoseconds at most. */
 void hsys_event_sleep(struct hsys_event *event, uint64_t nanoseconds);
 
 /* From here on, a crash (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP) writes `message` (at

@@ -13,7 +13,7 @@ extension Export {
     try requireSignature(token, under: fields.key)  // 3: key, signature
     try requireExport(fields)  // 4: export
     let file = try admit(fields)
-    store.counters.gateTimes.record(SystemCalls.now - start)
+    store.counters.record(SystemCalls.now - start, in: .gateTimes)
     return file
   }
 

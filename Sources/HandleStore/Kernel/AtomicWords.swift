@@ -5,6 +5,7 @@ internal import Synchronization
 /// have no order between threads, except through the calls that say so.
 @safe package final class AtomicWords: @unchecked Sendable {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
+  private let isMapped: Bool
   package let count: Int
 
   /// Creates `count` words, 1 or more, all zero; `nil` if there is no memory for them. A page of them takes
@@ -17,9 +18,25 @@ internal import Synchronization
     guard unsafe memory != MAP_FAILED, let memory = unsafe memory else { return nil }
     unsafe words = memory.bindMemory(to: Atomic<UInt64>.self, capacity: count)
     self.count = count
+    isMapped = true
   }
 
-  deinit { unsafe munmap(words, count * MemoryLayout<Atomic<UInt64>>.stride) }
+  /// Creates `count` words, all zero, that take memory at once. If there is none, the process ends, as for any
+  /// other object.
+  package init(allocating count: Int) {
+    unsafe words = .allocate(capacity: count)
+    for i in 0..<count { unsafe (words + i).initialize(to: Atomic(0)) }
+    self.count = count
+    isMapped = false
+  }
+
+  deinit {
+    if isMapped {
+      unsafe munmap(words, count * MemoryLayout<Atomic<UInt64>>.stride)
+    } else {
+      unsafe words.deallocate()
+    }
+  }
 
   package subscript(index: Int) -> UInt64 {
     get {
@@ -51,6 +68,12 @@ internal import Synchronization
     return unsafe words[index].compareExchange(
       expected: expected, desired: value, ordering: .sequentiallyConsistent
     ).exchanged
+  }
+
+  /// Adds to a word.
+  func add(_ n: UInt64, to index: Int) {
+    precondition(index >= 0 && index < count)
+    unsafe words[index].wrappingAdd(n, ordering: .relaxed)
   }
 
   /// Adds one to a word.

@@ -11,8 +11,8 @@ internal import CHandleSys
 
   func set() { unsafe hsys_event_set(raw) }
 
-  /// Waits for an event that is likely to be set within microseconds.
-  func wait() { unsafe hsys_event_wait(raw) }
+  /// Looks a few times whether the event is set, for some tens of nanoseconds each.
+  func isSet(within turns: CInt) -> Bool { unsafe hsys_event_is_set(raw, turns) }
 
   /// Waits for an event that takes longer, at most for so many nanoseconds.
   func sleep(atMost nanoseconds: UInt64 = .max) { unsafe hsys_event_sleep(raw, nanoseconds) }

@@ -3,8 +3,25 @@ internal import SystemPackage
 /// A change to the store. The writer applies it in a transaction, alone or with other changes. If
 /// the transaction fails, it applies the change again in a new one. So a change must affect nothing
 /// but the transaction and its context.
-typealias Change<Output> =
-  @Sendable (inout ChangeContext, borrowing WriteTransaction) throws -> Output
+protocol Change: Sendable {
+  associatedtype Output: Sendable
+
+  func apply(
+    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
+  ) throws -> Output
+}
+
+/// A change that a closure makes.
+struct ClosureChange<Output: Sendable>: Change {
+  typealias Body =
+    @Sendable (inout ChangeContext, borrowing WriteTransaction) throws -> Output
+
+  let body: Body
+
+  func apply(
+    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
+  ) throws -> Output { try body(&context, transaction) }
+}
 
 /// What the changes of one transaction share. The next transaction uses the same value, so that its
 /// arrays keep their storage.
@@ -16,8 +33,8 @@ struct ChangeContext {
   let limboLimit: Int
   private(set) var now: UInt32 = 0
   var ids: IDAllocator
-  /// The ids as they were before the transaction. ``begin()`` restores them.
-  private var unusedIDs: IDAllocator
+  /// Where the ids were before the transaction. ``begin()`` goes back there.
+  private var unusedIDs: IDAllocator.Position
   /// Nodes whose record the transaction changed, or removed (`nil`).
   var changed: [(NodeID, Record?)] = []
   /// Nodes that the transaction added.
@@ -34,13 +51,13 @@ struct ChangeContext {
     self.filesystems = filesystems
     self.ids = ids
     self.limboLimit = limboLimit
-    unusedIDs = ids
+    unusedIDs = ids.position
   }
 
   /// Prepares for a new transaction: forgets what the last one noted.
   mutating func begin() {
     now = SystemCalls.epochSeconds
-    ids = unusedIDs
+    ids.position = unusedIDs
     if !recorded.isEmpty { recorded = [:] }
     changed.removeAll(keepingCapacity: changed.count < Self.reusedCapacity)
     added.removeAll(keepingCapacity: added.count < Self.reusedCapacity)
@@ -55,7 +72,7 @@ struct ChangeContext {
   }
 
   /// Marks the ids taken so far as used, whatever becomes of the transaction.
-  mutating func consumeIDs() { unusedIDs = ids }
+  mutating func consumeIDs() { unusedIDs = ids.position }
 }
 
 extension ChangeContext {

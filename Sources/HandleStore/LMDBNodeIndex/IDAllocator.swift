@@ -9,8 +9,7 @@ struct IDAllocator {
   /// killed process left unused are never used.
   static let rangeSize: UInt64 = 1 << 20
 
-  /// The session's state and its reservation on the disk. Copies of the allocator share it, so that a
-  /// copy is a few words.
+  /// The session's state and its reservation on the disk. Copies of the allocator share it.
   private final class Reservation: Sendable {
     let state: Locked<StateFile>
     let directory: OpenDirectory
@@ -31,7 +30,7 @@ struct IDAllocator {
     }
 
     /// Reserves the range that begins at `bound`, and returns its end. Writes nothing if the range
-    /// is already reserved: a copy of the allocator that was not kept may have done that.
+    /// is already reserved: a transaction that was undone may have done that.
     func extend(from bound: UInt64) throws -> UInt64 {
       try state.withLock { state in
         if state.idBound == bound {
@@ -48,9 +47,13 @@ struct IDAllocator {
     }
   }
 
+  /// The next id, and the end of its range.
+  struct Position {
+    fileprivate var upcoming, bound: UInt64
+  }
+
   private let reservation: Reservation
-  private var upcoming: UInt64
-  private var bound: UInt64
+  var position: Position
 
   /// Continues above every id that may have been handed out.
   ///
@@ -59,8 +62,7 @@ struct IDAllocator {
   ///   - hasBegun: whether it is on the disk.
   init(state: StateFile, hasBegun: Bool, directory: OpenDirectory) {
     reservation = Reservation(state, hasBegun: hasBegun, directory)
-    upcoming = state.idBound
-    bound = state.idBound
+    position = Position(upcoming: state.idBound, bound: state.idBound)
   }
 
   /// Puts the session's state on the disk, unless it is there: before the session's first change.
@@ -71,11 +73,13 @@ struct IDAllocator {
 
   /// Returns the id that ``take()`` uses up. Reserves a range first if no id is left.
   mutating func next() throws -> NodeID {
-    if upcoming == bound { bound = try reservation.extend(from: bound) }
-    return NodeID(rawValue: upcoming)
+    if position.upcoming == position.bound {
+      position.bound = try reservation.extend(from: position.bound)
+    }
+    return NodeID(rawValue: position.upcoming)
   }
 
-  mutating func take() { upcoming += 1 }
+  mutating func take() { position.upcoming += 1 }
 
   /// Returns the bound for a copy of a store: a random id at least 2⁴⁰ above the original's bound.
   /// It lies in the lowest sixteenth of what is left below 2⁶⁰ (a file of pins has no room for
@@ -93,7 +97,7 @@ struct IDAllocator {
   var closedState: StateFile? {
     guard reservation.hasBegun.load(ordering: .acquiring) else { return nil }
     var closed = reservation.state.withLock { $0 }
-    closed.idBound = upcoming
+    closed.idBound = position.upcoming
     closed.session = .closed
     return closed
   }

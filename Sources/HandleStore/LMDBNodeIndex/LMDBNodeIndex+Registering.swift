@@ -9,14 +9,25 @@ extension LMDBNodeIndex {
     let key = registrar.key(of: candidate.handle)
     if let node = try known(candidate, under: key, registrar) { return .done(existing(node)) }
     do {
-      return try perform { context, transaction in
-        let nodes = try NewNodes(context.tables, in: transaction)
-        return try registrar.register(
-          candidate, under: key, to: nodes, in: &context, transaction)
-      }
+      return try perform(OneFile(candidate: candidate, key: key, registrar: registrar))
     } catch {
       guard case .diskFull = describe(error) else { throw error }
       return try allKnown([candidate], registrar, else: error)[0]
+    }
+  }
+
+  /// The registration of one file.
+  private struct OneFile: Change {
+    let candidate: FoundFile
+    let key: IndexKey
+    let registrar: Registrar
+
+    @inline(__always)
+    func apply(
+      in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
+    ) throws -> RegistrationAttempt {
+      let tables = context.tables
+      return try registrar.register(candidate, under: key, to: tables, in: &context, transaction)
     }
   }
 
@@ -27,7 +38,7 @@ extension LMDBNodeIndex {
     let order = registrar.order(of: candidates)
     do {
       return try perform(weight: candidates.count) { context, transaction in
-        let nodes = try NewNodes(context.tables, in: transaction)
+        let nodes = try NewNodesInOrder(context.tables, in: transaction)
         var results = [RegistrationAttempt](
           repeating: .done(.stale(generation: registrar.incarnation)), count: candidates.count)
         // A span lends each candidate, and the array would copy it.

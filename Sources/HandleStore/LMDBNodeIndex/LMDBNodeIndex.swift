@@ -89,9 +89,15 @@ final class LMDBNodeIndex: NodeIndex {
   /// Applies a change.
   ///
   /// - Parameter weight: about how many nodes the change adds.
-  func perform<R: Sendable>(weight: Int = 1, _ change: @escaping Change<R>) throws -> R {
+  func perform<C: Change>(weight: Int = 1, _ change: C) throws -> C.Output {
     guard let writer else { throw StoreError.readOnly }
     return try writer.perform(weight: weight, change)
+  }
+
+  func perform<R: Sendable>(
+    weight: Int = 1, _ body: @escaping ClosureChange<R>.Body
+  ) throws -> R {
+    try perform(weight: weight, ClosureChange(body: body))
   }
 }
 

@@ -27,7 +27,7 @@ struct Registrar: Sendable {
   /// Finds a file's node, or adds one to `nodes`.
   @inline(__always)
   func register(
-    _ candidate: borrowing FoundFile, to nodes: borrowing NewNodes,
+    _ candidate: borrowing FoundFile, to nodes: borrowing some NodeAdding & ~Copyable & ~Escapable,
     in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> RegistrationAttempt {
     try register(
@@ -36,7 +36,8 @@ struct Registrar: Sendable {
 
   /// Finds the node of a file with this key, or adds one to `nodes`.
   func register(
-    _ candidate: FoundFile, under key: IndexKey, to nodes: borrowing NewNodes,
+    _ candidate: FoundFile, under key: IndexKey,
+    to nodes: borrowing some NodeAdding & ~Copyable & ~Escapable,
     in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
   ) throws -> RegistrationAttempt {
     let id = try context.ids.next()
@@ -58,8 +59,9 @@ struct Registrar: Sendable {
   }
 
   private func mint(
-    _ id: NodeID, for candidate: FoundFile, _ nodes: borrowing NewNodes,
-    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
+    _ id: NodeID, for candidate: FoundFile,
+    _ nodes: borrowing some NodeAdding & ~Copyable & ~Escapable, in context: inout ChangeContext,
+    _ transaction: borrowing WriteTransaction
   ) throws {
     context.ids.take()
     var record = Record(
@@ -84,13 +86,14 @@ struct Registrar: Sendable {
   /// Gives a candidate's key to the new node `id`, unless the candidate's own node or another file
   /// keeps the key.
   private func take(
-    _ key: IndexKey, of candidate: FoundFile, for id: NodeID, _ nodes: borrowing NewNodes,
-    in context: inout ChangeContext, _ transaction: borrowing WriteTransaction
+    _ key: IndexKey, of candidate: FoundFile, for id: NodeID,
+    _ nodes: borrowing some NodeAdding & ~Copyable & ~Escapable, in context: inout ChangeContext,
+    _ transaction: borrowing WriteTransaction
   ) throws -> Taking {
     if key.isOpaque {
       return try takeOpaque(key, of: candidate, for: id, in: &context, transaction)
     }
-    guard let value = try nodes.insert(id, for: key) else {
+    guard let value = try nodes.insert(id, for: key, in: transaction) else {
       return .taken(from: nil)
     }
     var holder = try holder(value, in: context, transaction)

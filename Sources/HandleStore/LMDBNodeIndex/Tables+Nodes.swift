@@ -85,17 +85,6 @@ extension Tables {
     try transaction.put(record, for: id, in: nodes)
   }
 
-  /// Adds the record and any spilled handle of a node whose id is above all others.
-  func append(
-    _ record: inout Record, _ handle: KernelFileHandle, for id: NodeID,
-    in transaction: borrowing WriteTransaction
-  ) throws {
-    record.seal(for: id)
-    try transaction.append(record, for: id, in: nodes)
-    guard record.isSpilled else { return }
-    try transaction.append(SpilledHandle(handle, for: id), for: id, in: spill)
-  }
-
   /// Replaces the record and the handle of a node.
   func put(
     _ record: inout Record, _ handle: KernelFileHandle, for id: NodeID,

@@ -1,10 +1,11 @@
 internal import HandleLocks
+internal import Synchronization
 internal import SystemPackage
 
 /// The only place that changes a store. Threads that arrive during a transaction wait together, and
-/// the next transaction carries all their changes: one commit, one flush.
+/// another transaction carries all their changes: one commit, one flush.
 final class Writer: Sendable {
-  /// What the leading thread works on.
+  /// What the thread that commits works on.
   private struct State {
     var context: ChangeContext
     var closed = false
@@ -14,10 +15,22 @@ final class Writer: Sendable {
   /// not run twice.
   private static let heavy = 64
 
+  /// For how long a thread leaves the lead to the thread that has it, and for how long it waits before
+  /// it sleeps, in nanoseconds.
+  private static let (patience, spinning): (UInt64, UInt64) = (5_000, 100_000)
+  private static let nobody = -1
+
   let environment: Environment
   private let cache: NodeCache?
   private let statistics: StatisticsCounters
-  private let queue = CommitQueue<any PendingChange>(isSlow: false)
+  /// Where threads wait for commits that wait for the disk.
+  private let queue = CommitQueue<any PendingChange>()
+  /// The changes that wait for other commits.
+  private let waiting = WaitingChanges<any PendingChange>()
+  /// The number of the thread that commits while others wait, or ``nobody``. To commit, a processor needs
+  /// the pages of the last commit. So the same thread goes on leading, while the others leave their
+  /// changes to it.
+  private let leader = Atomic(Writer.nobody)
   private let state: Locked<State>
   private let ids: IDAllocator
   private let filesystems: KnownFilesystems
@@ -41,33 +54,112 @@ final class Writer: Sendable {
   /// store promises.
   ///
   /// - Parameter weight: about how many nodes the change adds.
-  func perform<R: Sendable>(weight: Int, _ change: @escaping Change<R>) throws -> R {
-    var pending: Pending<R>?
+  @inline(__always)
+  func perform<C: Change>(weight: Int, _ change: C) throws -> C.Output {
+    guard environment.mode.noSync else {
+      return try performFlushing(Pending(change, weight: weight))
+    }
+    let leader = leader.load(ordering: .relaxed)
+    if leader == Self.nobody || leader == SystemCalls.threadNumber,
+      let result = try state.withLockIfFree({ try lead(&$0, change, weight: weight) })
+    {
+      return result
+    }
+    return try wait(for: Pending(change, weight: weight))
+  }
+
+  // MARK: Commits that wait for the disk
+
+  @inline(never)
+  private func performFlushing<C: Change>(_ pending: Pending<C>) throws -> C.Output {
     while true {
-      let hasWaited = queue.wait {
-        let change = Pending(weight: weight, change)
-        pending = change
-        return change
+      if !queue.wait({ pending }) {
+        queue.lead(pending) { group in state.withLock { commitTogether(&$0, group) } }
       }
-      guard hasWaited else {
-        defer { queue.serve(commitTogether) }
-        return try commit(count: 1, weight: weight, change)
-      }
-      if let result = pending?.result { return try result.get() }
+      if let result = pending.result { return try result.get() }
     }
   }
 
-  private func commitTogether(_ group: [any PendingChange]) {
+  // MARK: Commits that do not
+
+  /// Commits a change together with those that wait.
+  private func lead<C: Change>(
+    _ state: inout State, _ change: C, weight: Int
+  ) throws -> C.Output {
+    defer { serveSleepers(&state) }
+    guard let others = waiting.take() else {
+      defer { chooseLeader(afterServing: 1) }
+      return try commit(&state, count: 1, weight: weight) { try change.apply(in: &$0, $1) }
+    }
+    let pending = Pending(change, weight: weight)
+    commitTogether(&state, others.changes + [pending])
+    others.done.set()
+    chooseLeader(afterServing: 1 + others.changes.count)
+    guard let result = pending.result else { fatalError("a change without a result") }
+    return try result.get()
+  }
+
+  /// Makes this thread the leader, which has committed so many threads' changes, unless it is alone.
+  private func chooseLeader(afterServing threads: Int) {
+    let new = threads + waiting.count > 1 ? SystemCalls.threadNumber : Self.nobody
+    if leader.load(ordering: .relaxed) != new { leader.store(new, ordering: .relaxed) }
+  }
+
+  /// After a long commit, commits the changes of threads that have gone to sleep meanwhile.
+  private func serveSleepers(_ state: inout State) {
+    guard waiting.haveSleepers, let others = waiting.take() else { return }
+    commitTogether(&state, others.changes)
+    others.done.set()
+  }
+
+  /// Commits the changes that wait, unless another thread commits.
+  ///
+  /// - Returns: `false` if another thread does.
+  private func commitWaiting() -> Bool {
+    state.withLockIfFree { state in
+      defer { serveSleepers(&state) }
+      guard let others = waiting.take() else { return }
+      commitTogether(&state, others.changes)
+      chooseLeader(afterServing: others.changes.count)
+      others.done.set()
+    } != nil
+  }
+
+  /// Waits until a change is committed: by the thread that leads, or by this one if that does not come.
+  @inline(never)
+  private func wait<C: Change>(for pending: Pending<C>) throws -> C.Output {
+    let done = waiting.add(pending)
+    let start = SystemCalls.now
+    var turns = 0
+    while !done.isSet(within: 16) {
+      let time = SystemCalls.now - start
+      turns += 1
+      let isLong = time > Self.spinning
+      if isLong || time > Self.patience && turns % 4 == 0, commitWaiting() { continue }
+      if isLong {
+        waiting.sleep(until: done)
+      } else if turns % 16 == 0 {
+        SystemCalls.yield()
+      }
+    }
+    guard let result = pending.result else { fatalError("a change without a result") }
+    return try result.get()
+  }
+
+  // MARK: Committing
+
+  private func commitTogether(_ state: inout State, _ group: [any PendingChange]) {
     do {
-      try commit(count: group.count, weight: group.reduce(0) { $0 + $1.weight }) {
-        context, transaction in
+      try commit(
+        &state, count: group.count, weight: group.reduce(0) { $0 + $1.weight }
+      ) { context, transaction in
         for pending in group { try pending.apply(in: &context, transaction) }
       }
     } catch {
       // One change failed and undid the transaction of all. Commit each by itself.
       for pending in group {
         do {
-          try commit(count: 1, weight: pending.weight) { context, transaction in
+          try commit(&state, count: 1, weight: pending.weight) { context, transaction in
             try pending.apply(in: &context, transaction)
           }
         } catch {
@@ -78,19 +170,18 @@ final class Writer: Sendable {
   }
 
   private func commit<R: Sendable>(
-    count: Int, weight: Int, _ body: (inout ChangeContext, borrowing WriteTransaction) throws -> R
+    _ state: inout State, count: Int, weight: Int,
+    _ body: (inout ChangeContext, borrowing WriteTransaction) throws -> R
   ) throws -> R {
-    try state.withLock { state in
-      guard !state.closed else { throw StoreError.closed }
-      if weight > Self.heavy { try environment.makeRoom(for: weight) }
-      var growths = 0
-      while true {
-        do {
-          return try attempt(&state, count: count, body)
-        } catch let error as LMDBError where error == .mapFull {
-          try environment.grow(after: growths)
-          growths += 1
-        }
+    guard !state.closed else { throw StoreError.closed }
+    if weight > Self.heavy { try environment.makeRoom(for: weight) }
+    var growths = 0
+    while true {
+      do {
+        return try attempt(&state, count: count, body)
+      } catch let error as LMDBError where error == .mapFull {
+        try environment.grow(after: growths)
+        growths += 1
       }
     }
   }
@@ -111,7 +202,9 @@ final class Writer: Sendable {
     } catch {
       throw environment.meaning(of: error)
     }
-    for (id, known) in state.context.recorded { filesystems[id] = known }
+    if !state.context.recorded.isEmpty {
+      for (id, known) in state.context.recorded { filesystems[id] = known }
+    }
     statistics.committed(changes: count, nanoseconds: SystemCalls.now - start)
     if let cache {
       // The order matters: a transaction may change a node that it added.
@@ -145,23 +238,23 @@ private protocol PendingChange: AnyObject, Sendable {
   func fail(_ error: any Error)
 }
 
-private final class Pending<R: Sendable>: PendingChange {
+private final class Pending<C: Change>: PendingChange {
   let weight: Int
-  private let change: Change<R>
-  private let outcome = Locked<Result<R, any Error>?>(nil)
+  private let change: C
+  private let outcome = Locked<Result<C.Output, any Error>?>(nil)
 
-  init(weight: Int, _ change: @escaping Change<R>) {
+  init(_ change: C, weight: Int) {
     self.weight = weight
     self.change = change
   }
 
   func apply(in context: inout ChangeContext, _ transaction: borrowing WriteTransaction) throws {
-    let output = try change(&context, transaction)
+    let output = try change.apply(in: &context, transaction)
     outcome.withLock { $0 = .success(output) }
   }
 
   func fail(_ error: any Error) { outcome.withLock { $0 = .failure(error) } }
 
   /// The result of the change, valid once its transaction is over.
-  var result: Result<R, any Error>? { outcome.withLock { $0 } }
+  var result: Result<C.Output, any Error>? { outcome.withLock { $0 } }
 }

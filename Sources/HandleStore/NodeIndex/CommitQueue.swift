@@ -1,7 +1,7 @@
 internal import HandleLocks
 
-/// Lets threads that change something at the same time share a commit. One thread leads: it commits the
-/// changes that wait, all together.
+/// Lets threads that change something at the same time share a commit, for commits that take much longer
+/// than it takes to wake a thread. One thread leads: it commits the changes that wait, all together.
 package final class CommitQueue<Work: Sendable>: Sendable {
   private struct State {
     var isLed = false
@@ -21,18 +21,14 @@ package final class CommitQueue<Work: Sendable>: Sendable {
   }
 
   private let state = Locked(State())
-  /// Whether a commit takes much longer than it takes to wake a thread.
-  private let isSlow: Bool
 
-  /// - Parameter isSlow: whether a commit takes much longer than it takes to wake a thread.
-  package init(isSlow: Bool) { self.isSlow = isSlow }
+  package init() {}
 
   /// Waits until another thread has committed a change. If that thread stops leading before, the change
   /// has no result yet, and the caller calls again.
   ///
   /// - Parameter change: makes what the leading thread gets.
-  /// - Returns: `false` if no thread led. Then the calling thread leads: it calls ``lead(_:_:)``, or commits
-  ///   its change and calls ``serve(_:)`` in any case.
+  /// - Returns: `false` if no thread led. Then the calling thread leads: it calls ``lead(_:_:)``.
   package func wait(_ change: () -> Work) -> Bool {
     let done = state.withLock { state -> Event? in
       guard state.isLed else {
@@ -43,32 +39,9 @@ package final class CommitQueue<Work: Sendable>: Sendable {
       if let (count, isThere) = state.gathering, state.waiting.count >= count { isThere.set() }
       return state.next
     }
-    if isSlow { done?.sleep() } else { done?.wait() }
+    done?.sleep()
     return done != nil
   }
-
-  // MARK: Quick commits
-
-  /// Commits the waiting changes, all together, and repeats that until none waits or the thread has
-  /// done enough for others. Then one of the waiting threads leads.
-  package func serve(_ commitTogether: ([Work]) -> Void) {
-    // How many times to commit for others before the thread returns to its own work.
-    for _ in 0..<64 {
-      let next = state.withLock { state -> ([Work], Event)? in
-        state.isLed = !state.waiting.isEmpty
-        return state.isLed ? state.take() : nil
-      }
-      guard let (group, done) = next else { return }
-      commitTogether(group)
-      done.set()
-    }
-    state.withLock { state in
-      state.isLed = false
-      return state.take().next
-    }.set()
-  }
-
-  // MARK: Slow commits
 
   /// Commits a change together with those that wait. Then one of the threads that wait by then leads.
   ///

@@ -65,25 +65,22 @@ package struct KnownFilesystem: Sendable {
 
 /// The filesystems that an index has on record. Any thread may use it.
 package final class KnownFilesystems: Sendable {
-  private struct State {
-    var known: [FilesystemID: KnownFilesystem] = [:]
-    /// The kind of each filesystem, indexed by its number. Every registration needs it.
-    var magics: [FilesystemMagic?] = []
-  }
-
-  private let state = Locked(State())
+  private let known = Locked<[FilesystemID: KnownFilesystem]>([:])
+  /// The kind of each filesystem by the number of its id, or 0. Every registration needs it, and takes no
+  /// lock for it. `nil` if there was no memory.
+  private let magics = AtomicWords(count: Int(FilesystemID.maximum) + 1)
 
   package init() {}
 
   /// The filesystem with an id, or `nil` if there is none.
   package subscript(id: FilesystemID) -> KnownFilesystem? {
-    get { state.withLock { $0.known[id] } }
+    get { known.withLock { $0[id] } }
     set {
-      state.withLock { state in
-        state.known[id] = newValue
-        let missing = Int(id.rawValue) + 1 - state.magics.count
-        if missing > 0 { state.magics += Array(repeating: nil, count: missing) }
-        state.magics[Int(id.rawValue)] = newValue?.identity.magic
+      known.withLock { known in
+        known[id] = newValue
+        if let magics, id.rawValue <= FilesystemID.maximum {
+          magics[Int(id.rawValue)] = UInt64(newValue?.identity.magic.rawValue ?? 0)
+        }
       }
     }
   }
@@ -93,22 +90,23 @@ package final class KnownFilesystems: Sendable {
   package func isSuperseded(_ id: FilesystemID) -> Bool { self[id]?.isSuperseded ?? false }
 
   /// All of them, by id.
-  package var all: [FilesystemID: KnownFilesystem] { state.withLock { $0.known } }
+  package var all: [FilesystemID: KnownFilesystem] { known.withLock { $0 } }
 
   /// Returns the kind of a filesystem.
   ///
   /// - Throws: ``StoreError/unknownFilesystem(_:)``.
   package func magic(_ id: FilesystemID) throws -> FilesystemMagic {
-    let magic = state.withLock { state in
-      state.magics.indices.contains(Int(id.rawValue)) ? state.magics[Int(id.rawValue)] : nil
+    let place = Int(id.rawValue)
+    if let magics, place < magics.count, let magic = UInt32(exactly: magics[place]), magic != 0 {
+      return FilesystemMagic(rawValue: magic)
     }
-    guard let magic else { throw StoreError.unknownFilesystem(id) }
-    return magic
+    guard let known = self[id] else { throw StoreError.unknownFilesystem(id) }
+    return known.identity.magic
   }
 
   /// Returns the id that the next new filesystem gets.
   func nextID() throws -> FilesystemID {
-    let last = state.withLock { $0.known.keys.max()?.rawValue ?? 0 }
+    let last = known.withLock { $0.keys.max()?.rawValue ?? 0 }
     guard last < FilesystemID.maximum else { throw StoreError.tooManyFilesystems }
     return FilesystemID(rawValue: last + 1)
   }

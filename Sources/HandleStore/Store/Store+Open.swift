@@ -59,7 +59,7 @@ extension Store {
         let (mount, magic) = try filesystems.mount(node.filesystem)
         do throws(Errno) {
           let descriptor = try open(node.handle, mode, on: mount, magic: magic)
-          counters.openTimes.record(SystemCalls.now - start)
+          counters.record(SystemCalls.now - start, in: .openTimes)
           return descriptor
         } catch .staleHandle {
           try requireAnswer(mount)

@@ -33,7 +33,7 @@ extension Store {
       guard let pins else { return try registered(file, on: filesystem) }
       return try registered(file, on: filesystem, pinnedBy: pins)
     }
-    counters.registerTimes.record(SystemCalls.now - start)
+    counters.record(SystemCalls.now - start, in: .registerTimes)
     counters.registered(result.outcome)
     noteGrowth(at: start)
     return result
@@ -59,8 +59,8 @@ extension Store {
       guard let pins else { return try registered(files, on: filesystem) }
       return try registered(files, on: filesystem, pinnedBy: pins)
     }
-    counters.registerTimes.record(SystemCalls.now - start)
-    for result in results { counters.registered(result.outcome) }
+    counters.record(SystemCalls.now - start, in: .registerTimes)
+    counters.registered(results)
     noteGrowth(at: start)
     return results
   }

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// What a store has done since it was opened. Times are in nanoseconds.
 public struct Statistics: Sendable, Hashable {
   /// A distribution of times or amounts: how many values fell into each power of two.
@@ -67,53 +65,68 @@ public struct Statistics: Sendable, Hashable {
   public let gateTimes: Histogram
 }
 
-/// The counters behind ``Statistics``.
+/// The counters behind ``Statistics``. Groups of threads count in places of their own: a word that two
+/// processors change in turn costs each of them more than the rest of a small operation.
 package final class StatisticsCounters: Sendable {
-  package init() {}
-
   enum Counter: Int, CaseIterable {
     case created, existing, replaced, retired, dropped, gets, opened, compared, admitted
   }
 
-  /// Counts values by their power of two.
-  final class HistogramCounters: Sendable {
-    private let buckets = (0..<64).map { _ in AtomicCounter() }
-    private let sum = AtomicCounter()
-
-    func record(_ value: UInt64) {
-      buckets[63 - (value | 1).leadingZeroBitCount].add(1)
-      sum.add(value)
-    }
-
-    var histogram: Statistics.Histogram {
-      .init(buckets: buckets.map(\.value), sum: sum.value)
-    }
+  enum Distribution: Int, CaseIterable {
+    case writeSizes, writeTimes, registerTimes, openTimes, gateTimes
   }
 
-  final class AtomicCounter: Sendable {
-    private let atomic = Atomic<UInt64>(0)
-    func add(_ n: UInt64) { atomic.wrappingAdd(n, ordering: .relaxed) }
-    var value: UInt64 { atomic.load(ordering: .relaxed) }
+  /// The number of groups; a power of two.
+  private static let groups = 8
+  private static let distributionSize = 65
+
+  private let codes: [StoreError.Code: Int]
+  // The words of a group: the counters, the errors, the refusals, and the distributions, each with 64 powers
+  // of two and the sum of the values.
+  private let firstRefusal: Int
+  private let firstDistribution: Int
+  private let groupSize: Int
+  private let words: AtomicWords
+
+  package init() {
+    let firstError = Counter.allCases.count
+    codes = Dictionary(
+      uniqueKeysWithValues: StoreError.Code.allCases.enumerated().map { ($1, firstError + $0) })
+    firstRefusal = firstError + codes.count
+    firstDistribution = firstRefusal + GateRefusal.allCases.count
+    let size = firstDistribution + Distribution.allCases.count * Self.distributionSize
+    // Each group begins on a cache line of its own.
+    groupSize = (size + 7) & ~7
+    words = AtomicWords(allocating: Self.groups * groupSize)
   }
 
-  private let counters = Counter.allCases.map { _ in AtomicCounter() }
-  private let errors = Dictionary(
-    uniqueKeysWithValues: StoreError.Code.allCases.map { ($0, AtomicCounter()) })
-  private let gateRefusals = GateRefusal.allCases.map { _ in AtomicCounter() }
-  private let writeSizes = HistogramCounters()
-  private let writeTimes = HistogramCounters()
-  let registerTimes = HistogramCounters()
-  let openTimes = HistogramCounters()
-  let gateTimes = HistogramCounters()
+  // MARK: Counting
 
-  func count(_ counter: Counter, _ n: UInt64 = 1) { counters[counter.rawValue].add(n) }
+  private func add(_ n: UInt64, to word: Int) {
+    words.add(n, to: (SystemCalls.threadNumber & (Self.groups - 1)) * groupSize + word)
+  }
 
-  func failed(_ code: StoreError.Code) { errors[code]?.add(1) }
-  func refused(_ refusal: GateRefusal) { gateRefusals[refusal.rawValue].add(1) }
+  func count(_ counter: Counter, _ n: UInt64 = 1) { add(n, to: counter.rawValue) }
+
+  func failed(_ code: StoreError.Code) {
+    if let word = codes[code] { add(1, to: word) }
+  }
+
+  func refused(_ refusal: GateRefusal) { add(1, to: firstRefusal + refusal.rawValue) }
+
+  func record(_ value: UInt64, in distribution: Distribution) {
+    let first = firstWord(of: distribution)
+    add(1, to: first + 63 - (value | 1).leadingZeroBitCount)
+    add(value, to: first + 64)
+  }
+
+  private func firstWord(of distribution: Distribution) -> Int {
+    firstDistribution + distribution.rawValue * Self.distributionSize
+  }
 
   func committed(changes: Int, nanoseconds: UInt64) {
-    writeSizes.record(UInt64(changes))
-    writeTimes.record(nanoseconds)
+    record(UInt64(changes), in: .writeSizes)
+    record(nanoseconds, in: .writeTimes)
   }
 
   func registered(_ outcome: Registration.Outcome) {
@@ -125,24 +138,47 @@ package final class StatisticsCounters: Sendable {
     }
   }
 
+  /// Counts many registrations, each kind at once.
+  func registered(_ results: [Registration]) {
+    var (created, existing) = (UInt64(0), UInt64(0))
+    for result in results {
+      switch result.outcome {
+      case .created: created += 1
+      case .existing: existing += 1
+      case .replaced, .stale: registered(result.outcome)
+      }
+    }
+    count(.created, created)
+    count(.existing, existing)
+  }
+
+  // MARK: Reading
+
+  private func sum(of word: Int) -> UInt64 {
+    (0..<Self.groups).reduce(0) { $0 &+ words[$1 * groupSize + word] }
+  }
+
+  private func histogram(_ distribution: Distribution) -> Statistics.Histogram {
+    let first = firstWord(of: distribution)
+    return Statistics.Histogram(
+      buckets: (first..<first + 64).map(sum), sum: sum(of: first + 64))
+  }
+
+  private func counted<Case: Hashable>(_ places: [(Case, word: Int)]) -> [Case: UInt64] {
+    let counts = places.map { ($0.0, sum(of: $0.word)) }
+    return Dictionary(uniqueKeysWithValues: counts.filter { $0.1 > 0 })
+  }
+
   func snapshot(cacheHits: UInt64) -> Statistics {
-    let failed = errors.mapValues(\.value).filter { $0.value > 0 }
-    let gated = Self.counted(GateRefusal.allCases, gateRefusals)
-    func value(_ counter: Counter) -> UInt64 { counters[counter.rawValue].value }
+    func value(_ counter: Counter) -> UInt64 { sum(of: counter.rawValue) }
     return Statistics(
       created: value(.created), existing: value(.existing), replaced: value(.replaced),
       retired: value(.retired), dropped: value(.dropped), gets: value(.gets) + cacheHits,
       cacheHits: cacheHits, opened: value(.opened), compared: value(.compared),
-      errors: failed, admitted: value(.admitted), gateRefusals: gated,
-      writeSizes: writeSizes.histogram, writeTimes: writeTimes.histogram,
-      registerTimes: registerTimes.histogram, openTimes: openTimes.histogram,
-      gateTimes: gateTimes.histogram)
-  }
-
-  private static func counted<Case: Hashable>(
-    _ cases: [Case], _ counters: [AtomicCounter]
-  ) -> [Case: UInt64] {
-    let counts = zip(cases, counters).map { ($0, $1.value) }
-    return Dictionary(uniqueKeysWithValues: counts.filter { $0.1 > 0 })
+      errors: counted(codes.map { ($0, $1) }), admitted: value(.admitted),
+      gateRefusals: counted(GateRefusal.allCases.map { ($0, firstRefusal + $0.rawValue) }),
+      writeSizes: histogram(.writeSizes), writeTimes: histogram(.writeTimes),
+      registerTimes: histogram(.registerTimes), openTimes: histogram(.openTimes),
+      gateTimes: histogram(.gateTimes))
   }
 }

@@ -19,7 +19,7 @@ package final class PostgresNodeIndex: NodeIndex {
   /// `nil` if the index keeps no nodes.
   let local: LocalCache?
   let readAhead: ReadAhead
-  let registrations = CommitQueue<PendingFiles>(isSlow: true)
+  let registrations = CommitQueue<PendingFiles>()
 
   /// Joins the gateways of the store in a database, which is made if there is none.
   ///

@@ -54,6 +54,41 @@ import Testing
     try store.close()
   }
 
+  /// Changes that are committed together get their own results and errors: single files, batches that add more
+  /// than fits into the map, and calls that fail.
+  @Test(arguments: Durability.allCases) func aCallThatFailsHarmsNoOther(
+    _ durability: Durability
+  ) throws {
+    let (test, id) = try Self.store(durability)
+    let store = test.store
+    let rounds = durability == .power ? 20 : Self.files / 4
+    let created = try inThreads(6) { thread -> [NodeID] in
+      let first = UInt64(thread) << 32
+      return try (0..<rounds).flatMap { round -> [NodeID] in
+        switch thread {
+        case 0, 1:
+          #expect(throws: StoreError.unknownNode(NodeID(rawValue: 1 << 50))) {
+            try store.retire(NodeID(rawValue: 1 << 50))
+          }
+          return []
+        case 2:
+          let files = (0..<100).map { Synthetic.file(first + round * 100 + $0) }
+          let results = try store.register(batch: files, on: id)
+          #expect(results.allSatisfy { $0.outcome == .created })
+          return results.map(\.node)
+        default:
+          let result = try store.register(Synthetic.file(first + round), on: id)
+          #expect(result.outcome == .created)
+          return [result.node]
+        }
+      }
+    }.flatMap(\.self)
+    #expect(created.count == Int(rounds) * 103 && Set(created).count == created.count)
+    #expect(try store.everyNode().map(\.id) == created.sorted())
+    #expect(store.statistics.created == UInt64(created.count))
+    try store.close()
+  }
+
   @Test func racingReusesReplaceOneNodeEach() throws {
     let (test, id) = try Self.store()
     let store = test.store
