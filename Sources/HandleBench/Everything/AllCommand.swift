@@ -12,8 +12,8 @@ struct AllCommand: ParsableCommand {
       These are run with 100,000 and with 1,000,000 nodes; fs, for root and if HandleFS is installed; \
       and shared, if PostgreSQL's programs are in PATH or where Debian puts them: a server is started \
       below DIR for that time (for root, as the user postgres). A benchmark that is left out, or \
-      fails, is on the page with the reason. It takes about an hour, and needs some GB below DIR and \
-      gnuplot.
+      fails, is on the page with the reason. It takes 15 minutes to an hour, and needs some GB \
+      below DIR and gnuplot.
 
         handlebench all --directory /srv --html report.html
 
