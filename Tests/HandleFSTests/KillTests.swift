@@ -7,73 +7,7 @@ import Testing
 
 /// What uses the mount while its server is killed again and again notices nothing.
 @Suite(.serialized) struct KillTests {
-  /// Commands for `sh`, in a directory of their own, until the file "$stop" is there; "$outside" is
-  /// a directory that is not on the mount. Any command that fails ends it.
-  private static let scripts = [
-    "tar": """
-    mkdir "$outside/tree"
-    for d in 1 2 3 4 5; do
-      mkdir "$outside/tree/$d"
-      for f in 1 2 3 4 5 6 7 8 9; do seq $((d * f * 50)) >"$outside/tree/$d/$f"; done
-      ln -s ../1/1 "$outside/tree/$d/link"
-    done
-    tar -C "$outside" -cf "$outside/tree.tar" tree
-    while [ -z "${begun:-}" ] || [ ! -e "$stop" ]; do
-      begun=1; echo round
-      tar -xf "$outside/tree.tar"
-      diff -r tree "$outside/tree"
-      tar -cf "$outside/again.tar" tree
-      tar -df "$outside/again.tar" tree
-      rm -r tree
-    done
-    """,
-    "gcc": """
-    while [ -z "${begun:-}" ] || [ ! -e "$stop" ]; do
-      begun=1; echo round
-      for i in 1 2 3; do echo "int f$i(void) { return $i; }" >f$i.c; done
-      echo 'int f1(void), f2(void), f3(void);
-            int main(void) { return f1() + f2() + f3() - 6; }' >main.c
-      gcc -O1 -c f1.c f2.c f3.c main.c
-      ar rc libf.a f1.o f2.o f3.o
-      gcc -o program main.o libf.a
-      ./program
-      rm *
-    done
-    """,
-    "git": """
-    export HOME="$outside" GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b
-    export GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
-    git init -q -b main original
-    cd original
-    for i in 1 2 3 4 5; do
-      seq $((i * 100)) >file; mkdir -p "d$i"; date >"d$i/f"; git add .; git commit -qm "$i"
-    done
-    cd ..
-    while [ -z "${begun:-}" ] || [ ! -e "$stop" ]; do
-      begun=1; echo round
-      git clone -q original clone
-      git -C clone fsck --full --strict 2>"$outside/fsck"
-      (cd clone; echo more >>file; git commit -qam more; git gc -q; git checkout -q HEAD~2)
-      test -z "$(git -C clone status --porcelain)"
-      rm -rf clone
-    done
-    """,
-    "sqlite3": """
-    sqlite3 data 'PRAGMA journal_mode=DELETE; CREATE TABLE t (n INTEGER PRIMARY KEY, s INTEGER);
-      INSERT INTO t VALUES (0, 0);' >/dev/null
-    n=0
-    while [ -z "${begun:-}" ] || [ ! -e "$stop" ]; do
-      begun=1; echo round
-      for i in 1 2 3 4 5; do
-        n=$((n + 1))
-        sqlite3 data "BEGIN IMMEDIATE; INSERT INTO t VALUES ($n, $n * 2); COMMIT;"
-      done
-      test "$(sqlite3 data 'SELECT count(*) FROM t WHERE s = n * 2')" = $((n + 1))
-      test "$(sqlite3 data 'PRAGMA integrity_check')" = ok
-    done
-    """,
-  ]
-
+  /// Loads of the program `mountload`.
   static let loads = [
     "names", "exchange", "churn", "append", "unlinked", "locks", "mapped", "listing",
   ]
@@ -102,7 +36,7 @@ import Testing
       let place = mounted.mountpoint.appending(prefix + name).string
       let errors = outside.appending("\(name).errors").string
       let command: [String]
-      if let script = KillTests.scripts[name] {
+      if let script = KillScripts.all[name] {
         command = [
           "env", "stop=\(stop)", "outside=\(outside.appending(name))", "sh", "-ec",
           "exec 2>\(errors); cd \(place); \(script)",
@@ -142,7 +76,7 @@ import Testing
   struct Campaign: Sendable, CustomTestStringConvertible {
     let kind: VolumeKind
     var options: [String] = []
-    var loads = KillTests.loads + KillTests.scripts.keys.sorted()
+    var loads = KillTests.loads + KillScripts.projects.keys.sorted()
     let kills: Int
     /// Between a server's beginning and its end, in microseconds.
     var pauses: Range<useconds_t> = 20_000..<200_000
@@ -152,6 +86,8 @@ import Testing
   static let campaigns = [
     Campaign(kind: .ext4, kills: 70), Campaign(kind: .xfs, kills: 20),
     Campaign(kind: .btrfs, kills: 20),
+    Campaign(kind: .ext4, loads: KillScripts.tools.keys.sorted(), kills: 50),
+    Campaign(kind: .xfs, loads: KillScripts.tools.keys.sorted(), kills: 15),
     Campaign(
       kind: .ext4, options: ["--passthrough", "off"], loads: ["large", "append", "unlinked"],
       kills: 60, pauses: 5_000..<150_000),
