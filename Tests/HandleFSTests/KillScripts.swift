@@ -15,17 +15,19 @@ enum KillScripts {
       begun=1; echo round
       tar -xf "$outside/tree.tar"
       diff -r tree "$outside/tree"
+      tar -df "$outside/tree.tar"
       tar -cf "$outside/again.tar" tree
       tar -df "$outside/again.tar" tree
       rm -r tree
     done
     """,
     "gcc": """
+    n=0
     while [ -z "${begun:-}" ] || [ ! -e "$stop" ]; do
-      begun=1; echo round
-      for i in 1 2 3; do echo "int f$i(void) { return $i; }" >f$i.c; done
-      echo 'int f1(void), f2(void), f3(void);
-            int main(void) { return f1() + f2() + f3() - 6; }' >main.c
+      begun=1; echo round; n=$((n + 3))
+      for i in 1 2 3; do echo "int f$i(void) { return $i + $n; }" >f$i.c; done
+      echo "int f1(void), f2(void), f3(void);
+            int main(void) { return f1() + f2() + f3() != 6 + 3 * $n; }" >main.c
       gcc -O1 -c f1.c f2.c f3.c main.c
       ar rc libf.a f1.o f2.o f3.o
       gcc -o program main.o libf.a
@@ -45,9 +47,10 @@ enum KillScripts {
     while [ -z "${begun:-}" ] || [ ! -e "$stop" ]; do
       begun=1; echo round
       git clone -q original clone
-      git -C clone fsck --full --strict 2>"$outside/fsck"
-      (cd clone; echo more >>file; git commit -qam more; git gc -q; git checkout -q HEAD~2)
-      test -z "$(git -C clone status --porcelain)"
+      git -C clone fsck --full --strict --no-progress
+      (cd clone; echo more >>file; git commit -qam more; git gc -q; git checkout -q HEAD~2
+        # Without the index, git reads the files.
+        rm .git/index; git reset -q; git diff --exit-code)
       rm -rf clone
     done
     """,
@@ -85,17 +88,20 @@ enum KillScripts {
         setfattr -n user.number -v $n file
         test "$(getfattr --only-values -n user.number file)" = $n
         setfattr -x user.number file
+        if getfattr --only-values -n user.number file 2>/dev/null; then exit 1; fi
+        test "$(stat -c %u:%g:%Y file)" = $n:$((n + 1)):$((1000000000 + n))
       done
     done
     """,
     "direct": """
-    dd if=/dev/urandom of="$outside/data" bs=64k count=32 status=none
     while [ -z "${begun:-}" ] || [ ! -e "$stop" ]; do
       begun=1; echo round
+      dd if=/dev/urandom of="$outside/data" bs=64k count=32 iflag=fullblock status=none
       dd if="$outside/data" of=file bs=64k oflag=direct conv=fsync status=none
       cmp file "$outside/data"
       dd if=file bs=128k iflag=direct status=none | cmp - "$outside/data"
       dd if="$outside/data" of=file bs=64k count=1 seek=7 conv=notrunc,fdatasync status=none
+      dd if=file bs=64k skip=7 count=1 iflag=fullblock status=none | cmp -n 65536 - "$outside/data"
       test "$(stat -c %s file)" = 2097152
       rm file
     done
@@ -113,12 +119,14 @@ enum KillScripts {
     """,
     "links": """
     mkdir -p tree/a tree/b/c
-    for f in a/1 a/2 b/1 b/c/1; do echo $f >tree/$f; done
+    files="a/1 a/2 b/1 b/c/1"
+    n=0
     while [ -z "${begun:-}" ] || [ ! -e "$stop" ]; do
-      begun=1; echo round
+      begun=1; echo round; n=$((n + 1))
+      for f in $files; do echo $f $n >tree/$f; done
       cp -al tree copy
       test "$(find copy -type f -links 2 | wc -l)" = 4
-      for f in a/1 a/2 b/1 b/c/1; do test tree/$f -ef copy/$f; done
+      for f in $files; do test tree/$f -ef copy/$f; test "$(cat copy/$f)" = "$f $n"; done
       ln copy/a/1 copy/b/third
       test "$(stat -c %h tree/a/1)" = 3
       rm -r copy
@@ -126,15 +134,16 @@ enum KillScripts {
     done
     """,
     "make": """
-    for i in 1 2 3 4 5 6; do echo $i >$i.in; done
+    n=0
     printf 'all: 1.out 2.out 3.out 4.out 5.out 6.out\n\tcat $^ >all\n%%.out: %%.in\n\tcp $< $@\n' >Makefile
     while [ -z "${begun:-}" ] || [ ! -e "$stop" ]; do
-      begun=1; echo round
+      begun=1; echo round; n=$((n + 6))
+      for i in 1 2 3 4 5 6; do echo $((n + i)) >$i.in; done
       make -s -j3
-      seq 6 | cmp - all
+      seq $((n + 1)) $((n + 6)) | cmp - all
       sleep 0.02
       touch 3.in
-      if make -q 3.out; then exit 1; fi
+      if make -q 3.out; then exit 1; else test $? = 1; fi
       make -s -j3 3.out
       make -q 1.out 2.out 3.out
       rm all *.out
@@ -153,18 +162,23 @@ enum KillScripts {
     done
     """,
     "sparse": """
+    change() {
+      truncate -s 8M "$1"
+      echo text | dd of="$1" bs=1 seek=4000000 conv=notrunc status=none
+      seq $2 | dd of="$1" bs=4k seek=100 conv=notrunc status=none
+    }
+    n=20000
     while [ -z "${begun:-}" ] || [ ! -e "$stop" ]; do
-      begun=1; echo round
-      truncate -s 8M file
-      echo text | dd of=file bs=1 seek=4000000 conv=notrunc status=none
+      begun=1; echo round; n=$((n + 1))
+      change "$outside/expected" $n
+      dd if=/dev/zero of="$outside/expected" bs=4k seek=105 count=2 conv=notrunc status=none
+      change file $n
       fallocate -l 64k -o 1M file
-      seq 20000 | dd of=file bs=4k seek=100 conv=notrunc status=none
       fallocate -p -o 420k -l 8k file
+      cmp file "$outside/expected"
       cp --sparse=always file copy
-      cmp file copy
-      test "$(stat -c %s copy)" = 8388608
-      test "$(tail -c +4000001 copy | head -c 4)" = text
-      rm file copy
+      cmp copy "$outside/expected"
+      rm file copy "$outside/expected"
     done
     """,
     "wal": """
@@ -187,14 +201,15 @@ enum KillScripts {
     """,
     "zip": """
     mkdir "$outside/package"
-    for i in 1 2 3 4 5 6; do echo "def f(): return $i" >"$outside/package/m$i.py"; done
+    n=0
     while [ -z "${begun:-}" ] || [ ! -e "$stop" ]; do
-      begun=1; echo round
+      begun=1; echo round; n=$((n + 1))
+      for i in 1 2 3 4 5 6; do echo "def f(): return $i + $n" >"$outside/package/m$i.py"; done
       python3 -m zipfile -c a.zip "$outside/package"
-      python3 -m zipfile -t a.zip >/dev/null
+      test "$(python3 -m zipfile -t a.zip)" = "Done testing"
       python3 -m zipfile -e a.zip .
       python3 -m compileall -q package
-      test "$(python3 -B -c 'from package import m1, m6; print(m1.f() + m6.f())')" = 7
+      test "$(python3 -B -c 'from package import m1, m6; print(m1.f() + m6.f())')" = $((7 + 2 * n))
       diff -r -x __pycache__ package "$outside/package"
       rm -r package a.zip
     done

@@ -93,8 +93,10 @@ import Testing
       kills: 60, pauses: 5_000..<150_000),
     Campaign(kind: .ext4, options: ["--handles", "never"], kills: 15),
     Campaign(kind: .plainOverlay, kills: 10),
-    // Two names of a file are two files on bindfs, until its kernel asks again.
-    Campaign(kind: .fuse, loads: ["append", "unlinked", "large", "tar", "sqlite3"], kills: 10),
+    // Two names of a file are two files on bindfs, until its kernel asks again. If a program sets only the
+    // time of modification, as tar does, bindfs 1.14 sets the present time.
+    Campaign(
+      kind: .fuse, loads: ["append", "unlinked", "large", "sqlite3", "sort", "zip"], kills: 10),
   ]
 
   @Test(.mountsHandleFS, arguments: campaigns) func nothingNotices(_ campaign: Campaign) throws {

@@ -3,7 +3,7 @@ internal import Synchronization
 internal import SystemPackage
 
 /// The only place that changes a store. Threads that arrive during a transaction wait together, and
-/// another transaction carries all their changes: one commit, one flush.
+/// the next transaction carries all their changes: one commit, one flush.
 final class Writer: Sendable {
   /// What the thread that commits works on.
   private struct State {
@@ -99,7 +99,8 @@ final class Writer: Sendable {
     return try result.get()
   }
 
-  /// Makes this thread the leader, which has committed so many threads' changes, unless it is alone.
+  /// Makes this thread, which has committed so many threads' changes, the leader if others commit too;
+  /// otherwise nobody leads.
   private func chooseLeader(afterServing threads: Int) {
     let new = threads + waiting.count > 1 ? SystemCalls.threadNumber : Self.nobody
     if leader.load(ordering: .relaxed) != new { leader.store(new, ordering: .relaxed) }
@@ -125,7 +126,7 @@ final class Writer: Sendable {
     } != nil
   }
 
-  /// Waits until a change is committed: by the thread that leads, or by this one if that does not come.
+  /// Waits until a change is committed: by the thread that leads, or by this one if the leader does not take it soon.
   @inline(never)
   private func wait<C: Change>(for pending: Pending<C>) throws -> C.Output {
     let done = waiting.add(pending)

@@ -7,16 +7,16 @@ package final class CommitQueue<Work: Sendable>: Sendable {
     var isLed = false
     var waiting: [Work] = []
     /// Set when the waiting changes are done, or their threads have to try again.
-    var next = Event()
+    var done = Event()
     /// How many threads made changes at the time of the last commit, and how long it took, in nanoseconds.
     var last = (threads: 1, time: UInt64(0))
-    /// Set when so many changes wait.
-    var gathering: (count: Int, isThere: Event)?
+    /// The event is set when `count` changes wait.
+    var gathering: (count: Int, enough: Event)?
 
     /// Takes all waiting changes.
-    mutating func take() -> (group: [Work], next: Event) {
-      defer { (waiting, next, gathering) = ([], Event(), nil) }
-      return (waiting, next)
+    mutating func take() -> (group: [Work], done: Event) {
+      defer { (waiting, done, gathering) = ([], Event(), nil) }
+      return (waiting, done)
     }
   }
 
@@ -27,7 +27,7 @@ package final class CommitQueue<Work: Sendable>: Sendable {
   /// Waits until another thread has committed a change. If that thread stops leading before, the change
   /// has no result yet, and the caller calls again.
   ///
-  /// - Parameter change: makes what the leading thread gets.
+  /// - Parameter change: returns the change; called only if another thread leads.
   /// - Returns: `false` if no thread led. Then the calling thread leads: it calls ``lead(_:_:)``.
   package func wait(_ change: () -> Work) -> Bool {
     let done = state.withLock { state -> Event? in
@@ -36,8 +36,8 @@ package final class CommitQueue<Work: Sendable>: Sendable {
         return nil
       }
       state.waiting.append(change())
-      if let (count, isThere) = state.gathering, state.waiting.count >= count { isThere.set() }
-      return state.next
+      if let (count, enough) = state.gathering, state.waiting.count >= count { enough.set() }
+      return state.done
     }
     done?.sleep()
     return done != nil
@@ -56,20 +56,20 @@ package final class CommitQueue<Work: Sendable>: Sendable {
     state.withLock { state in
       state.last = (1 + group.count + state.waiting.count, time)
       state.isLed = false
-      return state.take().next
+      return state.take().done
     }.set()
     done.set()
   }
 
   private func waitForOthers() {
-    let gathering = state.withLock { state -> (isThere: Event, time: UInt64)? in
+    let gathering = state.withLock { state -> (enough: Event, time: UInt64)? in
       let others = state.last.threads - 1
       guard state.waiting.count < others else { return nil }
-      let isThere = Event()
-      state.gathering = (others, isThere)
-      return (isThere, min(state.last.time / 4, Self.longestGathering))
+      let enough = Event()
+      state.gathering = (others, enough)
+      return (enough, min(state.last.time / 4, Self.longestGathering))
     }
-    if let (isThere, time) = gathering { isThere.sleep(atMost: time) }
+    if let (enough, time) = gathering { enough.sleep(atMost: time) }
   }
 
   /// In nanoseconds.

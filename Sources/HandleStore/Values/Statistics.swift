@@ -95,8 +95,8 @@ package final class StatisticsCounters: Sendable {
     firstRefusal = firstError + codes.count
     firstDistribution = firstRefusal + GateRefusal.allCases.count
     let size = firstDistribution + Distribution.allCases.count * Self.distributionSize
-    // Each group begins on a cache line of its own.
-    groupSize = (size + 7) & ~7
+    // At least a cache line lies between the counters of two groups.
+    groupSize = size + 8
     words = AtomicWords(allocating: Self.groups * groupSize)
   }
 
@@ -138,7 +138,7 @@ package final class StatisticsCounters: Sendable {
     }
   }
 
-  /// Counts many registrations, each kind at once.
+  /// Counts many registrations, the usual kinds all at once.
   func registered(_ results: [Registration]) {
     var (created, existing) = (UInt64(0), UInt64(0))
     for result in results {
