@@ -198,7 +198,7 @@ struct hsys_event;
 struct hsys_event *hsys_event_create(void);
 void hsys_event_destroy(struct hsys_event *event);
 void hsys_event_set(struct hsys_event *event);
-/* Looks whether the event is set, and so many times more after a pause each. */
+/* Returns whether the event is set. Looks again up to `turns` times, after a short pause each. */
 bool hsys_event_is_set(struct hsys_event *event, int turns);
 /* Sleeps until the event is set, but for so many nanoseconds at most. */
 void hsys_event_sleep(struct hsys_event *event, uint64_t nanoseconds);

@@ -11,7 +11,8 @@ internal import CHandleSys
 
   func set() { unsafe hsys_event_set(raw) }
 
-  /// Looks a few times whether the event is set, for some tens of nanoseconds each.
+  /// Whether the event is set, or is set while the call looks again `turns` times, some tens of nanoseconds
+  /// apart.
   func isSet(within turns: CInt) -> Bool { unsafe hsys_event_is_set(raw, turns) }
 
   /// Waits for an event that takes longer, at most for so many nanoseconds.
