@@ -1,5 +1,5 @@
 /* How a thread waits for its next request: it sleeps, or looks for it for a while. */
-#include "serving.h"
+#include "priority.h"
 
 #include <poll.h>
 #include <time.h>
@@ -9,6 +9,14 @@ enum {
     LOOK_NANOSECONDS = 50000,
     /* After so many requests, it looks whether another one waits, and then at each until none does. */
     EACH = 4,
+    /* A thread that gives way gets the next request at once if its client runs on the same processor. If more than
+     * one in so many has taken longer, it looks where the client is. */
+    AT_ONCE_NANOSECONDS = 8000,
+    FEW = 4,
+    /* If the client is there, or has moved again within so many requests, the thread looks again only after so
+     * many have taken longer. */
+    SOON = 8,
+    PATIENCE = 8,
 };
 
 static long nanoseconds(void)
@@ -42,11 +50,33 @@ static int look_and_read(struct arrivals *arrivals, struct fuse_buf *buffer)
     return length;
 }
 
+static void look_for_client(struct worker *worker, struct arrivals *arrivals)
+{
+    unsigned long since = worker->served - arrivals->served;
+    arrivals->served = worker->served;
+    arrivals->sleep = follow_client(worker) && since > SOON ? 0 : -FEW * PATIENCE;
+}
+
+/* Reads the next request for a thread that gives way. */
+static int read_and_follow(struct worker *worker, struct arrivals *arrivals, struct fuse_buf *buffer)
+{
+    long start = nanoseconds();
+    int length = fuse_session_receive_buf(pool.session, buffer);
+    if (nanoseconds() - start < AT_ONCE_NANOSECONDS)
+        arrivals->sleep -= arrivals->sleep > 0;
+    else if ((arrivals->sleep += FEW) > FEW)
+        look_for_client(worker, arrivals);
+    return length;
+}
+
 int next_request(struct worker *worker, struct arrivals *arrivals, struct fuse_buf *buffer)
 {
     int length;
-    /* A thread that gives way would keep its client from the processor. */
-    if (arrivals->are_of_one && !worker->gives_way && pool.processors > 1) {
+    /* A thread that gives way does not look for a request: it would keep its client from the processor. */
+    if (worker->gives_way) {
+        arrivals->are_quick = 0;
+        length = read_and_follow(worker, arrivals, buffer);
+    } else if (arrivals->are_of_one && pool.processors > 1) {
         length = look_and_read(arrivals, buffer);
     } else {
         arrivals->are_quick = 0;

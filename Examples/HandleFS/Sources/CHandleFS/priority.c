@@ -3,10 +3,12 @@
  * A reply wakes the client while the server's thread still runs on the client's processor. So the kernel looks
  * for an idle one and moves the client there, which takes longer than most requests do, above all on a virtual
  * machine. But a processor that runs nothing but SCHED_IDLE threads counts as idle, so the client stays. A
- * thread that reads from /dev/fuse is tied to that processor: to be woken on another one would take as long.
+ * thread that reads from /dev/fuse is tied to that processor: to be woken on another one would take as long. When
+ * the client has moved all the same, because a thread of the kernel ran there, say, the thread follows it.
  *
  * Beside any other program that computes, such a thread gets next to no time. So a thread gives way only while
- * it serves many requests of one client, which waits for each, and the clock looks at it at every tick. If it has
+ * it serves many requests of one client, which waits for each, and the clock looks at it at every tick. The
+ * threads of a processor's queue over io_uring do it together, because they share the requests. If it has
  * served few since the last tick, it does not give way any more; and if that was because it got no processor, or
  * if it has several clients, it will not for some time. */
 #define _GNU_SOURCE
@@ -24,13 +26,15 @@ enum {
     /* In a good tick, a thread serves so many requests, and no more than one in so many comes from another
      * client than the one before. */
     MANY = 8,
+    /* A thread that could run and has served no more than so many in a tick has got no processor. */
+    NEXT_TO_NONE = 1,
     /* After so many good ticks in a row, one more has the thread give way. */
     FEW = 3,
-    /* For how many ticks a thread does not give way after that has gone wrong: twice as many each time. */
-    FIRST_PAUSE = 64,
+    /* For how many ticks a thread does not give way after that has gone wrong: twice as many each time, unless it
+     * has given way for several times as long as the last pause. */
+    FIRST_PAUSE = 16,
     LONGEST_PAUSE = 8192,
-    /* After so many good ticks in a row, the next pause is the first again. */
-    ALL_WELL = 512,
+    SEVERAL = 4,
 };
 
 static int set_policy(int thread, int policy)
@@ -108,7 +112,7 @@ static int tie(struct worker *worker, int processor)
     CPU_SET(processor, &one);
     if (sched_setaffinity(worker->id, sizeof one, &one))
         return 0;
-    worker->priority.processor = processor;
+    worker->processor = processor;
     return 1;
 }
 
@@ -127,15 +131,28 @@ static int untie(struct worker *worker)
 static int follow(struct worker *worker)
 {
     int processor = processor_of((int)worker->client);
-    return processor == worker->priority.processor ? processor >= 0 : tie(worker, processor);
+    return processor == worker->processor ? processor >= 0 : tie(worker, processor);
+}
+
+int follow_client(struct worker *worker)
+{
+    int before = worker->processor;
+    if (before < 0)
+        return 0;
+    if (!follow(worker))
+        worker->is_left = 1;
+    /* The clock may have had it stop meanwhile. */
+    if (!worker->gives_way)
+        untie(worker);
+    return worker->processor != before;
 }
 
 static void start_giving_way(struct worker *worker, int follows)
 {
-    worker->priority.processor = -1;
+    worker->processor = -1;
+    worker->is_left = 0;
     if (follows && !follow(worker))
         return;
-    worker->priority.good_ticks = 0;
     worker->gives_way = 1;
     if (set_policy(worker->id, SCHED_IDLE))
         stop_giving_way(worker);
@@ -145,9 +162,10 @@ void stop_giving_way(struct worker *worker)
 {
     if (!worker->gives_way || worker->ended || set_policy(worker->id, SCHED_OTHER))
         return;
+    worker->gives_way = 0;
     /* If this fails, the next tick tries it again. */
-    if (worker->priority.processor < 0 || !untie(worker))
-        worker->gives_way = 0;
+    if (worker->processor >= 0 && untie(worker))
+        worker->gives_way = 1;
 }
 
 int make_attributes(pthread_attr_t *attributes)
@@ -169,7 +187,9 @@ int make_attributes(pthread_attr_t *attributes)
 /* Does not have the thread give way for a while: longer than the last time, unless that is long ago. */
 static void pause_giving_way(struct priority *priority)
 {
-    int pause = priority->pause ? priority->pause * 2 : FIRST_PAUSE;
+    int is_long_ago = priority->given >= SEVERAL * priority->pause;
+    int pause = is_long_ago ? FIRST_PAUSE : priority->pause * 2;
+    priority->given = 0;
     priority->pause = priority->pause_left = pause < LONGEST_PAUSE ? pause : LONGEST_PAUSE;
 }
 
@@ -185,30 +205,71 @@ static int has_queue(struct worker *worker)
     return queues * 4 > looks * 3;
 }
 
-int update_priority(struct worker *worker, int follows)
+/* The following are about all threads of a processor's queue over io_uring, or about one other thread. */
+
+static int one_gives_way(const struct worker *worker)
 {
-    struct priority *priority = &worker->priority;
-    unsigned long came = worker->served - priority->served;
-    unsigned long of_others = worker->of_others - priority->of_others;
-    priority->served += came;
-    priority->of_others += of_others;
+    while (worker && !worker->gives_way)
+        worker = worker->next;
+    return worker != NULL;
+}
+
+static int one_is_left(const struct worker *worker)
+{
+    while (worker && !worker->is_left)
+        worker = worker->next;
+    return worker != NULL;
+}
+
+static int one_is_runnable(const struct worker *worker)
+{
+    while (worker && !is_runnable(worker->id))
+        worker = worker->next;
+    return worker != NULL;
+}
+
+static void stop_all(struct worker *worker)
+{
+    for (; worker; worker = worker->next)
+        stop_giving_way(worker);
+}
+
+static void start_all(struct worker *worker, int follows)
+{
+    worker->priority.good_ticks = 0;
+    for (; worker; worker = worker->next)
+        start_giving_way(worker, follows);
+}
+
+int update_priority(struct worker *first, int follows)
+{
+    struct priority *priority = &first->priority;
+    unsigned long served = 0, all_of_others = 0;
+    for (struct worker *worker = first; worker; worker = worker->next) {
+        served += worker->served;
+        all_of_others += worker->of_others;
+    }
+    unsigned long came = served - priority->served, of_others = all_of_others - priority->of_others;
+    priority->served = served;
+    priority->of_others = all_of_others;
     int has_others = of_others * MANY > came;
-    int queue_up = follows && has_queue(worker);
+    int queue_up = follows && has_queue(first);
     int is_good = came >= MANY && !has_others && !queue_up;
+    int gives_way = one_gives_way(first);
     priority->good_ticks = is_good ? priority->good_ticks + 1 : 0;
     if (priority->pause_left) {
         priority->pause_left--;
-        stop_giving_way(worker);
-    } else if (worker->gives_way && !priority->good_ticks) {
-        if (has_others || (came < MANY && is_runnable(worker->id)))
+        stop_all(first);
+    } else if (gives_way && !priority->good_ticks) {
+        if (has_others || (came <= NEXT_TO_NONE && one_is_runnable(first)))
             pause_giving_way(priority);
-        stop_giving_way(worker);
-    } else if (!worker->gives_way && priority->good_ticks > FEW) {
-        start_giving_way(worker, follows);
-    } else if (worker->gives_way && follows && !follow(worker)) {
-        stop_giving_way(worker);
-    } else if (priority->good_ticks > ALL_WELL) {
-        priority->pause = 0;
+        stop_all(first);
+    } else if (!gives_way && priority->good_ticks > FEW) {
+        start_all(first, follows);
+    } else if (gives_way && one_is_left(first)) {
+        stop_all(first);
+    } else if (gives_way) {
+        priority->given++;
     }
-    return came || worker->gives_way;
+    return came || gives_way;
 }

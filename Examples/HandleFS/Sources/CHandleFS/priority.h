@@ -13,9 +13,12 @@ HIDDEN void stop_giving_way(struct worker *worker);
  * error number. */
 HIDDEN int make_attributes(pthread_attr_t *attributes);
 
-/* Call it at each tick, for each thread. `follows`: whether a thread that gives way is to run on its client's
- * processor, wherever that is. Returns whether the thread is to be looked at again at the next tick: it has
- * served requests or gives way. */
-HIDDEN int update_priority(struct worker *worker, int follows);
+/* Has this thread, which gives way, run where its client runs now. Returns whether the client had moved. */
+HIDDEN int follow_client(struct worker *worker);
+
+/* Call it at each tick, for each thread, or for the first thread of each processor's queue. `follows`: whether a
+ * thread that gives way is to run on its client's processor, wherever that is. Returns whether to call it at the
+ * next tick even if no request comes: some have come, or a thread gives way. */
+HIDDEN int update_priority(struct worker *first, int follows);
 
 #endif

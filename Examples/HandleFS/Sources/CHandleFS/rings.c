@@ -68,6 +68,9 @@ static int make_rings(struct area *area, struct rings **made)
     if (!rings)
         return -ENOMEM;
     rings->area = area;
+    for (unsigned i = 0; i + 1 < count; i++)
+        if ((i + 1) % area->depth)
+            rings->workers[i].worker.next = &rings->workers[i + 1].worker;
     pthread_mutex_init(&rings->lock, NULL);
     pthread_cond_init(&rings->begins, NULL);
     int error = io_uring_queue_init(1, &rings->unused, 0);
@@ -143,7 +146,7 @@ int tick_rings(void)
 {
     struct rings *rings = pool.rings;
     int are_busy = 0;
-    for (unsigned i = 0; rings && i < rings->count; i++)
+    for (unsigned i = 0; rings && i < rings->count; i += rings->area->depth)
         are_busy |= update_priority(&rings->workers[i].worker, 0);
     return are_busy;
 }

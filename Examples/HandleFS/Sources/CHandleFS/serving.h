@@ -17,16 +17,17 @@ struct priority {
     unsigned long served, of_others;
     /* How many good ticks there were in a row. */
     int good_ticks;
-    /* How long the last pause was, and how much is left of it, in ticks. */
-    int pause, pause_left;
+    /* How long the last pause was, how much is left of it, and for how long the thread has given way since, in
+     * ticks. */
+    int pause, pause_left, given;
     unsigned long looks, queues;
-    /* The processor to which the thread is tied while it gives way; -1 if it is not tied. */
-    int processor;
 };
 
 struct worker {
     pthread_t thread;
     struct serving *serving;
+    /* The next thread of the same processor's queue, over io_uring. */
+    struct worker *next;
     atomic_int id;
     /* Whether the thread waits for a request, or is about to. */
     atomic_int reading;
@@ -39,7 +40,10 @@ struct worker {
     /* Who sent the last one. */
     atomic_uint client;
     atomic_int gives_way;
-    struct priority priority; /* only the clock uses it */
+    /* The processor to which the thread is tied while it gives way, -1 if it is not tied; and whether its client
+     * runs on one to which it cannot be tied. */
+    atomic_int processor, is_left;
+    struct priority priority; /* only the clock uses it, for the first thread of a queue */
     atomic_int ended;
     int result;
 };
@@ -130,6 +134,10 @@ struct arrivals {
     int are_quick;
     /* How many there were, and how often in a row another one waited when the thread looked. */
     unsigned count, queues;
+    /* Grows whenever a thread that gives way has slept before a request came, and shrinks when it has not. */
+    int sleep;
+    /* How many requests it had served when it last looked where its client was. */
+    unsigned long served;
 };
 
 /* Reads the next request. */

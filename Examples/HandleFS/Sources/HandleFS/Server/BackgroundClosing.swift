@@ -7,7 +7,7 @@ internal import Synchronization
 final class BackgroundClosing: Sendable {
   /// While files come, the time between two looks, in microseconds. To wake the thread for each file would
   /// take those who bring them longer.
-  private static let interval: UInt32 = 150
+  private static let interval: UInt32 = 1000
   /// After so many looks without a file the thread waits to be woken.
   private static let looks = 64
   /// If so many files wait, whoever brings one more closes one.
