@@ -1,4 +1,5 @@
 internal import HandleStore
+internal import SystemPackage
 internal import HandleLocks
 
 /// One open of a directory that a client reads.
@@ -41,6 +42,11 @@ final class Listing: Sendable {
         }
       }
     }
+  }
+
+  /// Returns the names of the next entries that were read, and not yet passed on.
+  func names(ofNext count: Int) -> [FilePath] {
+    state.withLock { state in state.left.prefix(count).map(\.name) }
   }
 
   private func readMore(_ state: inout State, into buffer: Buffer, limit: Int) throws {

@@ -28,6 +28,7 @@ struct ServedMount {
     Thread.start { [server, session] in server.answerQuestions(from: session.questions) }
     Thread.start { [server] in server.housekeeping.run() }
     Thread.start { [server] in server.closing.run() }
+    Thread.start { [server] in server.readingAhead.run() }
     Thread.start { [server] in server.letGoOfForgotten() }
     if let bound = server.bound { Thread.start { [server] in server.askBack(bound) } }
     if server.store.gatewayStatus != nil {

@@ -46,10 +46,12 @@ extension Server {
     try buffers.with { entries in
       try buffers.with { reply in
         let room = Room(listing: listing, offset: offset, limit: min(size, reply.size))
-        let filled =
-          plus
-          ? try addWithFiles(room, entries, in: parent, to: reply)
-          : try add(room, entries, in: parent, to: reply, for: request)
+        guard plus else {
+          let filled = try add(room, entries, in: parent, to: reply, for: request)
+          return request.send(.buffer(reply, filled), on: fuse)
+        }
+        let (filled, count) = try addWithFiles(room, entries, in: parent, to: reply)
+        readingAhead.look(for: listing.names(ofNext: count), in: listing.directory)
         request.send(.buffer(reply, filled), on: fuse)
       }
     }
@@ -84,10 +86,11 @@ extension Server {
     return filled
   }
 
-  /// Adds entries to a reply, with what LOOKUP would say of each; returns how many bytes are filled.
+  /// Adds entries to a reply, with what LOOKUP would say of each; returns how many bytes are filled, and how
+  /// many entries there are.
   private func addWithFiles(
     _ room: Room, _ entries: Buffer, in parent: Parent, to reply: Buffer
-  ) throws -> Int {
+  ) throws -> (filled: Int, count: Int) {
     var (taken, left): ([DirectoryEntry], Int) = ([], room.limit)
     try room.listing.read(from: room.offset, entries, limit: room.limit) { entry in
       let length = Buffer.length(of: entry)
@@ -100,7 +103,7 @@ extension Server {
     for (entry, found) in zip(taken, try found(taken, in: parent)) {
       filled = reply.add(entry, found, filled: filled, limit: room.limit) ?? filled
     }
-    return filled
+    return (filled, taken.count)
   }
 
   /// Returns the inode number that `stat(2)` gives for the file that an entry leads to.

@@ -26,6 +26,7 @@ final class Server: RequestHandler {
   let closing: BackgroundClosing
   let files: FileCache
   let listings = Listings()
+  let readingAhead: ReadingAhead
   let buffers = BufferPool()
   let statistics = ServerStatistics()
   let recentErrors = RecentErrors()
@@ -70,6 +71,7 @@ final class Server: RequestHandler {
       in: store, parked: pins.parked, socket: session.parking, areParked: source.kept == nil)
     bound = try NodeBound(nodes: options.nodes, idle: options.idleForget)
     closing = try BackgroundClosing()
+    readingAhead = try ReadingAhead()
     files = FileCache(capacity: options.files, closing: closing)
     housekeeping = Housekeeping(
       store, among: neighbours, isShared: store.gatewayStatus != nil, log: log)
