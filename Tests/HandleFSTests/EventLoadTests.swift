@@ -162,7 +162,7 @@ extension Child {
 
   /// Gives its lines to a body until that has found what it wants; says whether it has.
   private func lines(waiting seconds: Int32, _ body: (String) -> Bool) -> Bool {
-    let end = ContinuousClock.now + .seconds(10)
+    let end = ContinuousClock.now + .seconds(max(seconds, 10))
     while ContinuousClock.now < end, let line = line(seconds: seconds) {
       if body(line) { return true }
     }
@@ -205,7 +205,7 @@ extension Child {
   /// Reads the lines about a file that was written and closed: one line, or several.
   fileprivate func tellsOfAWrite() -> Bool {
     var isModified = false
-    return lines(waiting: 10) { line in
+    return lines(waiting: 60) { line in
       isModified = isModified || line.contains(#""modify""#)
       return line.contains(#""closeWrite""#)
     } && isModified

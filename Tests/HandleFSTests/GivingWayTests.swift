@@ -44,13 +44,15 @@ import Testing
     let client = try Child(["python3", "-c", program])
     #expect(try eventually(seconds: 60) { try !mounted.threadsThatGiveWay.isEmpty })
     let (server, its) = ("\(mounted.serverID ?? 0)", "\(client.pid)")
-    let all = try mounted.threads
     var together = 0
     // A look takes time that the two then lack.
     for _ in 1...100 {
       usleep(20_000)
       let processor = try processorsOfThread(its, of: its)
-      if all.contains(where: { (try? processorsOfThread($0, of: server)) == processor }) {
+      let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(server)/task")
+      if threads.contains(where: {
+        (try? processorsOfThread($0, of: server)) == processor
+      }) {
         together += 1
       }
     }
@@ -114,7 +116,7 @@ private func processorsOfThread(_ thread: String, of process: String) throws -> 
 
 extension Mounted {
   /// The threads of the server, by their numbers.
-  fileprivate var threads: [String] {
+  private var threads: [String] {
     get throws {
       try FileManager.default.contentsOfDirectory(atPath: "/proc/\(#require(serverID))/task")
     }

@@ -7,14 +7,15 @@
 enum {
     /* For how long a thread looks for the next request before it sleeps. */
     LOOK_NANOSECONDS = 50000,
-    /* After so many requests, it looks whether another one waits, and then at each until none does. */
+    /* After so many requests, it looks whether another one waits, and then at each until none does, unless it gives
+     * way: then it wakes nobody. */
     EACH = 4,
     /* A thread that gives way gets the next request at once if its client runs on the same processor. If more than
-     * one in so many has taken longer, it looks where the client is. */
+     * one in FEW + 1 has taken longer, it looks where the client is. */
     AT_ONCE_NANOSECONDS = 8000,
     FEW = 4,
     /* If the client is there, or has moved again within so many requests, the thread looks again only after so
-     * many have taken longer. */
+     * many more have taken longer. */
     SOON = 8,
     PATIENCE = 8,
 };
@@ -50,39 +51,43 @@ static int look_and_read(struct arrivals *arrivals, struct fuse_buf *buffer)
     return length;
 }
 
-static void look_for_client(struct worker *worker, struct arrivals *arrivals)
-{
-    unsigned long since = worker->served - arrivals->served;
-    arrivals->served = worker->served;
-    arrivals->sleep = follow_client(worker) && since > SOON ? 0 : -FEW * PATIENCE;
-}
-
 /* Reads the next request for a thread that gives way. */
-static int read_and_follow(struct worker *worker, struct arrivals *arrivals, struct fuse_buf *buffer)
+static int read_and_time(struct arrivals *arrivals, struct fuse_buf *buffer)
 {
     long start = nanoseconds();
     int length = fuse_session_receive_buf(pool.session, buffer);
-    if (nanoseconds() - start < AT_ONCE_NANOSECONDS)
-        arrivals->sleep -= arrivals->sleep > 0;
-    else if ((arrivals->sleep += FEW) > FEW)
-        look_for_client(worker, arrivals);
+    arrivals->is_late = nanoseconds() - start >= AT_ONCE_NANOSECONDS;
     return length;
+}
+
+void note_arrival(struct worker *worker, struct arrivals *arrivals)
+{
+    if (!worker->gives_way)
+        return;
+    if (!arrivals->is_late) {
+        arrivals->lateness -= arrivals->lateness > 0;
+    } else if ((arrivals->lateness += FEW) > FEW) {
+        unsigned long since = worker->served - arrivals->served;
+        arrivals->served = worker->served;
+        arrivals->lateness = follow_client(worker) && since > SOON ? 0 : -FEW * PATIENCE;
+    }
 }
 
 int next_request(struct worker *worker, struct arrivals *arrivals, struct fuse_buf *buffer)
 {
     int length;
+    arrivals->is_late = 0;
     /* A thread that gives way does not look for a request: it would keep its client from the processor. */
     if (worker->gives_way) {
         arrivals->are_quick = 0;
-        length = read_and_follow(worker, arrivals, buffer);
+        length = read_and_time(arrivals, buffer);
     } else if (arrivals->are_of_one && pool.processors > 1) {
         length = look_and_read(arrivals, buffer);
     } else {
         arrivals->are_quick = 0;
         length = fuse_session_receive_buf(pool.session, buffer);
     }
-    if (arrivals->queues || ++arrivals->count % EACH == 0) {
+    if ((arrivals->queues && !worker->gives_way) || ++arrivals->count % EACH == 0) {
         arrivals->queues = is_there() ? arrivals->queues + 1 : 0;
         add_to(&worker->looks, 1);
         add_to(&worker->queues, arrivals->queues > 0);

@@ -127,31 +127,29 @@ static int untie(struct worker *worker)
     return sched_setaffinity(worker->id, sizeof all, &all);
 }
 
-/* Has a thread run where its client runs. Returns whether it does. */
-static int follow(struct worker *worker)
-{
-    int processor = processor_of((int)worker->client);
-    return processor == worker->processor ? processor >= 0 : tie(worker, processor);
-}
 
 int follow_client(struct worker *worker)
 {
-    int before = worker->processor;
-    if (before < 0)
+    int processor = processor_of((int)worker->client);
+    /* The client may have ended. */
+    if (worker->processor < 0 || processor < 0 || processor == worker->processor)
         return 0;
-    if (!follow(worker))
-        worker->is_left = 1;
-    /* The clock may have had it stop meanwhile. */
-    if (!worker->gives_way)
-        untie(worker);
-    return worker->processor != before;
+    int has_followed = tie(worker, processor);
+    worker->is_left = !has_followed;
+    /* The clock may have had it stop meanwhile. If this fails, the next tick tries it again. */
+    if (!worker->gives_way && untie(worker))
+        worker->gives_way = 1;
+    return has_followed;
 }
 
 static void start_giving_way(struct worker *worker, int follows)
 {
+    /* It may not have begun. */
+    if (!worker->id)
+        return;
     worker->processor = -1;
     worker->is_left = 0;
-    if (follows && !follow(worker))
+    if (follows && !tie(worker, processor_of((int)worker->client)))
         return;
     worker->gives_way = 1;
     if (set_policy(worker->id, SCHED_IDLE))

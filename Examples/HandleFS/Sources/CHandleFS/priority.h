@@ -13,7 +13,8 @@ HIDDEN void stop_giving_way(struct worker *worker);
  * error number. */
 HIDDEN int make_attributes(pthread_attr_t *attributes);
 
-/* Has this thread, which gives way, run where its client runs now. Returns whether the client had moved. */
+/* Has this thread, which gives way, run where its client runs now. Returns whether the client had moved, and this
+ * has worked. */
 HIDDEN int follow_client(struct worker *worker);
 
 /* Call it at each tick, for each thread, or for the first thread of each processor's queue. `follows`: whether a

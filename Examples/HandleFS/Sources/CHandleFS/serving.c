@@ -24,6 +24,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+_Thread_local struct worker *worker_of_thread;
 _Thread_local struct serving *pool_of_thread;
 
 enum {
@@ -38,6 +39,8 @@ static _Thread_local const struct fuse_in_header *current;
 static _Thread_local struct slot *current_slot;
 
 const struct fuse_in_header *hf_request(void) { return current; }
+
+int hf_leaves_a_processor(void) { return pool.processors > 1 && !worker_of_thread->gives_way; }
 
 long send_message(int fuse, const struct iovec *parts, int count)
 {
@@ -129,6 +132,7 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
         /* The kernel's own requests, such as FORGET, come from nobody. */
         if (current->pid)
             arrivals.are_of_one = note_client(worker, current->pid);
+        note_arrival(worker, &arrivals);
         /* If the thread gives way, the clock has it stop that first. */
         if (arrivals.queues >= BUSY && !pool.reading && !worker->gives_way) {
             arrivals.queues = 0;
@@ -147,6 +151,7 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
 
 void prepare_worker(struct worker *worker)
 {
+    worker_of_thread = worker;
     pool_of_thread = worker->serving;
     worker->id = gettid();
     hf_prepare_thread();

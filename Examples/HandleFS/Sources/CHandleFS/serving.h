@@ -40,10 +40,10 @@ struct worker {
     /* Who sent the last one. */
     atomic_uint client;
     atomic_int gives_way;
-    /* The processor to which the thread is tied while it gives way, -1 if it is not tied; and whether its client
-     * runs on one to which it cannot be tied. */
+    /* The processor to which the thread is tied while it gives way, -1 if it is not tied; and whether its client has
+     * moved to one to which it cannot be tied. */
     atomic_int processor, is_left;
-    struct priority priority; /* only the clock uses it, for the first thread of a queue */
+    struct priority priority; /* only the clock uses it; with rings, for the first thread of each queue */
     atomic_int ended;
     int result;
 };
@@ -82,6 +82,8 @@ static inline void add_to(atomic_ulong *count, unsigned long number)
     atomic_store_explicit(count, *count + number, memory_order_relaxed);
 }
 
+/* This thread, if it serves. */
+HIDDEN extern _Thread_local struct worker *worker_of_thread;
 /* The pool for which this thread works. */
 HIDDEN extern _Thread_local struct serving *pool_of_thread;
 #define pool (*pool_of_thread)
@@ -134,14 +136,17 @@ struct arrivals {
     int are_quick;
     /* How many there were, and how often in a row another one waited when the thread looked. */
     unsigned count, queues;
-    /* Grows whenever a thread that gives way has slept before a request came, and shrinks when it has not. */
-    int sleep;
+    /* Whether the last request came late, for a thread that gives way; this grows with each that does, and shrinks
+     * with each that does not. */
+    int is_late, lateness;
     /* How many requests it had served when it last looked where its client was. */
     unsigned long served;
 };
 
 /* Reads the next request. */
 HIDDEN int next_request(struct worker *worker, struct arrivals *arrivals, struct fuse_buf *buffer);
+/* Call it when a request has come. A thread that gives way then follows its client, if that has moved. */
+HIDDEN void note_arrival(struct worker *worker, struct arrivals *arrivals);
 
 /* pools.c */
 

@@ -114,6 +114,10 @@ int hf_works_for(const struct fuse_session *session, int thread);
 /* The request that this thread is working on, as the kernel sent it. */
 const struct fuse_in_header *hf_request(void);
 
+/* Whether another thread may work for the client of this thread's request without taking this one's place: there
+ * is a further processor, and this thread does not give way to others. */
+int hf_leaves_a_processor(void);
+
 /* The bit of `unique` that marks a resent request (FUSE_UNIQUE_RESEND of Linux 6.9). */
 #define HF_RESENT (1ull << 63)
 

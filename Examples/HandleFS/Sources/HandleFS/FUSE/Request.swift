@@ -25,6 +25,9 @@ internal import SystemPackage
   /// Whether this server or an earlier one read the request before and did not answer it.
   var isResent: Bool { header.unique & HF_RESENT != 0 }
 
+  /// Whether another thread may work for the caller without taking the place of the one that answers it.
+  var leavesAProcessor: Bool { hf_leaves_a_processor() == 1 }
+
   /// Returns a 32-bit word of the request after its header; libfuse does not pass on all of them.
   func word(_ index: Int) -> UInt32 {
     guard let header = unsafe hf_request() else { return 0 }

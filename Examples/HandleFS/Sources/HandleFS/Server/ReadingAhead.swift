@@ -27,7 +27,8 @@ final class ReadingAhead: Sendable {
     while true {
       bell.wait(milliseconds: -1)
       while let work = next.withLock({ $0.take() }) {
-        for name in work.names where next.withLock({ $0 == nil }) {
+        for name in work.names {
+          guard next.withLock({ $0 == nil }) else { break }
           // The client will hear of errors when it asks for the file.
           _ = try? work.directory.path(of: name)
         }

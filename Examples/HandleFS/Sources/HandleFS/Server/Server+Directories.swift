@@ -51,7 +51,9 @@ extension Server {
           return request.send(.buffer(reply, filled), on: fuse)
         }
         let (filled, count) = try addWithFiles(room, entries, in: parent, to: reply)
-        readingAhead.look(for: listing.names(ofNext: count), in: listing.directory)
+        if request.leavesAProcessor {
+          readingAhead.look(for: listing.names(ofNext: count), in: listing.directory)
+        }
         request.send(.buffer(reply, filled), on: fuse)
       }
     }
