@@ -74,7 +74,7 @@ struct MountedContender {
   let path: String
   /// The directory that it is mounted on.
   let mountpoint: String
-  /// Its process, if this program started it.
+  /// What this program started for it: a process that waits for the server, its only child.
   var process: Process?
 
   /// Returns the server's process id, or `nil` if there is none, as for the bare filesystem.
@@ -85,8 +85,15 @@ struct MountedContender {
       (try? output(of: program, ["status", mountpoint, "--format", "json"])).flatMap { status in
         status.firstMatch(of: /"pid": *(\d+)/).flatMap { Int32($0.1) }
       }
-    case .other: process?.processIdentifier
+    case .other: process.flatMap { Self.child(of: $0.processIdentifier) }
     }
+  }
+
+  /// Returns a process's only child; `nil` if it has none.
+  static func child(of process: Int32) -> Int32? {
+    let path = "/proc/\(process)/task/\(process)/children"
+    let children = try? String(contentsOfFile: path, encoding: .utf8)
+    return children.flatMap { Int32($0.prefix { $0 != " " }) }
   }
 
   /// Returns how many descriptors the server has open, and how much memory it uses, in KiB.
