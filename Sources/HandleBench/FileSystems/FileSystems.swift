@@ -27,7 +27,8 @@ struct FileSystems: ParsableCommand {
       they are in PATH, and passthrough_ll, which is built from the source that comes with Debian's \
       libfuse3-dev; ll-always is the same with -o cache=always. passthrough_hp comes \
       only with the source of libfuse. --peer names one that is elsewhere. Servers that hold a \
-      descriptor for each file may open as many as the kernel allows.
+      descriptor for each file may open as many as the kernel allows. Each server has a session of \
+      its own, as a daemon has.
 
       The first table has the operations a second (the median of the rounds, and half of what they \
       vary by); for commands the seconds. The second table has the ratio of HandleFS to the fastest \
