@@ -34,6 +34,24 @@ import Testing
     try store.close()
   }
 
+  /// Changes of several threads reach the disk with one flush: a commit waits a moment for those who committed
+  /// with the last one. Without that, there are as many writes as files.
+  @Test func threadsShareAFlush() throws {
+    let (test, id) = try Self.store(.power)
+    let store = test.store
+    let before = store.statistics.writeSizes
+    let files: UInt64 = 40
+    _ = try inThreads(Self.threads) { thread in
+      let first = UInt64(thread) << 32
+      _ = try store.registerEach(first..<first + files, on: id)
+    }
+    let (all, sizes) = (files * UInt64(Self.threads), store.statistics.writeSizes)
+    let (writes, written) = (sizes.count - before.count, sizes.sum - before.sum)
+    #expect(written == all)
+    #expect(writes < all * 3 / 4, "\(writes) writes for \(all) files")
+    try store.close()
+  }
+
   @Test func racingBatchesMintOneNodeEach() throws {
     let (test, id) = try Self.store()
     let store = test.store
