@@ -127,7 +127,6 @@ static int untie(struct worker *worker)
     return sched_setaffinity(worker->id, sizeof all, &all);
 }
 
-
 int follow_client(struct worker *worker)
 {
     int processor = processor_of((int)worker->client);

@@ -136,8 +136,8 @@ struct arrivals {
     int are_quick;
     /* How many there were, and how often in a row another one waited when the thread looked. */
     unsigned count, queues;
-    /* Whether the last request came late, for a thread that gives way; this grows with each that does, and shrinks
-     * with each that does not. */
+    /* Whether the last request came late, for a thread that gives way. `lateness` grows with each that does, and
+     * shrinks with each that does not. */
     int is_late, lateness;
     /* How many requests it had served when it last looked where its client was. */
     unsigned long served;
