@@ -211,13 +211,6 @@ static int one_gives_way(const struct worker *worker)
     return worker != NULL;
 }
 
-static int one_is_left(const struct worker *worker)
-{
-    while (worker && !worker->is_left)
-        worker = worker->next;
-    return worker != NULL;
-}
-
 static int one_is_runnable(const struct worker *worker)
 {
     while (worker && !is_runnable(worker->id))
@@ -263,7 +256,7 @@ int update_priority(struct worker *first, int follows)
         stop_all(first);
     } else if (!gives_way && priority->good_ticks > FEW) {
         start_all(first, follows);
-    } else if (gives_way && one_is_left(first)) {
+    } else if (gives_way && first->is_left) {
         stop_all(first);
     } else if (gives_way) {
         priority->given++;
