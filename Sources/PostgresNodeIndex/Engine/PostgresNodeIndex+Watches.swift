@@ -87,8 +87,10 @@ extension PostgresNodeIndex {
         SELECT EXISTS (SELECT FROM handlestore_limbo WHERE NOT is_reported)
           OR EXISTS (SELECT FROM handlestore_store WHERE limbo_overflowed)
         """))
-    let hasLost = try writer.takeLostDeletions()
-    guard some.boolean(0, 0) ?? false else { return Deletions(nodes: [], overflowed: hasLost) }
+    let writer = try writer
+    guard some.boolean(0, 0) ?? false else {
+      return Deletions(nodes: [], overflowed: writer.takeLostDeletions())
+    }
     let rows = try writer.write([
       Statement(
         """
@@ -103,6 +105,8 @@ extension PostgresNodeIndex {
         """
       ),
     ])
+    // Not before, because that may throw, and then nobody would be told.
+    let hasLost = writer.takeLostDeletions()
     // If the confirmation was lost, nodes may count as reported that nobody was told of.
     guard let rows else { return Deletions(nodes: [], overflowed: true) }
     let nodes = (0..<rows[0].count).compactMap { rows[0].node($0, 0) }
