@@ -90,12 +90,12 @@ struct Campaign {
     try cluster("ready")
     try requireProgress()
     for member in members { member.kill() }
-    let events = (1...runs).flatMap { history($0) }
-    var checker = HistoryChecker(events, lease: lease, mayLose: cluster.mayLose)
-    checker.check()
     let store = try Store(shared: cluster.database, gateway: "checker")
     try store.attach(Synthetic.directory)
     try store.attach(volume.path)
+    let events = try (1...runs).flatMap { history($0) } + [remainingDeletions(of: store)]
+    var checker = HistoryChecker(events, lease: lease, mayLose: cluster.mayLose)
+    checker.check()
     try checker.check(store)
     try store.close()
     return Outcome(
@@ -104,6 +104,13 @@ struct Campaign {
       registrations: checker.registrations,
       findings: checker.findings + replaced.findings { history($0) },
       pauses: pauses(events))
+  }
+
+  /// Takes the deletions for which no gateway has asked any more.
+  private func remainingDeletions(of store: Store) throws -> HistoryEvent {
+    let start = SystemCalls.sinceBoot
+    let found = try store.deletions()
+    return HistoryEvent(.deletions, start, SystemCalls.sinceBoot, HistoryResult(found))
   }
 
   /// The calls of a process. One that was killed at once has no history.

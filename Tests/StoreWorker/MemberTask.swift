@@ -79,10 +79,7 @@ struct MemberTask: Sendable {
 
   private func takeDeletions() throws {
     usleep(50_000)
-    try history.record(.deletions) {
-      let found = try store.deletions()
-      return .deleted(found.nodes.map(\.rawValue), overflowed: found.overflowed)
-    }
+    try history.record(.deletions) { HistoryResult(try store.deletions()) }
   }
 }
 

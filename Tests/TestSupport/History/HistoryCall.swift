@@ -86,4 +86,9 @@ extension HistoryResult {
     case .stale: self = .stale
     }
   }
+
+  /// What was told of deletions.
+  public init(_ deletions: Deletions) {
+    self = .deleted(deletions.nodes.map(\.rawValue), overflowed: deletions.overflowed)
+  }
 }
