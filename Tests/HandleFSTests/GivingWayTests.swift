@@ -87,6 +87,37 @@ import Testing
     client.kill()
   }
 
+  /// Neither of them parks, though none has to wait often. Over io_uring each processor has threads anyway.
+  @Test(.mountsHandleFS) func twoClientsHaveAThreadEach() throws {
+    let mounted = try Mounted(.ext4, ["--transport", "dev"])
+    let program = """
+      import os, sys
+      os.mkdir(sys.argv[1])
+      os.chdir(sys.argv[1])
+      open('a', 'w').close()
+      while True:
+          os.rename('a', 'b')
+          os.rename('b', 'a')
+      """
+    let clients = try ["0", "1"].map {
+      try Child(["taskset", "-c", $0, "python3", "-c", program, "\(mounted.mountpoint)/\($0)"])
+    }
+    usleep(1_000_000)
+    let busiest = try mounted.ticksOfThreads.sorted { $0.value > $1.value }.prefix(2).map(\.key)
+    let server = try #require(mounted.serverID)
+    var parked = 0
+    // A look takes time that the threads then lack.
+    for _ in 1...200 {
+      usleep(10_000)
+      for thread in busiest {
+        let place = try read(FilePath("/proc/\(server)/task/\(thread)/wchan"))
+        if place.hasPrefix("futex") { parked += 1 }
+      }
+    }
+    for client in clients { client.kill() }
+    #expect(parked < 40, "of two threads, one was parked at \(parked) of 200 looks")
+  }
+
   /// Beside a program that computes, a thread that gives way would get next to no time. So it does not for
   /// long.
   @Test(.mountsHandleFS, arguments: Rings.transports)
@@ -122,17 +153,27 @@ extension Mounted {
     }
   }
 
+  /// A field of each thread's line of proc_pid_stat(5), as it is numbered there. No thread has a space in its
+  /// name.
+  private func statusOfThreads(_ number: Int) throws -> [String: Int] {
+    let server = try #require(serverID)
+    return try threads.reduce(into: [:]) { status, thread in
+      let fields = try? read(FilePath("/proc/\(server)/task/\(thread)/stat")).split(separator: " ")
+      status[thread] = fields.flatMap { $0.count >= number ? Int($0[number - 1]) : nil }
+    }
+  }
+
   /// Those that run only when a processor has nothing else to do.
   fileprivate var threadsThatGiveWay: [String] {
     get throws {
-      let server = try #require(serverID)
       let idlePolicy = 5
-      return try threads.filter {
-        let fields = try? read(FilePath("/proc/\(server)/task/\($0)/stat")).split(separator: " ")
-        // The policy is the 41st of them; no thread has a space in its name.
-        return fields.flatMap { $0.count > 40 ? Int($0[40]) : nil } == idlePolicy
-      }
+      return try statusOfThreads(41).filter { $1 == idlePolicy }.map(\.key)
     }
+  }
+
+  /// How much time of a processor each has had, in clock ticks.
+  fileprivate var ticksOfThreads: [String: Int] {
+    get throws { try statusOfThreads(14).merging(statusOfThreads(15), uniquingKeysWith: +) }
   }
 
   /// On which processors each thread may run.

@@ -120,7 +120,7 @@ static void count(struct place *place)
     const struct fuse_in_header *header = (const void *)request_of(place->slot);
     /* A request in the background comes from nobody, or the client is in no namespace that is seen here. */
     if (header->pid)
-        note_client(place->worker, header->pid);
+        note_client(place->worker, header->pid, header->pid == place->worker->client);
 }
 
 /* Handles the end of a command: the next request is there, or there is an error. Returns 1 to go on. */

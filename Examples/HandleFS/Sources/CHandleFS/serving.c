@@ -1,12 +1,15 @@
 /* The threads that serve a session.
  *
  * One thread reads a request, answers it and reads the next. Waking another thread takes longer than
- * most requests, above all if that thread runs on another CPU. So others are woken only if requests
- * queue:
+ * most requests, above all if that thread runs on another CPU. So others are woken only if there is
+ * work for them:
  * - If a thread sees several times in a row that another request waits, it wakes another thread, as long as
  *   there are processors for both.
+ * - If several clients send requests, as many threads as there are processors are awake: then a client and the
+ *   thread that serves it often run on the same one.
  * - If all threads are at work on requests that take long, so that nobody reads, the clock wakes one.
- * If no queue has been seen for some requests, all but one park until they are woken.
+ * If no queue has been seen for some requests, and they are of one client, all but one park until they are
+ * woken.
  *
  * To be woken takes long, too. So a thread that serves one client which sends its requests in quick
  * succession does not sleep between them, but looks for the next one again and again for a short time, and
@@ -32,6 +35,10 @@ enum {
     BUSY = 2,
     /* After so many requests in a row without a queue, a thread parks if another one reads. */
     NEEDLESS = 32,
+    /* A request of another client than the one before counts as much as so many of the same. There are several
+     * clients if those of others come to SEVERAL more. */
+    OTHERS = 8,
+    SEVERAL = 32,
 };
 
 static _Thread_local const struct fuse_in_header *current;
@@ -98,15 +105,30 @@ void process_in(struct slot *slot)
     current_slot = NULL;
 }
 
-int note_client(struct worker *worker, uint32_t client)
+void note_client(struct worker *worker, uint32_t client, int is_same)
 {
-    int is_same = client == worker->client;
     add_to(&worker->served, 1);
     add_to(&worker->of_others, !is_same);
-    if (!is_same)
+    if (client != worker->client)
         atomic_store_explicit(&worker->client, client, memory_order_relaxed);
-    return is_same;
 }
+
+/* The same for a request that was read from /dev/fuse. */
+static void note_sender(struct worker *worker, struct arrivals *arrivals, uint32_t client)
+{
+    int is_same = client == pool.client;
+    if (!is_same)
+        pool.client = client;
+    note_client(worker, client, is_same);
+    arrivals->are_of_one = is_same;
+    if (!is_same && arrivals->others < 2 * SEVERAL)
+        arrivals->others += OTHERS;
+    else if (is_same && arrivals->others)
+        arrivals->others--;
+}
+
+/* Whether there are processors for the threads that are awake and for so many more. */
+static int leaves_room(int more) { return pool.count - pool.parked + pool.wakeups + more <= pool.processors; }
 
 /* Reads and answers requests until serving is to end. Returns 1 then, or the result of the read that
  * ended it. */
@@ -131,16 +153,17 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
         wake_clock();
         /* The kernel's own requests, such as FORGET, come from nobody. */
         if (current->pid)
-            arrivals.are_of_one = note_client(worker, current->pid);
+            note_sender(worker, &arrivals, current->pid);
         note_arrival(worker, &arrivals);
         /* If the thread gives way, the clock has it stop that first. */
-        if (arrivals.queues >= BUSY && !pool.reading && !worker->gives_way) {
-            arrivals.queues = 0;
-            if (pool.count - pool.parked < pool.processors)
+        int are_several = arrivals.others > SEVERAL;
+        if ((arrivals.queues >= BUSY || are_several) && !pool.reading && !worker->gives_way) {
+            arrivals.queues = arrivals.others = 0;
+            if (leaves_room(1))
                 wake_another();
         }
         process(buffer);
-        needless = arrivals.queues ? 0 : needless + 1;
+        needless = arrivals.queues || (are_several && leaves_room(0)) ? 0 : needless + 1;
         if (needless > NEEDLESS && pool.reading) {
             needless = 0;
             park();

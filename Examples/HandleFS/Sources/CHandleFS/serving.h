@@ -32,7 +32,7 @@ struct worker {
     /* Whether the thread waits for a request, or is about to. */
     atomic_int reading;
     /* How many requests of clients it has served, and how many of them another client had sent than the one
-     * before. */
+     * before, which for a thread that reads from /dev/fuse any thread may have served. */
     atomic_ulong served, of_others;
     /* How often it has looked whether another request waited, and how often one did; for threads that read from
      * /dev/fuse. */
@@ -61,8 +61,9 @@ struct serving {
     struct worker *workers;
     /* The threads that serve what comes over io_uring; NULL if nothing does. */
     struct rings *_Atomic rings;
-    atomic_int count, parked;
-    int most, processors, wakeups;
+    /* How many threads there are, how many of them park, and how many of those are being woken. */
+    atomic_int count, parked, wakeups;
+    int most, processors;
     /* On which processors threads may run; empty if the machine has too many for it. */
     cpu_set_t allowed;
 
@@ -71,6 +72,8 @@ struct serving {
     atomic_int reading;
     /* Counts the requests that were read from /dev/fuse. */
     atomic_ulong requests;
+    /* Which client sent the last one of a client. */
+    atomic_uint client;
     /* Whether the clock stands still, because no request has come for a while. */
     atomic_int resting;
     int can_give_way;
@@ -92,8 +95,8 @@ HIDDEN extern _Thread_local struct serving *pool_of_thread;
 HIDDEN int start_worker(void);
 /* Call it first in a thread that serves. */
 HIDDEN void prepare_worker(struct worker *worker);
-/* Counts a request of a client. Returns whether the same client sent the one before. */
-HIDDEN int note_client(struct worker *worker, uint32_t client);
+/* Counts a request of a client. `is_same`: whether the same client sent the one before. */
+HIDDEN void note_client(struct worker *worker, uint32_t client, int is_same);
 /* Waits until a thread has ended, after serving is to end. */
 HIDDEN void join_worker(struct worker *worker);
 /* Sends a reply to the request of this thread, or a notice; `parts` begin with struct fuse_out_header. */
@@ -132,6 +135,8 @@ HIDDEN void sleep_for(long nanoseconds);
 struct arrivals {
     /* Whether the client that sent the last request sent the one before, too. */
     int are_of_one;
+    /* Grows with each request of another client than the one before, and shrinks with each of the same. */
+    int others;
     /* Whether the last request came soon after the reply to the one before. */
     int are_quick;
     /* How many there were, and how often in a row another one waited when the thread looked. */
