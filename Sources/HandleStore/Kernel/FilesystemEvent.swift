@@ -15,17 +15,21 @@ public struct FilesystemEvent: Sendable {
   /// For a program in the kernel's service, such as a write through `FUSE_PASSTHROUGH`, this is the
   /// program that asked for it.
   public let process: Int32
+  /// What was read, and where in it the records of the event are: the handles would take four times as much room.
+  private let buffer: [UInt8]
+  private var ofFile, ofDirectory, ofOldDirectory, ofNewDirectory: Record?
+
   /// The file that it happened to, if the event names it.
-  public private(set) var file: KernelFileHandle?
+  public var file: KernelFileHandle? { handle(ofFile) }
   /// The directory in which it happened, if the event names it.
-  public private(set) var directory: KernelFileHandle?
+  public var directory: KernelFileHandle? { handle(ofDirectory) }
   /// The directories that a file was renamed from and to (`FAN_RENAME`).
-  private(set) var oldDirectory, newDirectory: KernelFileHandle?
-  private var nameBytes: ArraySlice<UInt8> = []
+  var oldDirectory: KernelFileHandle? { handle(ofOldDirectory) }
+  var newDirectory: KernelFileHandle? { handle(ofNewDirectory) }
 
   /// The name in ``directory``, byte for byte; `.` if the event happened to the directory itself, and
   /// empty if the event has no name.
-  public var name: FilePath { FilePath(bytes: nameBytes) }
+  public var name: FilePath { FilePath(bytes: ofDirectory.map { buffer[$0.rest] } ?? []) }
 
   /// Whether events were lost: the queue overflowed (`FAN_Q_OVERFLOW`), or the rest of the bytes
   /// cannot be parsed. Any file may have changed.
@@ -38,7 +42,7 @@ public struct FilesystemEvent: Sendable {
   /// - Parameter bytes: what was read, and nothing else.
   /// - Returns: the events, in their order. An event with impossible lengths is the last one, and its
   ///   ``isLoss`` is true.
-  /// - Complexity: O(bytes)
+  /// - Complexity: O(bytes). The events share the bytes.
   public static func all(in bytes: [UInt8]) -> [FilesystemEvent] {
     var events: [FilesystemEvent] = []
     var at = 0
@@ -66,48 +70,55 @@ extension FilesystemEvent {
     let start = place
     place = filled
     guard filled - start >= Self.metadataSize else {
-      self.init(mask: Self.lost)
+      self.init(mask: Self.lost, in: buffer)
       return
     }
     let (length, metadata) = (buffer.uint32(at: start), buffer.uint16(at: start + 6))
     guard length <= filled - start, metadata >= Self.metadataSize, metadata <= length else {
-      self.init(mask: Self.lost)
+      self.init(mask: Self.lost, in: buffer)
       return
     }
     place = start + length
     self.init(
       mask: buffer.uint64(at: start + 8),
-      process: Int32(truncatingIfNeeded: buffer.uint32(at: start + 20)))
+      process: Int32(truncatingIfNeeded: buffer.uint32(at: start + 20)), in: buffer)
     var at = start + metadata
     while place - at >= Self.headerSize {
       let size = buffer.uint16(at: at + 2)
       guard size >= Self.headerSize, size <= place - at else { break }
-      take(buffer, record: at..<(at + size))
+      take(at..<(at + size))
       at += size
     }
   }
 
-  private init(mask: UInt64, process: Int32 = 0) {
-    self.mask = mask
-    self.process = process
+  private init(mask: UInt64, process: Int32 = 0, in buffer: [UInt8]) {
+    (self.mask, self.process, self.buffer) = (mask, process, buffer)
   }
 
-  /// Stores what an information record says. Skips records of other types, and those that are too
-  /// short.
-  private mutating func take(_ buffer: [UInt8], record: Range<Int>) {
-    let start = record.lowerBound + Self.recordHead
-    guard start <= record.upperBound else { return }
+  /// Where in the buffer the bytes of a record's handle are, and what follows them.
+  private struct Record {
+    let bytes, rest: Range<Int>
+  }
+
+  private func handle(_ record: Record?) -> KernelFileHandle? {
+    guard let record else { return nil }
+    let type = Int32(truncatingIfNeeded: buffer.uint32(at: record.bytes.lowerBound - 4))
+    return KernelFileHandle(type: HandleType(rawValue: type), bytes: buffer, in: record.bytes)
+  }
+
+  /// Takes note of an information record. Skips records of other types, and those that are too short.
+  private mutating func take(_ range: Range<Int>) {
+    let start = range.lowerBound + Self.recordHead
+    guard start <= range.upperBound else { return }
     let length = buffer.uint32(at: start - 8)
-    guard length <= record.upperBound - start else { return }
-    let type = HandleType(rawValue: Int32(truncatingIfNeeded: buffer.uint32(at: start - 4)))
-    let handle = KernelFileHandle(type: type, bytes: buffer, in: start..<(start + length))
-    switch buffer[record.lowerBound] {
-    case 1: file = handle  // FAN_EVENT_INFO_TYPE_FID
-    case 2, 3:  // FAN_EVENT_INFO_TYPE_DFID_NAME, …_DFID
-      directory = handle
-      nameBytes = buffer[(start + length)..<record.upperBound]
-    case 10: oldDirectory = handle  // FAN_EVENT_INFO_TYPE_OLD_DFID_NAME
-    case 12: newDirectory = handle  // FAN_EVENT_INFO_TYPE_NEW_DFID_NAME
+    guard length <= range.upperBound - start else { return }
+    let end = start + length
+    let record = Record(bytes: start..<end, rest: end..<range.upperBound)
+    switch buffer[range.lowerBound] {
+    case 1: ofFile = record  // FAN_EVENT_INFO_TYPE_FID
+    case 2, 3: ofDirectory = record  // FAN_EVENT_INFO_TYPE_DFID_NAME, …_DFID
+    case 10: ofOldDirectory = record  // FAN_EVENT_INFO_TYPE_OLD_DFID_NAME
+    case 12: ofNewDirectory = record  // FAN_EVENT_INFO_TYPE_NEW_DFID_NAME
     default: break
     }
   }
