@@ -10,7 +10,7 @@ import Testing
   @Test func aConfirmationThatIsLostForLong() throws {
     let server = try DatabaseServer()
     let gateways = try Gateways(on: server)
-    let store = try gateways.open("a", lease: .seconds(60), patience: .seconds(1))
+    let store = try gateways.open("a", lease: .seconds(60), patience: .seconds(2))
     let filesystem = try Synthetic.attach(to: store)
     let node = try store.register(Synthetic.file(1), on: filesystem).node
     let watched = try store.register(Synthetic.file(2), on: filesystem).node
@@ -69,7 +69,7 @@ import Testing
   }
 }
 
-/// Runs a body whose change takes effect, while the server does not say so and is away for seconds.
+/// Runs a body whose change takes effect, while the server does not say so and is away for a while.
 func losingConfirmation(
   on server: DatabaseServer, in gateways: Gateways, away: Duration = .seconds(4),
   _ body: @escaping @Sendable () throws -> Void

@@ -105,7 +105,7 @@ extension PostgresNodeIndex {
         """
       ),
     ])
-    // Not before, because that may throw, and then nobody would be told.
+    // Only now: the write may throw, and then nobody would be told.
     let hasLost = writer.takeLostDeletions()
     // If the confirmation was lost, nodes may count as reported that nobody was told of.
     guard let rows else { return Deletions(nodes: [], overflowed: true) }

@@ -187,12 +187,9 @@ extension Gateway {
       return try body(&state)
     } catch PostgresError.lost(let reason) {
       state.unsettled = state.membership.writes + 1
-      let mayHaveLostDeletions = state.mayHaveLostDeletions
       guard try database.retrying({ try rejoin(&state) }) else {
         throw PostgresError.unreachable(reason)
       }
-      // If this write has taken some, its caller tells of them.
-      state.mayHaveLostDeletions = mayHaveLostDeletions
       // Readers wait for the lease.
       try? renewOrRejoin(&state)
       return nil

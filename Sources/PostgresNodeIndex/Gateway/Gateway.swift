@@ -166,11 +166,11 @@ final class Gateway: Sendable {
     while true {
       do {
         // Whatever it did must be in the cache, or the cache must be empty.
-        if state.unsettled != nil { try rejoin(&state) }
+        if try state.unsettled != nil && rejoin(&state) { state.mayHaveLostDeletions = true }
         return try renew(&state)
       } catch let error as PostgresError where error.isContention || error.isOfConnection {
         guard ContinuousClock.now < end else { throw error }
-        _ = try rejoin(&state)
+        if try rejoin(&state) { state.mayHaveLostDeletions = true }
       }
     }
   }
@@ -269,7 +269,6 @@ extension Gateway.State {
     unsettled = nil
     ids = IDRange()
     guard membership.writes == number else { return false }
-    mayHaveLostDeletions = true
     return true
   }
 
