@@ -93,7 +93,7 @@ struct Campaign {
     let store = try Store(shared: cluster.database, gateway: "checker")
     try store.attach(Synthetic.directory)
     try store.attach(volume.path)
-    let events = try (1...runs).flatMap { history($0) } + [remainingDeletions(of: store)]
+    let events = try (1...runs).flatMap { history($0) } + remainingDeletions(of: store)
     var checker = HistoryChecker(events, lease: lease, mayLose: cluster.mayLose)
     checker.check()
     try checker.check(store)
@@ -107,10 +107,14 @@ struct Campaign {
   }
 
   /// Takes the deletions for which no gateway has asked any more.
-  private func remainingDeletions(of store: Store) throws -> HistoryEvent {
-    let start = SystemCalls.sinceBoot
-    let found = try store.deletions()
-    return HistoryEvent(.deletions, start, SystemCalls.sinceBoot, HistoryResult(found))
+  private func remainingDeletions(of store: Store) throws -> [HistoryEvent] {
+    var events: [HistoryEvent] = []
+    while true {
+      let start = SystemCalls.sinceBoot
+      let found = try store.deletions()
+      guard !found.isEmpty else { return events }
+      events.append(HistoryEvent(.deletions, start, SystemCalls.sinceBoot, HistoryResult(found)))
+    }
   }
 
   /// The calls of a process. One that was killed at once has no history.
