@@ -85,6 +85,26 @@ import Testing
     }
   }
 
+  @Test func eventsWithWrongBytes() {
+    var generator = SeededGenerator(seed: 2)
+    let records =
+      record(2, Synthetic.handle(8), name: "name") + record(1, Self.handle)
+      + record(10, Self.handle) + record(12, Self.handle)
+    let right = event(0x100, records) + event(0x200, record(3, Self.handle))
+    for _ in 0..<20_000 {
+      var bytes = right
+      for _ in 0..<Int.random(in: 1...4, using: &generator) {
+        bytes[.random(in: bytes.indices, using: &generator)] = .random(
+          in: 0...255, using: &generator)
+      }
+      for event in FilesystemEvent.all(in: bytes) {
+        let handles = [event.file, event.directory, event.oldDirectory, event.newDirectory]
+        #expect(handles.allSatisfy { $0.map { (1...128).contains($0.length) } ?? true })
+        #expect(event.name.length <= 128)
+      }
+    }
+  }
+
   @Test func anyBytesComeToAnEnd() {
     var generator = SeededGenerator(seed: 1)
     for _ in 0..<3000 {

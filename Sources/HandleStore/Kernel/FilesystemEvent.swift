@@ -17,7 +17,7 @@ public struct FilesystemEvent: Sendable {
   public let process: Int32
   /// What was read, and where in it the records of the event are: the handles would take four times as much room.
   private let buffer: [UInt8]
-  private var ofFile, ofDirectory, ofOldDirectory, ofNewDirectory: Record?
+  private var ofFile, ofDirectory, ofOldDirectory, ofNewDirectory: Range<Int>?
 
   /// The file that it happened to, if the event names it.
   public var file: KernelFileHandle? { handle(ofFile) }
@@ -29,7 +29,9 @@ public struct FilesystemEvent: Sendable {
 
   /// The name in ``directory``, byte for byte; `.` if the event happened to the directory itself, and
   /// empty if the event has no name.
-  public var name: FilePath { FilePath(bytes: ofDirectory.map { buffer[$0.rest] } ?? []) }
+  public var name: FilePath {
+    FilePath(bytes: ofDirectory.map { buffer[bytesOfHandle($0).upperBound..<$0.upperBound] } ?? [])
+  }
 
   /// Whether events were lost: the queue overflowed (`FAN_Q_OVERFLOW`), or the rest of the bytes
   /// cannot be parsed. Any file may have changed.
@@ -42,7 +44,8 @@ public struct FilesystemEvent: Sendable {
   /// - Parameter bytes: what was read, and nothing else.
   /// - Returns: the events, in their order. An event with impossible lengths is the last one, and its
   ///   ``isLoss`` is true.
-  /// - Complexity: O(bytes). The events share the bytes.
+  ///   An event that is kept keeps all of `bytes`.
+  /// - Complexity: O(bytes)
   public static func all(in bytes: [UInt8]) -> [FilesystemEvent] {
     var events: [FilesystemEvent] = []
     var at = 0
@@ -95,26 +98,23 @@ extension FilesystemEvent {
     (self.mask, self.process, self.buffer) = (mask, process, buffer)
   }
 
-  /// Where in the buffer the bytes of a record's handle are, and what follows them.
-  private struct Record {
-    let bytes, rest: Range<Int>
+  private func handle(_ record: Range<Int>?) -> KernelFileHandle? {
+    guard let bytes = record.map(bytesOfHandle) else { return nil }
+    let type = Int32(truncatingIfNeeded: buffer.uint32(at: bytes.lowerBound - 4))
+    return KernelFileHandle(type: HandleType(rawValue: type), bytes: buffer, in: bytes)
   }
 
-  private func handle(_ record: Record?) -> KernelFileHandle? {
-    guard let record else { return nil }
-    let type = Int32(truncatingIfNeeded: buffer.uint32(at: record.bytes.lowerBound - 4))
-    return KernelFileHandle(type: HandleType(rawValue: type), bytes: buffer, in: record.bytes)
+  /// Where the bytes of the handle are in a record that is long enough for them.
+  private func bytesOfHandle(_ record: Range<Int>) -> Range<Int> {
+    let start = record.lowerBound + Self.recordHead
+    return start..<(start + buffer.uint32(at: start - 8))
   }
 
-  /// Takes note of an information record. Skips records of other types, and those that are too short.
-  private mutating func take(_ range: Range<Int>) {
-    let start = range.lowerBound + Self.recordHead
-    guard start <= range.upperBound else { return }
-    let length = buffer.uint32(at: start - 8)
-    guard length <= range.upperBound - start else { return }
-    let end = start + length
-    let record = Record(bytes: start..<end, rest: end..<range.upperBound)
-    switch buffer[range.lowerBound] {
+  /// Notes where an information record is. Skips records of other types, and those that are too short.
+  private mutating func take(_ record: Range<Int>) {
+    guard record.count >= Self.recordHead, bytesOfHandle(record).upperBound <= record.upperBound
+    else { return }
+    switch buffer[record.lowerBound] {
     case 1: ofFile = record  // FAN_EVENT_INFO_TYPE_FID
     case 2, 3: ofDirectory = record  // FAN_EVENT_INFO_TYPE_DFID_NAME, …_DFID
     case 10: ofOldDirectory = record  // FAN_EVENT_INFO_TYPE_OLD_DFID_NAME
