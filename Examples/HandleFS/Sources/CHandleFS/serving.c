@@ -5,11 +5,11 @@
  * work for them:
  * - If a thread sees several times in a row that another request waits, it wakes another thread, as long as
  *   there are processors for both.
- * - If several clients send requests, as many threads as there are processors are awake: then a client and the
- *   thread that serves it often run on the same one.
+ * - If several clients send requests, a thread that finds nobody reading wakes another one, until as many are
+ *   awake as there are processors, and those do not park. Then a client and the thread that serves it often run
+ *   on the same processor.
  * - If all threads are at work on requests that take long, so that nobody reads, the clock wakes one.
- * If no queue has been seen for some requests, and they are of one client, all but one park until they are
- * woken.
+ * Otherwise, if no queue has been seen for some requests, all but one park until they are woken.
  *
  * To be woken takes long, too. So a thread that serves one client which sends its requests in quick
  * succession does not sleep between them, but looks for the next one again and again for a short time, and
@@ -35,10 +35,10 @@ enum {
     BUSY = 2,
     /* After so many requests in a row without a queue, a thread parks if another one reads. */
     NEEDLESS = 32,
-    /* A request of another client than the one before counts as much as so many of the same. There are several
-     * clients if those of others come to SEVERAL more. */
+    /* Each request of another client than the one before adds OTHERS, each of the same takes 1 away; above MIXED
+     * there are several clients. */
     OTHERS = 8,
-    SEVERAL = 32,
+    MIXED = 32,
 };
 
 static _Thread_local const struct fuse_in_header *current;
@@ -121,7 +121,7 @@ static void note_sender(struct worker *worker, struct arrivals *arrivals, uint32
         pool.client = client;
     note_client(worker, client, is_same);
     arrivals->are_of_one = is_same;
-    if (!is_same && arrivals->others < 2 * SEVERAL)
+    if (!is_same && arrivals->others < 2 * MIXED)
         arrivals->others += OTHERS;
     else if (is_same && arrivals->others)
         arrivals->others--;
@@ -155,12 +155,14 @@ static int serve(struct worker *worker, struct fuse_buf *buffer)
         if (current->pid)
             note_sender(worker, &arrivals, current->pid);
         note_arrival(worker, &arrivals);
+        int are_several = arrivals.others > MIXED;
         /* If the thread gives way, the clock has it stop that first. */
-        int are_several = arrivals.others > SEVERAL;
         if ((arrivals.queues >= BUSY || are_several) && !pool.reading && !worker->gives_way) {
-            arrivals.queues = arrivals.others = 0;
-            if (leaves_room(1))
+            arrivals.queues = 0;
+            if (leaves_room(1)) {
+                arrivals.others = 0;
                 wake_another();
+            }
         }
         process(buffer);
         needless = arrivals.queues || (are_several && leaves_room(0)) ? 0 : needless + 1;

@@ -32,7 +32,7 @@ struct worker {
     /* Whether the thread waits for a request, or is about to. */
     atomic_int reading;
     /* How many requests of clients it has served, and how many of them another client had sent than the one
-     * before, which for a thread that reads from /dev/fuse any thread may have served. */
+     * before; for a thread that reads from /dev/fuse, another thread may have served that one. */
     atomic_ulong served, of_others;
     /* How often it has looked whether another request waited, and how often one did; for threads that read from
      * /dev/fuse. */

@@ -28,9 +28,10 @@ void park(void)
     pool.parked++;
     while (!pool.wakeups && !pool.stopping)
         pthread_cond_wait(&pool.wanted, &pool.lock);
+    /* In this order, so that others never count too few threads that are awake. */
+    pool.parked--;
     if (pool.wakeups)
         pool.wakeups--;
-    pool.parked--;
     pthread_mutex_unlock(&pool.lock);
 }
 
