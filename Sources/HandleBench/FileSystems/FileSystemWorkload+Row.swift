@@ -1,16 +1,15 @@
 import Formatting
 
 extension FileSystemWorkload {
-  /// The name, and how many clients there are.
-  var title: String { row([]).title }
+  /// The name, and how many clients there are, if there is more than one.
+  var title: String { isCommand || clients == 1 ? name : "\(name), \(clients) clients" }
 
   /// Returns the row of the results.
   ///
   /// - Parameter measured: HandleFS, the bare filesystem, and then the other servers.
   func row(_ measured: [Measured]) -> Comparison {
     Comparison(
-      name: name, threads: isCommand ? nil : clients,
-      unit: isCommand ? .runsPerSecond : .operationsPerSecond, contenders: measured,
+      name: title, unit: isCommand ? .runsPerSecond : .operationsPerSecond, contenders: measured,
       goal: goal.map {
         .atLeast($0, timesThatOf: Self.fastest(measured) ?? "another server")
       })

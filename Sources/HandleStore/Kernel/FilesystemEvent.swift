@@ -15,7 +15,7 @@ public struct FilesystemEvent: Sendable {
   /// For a program in the kernel's service, such as a write through `FUSE_PASSTHROUGH`, this is the
   /// program that asked for it.
   public let process: Int32
-  /// What was read, and where in it the records of the event are: the handles would take four times as much room.
+  /// What was read, and where in it the records of the event are: handles would take much more room.
   private let buffer: [UInt8]
   private var ofFile, ofDirectory, ofOldDirectory, ofNewDirectory: Range<Int>?
 
