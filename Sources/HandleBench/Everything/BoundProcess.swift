@@ -16,7 +16,11 @@ struct BoundProcess {
         description: "there is no setpriv in PATH; install Debian's package util-linux")
     }
     process.executableURL = URL(fileURLWithPath: setpriv)
-    process.arguments = ["--pdeathsig", signal] + Self.options(for: user) + words
+    // This process may end before the program is bound to it.
+    let check = #"[ "$PPID" = "$0" ] && exec "$@""#
+    let own = "\(ProcessInfo.processInfo.processIdentifier)"
+    process.arguments =
+      ["--pdeathsig", signal] + Self.options(for: user) + ["sh", "-c", check, own] + words
     if isQuiet { process.standardError = FileHandle.nullDevice }
     try process.run()
   }
