@@ -87,7 +87,7 @@ import Testing
     client.kill()
   }
 
-  /// Neither thread parks, though a client seldom has to wait for the other one's. Over io_uring each processor has threads anyway.
+  /// Neither thread parks, although requests seldom queue. Over io_uring each processor has threads anyway.
   @Test(.mountsHandleFS) func twoClientsHaveAThreadEach() throws {
     let mounted = try Mounted(.ext4, ["--transport", "dev"])
     let program = """

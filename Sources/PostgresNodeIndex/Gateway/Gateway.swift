@@ -268,8 +268,7 @@ extension Gateway.State {
     guard let number = unsettled else { return false }
     unsettled = nil
     ids = IDRange()
-    guard membership.writes == number else { return false }
-    return true
+    return membership.writes == number
   }
 
   mutating func committed(_ changed: Int) {
